@@ -1,0 +1,99 @@
+//! What is said: the protocol-neutral content of a message, and who said it.
+//!
+//! What one protocol can express and the other cannot is carried untouched for clients of the same protocol: IRC
+//! client-only tags in [`Content::tags`], XML payloads in [`Content::payloads`].
+
+use crate::ids::SessionId;
+use crate::names::{AccountName, Nick, RoomName};
+use serde::{Deserialize, Serialize};
+
+/// Who an act or message is by, as rights see it: an account, or the session of somebody without one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Principal {
+    /// Somebody logged in.
+    Account(AccountName),
+    /// Somebody not logged in; gone with the connection.
+    Guest(SessionId),
+}
+
+/// Who wrote an entry, as everybody will see it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Author {
+    /// The session it came from.
+    pub session: SessionId,
+    /// The account, when logged in.
+    pub account: Option<AccountName>,
+    /// The name shown.
+    pub nick: Nick,
+    /// The IRC `user` part (RFC 2812 section 3.1.3); the account's localpart for XMPP sessions.
+    pub user: String,
+    /// The cloaked host shown; never an address.
+    pub host: String,
+}
+
+impl Author {
+    /// Whose rights this author acts with.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
+        match &self.account {
+            Some(account) => Principal::Account(account.clone()),
+            None => Principal::Guest(self.session),
+        }
+    }
+}
+
+/// How a message wants to be treated by who receives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum MessageKind {
+    /// IRC PRIVMSG; XMPP message of type `groupchat` or `chat`.
+    Message,
+    /// IRC NOTICE: never answered automatically (RFC 2812 section 3.3.2); XMPP `headline` towards one person.
+    Notice,
+    /// No text of its own: IRC TAGMSG; an XMPP message without body (chat states, receipts, markers, reactions).
+    Signal,
+}
+
+/// One piece of XML that an XMPP client put into a message and that Lavina does not interpret: serialised, namespace
+/// declared on its root, kept byte-equal.
+pub type Payload = String;
+
+/// The content of one message.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Content {
+    /// How to treat it.
+    pub kind: MessageKind,
+    /// The text, lines parted by `\n`; empty for [`MessageKind::Signal`]. An action is `/me ` text (XEP-0245, IRC CTCP ACTION).
+    pub text: String,
+    /// IRC client-only tags (`+name`, value), in the order sent.
+    pub tags: Vec<(String, String)>,
+    /// XML payloads, in the order sent.
+    pub payloads: Vec<Payload>,
+    /// In a direct message, the one XMPP resource it is for (a full JID was addressed).
+    pub to_resource: Option<String>,
+    /// In a direct message, the room in which sender and receiver address each other by their room nicks (XEP-0045 section 7.5).
+    pub via_room: Option<RoomName>,
+    /// The id the sending client gave it (XMPP `id`/origin-id), echoed to XMPP clients; empty when none.
+    pub client_id: String,
+}
+
+impl Content {
+    /// Plain text of a [`MessageKind::Message`].
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            kind: MessageKind::Message,
+            text: text.into(),
+            tags: Vec::new(),
+            payloads: Vec::new(),
+            to_resource: None,
+            via_room: None,
+            client_id: String::new(),
+        }
+    }
+
+    /// The words of an action without its mark, when this is one.
+    #[must_use]
+    pub fn action(&self) -> Option<&str> {
+        self.text.strip_prefix("/me ")
+    }
+}

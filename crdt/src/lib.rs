@@ -1,0 +1,18 @@
+//! The replicated data of Lavina: clocks, ids, entries, logs, documents, registers and presence, and how they merge.
+//!
+//! Pure: every function here is a function of its arguments. Nothing here knows a socket, a file, a clock, a thread,
+//! a protocol (IRC, XMPP) or how entries travel between nodes.
+
+pub mod account;
+pub mod chain;
+pub mod clock;
+pub mod content;
+pub mod entry;
+pub mod ids;
+pub mod log;
+pub mod mesh;
+pub mod names;
+pub mod presence;
+pub mod register;
+pub mod room;
+pub mod version;

@@ -1,0 +1,12 @@
+//! Registers: high churn, last write counts. LWW by (hlc, origin); a superseded entry has no effect.
+
+use serde::{Deserialize, Serialize};
+
+/// The body of a register entry: `key` of this scope is `value` from here on; an empty value is a removal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterSet {
+    /// Which register. Namespaced by a first path segment: `roster/`, `read/`, `credentials`, `profile/`.
+    pub key: String,
+    /// The value, in the encoding that the key's namespace defines.
+    pub value: Vec<u8>,
+}

@@ -1,0 +1,7 @@
+//! One node of the mesh as a pure state machine: sessions, rooms, accounts, presence, and their replication over a store.
+//!
+//! [`Node`](node::Node) takes `(now, Input)` and gives `Output`s. It knows no protocol, socket, file, thread or clock. The tokio server and the
+//! simulator are two shells around it.
+
+pub mod node;
+pub mod store;

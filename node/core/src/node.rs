@@ -1,0 +1,219 @@
+//! The state machine: see [`Node`].
+
+use crate::store::{Batch, BatchId, Store, StoreError};
+use bytes::Bytes;
+use lavina_crdt::account::Credentials;
+use lavina_crdt::clock::Now;
+use lavina_crdt::entry::Signature;
+use lavina_crdt::ids::NodeId;
+use lavina_crdt::mesh::{Admission, Place};
+use lavina_crdt::names::AccountName;
+use lavina_gossip::frame::{Frame, Lane};
+use lavina_gossip::machine::PeerStatus;
+use lavina_protocols::command::{Command, CommandId, Refusal, Reply};
+use lavina_protocols::event::{CloseReason, Event};
+use std::sync::Arc;
+
+/// Number of a session at this node.
+pub type SessionNumber = u64;
+
+/// What a node is.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Its signing key.
+    pub key: ed25519_dalek::SigningKey,
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub place: Place,
+    /// Addresses that others can dial.
+    pub addresses: Vec<String>,
+    /// Name and public root key of the mesh.
+    pub mesh: MeshIdentity,
+    /// Limits and times.
+    pub limits: Limits,
+}
+
+/// Which mesh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeshIdentity {
+    /// Random id.
+    pub id: [u8; 16],
+    /// Whose signature admits nodes.
+    pub root: NodeId,
+}
+
+/// Bounds and times; each is a named field so that it is seen.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Most a foreign stamp may be ahead, milliseconds.
+    pub drift_ms_max: u64,
+    /// Time until occupants behind a cut are shown as gone, milliseconds.
+    pub unreachable_grace_ms: u64,
+    /// Longest that an entry is held back for its causal past before it is shown all the same, milliseconds.
+    pub hold_ms_max: u64,
+    /// Most rooms one session may be in.
+    pub rooms_per_session_max: usize,
+    /// Most messages of one history page.
+    pub history_page_max: usize,
+    /// Most commands of one session waiting; the shell stops reading above it.
+    pub commands_waiting_max: usize,
+    /// Sync period, milliseconds.
+    pub sync_period_ms: u64,
+    /// SWIM probe period, milliseconds.
+    pub probe_period_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            drift_ms_max: 30_000,
+            unreachable_grace_ms: 600_000,
+            hold_ms_max: 2_000,
+            rooms_per_session_max: 200,
+            history_page_max: 500,
+            commands_waiting_max: 256,
+            sync_period_ms: 3_000,
+            probe_period_ms: 1_000,
+        }
+    }
+}
+
+/// What comes in.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A connection was taken; `host` is its cloaked host.
+    SessionOpened(SessionNumber, SessionMeta),
+    /// Its session asks for something.
+    Command(SessionNumber, CommandId, Command),
+    /// The connection is gone without a `Quit`; the reason is shown to others.
+    SessionClosed(SessionNumber, String),
+    /// All batches up to this one are durable.
+    Persisted(BatchId),
+    /// This batch and those after it were not written; the machine gives them out again (when full) or refuses writes from now on.
+    PersistFailed(BatchId, StoreError),
+    /// There is an authenticated connection to an admitted peer.
+    PeerUp(NodeId),
+    /// It is gone.
+    PeerDown(NodeId),
+    /// A peer's measured round trip, microseconds.
+    RoundTrip(NodeId, u64),
+    /// A frame from a peer.
+    Frame(NodeId, Frame),
+    /// A datagram from a peer.
+    Datagram(NodeId, Bytes),
+    /// A question or act of the operator.
+    Admin(u64, AdminCommand),
+    /// The time that [`Output::Timeout`] named has come.
+    Timeout,
+}
+
+/// What the core knows of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionMeta {
+    /// The cloaked host.
+    pub host: String,
+    /// Whether it is encrypted.
+    pub secure: bool,
+}
+
+/// What an operator asks.
+#[derive(Clone, Debug)]
+pub enum AdminCommand {
+    /// Registers an account.
+    AccountAdd(AccountName, Credentials),
+    /// Writes an admission (signed by the root key) into the mesh scope.
+    Admit(Admission),
+    /// Revokes a node.
+    Revoke(NodeId, Signature),
+    /// How the node is.
+    Status,
+    /// Ends all sessions and gets ready to stop.
+    Drain,
+}
+
+/// Its answer.
+#[derive(Clone, Debug)]
+pub enum AdminReply {
+    /// Done, and durable.
+    Done,
+    /// How the node is.
+    Status(Box<Status>),
+}
+
+/// How a node is.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// Peers.
+    pub peers: Vec<(String, PeerStatus)>,
+    /// Rooms held.
+    pub rooms: usize,
+    /// Sessions here.
+    pub sessions: usize,
+    /// Scopes held.
+    pub scopes: usize,
+    /// Entries held.
+    pub entries: u64,
+    /// One hash over all durable vectors: equal on two nodes that hold the same.
+    pub digest: String,
+    /// Why the store takes no writes, when it does not.
+    pub store_error: Option<String>,
+    /// Counters by name.
+    pub counters: Vec<(&'static str, u64)>,
+}
+
+/// What goes out.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Give the event to these sessions.
+    Deliver(Vec<SessionNumber>, Arc<Event>),
+    /// The answer to a session's command.
+    Answer(SessionNumber, CommandId, Result<Reply, Refusal>),
+    /// End a session: its `Event::Closed` went before.
+    Disconnect(SessionNumber, CloseReason),
+    /// Write this, then say [`Input::Persisted`].
+    Persist(Batch),
+    /// Send a frame to a peer.
+    Send(NodeId, Lane, Frame),
+    /// Send a datagram to a peer.
+    Datagram(NodeId, Bytes),
+    /// Try to connect to a peer.
+    Dial(NodeId, Vec<String>),
+    /// Who may connect, whenever it changes.
+    Admitted(Vec<NodeId>),
+    /// Close the connection to a peer: why.
+    Hangup(NodeId, String),
+    /// The answer to an operator.
+    AdminAnswer(u64, Result<AdminReply, Refusal>),
+    /// Call [`Node::handle`] with [`Input::Timeout`] at this monotonic time (microseconds) at the latest; replaces the one before.
+    Timeout(u64),
+}
+
+/// One node. Drive it: [`Node::handle`] with each input, then drain [`Node::poll_output`].
+#[derive(Debug)]
+pub struct Node<S> {
+    store: S,
+}
+
+impl<S: Store> Node<S> {
+    /// A node over what its store holds. `seed` feeds its own generator; `now` is the time of the start.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn open(_config: NodeConfig, _store: S, _now: Now, _seed: u64) -> Result<Self, StoreError> {
+        unimplemented!()
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, _now: Now, _input: Input) {}
+
+    /// The next output; drain until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        None
+    }
+
+    /// The store it reads.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+}

@@ -1,0 +1,387 @@
+//! What a client asks of the node, protocol-neutral, and what can come back.
+//!
+//! Each [`Command`] is answered exactly once, in order, by a [`Reply`] or a [`Refusal`] with the command's [`CommandId`]. An answer to a
+//! command that writes comes after the write is durable, and later answers to the same session wait behind it.
+
+use crate::event::{HistoryPage, Person, RoomView, Said};
+use bytes::Bytes;
+use lavina_crdt::account::Credentials;
+use lavina_crdt::content::Content;
+use lavina_crdt::ids::{MsgId, SessionId};
+use lavina_crdt::names::{AccountName, Nick, RoomName};
+use lavina_crdt::presence::Show;
+use lavina_crdt::room::{Act, Denied};
+use std::sync::Arc;
+
+/// The session's own number for a command; answers carry it back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(pub u64);
+
+/// Whom a direct message or signal is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Everybody in a room.
+    Room(RoomName),
+    /// Whoever holds the nick: all sessions of that account, or the guest.
+    Nick(Nick),
+    /// An account, online or not; with `Some(resource)`, that XMPP session when it is online.
+    Account(AccountName, Option<String>),
+    /// The occupant of a room with that nick, addressed through the room (XEP-0045 section 7.5).
+    Occupant(RoomName, Nick),
+}
+
+/// What a client asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    // Who is there.
+    /// What is kept of an account's password, for the session to check a SASL exchange against. [`Reply::Credentials`].
+    LookupCredentials(AccountName),
+    /// The session has authenticated as this account. [`Reply::Done`].
+    LogIn(AccountName),
+    /// Registers an account. [`Reply::Done`], [`Refusal::AccountExists`].
+    RegisterAccount(AccountName, Credentials),
+    /// Changes the password of the session's account. [`Reply::Done`].
+    SetCredentials(Credentials),
+    /// Becomes visible under a nick. [`Reply::Opened`], [`Refusal::NickInUse`] (may be tried again with another).
+    Open(Open),
+    /// Changes the nick. [`Reply::Done`], [`Refusal::NickInUse`].
+    ClaimNick(Nick),
+    /// Changes how reachable the session is. [`Reply::Done`].
+    SetPresence(PresenceChange),
+    /// Changes the realname. [`Reply::Done`].
+    SetRealname(String),
+    /// Asks for nothing; answered when everything before it has been. [`Reply::Done`].
+    Sync,
+    /// Ends the session: it leaves its rooms with the reason. Answered by nothing.
+    Quit(String),
+
+    // Rooms.
+    /// Takes a place in a room, creating it when there is none. [`Reply::Joined`]; [`Refusal::Denied`], [`Refusal::NickInUse`].
+    Join {
+        /// Which.
+        room: RoomName,
+        /// The nick wanted in this room; `None`: the session's.
+        nick: Option<Nick>,
+        /// The room's key, where it has one.
+        key: Option<String>,
+    },
+    /// Gives the place up. [`Reply::Done`], [`Refusal::Denied`] with [`Denied::NotPresent`].
+    Part {
+        /// Which.
+        room: RoomName,
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// Changes the nick in one room (XMPP). [`Reply::Done`].
+    SetRoomNick {
+        /// Which.
+        room: RoomName,
+        /// The new nick.
+        nick: Nick,
+    },
+    /// Says something. [`Reply::Said`] once durable.
+    Say(Target, Content),
+    /// Acts upon a room's state, all or nothing. [`Reply::Done`] once durable.
+    Act(RoomName, Vec<Act>),
+    /// Removes an occupant. [`Reply::Done`] once durable.
+    Kick {
+        /// Which room.
+        room: RoomName,
+        /// Whom.
+        nick: Nick,
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// Invites somebody; lets them past +i once. [`Reply::Done`].
+    Invite {
+        /// Which room.
+        room: RoomName,
+        /// Whom: by nick or account.
+        whom: Target,
+        /// Why; may be empty.
+        reason: String,
+    },
+
+    // Contacts (RFC 6121 sections 2 and 3).
+    /// The roster of the session's account; from now on the session is told of changes. [`Reply::Roster`].
+    RosterGet,
+    /// Adds, renames or (with `None`) removes a contact. [`Reply::Done`] once durable.
+    RosterSet(AccountName, Option<RosterEdit>),
+    /// A step of the subscription exchange with a contact. [`Reply::Done`].
+    Subscription(AccountName, SubscriptionStep),
+    /// Hands a stanza through to one session, unstored and best effort (IQ between clients, directed presence). [`Reply::Done`], [`Refusal::NoSuchNick`].
+    Whisper(Target, Bytes),
+
+    // Questions.
+    /// A room as the asker may see it. [`Reply::Room`]: `None` when there is none or it is hidden from the asker.
+    RoomInfo(RoomName),
+    /// All rooms the asker may see. [`Reply::Rooms`].
+    ListRooms,
+    /// Sessions by nick (all that share it). [`Reply::People`], empty when nobody has it.
+    FindNick(Nick),
+    /// Sessions whose `nick!user@host`, nick or realname match a glob (IRC WHO with a mask), those the asker may see, at most `limit`. [`Reply::People`].
+    FindMask {
+        /// Glob with `*` and `?`.
+        mask: String,
+        /// At most this many.
+        limit: usize,
+    },
+    /// Sessions of an account. [`Reply::People`].
+    FindAccount(AccountName),
+    /// Whether an account exists. [`Reply::Exists`].
+    AccountExists(AccountName),
+    /// A page of history. [`Reply::History`].
+    History(HistoryQuery),
+    /// Conversations with messages in a time range (CHATHISTORY TARGETS). [`Reply::Targets`].
+    HistoryTargets {
+        /// From this time on, milliseconds.
+        from_ms: u64,
+        /// Up to and without this time.
+        to_ms: u64,
+        /// At most this many.
+        limit: usize,
+    },
+    /// Counts for LUSERS and the like. [`Reply::Counts`].
+    Counts,
+    /// Reads one of the session account's registers (private storage, markers). [`Reply::Register`].
+    RegisterGet(String),
+    /// Sets one of the session account's registers. [`Reply::Done`] once durable.
+    RegisterSet(String, Vec<u8>),
+}
+
+/// How a session becomes visible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// The nick wanted.
+    pub nick: Nick,
+    /// IRC user part.
+    pub user: String,
+    /// IRC realname.
+    pub realname: String,
+    /// XMPP resource wanted; `None` for IRC. When the account has a session with it already, that session is ended (RFC 6120 section 7.7.2.2).
+    pub resource: Option<String>,
+    /// Whether it counts as present at once (IRC) or only with initial presence (XMPP).
+    pub available: bool,
+}
+
+/// Changes of reachability; `None` leaves a part as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PresenceChange {
+    /// Present at all (XMPP initial and unavailable presence).
+    pub available: Option<bool>,
+    /// How reachable.
+    pub show: Option<Show>,
+    /// Away message, status text.
+    pub status: Option<String>,
+    /// XMPP priority.
+    pub priority: Option<i8>,
+    /// XMPP payloads.
+    pub payloads: Option<Vec<String>>,
+}
+
+/// What a client sets of a contact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RosterEdit {
+    /// Name shown.
+    pub name: String,
+    /// Groups.
+    pub groups: Vec<String>,
+}
+
+/// Steps of RFC 6121 section 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscriptionStep {
+    /// Ask to see their presence.
+    Subscribe,
+    /// Let them see ours.
+    Subscribed,
+    /// See theirs no more.
+    Unsubscribe,
+    /// Let them see ours no more.
+    Unsubscribed,
+}
+
+/// Which history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HistoryOf {
+    /// A room's.
+    Room(RoomName),
+    /// The session account's conversation with somebody: a nick or an account name.
+    With(Target),
+    /// All of the session account's direct conversations together (MAM of an account).
+    Account,
+}
+
+/// A place in history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// A message.
+    Id(MsgId),
+    /// A time, milliseconds since the Unix epoch.
+    Time(u64),
+}
+
+/// A request for one page. Bounds are exclusive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryQuery {
+    /// Which history.
+    pub of: HistoryOf,
+    /// Later than this.
+    pub after: Option<Bound>,
+    /// Earlier than this.
+    pub before: Option<Bound>,
+    /// Exactly these messages (MAM `ids`); other bounds still hold.
+    pub ids: Vec<MsgId>,
+    /// At most this many; the core caps it.
+    pub limit: usize,
+    /// Whether the page is the newest part of the range (`true`) or the oldest. Messages come oldest first either way.
+    pub newest: bool,
+}
+
+/// Answers.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// See [`Command::LookupCredentials`]; `None` for an account that does not exist.
+    Credentials(Option<Credentials>),
+    /// The session is visible.
+    Opened(Opened),
+    /// The place is taken; `fresh` when this session was not there before.
+    Joined(Arc<RoomView>, bool),
+    /// It is said: exactly what the others get.
+    Said(Arc<Said>),
+    /// A roster.
+    Roster(Vec<RosterItem>),
+    /// One room.
+    Room(Option<Arc<RoomView>>),
+    /// Rooms: name, occupants, topic.
+    Rooms(Vec<RoomSummary>),
+    /// Sessions.
+    People(Vec<Person>),
+    /// Yes or no.
+    Exists(bool),
+    /// History.
+    History(HistoryPage),
+    /// Conversations and the time of their newest message in the range, oldest first.
+    Targets(Vec<(ConversationName, u64)>),
+    /// Numbers.
+    Counts(Counts),
+    /// A register's value.
+    Register(Option<Vec<u8>>),
+}
+
+/// The name of a conversation in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConversationName {
+    /// A room.
+    Room(RoomName),
+    /// Somebody.
+    Account(AccountName),
+}
+
+/// What a newly visible session is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The session's id.
+    pub session: SessionId,
+    /// The nick it got.
+    pub nick: Nick,
+    /// The account it is logged in as.
+    pub account: Option<AccountName>,
+}
+
+/// One line of LIST.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomSummary {
+    /// Name.
+    pub name: RoomName,
+    /// How many nicks are inside.
+    pub occupants: usize,
+    /// Topic, or nothing.
+    pub topic: String,
+    /// Title, or nothing.
+    pub title: String,
+}
+
+/// Numbers of the mesh as known here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Sessions of all nodes.
+    pub sessions: usize,
+    /// Sessions here.
+    pub sessions_here: usize,
+    /// Rooms.
+    pub rooms: usize,
+    /// Nodes, this one too.
+    pub nodes: usize,
+}
+
+/// Subscription state of a contact as RFC 6121 section 2.1.2.5 names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Subscription {
+    /// The account sees the contact's presence.
+    pub to: bool,
+    /// The contact sees the account's presence.
+    pub from: bool,
+    /// The account has asked (`ask='subscribe'`).
+    pub asked: bool,
+    /// The contact has asked and waits for an answer ("pending in"); not shown in the roster.
+    pub asked_by: bool,
+}
+
+/// One contact.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RosterItem {
+    /// Who.
+    pub contact: AccountName,
+    /// Name shown.
+    pub name: String,
+    /// Groups.
+    pub groups: Vec<String>,
+    /// Who sees whom.
+    pub subscription: Subscription,
+    /// Whether the account put it in its roster (or only a request is pending).
+    pub listed: bool,
+}
+
+/// Why a command is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A right is missing.
+    #[error("{0}")]
+    Denied(Denied),
+    /// Somebody else has the nick.
+    #[error("the nick is in use")]
+    NickInUse,
+    /// The account name is taken.
+    #[error("the account name is taken")]
+    AccountExists,
+    /// Nobody by that name.
+    #[error("nobody by that name")]
+    NoSuchNick,
+    /// No such account.
+    #[error("no such account")]
+    NoSuchAccount,
+    /// No such occupant in that room.
+    #[error("no such occupant")]
+    NoSuchOccupant,
+    /// Already there.
+    #[error("already in the room")]
+    AlreadyPresent,
+    /// It needs an account, and the session is not logged in.
+    #[error("log in first")]
+    NeedsAccount,
+    /// The session is not visible yet.
+    #[error("not registered")]
+    NotOpen,
+    /// A named bound is reached (rooms per session, ...): which.
+    #[error("too many {0}")]
+    TooMany(&'static str),
+    /// The store does not take writes (disk full or failing); nothing was written.
+    #[error("the server cannot store anything at the moment")]
+    Storage,
+    /// The message id of a bound is not known here.
+    #[error("no such message")]
+    NoSuchMessage,
+}

@@ -1,0 +1,284 @@
+//! What a client is told, protocol-neutral. An event is made once, shared by reference, and rendered once per distinct way of
+//! rendering it (see [`crate::render`]).
+
+use bytes::Bytes;
+use lavina_crdt::clock::Hlc;
+use lavina_crdt::content::{Author, Content, Principal};
+use lavina_crdt::ids::{MsgId, SessionId};
+use lavina_crdt::names::{AccountName, Nick, RoomName};
+use lavina_crdt::presence::SessionRecord;
+use lavina_crdt::room::{Act, Rank, RoomState};
+use std::sync::Arc;
+
+/// One session and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// Which.
+    pub session: SessionId,
+    /// Its record. The record's `rooms` holds only rooms that the receiver may know of where this is the answer to a question.
+    pub record: Arc<SessionRecord>,
+    /// The name of the node that has it, for WHOIS.
+    pub node: Arc<str>,
+    /// Since when its node is out of reach, where it is.
+    pub unreachable_since: Option<Hlc>,
+}
+
+impl Person {
+    /// Whose rights it acts with.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
+        match &self.record.account {
+            Some(account) => Principal::Account(account.clone()),
+            None => Principal::Guest(self.session),
+        }
+    }
+}
+
+/// A nick's place in a room: one or several sessions of one principal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Occupant {
+    /// The nick in this room.
+    pub nick: Nick,
+    /// Its standing.
+    pub rank: Rank,
+    /// Its sessions, in id order; never empty.
+    pub people: Vec<Person>,
+}
+
+/// A room as one asker may see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomView {
+    /// Name.
+    pub name: RoomName,
+    /// State.
+    pub state: Arc<RoomState>,
+    /// Occupants, in nick-key order.
+    pub occupants: Vec<Occupant>,
+    /// The asker's own nick in it, when inside.
+    pub own_nick: Option<Nick>,
+    /// Whether this join created the room.
+    pub created: bool,
+}
+
+/// Where something was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conversation {
+    /// In a room.
+    Room(RoomName),
+    /// Between two people. `to_nick` is the receiver's nick as the sender's node knew it.
+    Direct {
+        /// Who speaks (principal).
+        from: Principal,
+        /// Who is spoken to.
+        to: Principal,
+        /// The nick of who is spoken to.
+        to_nick: Nick,
+    },
+}
+
+/// Something said, live or from history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Its public id; its time is `id.hlc()`.
+    pub id: MsgId,
+    /// Where.
+    pub conversation: Conversation,
+    /// By whom.
+    pub author: Author,
+    /// What.
+    pub content: Content,
+    /// Whether it comes later than it was said (catch-up after a cut): XMPP shows `<delay/>`, a plain IRC client sees it
+    /// between the marks of [`Event::Caught`].
+    pub late: bool,
+}
+
+/// How a place ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// By PART, with a reason.
+    Part(String),
+    /// By removal.
+    Kick {
+        /// By whom.
+        by: Author,
+        /// Why.
+        reason: String,
+        /// Whether it was for a ban set with it or before it (XMPP status 301 instead of 307).
+        banned: bool,
+    },
+}
+
+/// A page of history, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryPage {
+    /// The messages.
+    pub messages: Vec<Arc<Said>>,
+    /// Whether the range holds no more in the direction asked.
+    pub complete: bool,
+}
+
+/// What a session is told without having asked. Every room event goes to the sessions in that room, and to nobody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Something was said. The speaking session gets [`crate::command::Reply::Said`] instead; other sessions of the same account get this.
+    Said(Arc<Said>),
+    /// A nick came into a room (its first session).
+    Joined {
+        /// Where.
+        room: RoomName,
+        /// Who; one person.
+        occupant: Occupant,
+    },
+    /// A nick left a room (its last session), not by leaving the mesh.
+    Left {
+        /// Where.
+        room: RoomName,
+        /// Who, as it was.
+        occupant: Occupant,
+        /// How.
+        how: Leave,
+        /// Whether the receiver is this occupant (the receiver is out of the room now).
+        own: bool,
+    },
+    /// Somebody left the mesh. One event for all rooms shared with the receivers.
+    Quit {
+        /// Who.
+        person: Person,
+        /// The places that ended: room and nick there (only where no other session keeps the nick).
+        places: Vec<(RoomName, Nick)>,
+        /// Why.
+        reason: String,
+    },
+    /// A nick changed everywhere. The receivers share a room with it, or are it; also how a session learns that it was renamed
+    /// because another claim to its nick was older.
+    NickChanged {
+        /// Who, as it is now.
+        person: Person,
+        /// The nick it had.
+        old: Nick,
+        /// The nick it has.
+        new: Nick,
+        /// Rooms in which the nick shown changed, with the rank there.
+        rooms: Vec<(RoomName, Rank)>,
+        /// Whether the mesh renamed it, not its owner.
+        forced: bool,
+    },
+    /// How reachable somebody in a shared room is has changed (away, show, status, log-in, realname); `rooms` are those with the nick there and rank.
+    PersonChanged {
+        /// As it was.
+        old: Arc<SessionRecord>,
+        /// As it is.
+        person: Person,
+        /// Places.
+        rooms: Vec<(RoomName, Nick, Rank)>,
+    },
+    /// The room's state changed.
+    RoomChanged {
+        /// Where.
+        room: RoomName,
+        /// By whom.
+        by: Author,
+        /// When, and the id of the entry.
+        id: MsgId,
+        /// What was done, where it had an effect. Empty when the change follows from a merge.
+        acts: Vec<Act>,
+        /// As it was.
+        old: Arc<RoomState>,
+        /// As it is.
+        new: Arc<RoomState>,
+        /// Occupants whose rank changed, as they are now.
+        ranks: Vec<Occupant>,
+    },
+    /// The receiver is invited.
+    Invited {
+        /// Where to.
+        room: RoomName,
+        /// By whom.
+        by: Author,
+        /// Whom: the nick.
+        nick: Nick,
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// Nodes are out of reach: in this room these occupants are behind the cut. Sent once per room and cut.
+    Unreachable {
+        /// Where.
+        room: RoomName,
+        /// Names of the nodes, for people.
+        nodes: Vec<Arc<str>>,
+        /// Who is behind it.
+        occupants: Vec<Occupant>,
+        /// Since when.
+        since: Hlc,
+    },
+    /// Nodes are in reach again, before anybody was shown as gone.
+    Reachable {
+        /// Where.
+        room: RoomName,
+        /// Names of the nodes.
+        nodes: Vec<Arc<str>>,
+        /// Who is back.
+        occupants: Vec<Occupant>,
+    },
+    /// The grace time ended: everybody behind the cut leaves at once (IRCv3 netsplit batch). Receivers share at least one of the rooms.
+    Netsplit {
+        /// Name of the node that stayed and of one that went.
+        nodes: (Arc<str>, Arc<str>),
+        /// Who leaves, and from where.
+        gone: Vec<(Person, Vec<(RoomName, Nick)>)>,
+    },
+    /// They return at once (IRCv3 netjoin batch).
+    Netjoin {
+        /// Name of the node that stayed and of one that is back.
+        nodes: (Arc<str>, Arc<str>),
+        /// Who returns, and to where.
+        back: Vec<(RoomName, Occupant)>,
+    },
+    /// Messages from behind a cut begin (`true`) or have ended (`false`) in a room.
+    Caught {
+        /// Where.
+        room: RoomName,
+        /// Begin or end.
+        begin: bool,
+    },
+    /// A contact of the account changed in its roster (XMPP roster push; only to sessions that asked for the roster).
+    RosterPush(crate::command::RosterItem, /** Whether it was removed. */ bool),
+    /// A contact asks for, grants or ends a subscription.
+    Subscription(AccountName, crate::command::SubscriptionStep),
+    /// A contact whose presence the receiver's account may see came, changed or went (`available` false). Also sent to the account's own other sessions.
+    ContactPresence {
+        /// Who: an account's session.
+        person: Person,
+        /// Whether it is there.
+        available: bool,
+    },
+    /// A stanza handed through (see [`crate::command::Command::Whisper`]).
+    Whisper {
+        /// From which session.
+        from: Person,
+        /// Through which room and from which nick there, when addressed so.
+        via: Option<(RoomName, Nick)>,
+        /// The stanza as its sender wrote it; its `from` and `to` are to be replaced.
+        stanza: Bytes,
+    },
+    /// The receiver's session is ended by the node.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A word from the node to the receiver (a derived account name, a storage problem, a drain).
+    Notice(String),
+}
+
+/// Why the node ends a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// Another session took the same resource (RFC 6120 section 4.9.3.3 `conflict`).
+    Replaced,
+    /// The node is shutting down.
+    Shutdown,
+    /// The session reads too slowly.
+    SlowReader,
+    /// An operator ended it.
+    Removed,
+}

@@ -1,0 +1,148 @@
+//! The machine of one client connection, whatever its protocol.
+//!
+//! Drive it: feed [`Session::handle_bytes`], [`Session::handle_event`], [`Session::handle_answer`], [`Session::handle_tls`] and
+//! [`Session::handle_timeout`]; after each, drain [`Session::poll_output`]. [`Session::next_timeout`] says when to call again.
+//! After [`Output::Close`] nothing more comes out; tell the core with a `Quit` only if the session did not (it emits its own).
+
+use crate::command::{Command, CommandId, Refusal, Reply};
+use crate::event::Event;
+use crate::render::Renders;
+use crate::{irc, xmpp};
+use bytes::Bytes;
+use lavina_crdt::clock::Now;
+use std::sync::Arc;
+
+/// What every session of a node needs to know of it.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// The mesh's domain: accounts are `name@domain`.
+    pub domain: String,
+    /// The domain of rooms: `rooms.` and the domain.
+    pub rooms_domain: String,
+    /// This node's name as IRC clients see it (a host name).
+    pub node_name: String,
+    /// The network's name (ISUPPORT NETWORK).
+    pub network: String,
+    /// Message of the day, by lines; empty for none.
+    pub motd: Vec<String>,
+    /// Whether new accounts may be registered by clients.
+    pub registration: bool,
+    /// Whether passwords in clear (SASL PLAIN) are taken over an unencrypted connection; only for loopback.
+    pub plain_without_tls: bool,
+    /// Unix time in milliseconds at which the node started.
+    pub started_ms: u64,
+}
+
+/// What a session knows of its connection.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// The cloaked host that others see.
+    pub host: String,
+    /// Encryption, when the connection began with it.
+    pub tls: Option<Tls>,
+    /// Whether STARTTLS can be offered.
+    pub starttls: bool,
+    /// Seed for nonces and stream ids.
+    pub seed: u64,
+}
+
+/// What the TLS layer says once a handshake is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// `tls-exporter` channel binding (RFC 9266): 32 bytes; only with TLS 1.3.
+    pub exporter: Option<[u8; 32]>,
+    /// `tls-server-end-point` channel binding (RFC 5929 section 4): hash of the server's certificate.
+    pub server_end_point: Option<Vec<u8>>,
+}
+
+/// What a session wants from its shell.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Hand this to the core.
+    Command(CommandId, Command),
+    /// Send these bytes, after those before.
+    Send(Bytes),
+    /// Send what is queued, then begin the TLS handshake; discard anything received in clear after it. Call [`Session::handle_tls`] when done.
+    StartTls,
+    /// Send what is queued, then close.
+    Close,
+}
+
+/// One connection's session.
+#[derive(Debug)]
+pub enum Session {
+    /// IRC.
+    Irc(Box<irc::Session>),
+    /// XMPP.
+    Xmpp(Box<xmpp::Session>),
+}
+
+macro_rules! each {
+    ($session:expr, $inner:ident => $call:expr) => {
+        match $session {
+            Session::Irc($inner) => $call,
+            Session::Xmpp($inner) => $call,
+        }
+    };
+}
+
+impl Session {
+    /// A new IRC connection.
+    #[must_use]
+    pub fn irc(now: Now, config: Arc<SessionConfig>, connection: Connection) -> Self {
+        Self::Irc(Box::new(irc::Session::new(now, config, connection)))
+    }
+
+    /// A new XMPP connection.
+    #[must_use]
+    pub fn xmpp(now: Now, config: Arc<SessionConfig>, connection: Connection) -> Self {
+        Self::Xmpp(Box::new(xmpp::Session::new(now, config, connection)))
+    }
+
+    /// Bytes from the client, in any chunking.
+    pub fn handle_bytes(&mut self, now: Now, bytes: &[u8]) {
+        each!(self, inner => inner.handle_bytes(now, bytes));
+    }
+
+    /// The client closed its side or the connection broke.
+    pub fn handle_eof(&mut self, now: Now, reason: &str) {
+        each!(self, inner => inner.handle_eof(now, reason));
+    }
+
+    /// An event from the core.
+    pub fn handle_event(&mut self, now: Now, event: &Arc<Event>, renders: &mut Renders) {
+        each!(self, inner => inner.handle_event(now, event, renders));
+    }
+
+    /// The answer to a command.
+    pub fn handle_answer(&mut self, now: Now, id: CommandId, answer: Result<Reply, Refusal>) {
+        each!(self, inner => inner.handle_answer(now, id, answer));
+    }
+
+    /// The TLS handshake asked for with [`Output::StartTls`] is done.
+    pub fn handle_tls(&mut self, now: Now, tls: Tls) {
+        each!(self, inner => inner.handle_tls(now, tls));
+    }
+
+    /// The time that [`Session::next_timeout`] named has come.
+    pub fn handle_timeout(&mut self, now: Now) {
+        each!(self, inner => inner.handle_timeout(now));
+    }
+
+    /// When to call [`Session::handle_timeout`], on the monotonic clock in microseconds.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<u64> {
+        each!(self, inner => inner.next_timeout())
+    }
+
+    /// The next thing the session wants; drain until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        each!(self, inner => inner.poll_output())
+    }
+
+    /// Whether the session has more unread input than it wants to handle now: the shell stops reading until this is false again.
+    #[must_use]
+    pub fn wants_pause(&self) -> bool {
+        each!(self, inner => inner.wants_pause())
+    }
+}

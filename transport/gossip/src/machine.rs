@@ -1,0 +1,175 @@
+//! The machine: see [`Gossip`].
+
+use crate::frame::{Frame, Lane};
+use bytes::Bytes;
+use lavina_crdt::clock::Now;
+use lavina_crdt::entry::Run;
+use lavina_crdt::ids::{NodeId, Origin, Scope, SessionId};
+use lavina_crdt::mesh::Place;
+use lavina_crdt::presence::{PresenceMap, PresenceUpdate};
+use lavina_crdt::version::VersionVector;
+
+/// Times and bounds.
+#[derive(Clone, Debug)]
+pub struct GossipConfig {
+    /// This node.
+    pub me: NodeId,
+    /// Where it stands.
+    pub place: Place,
+    /// This start's number; grows with every start (SWIM incarnation of the identity).
+    pub generation: u64,
+    /// Slow timer of sync with a near peer, milliseconds.
+    pub sync_period_ms: u64,
+    /// SWIM probe period, milliseconds.
+    pub probe_period_ms: u64,
+    /// Least time before the next-ranked gateway gets a copy, milliseconds; at least two round trips are waited too.
+    pub gateway_patience_ms: u64,
+}
+
+/// A node that may be a peer: admitted, not revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Who.
+    pub node: NodeId,
+    /// Where it stands.
+    pub place: Place,
+    /// Where it can be dialled; empty: it dials.
+    pub addresses: Vec<String>,
+}
+
+/// What the machine reads of the local replica: durable entries only.
+pub trait Replica {
+    /// The durable vector of a scope.
+    fn vector(&self, scope: &Scope) -> VersionVector;
+    /// Durable entries of an origin in a scope from `first` on, about `bytes_max` bytes of them (at least one), ending with a signed one.
+    /// `None` when there is none.
+    fn run(&self, scope: &Scope, origin: Origin, first: u64, bytes_max: usize) -> Option<Run>;
+}
+
+/// What comes in.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The admitted nodes, this one too, whenever they change.
+    Roster(Vec<Peer>),
+    /// An authenticated connection to an admitted node is there.
+    PeerUp(NodeId),
+    /// It is gone.
+    PeerDown(NodeId),
+    /// Measured round-trip time to a peer, microseconds.
+    RoundTrip(NodeId, u64),
+    /// A frame from a peer.
+    Frame(NodeId, Frame),
+    /// A datagram from a peer: a SWIM packet.
+    Datagram(NodeId, Bytes),
+    /// Entries of this node have become durable: disseminate them.
+    Appended(Vec<Run>),
+    /// Entries of a [`Output::Received`] are verified: relay them if its `relay` said so. Called before they are durable.
+    Verified {
+        /// From whom.
+        from: NodeId,
+        /// The entries that verified (all, or less), new here or not.
+        runs: Vec<Run>,
+        /// As received.
+        relay: bool,
+    },
+    /// Entries (own or foreign) have become durable: (scope, its whole durable vector).
+    Durable(Vec<(Scope, VersionVector)>),
+    /// Own presence has changed: send it.
+    Presence(PresenceUpdate),
+    /// Hand this to the node of the session.
+    Signal(SessionId, Bytes),
+    /// The time that [`Output::Timeout`] named has come, or any other time.
+    Timeout,
+}
+
+/// What goes out.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Send a frame to a connected peer.
+    Send(NodeId, Lane, Frame),
+    /// Send a datagram to a connected peer; may be lost.
+    Datagram(NodeId, Bytes),
+    /// Try to connect to a peer (once; the machine asks again with back-off).
+    Dial(NodeId, Vec<String>),
+    /// Entries from a peer, unverified: verify, answer with [`Input::Verified`], then make them durable and say [`Input::Durable`].
+    Received {
+        /// From whom.
+        from: NodeId,
+        /// The entries.
+        runs: Vec<Run>,
+        /// Give back in [`Input::Verified`].
+        relay: bool,
+    },
+    /// Presence of another node: merge it into the map. On a gap do nothing: it is asked for again by itself.
+    Presence(PresenceUpdate),
+    /// Something for one of this node's sessions.
+    Signal(SessionId, Bytes),
+    /// A node is held to be in reach (`true`) or out of reach (`false`), as SWIM sees it.
+    Reach(NodeId, bool),
+    /// Call [`Gossip::handle`] with [`Input::Timeout`] at this monotonic time (microseconds) at the latest; replaces the one before.
+    Timeout(u64),
+}
+
+/// Counters; all only grow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Entries sent live into another region.
+    pub entries_pushed_far: u64,
+    /// Entries sent live within the region.
+    pub entries_pushed_near: u64,
+    /// Entries sent by sync.
+    pub entries_synced: u64,
+    /// Copies sent to a next-ranked gateway because the first did not acknowledge in time.
+    pub gateway_retries: u64,
+    /// Frames dropped because a peer was not admitted or a bound was hit.
+    pub frames_refused: u64,
+}
+
+/// Membership, dissemination and sync of one node. Drive it: [`Gossip::handle`] with each input, then drain [`Gossip::poll_output`].
+#[derive(Debug)]
+pub struct Gossip {}
+
+impl Gossip {
+    /// A machine that knows nobody yet. `seed` feeds its own generator.
+    #[must_use]
+    pub fn new(_config: GossipConfig, _seed: u64) -> Self {
+        unimplemented!()
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, _now: Now, _input: Input, _replica: &dyn Replica, _presence: &PresenceMap) {}
+
+    /// The next output; drain until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        None
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters::default()
+    }
+
+    /// What is known of each peer: whether connected, whether held to be in reach, how many entries it is known to lack.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerStatus> {
+        Vec::new()
+    }
+}
+
+/// One line of `lavina status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// Who.
+    pub node: NodeId,
+    /// Where it stands.
+    pub place: Place,
+    /// Whether there is a connection.
+    pub connected: bool,
+    /// Whether SWIM holds it to be in reach.
+    pub in_reach: bool,
+    /// Last measured round trip, microseconds.
+    pub round_trip_us: Option<u64>,
+    /// Pushed entries not yet acknowledged as durable.
+    pub unacknowledged: u64,
+}
