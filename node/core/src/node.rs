@@ -30,6 +30,9 @@ pub struct NodeConfig {
     pub addresses: Vec<String>,
     /// Name and public root key of the mesh.
     pub mesh: MeshIdentity,
+    /// Admissions known from joining (each signed by the root key, so trusted by themselves): who may connect before the mesh scope has been
+    /// synced, this node's own too. They count as if they were entries.
+    pub bootstrap: Vec<Admission>,
     /// Limits and times.
     pub limits: Limits,
 }
