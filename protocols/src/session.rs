@@ -31,6 +31,9 @@ pub struct SessionConfig {
     pub plain_without_tls: bool,
     /// Unix time in milliseconds at which the node started.
     pub started_ms: u64,
+    /// From it come the salts that accounts which do not exist seem to have: known to all nodes of the mesh (so that the answer is the same
+    /// everywhere and after a restart) and to nobody else.
+    pub salt_secret: [u8; 32],
 }
 
 /// What a session knows of its connection.
