@@ -70,6 +70,8 @@ pub struct Content {
     pub payloads: Vec<Payload>,
     /// In a direct message, the one XMPP resource it is for (a full JID was addressed).
     pub to_resource: Option<String>,
+    /// In a direct message, the XMPP resource it comes from: RFC 6120 section 8.1.2.1 wants the full JID in `from`.
+    pub from_resource: Option<String>,
     /// In a direct message, the room in which sender and receiver address each other by their room nicks (XEP-0045 section 7.5).
     pub via_room: Option<RoomName>,
     /// The id the sending client gave it (XMPP `id`/origin-id), echoed to XMPP clients; empty when none.
@@ -86,6 +88,7 @@ impl Content {
             tags: Vec::new(),
             payloads: Vec::new(),
             to_resource: None,
+            from_resource: None,
             via_room: None,
             client_id: String::new(),
         }
