@@ -1,11 +1,15 @@
 //! What a node keeps: the seam between the state machine and a disk.
 //!
 //! Writes go out of the machine as [`Batch`]es; the shell commits them in order, many with one fsync, and says so. Reads are made by the
-//! machine itself, synchronously, and see committed batches only.
+//! machine itself, synchronously, and see committed batches only. [`redb::RedbStore`] keeps a file (or any other block of bytes),
+//! [`memory::MemoryStore`] is the model disk of simulations.
 
-use lavina_crdt::entry::{Hash, Run};
-use lavina_crdt::ids::{MsgId, Origin, OriginKey, OrderKey, Scope};
-use lavina_crdt::entry::SealedEntry;
+pub mod memory;
+pub mod redb;
+mod row;
+
+use lavina_crdt::entry::{Hash, Run, SealedEntry};
+use lavina_crdt::ids::{MsgId, OrderKey, Origin, OriginKey, Scope};
 use lavina_crdt::version::VersionVector;
 use std::collections::BTreeMap;
 
@@ -38,6 +42,16 @@ pub enum StoreError {
     /// What was read is not what was written.
     #[error("the store is damaged: {0}")]
     Damaged(String),
+    /// A later version of Lavina wrote it.
+    #[error(
+        "the store has format {found}, this version reads formats up to {known}: use the version that wrote it, or a later one"
+    )]
+    Newer {
+        /// The format found.
+        found: u64,
+        /// The newest one this build reads.
+        known: u64,
+    },
 }
 
 /// Reads of committed state.
@@ -45,13 +59,31 @@ pub trait Store {
     /// This store's write identity: minted when the store was made.
     fn origin(&self) -> OriginKey;
     /// Every scope with its vector, for start-up.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
     fn vectors(&self) -> Result<BTreeMap<Scope, VersionVector>, StoreError>;
+    /// What an origin seen here is short for.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    fn origin_key(&self, origin: Origin) -> Result<Option<OriginKey>, StoreError>;
     /// Hash of an origin's newest entry in a scope; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
     fn head(&self, scope: &Scope, origin: Origin) -> Result<Option<Hash>, StoreError>;
-    /// Entries of an origin from `first` on, about `bytes_max` bytes of them (at least one), ending with a signed entry.
+    /// Entries of an origin from `first` on, about `bytes_max` bytes of them (at least one), ending with a signed entry. `None` when there
+    /// is none.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
     fn run(&self, scope: &Scope, origin: Origin, first: u64, bytes_max: usize) -> Result<Option<Run>, StoreError>;
     /// Entries of a scope in its order (hlc, origin, seq), all origins merged: those strictly between the bounds, oldest first or newest first.
     /// `visit` returns whether to go on.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
     fn scan(
         &self,
         scope: &Scope,
@@ -61,9 +93,28 @@ pub trait Store {
         visit: &mut dyn FnMut(OrderKey, &SealedEntry) -> bool,
     ) -> Result<(), StoreError>;
     /// The position of a message in a scope; `None` when it is not here.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
     fn find(&self, scope: &Scope, id: MsgId) -> Result<Option<OrderKey>, StoreError>;
     /// A small value.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
     fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
     /// All small values whose key begins with `prefix`, in key order.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
     fn meta_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
+}
+
+/// Writes, made by a shell's one writer.
+pub trait Commit {
+    /// Makes batches durable, all of them or none, in order: one fsync however many they are.
+    ///
+    /// # Errors
+    /// [`StoreError`] says why nothing was written. After [`StoreError::Failed`] every further call fails alike; after
+    /// [`StoreError::Full`] the same batches may be given again when there may be room.
+    fn commit(&self, batches: &[Batch]) -> Result<(), StoreError>;
 }
