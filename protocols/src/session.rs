@@ -34,6 +34,44 @@ pub struct SessionConfig {
     /// From it come the salts that accounts which do not exist seem to have: known to all nodes of the mesh (so that the answer is the same
     /// everywhere and after a restart) and to nobody else.
     pub salt_secret: [u8; 32],
+    /// How fast one client may ask.
+    pub flood: Flood,
+}
+
+/// A token bucket: one line or stanza costs one token. With an empty bucket input waits, nothing is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flood {
+    /// How many tokens the bucket holds.
+    pub burst: u32,
+    /// How many come in a second.
+    pub per_second: u32,
+}
+
+impl Flood {
+    /// A paste or a client that joins its rooms goes through at once; ten lines a second is more than anybody types.
+    pub const DEFAULT: Self = Self { burst: 60, per_second: 10 };
+    /// No limit: for benchmarks and trusted bridges.
+    pub const NONE: Self = Self { burst: u32::MAX, per_second: u32::MAX };
+}
+
+impl SessionConfig {
+    /// The configuration of a node of `domain` with everything else at its default: the node is called like the domain, registration
+    /// is closed, there is no message of the day and the salt secret is all zero, which is to be replaced.
+    #[must_use]
+    pub fn new(domain: &str) -> Self {
+        Self {
+            domain: domain.to_owned(),
+            rooms_domain: format!("rooms.{domain}"),
+            node_name: domain.to_owned(),
+            network: domain.to_owned(),
+            motd: Vec::new(),
+            registration: false,
+            plain_without_tls: false,
+            started_ms: 0,
+            salt_secret: [0; 32],
+            flood: Flood::DEFAULT,
+        }
+    }
 }
 
 /// What a session knows of its connection.
