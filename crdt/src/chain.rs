@@ -1,11 +1,31 @@
 //! Sealing and verifying: hash chain and batch signatures of one origin's entries in one scope.
+//!
+//! An entry has one encoding: [`verify`] encodes what it decoded again and refuses bytes that differ, so the same entry never
+//! has two hashes. Bodies are judged apart from that ([`body`]): what a later version writes is chained and passed on here.
 
+use crate::content::{Author, Content};
 use crate::entry::{Body, Entry, Hash, Run, SealedEntry, Signature};
 use crate::ids::{NodeId, OriginKey, Scope};
-use ed25519_dalek::SigningKey;
+use bytes::Bytes;
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use serde::de::DeserializeOwned;
 
 /// Most bytes of one encoded entry. A message text is at most 64 KiB (the XMPP stanza bound), its metadata far less.
 pub const ENTRY_BYTES_MAX: usize = 96 * 1024;
+
+/// Most dots in [`Entry::after`], and most heads in [`Entry::heads`]: one for each origin with concurrent entries, so the
+/// number of a large mesh's nodes.
+pub const REFERENCES_MAX: usize = 1024;
+
+/// Most bytes of the `user` and `host` parts of an author: a domain name's length (RFC 1035 section 2.3.4).
+pub const AUTHOR_PART_BYTES_MAX: usize = 255;
+
+const KIND_MESSAGE: u16 = 1;
+const KIND_DOC_CHANGE: u16 = 2;
+const KIND_REGISTER: u16 = 3;
+const KIND_KICK: u16 = 4;
+const KIND_ACCOUNT_CREATE: u16 = 5;
+const KIND_MESH: u16 = 6;
 
 /// Why a run of entries is refused as a whole. Whoever sent it is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,20 +66,28 @@ pub enum ChainError {
 
 /// Encodes an entry canonically and hashes it. The signature is set by [`sign`] on the last entry of a batch.
 #[must_use]
-pub fn seal(_entry: &Entry) -> (SealedEntry, Hash) {
-    unimplemented!()
+pub fn seal(entry: &Entry) -> (SealedEntry, Hash) {
+    let sealed = SealedEntry { bytes: Bytes::from(encode(entry)), signature: None };
+    let hash = hash(&sealed);
+    (sealed, hash)
 }
 
 /// The hash of a sealed entry.
 #[must_use]
-pub fn hash(_sealed: &SealedEntry) -> Hash {
-    unimplemented!()
+pub fn hash(sealed: &SealedEntry) -> Hash {
+    Hash(blake3::derive_key("lavina 1 entry", &sealed.bytes))
+}
+
+/// The entry that sealed bytes hold, for bytes that [`verify`] accepted before (the store's own); `None` when they are not one.
+#[must_use]
+pub fn open(sealed: &SealedEntry) -> Option<Entry> {
+    postcard::from_bytes(&sealed.bytes).ok()
 }
 
 /// Signs the head of a batch of `scope`: entry `seq` with hash `head`.
 #[must_use]
-pub fn sign(_key: &SigningKey, _scope: &Scope, _origin: OriginKey, _seq: u64, _head: Hash) -> Signature {
-    unimplemented!()
+pub fn sign(key: &SigningKey, scope: &Scope, origin: OriginKey, seq: u64, head: Hash) -> Signature {
+    Signature(key.sign(&signed_bytes(scope, origin, seq, head)).to_bytes())
 }
 
 /// Checks a run against the hash of the entry before it (`Hash::default()` when `first` is 0) and decodes it. Every signature
@@ -67,38 +95,230 @@ pub fn sign(_key: &SigningKey, _scope: &Scope, _origin: OriginKey, _seq: u64, _h
 ///
 /// # Errors
 /// [`ChainError`] names the first entry at fault; nothing of the run may then be used.
-pub fn verify(_run: &Run, _prev: Hash) -> Result<(Vec<Entry>, Hash), ChainError> {
-    unimplemented!()
+pub fn verify(run: &Run, prev: Hash) -> Result<(Vec<Entry>, Hash), ChainError> {
+    let origin = run.origin.origin();
+    let mut entries: Vec<Entry> = Vec::with_capacity(run.entries.len());
+    let mut head = prev;
+    let mut seq = run.first;
+    for sealed in &run.entries {
+        let entry = decode(sealed, seq)?;
+        if entry.origin != origin {
+            return Err(ChainError::Origin { seq });
+        }
+        let later = entries.last().is_none_or(|last| last.hlc < entry.hlc);
+        if entry.seq != seq || entry.prev != head || !later {
+            return Err(ChainError::Broken { seq });
+        }
+        head = hash(sealed);
+        if let Some(signature) = &sealed.signature
+            && !is_signed(run, seq, head, signature)
+        {
+            return Err(ChainError::Unsigned { seq });
+        }
+        entries.push(entry);
+        seq = seq.checked_add(1).ok_or(ChainError::Broken { seq })?;
+    }
+    match run.entries.last() {
+        Some(SealedEntry { signature: Some(_), .. }) => Ok((entries, head)),
+        Some(_) | None => Err(ChainError::Unsigned { seq: seq.saturating_sub(1) }),
+    }
 }
 
 /// Decodes the body of an entry. Total: what is not understood is [`Body::Unknown`]; a known kind that does not decode is
 /// `Unknown` too, with its bytes, and never has an effect.
 #[must_use]
-pub fn body(_entry: &Entry) -> Body {
-    unimplemented!()
+pub fn body(entry: &Entry) -> Body {
+    let bytes = &entry.body;
+    let known = match entry.kind {
+        KIND_MESSAGE => exactly(bytes).filter(is_sayable).map(Body::Message),
+        KIND_DOC_CHANGE => Some(Body::DocChange(bytes.clone())),
+        KIND_REGISTER => exactly(bytes).map(Body::Register),
+        KIND_KICK => exactly(bytes).map(Body::Kick),
+        KIND_ACCOUNT_CREATE => exactly(bytes).map(Body::AccountCreate),
+        KIND_MESH => exactly(bytes).map(Body::Mesh),
+        0 | 7.. => None,
+    };
+    known.unwrap_or_else(|| Body::Unknown { kind: entry.kind, bytes: bytes.clone() })
 }
 
 /// The kind and bytes of a body.
 #[must_use]
-pub fn encode_body(_body: &Body) -> (u16, Vec<u8>) {
-    unimplemented!()
-}
-
-/// Two different signed contents of one dot: portable proof that an origin equivocated.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Equivocation {
-    /// Where.
-    pub scope: Scope,
-    /// Who.
-    pub origin: OriginKey,
-    /// One content and the entries to the signature that covers it.
-    pub one: Run,
-    /// Another.
-    pub other: Run,
+pub fn encode_body(body: &Body) -> (u16, Vec<u8>) {
+    match body {
+        Body::Message(content) => (KIND_MESSAGE, encode(content)),
+        Body::DocChange(bytes) => (KIND_DOC_CHANGE, bytes.clone()),
+        Body::Register(set) => (KIND_REGISTER, encode(set)),
+        Body::Kick(kick) => (KIND_KICK, encode(kick)),
+        Body::AccountCreate(create) => (KIND_ACCOUNT_CREATE, encode(create)),
+        Body::Mesh(act) => (KIND_MESH, encode(act)),
+        Body::Unknown { kind, bytes } => (*kind, bytes.clone()),
+    }
 }
 
 /// Whether `node`'s key signs for the origin.
 #[must_use]
 pub fn is_of(origin: &OriginKey, node: NodeId) -> bool {
     origin.node == node
+}
+
+/// Postcard cannot fail on values without unsized or unknown-length parts, and ours have none.
+fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_stdvec(value).unwrap_or_default()
+}
+
+/// A value whose only encoding is `bytes`.
+fn exactly<T: DeserializeOwned + serde::Serialize>(bytes: &[u8]) -> Option<T> {
+    let value = postcard::from_bytes(bytes).ok()?;
+    (encode(&value) == bytes).then_some(value)
+}
+
+fn decode(sealed: &SealedEntry, seq: u64) -> Result<Entry, ChainError> {
+    if sealed.bytes.len() > ENTRY_BYTES_MAX {
+        return Err(ChainError::TooLarge { seq, bytes: sealed.bytes.len() });
+    }
+    let entry: Entry = exactly(&sealed.bytes).ok_or(ChainError::Malformed { seq })?;
+    let references = entry.after.len().max(entry.heads.as_ref().map_or(0, Vec::len));
+    if references > REFERENCES_MAX || !entry.author.as_ref().is_none_or(is_showable) {
+        return Err(ChainError::Malformed { seq });
+    }
+    Ok(entry)
+}
+
+/// Whether an author can be written into a line or stanza: names check themselves when they decode.
+fn is_showable(author: &Author) -> bool {
+    [&author.user, &author.host].into_iter().all(|part| {
+        part.len() <= AUTHOR_PART_BYTES_MAX
+            && !part.chars().any(|c| c.is_control() || c.is_whitespace() || c == '!' || c == '@')
+    })
+}
+
+/// NUL and CR end things in IRC (RFC 2812 section 2.3.1) and are no XML characters or no stable ones (XML 1.0 section 2.11);
+/// a tag's name must be one of a client-only tag.
+fn is_sayable(content: &Content) -> bool {
+    let plain = |text: &str| !text.contains(['\0', '\r']);
+    let is_tag_name = |name: &str| {
+        let inner = |c: char| c.is_ascii_alphanumeric() || "-./_+".contains(c);
+        name.len() > 1 && name.starts_with('+') && name.chars().all(inner)
+    };
+    plain(&content.text)
+        && plain(&content.client_id)
+        && content.to_resource.as_deref().is_none_or(plain)
+        && content.payloads.iter().all(|payload| plain(payload))
+        && content.tags.iter().all(|(name, value)| is_tag_name(name) && !value.contains('\0'))
+}
+
+fn signed_bytes(scope: &Scope, origin: OriginKey, seq: u64, head: Hash) -> Vec<u8> {
+    encode(&("lavina 1 entries", scope, origin, seq, head))
+}
+
+fn is_signed(run: &Run, seq: u64, head: Hash, signature: &Signature) -> bool {
+    let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+    VerifyingKey::from_bytes(&run.origin.node.0)
+        .is_ok_and(|key| key.verify_strict(&signed_bytes(&run.scope, run.origin, seq, head), &signature).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{author, batch, chain_of, entry, origin_key, signing_key};
+    use proptest::prelude::*;
+
+    fn said(text: &str) -> Body {
+        Body::Message(Content::text(text))
+    }
+
+    #[test]
+    fn a_batch_verifies_and_gives_its_entries_back() {
+        let (run, entries) = chain_of(&[said("one"), said("two"), Body::Unknown { kind: 900, bytes: vec![1, 2, 3] }]);
+        let (got, head) = verify(&run, Hash::default()).unwrap();
+        assert_eq!(got, entries);
+        assert_eq!(head, hash(&run.entries[2]));
+        assert_eq!(body(&got[0]), said("one"));
+        assert_eq!(body(&got[2]), Body::Unknown { kind: 900, bytes: vec![1, 2, 3] });
+        assert_eq!(open(&run.entries[1]).as_ref(), Some(&entries[1]));
+    }
+
+    #[test]
+    fn a_run_continues_only_what_is_before_it() {
+        let (whole, _) = chain_of(&[said("one"), said("two")]);
+        let tail = Run { first: 1, entries: whole.entries[1..].to_vec(), ..whole.clone() };
+        assert!(verify(&tail, hash(&whole.entries[0])).is_ok());
+        assert_eq!(verify(&tail, Hash::default()), Err(ChainError::Broken { seq: 1 }));
+        let moved = Run { scope: Scope::Room(crate::names::RoomName::new("other").unwrap()), ..whole };
+        assert_eq!(verify(&moved, Hash::default()), Err(ChainError::Unsigned { seq: 1 }));
+    }
+
+    #[test]
+    fn a_run_without_a_signature_at_its_end_is_refused() {
+        let (mut run, _) = chain_of(&[said("one"), said("two")]);
+        run.entries[1].signature = None;
+        assert_eq!(verify(&run, Hash::default()), Err(ChainError::Unsigned { seq: 1 }));
+        run.entries.clear();
+        assert_eq!(verify(&run, Hash::default()), Err(ChainError::Unsigned { seq: 0 }));
+    }
+
+    #[test]
+    fn an_entry_of_another_origin_or_earlier_stamp_is_refused() {
+        let key = signing_key(1);
+        let first = entry(1, 0, 10, Hash::default(), &said("one"));
+        let (_, head) = seal(&first);
+        let back = entry(1, 1, 10, head, &said("same stamp"));
+        let run = batch(&key, origin_key(1), &[first.clone(), back]);
+        assert_eq!(verify(&run, Hash::default()), Err(ChainError::Broken { seq: 1 }));
+        let foreign = entry(2, 0, 10, Hash::default(), &said("one"));
+        let run = batch(&key, origin_key(1), &[foreign]);
+        assert_eq!(verify(&run, Hash::default()), Err(ChainError::Origin { seq: 0 }));
+        let run = batch(&signing_key(2), origin_key(1), &[first]);
+        assert_eq!(verify(&run, Hash::default()), Err(ChainError::Unsigned { seq: 0 }));
+    }
+
+    #[test]
+    fn what_cannot_be_shown_safely_is_refused() {
+        let mut bad = entry(1, 0, 10, Hash::default(), &said("one"));
+        bad.author = Some(crate::content::Author { host: "a b\r\n".to_owned(), ..author(1, "alice") });
+        let run = batch(&signing_key(1), origin_key(1), &[bad]);
+        assert_eq!(verify(&run, Hash::default()), Err(ChainError::Malformed { seq: 0 }));
+        let nul = entry(1, 0, 10, Hash::default(), &said("a\0b"));
+        assert!(matches!(body(&nul), Body::Unknown { kind: KIND_MESSAGE, .. }));
+        let large = entry(1, 0, 10, Hash::default(), &said(&"x".repeat(ENTRY_BYTES_MAX)));
+        let run = batch(&signing_key(1), origin_key(1), &[large]);
+        assert!(matches!(verify(&run, Hash::default()), Err(ChainError::TooLarge { seq: 0, .. })));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_byte_can_be_changed(index in any::<prop::sample::Index>(), flip in 1u8..) {
+            let (mut run, _) = chain_of(&[said("one"), said("two")]);
+            let which = index.index(2);
+            let mut bytes = run.entries[which].bytes.to_vec();
+            let at = index.index(bytes.len());
+            bytes[at] ^= flip;
+            run.entries[which].bytes = bytes.into();
+            prop_assert!(verify(&run, Hash::default()).is_err());
+        }
+
+        #[test]
+        fn no_bit_of_a_signature_can_be_changed(at in 0usize..64, flip in 1u8..) {
+            let (mut run, _) = chain_of(&[said("one")]);
+            run.entries[0].signature.as_mut().unwrap().0[at] ^= flip;
+            prop_assert_eq!(verify(&run, Hash::default()), Err(ChainError::Unsigned { seq: 0 }));
+        }
+
+        #[test]
+        fn any_kind_and_bytes_come_through_byte_equal(kind in any::<u16>(), bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let (run, entries) = chain_of(&[Body::Unknown { kind, bytes: bytes.clone() }]);
+            let (got, _) = verify(&run, Hash::default()).unwrap();
+            prop_assert_eq!(&got, &entries);
+            prop_assert_eq!(encode_body(&body(&got[0])), (kind, bytes));
+        }
+
+        #[test]
+        fn junk_is_refused_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+            let (mut run, _) = chain_of(&[said("one")]);
+            run.entries[0].bytes = bytes.into();
+            prop_assert!(verify(&run, Hash::default()).is_err());
+        }
+    }
 }

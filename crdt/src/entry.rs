@@ -6,7 +6,7 @@
 
 use crate::clock::Hlc;
 use crate::content::{Author, Content};
-use crate::ids::{Dot, Origin, OrderKey, OriginKey, Scope};
+use crate::ids::{Dot, OrderKey, Origin, OriginKey, Scope};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +64,7 @@ impl Entry {
 pub enum Body {
     /// Kind 1: a message, in a room or direct scope.
     Message(Content),
-    /// Kind 2: an Automerge change of the room document (raw bytes as Automerge encodes them).
+    /// Kind 2: a change of the room document, as [`crate::room::RoomDoc::mint`] encodes it.
     DocChange(Vec<u8>),
     /// Kind 3: a register is set.
     Register(crate::register::RegisterSet),

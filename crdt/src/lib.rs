@@ -8,6 +8,7 @@ pub mod chain;
 pub mod clock;
 pub mod content;
 pub mod entry;
+pub mod equivocation;
 pub mod ids;
 pub mod log;
 pub mod mesh;
@@ -16,3 +17,6 @@ pub mod presence;
 pub mod register;
 pub mod room;
 pub mod version;
+
+#[cfg(test)]
+mod testing;

@@ -8,6 +8,7 @@ use precis_core::profile::Profile;
 use precis_profiles::UsernameCaseMapped;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use unicode_normalization::UnicodeNormalization;
 
 /// Longest room name in bytes, without the IRC `#`.
 pub const ROOM_NAME_BYTES_MAX: usize = 64;
@@ -32,18 +33,22 @@ pub enum NameError {
 
 /// A room's canonical name, without the IRC `#`: the `name` of `name@rooms.DOMAIN`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct RoomName(String);
 
 /// An account's canonical name: the IRC account, the localpart of the XMPP bare JID.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct AccountName(String);
 
 /// A nick as its owner wrote it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Nick(String);
 
 /// A nick's canonical key: two nicks are the same if and only if their keys are.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct NickKey(String);
 
 /// Characters that end or delimit a name in IRC (RFC 2812 section 2.3.1: space, comma, bell, `!`, `*`, `?`, leading marks are
@@ -60,12 +65,24 @@ fn canonical(text: &str, bytes_max: usize, allow: &[char]) -> Result<String, Nam
     if text.chars().any(|c| FORBIDDEN.contains(&c) && !allow.contains(&c)) {
         return Err(NameError::Character);
     }
-    // Square brackets, braces, pipe, caret, backslash, grave and tilde are legal in IRC nicks and in PRECIS alike.
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        // PRECIS allows all of ASCII7 in an IdentifierClass name (RFC 8264 section 9.11) and does nothing to it but map case. Names of
+        // this sort are nearly all there are, and are read with every entry.
+        return Ok(text.to_ascii_lowercase());
+    }
     let mapped = UsernameCaseMapped::new().enforce(text).map_err(|_| NameError::Character)?.into_owned();
     if mapped.len() > bytes_max {
         return Err(NameError::TooLong(bytes_max));
     }
     Ok(mapped)
+}
+
+/// The TR39 skeleton of a text in canonical case: two names that look alike have the same (Unicode TR39 section 4). Compare it with
+/// the skeletons of registered accounts before a nick is given out; never show it.
+#[must_use]
+pub fn skeleton(text: &str) -> String {
+    let lower: String = text.nfkc().flat_map(char::to_lowercase).collect();
+    unicode_security::skeleton(&lower).collect()
 }
 
 impl RoomName {
@@ -98,6 +115,17 @@ impl AccountName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The nick that everybody with this account has by right.
+    #[must_use]
+    pub fn nick_key(&self) -> NickKey {
+        NickKey(self.0.clone())
+    }
+
+    /// This name with `suffix` (ASCII, canonical) at its end, cut so that it stays within the limit.
+    pub(crate) fn with_suffix(&self, suffix: &str) -> Self {
+        Self(with_suffix(&self.0, suffix, ACCOUNT_NAME_BYTES_MAX))
+    }
 }
 
 impl Nick {
@@ -125,6 +153,11 @@ impl Nick {
     pub fn key(&self) -> NickKey {
         NickKey(canonical(&self.0, NICK_BYTES_MAX, &[]).unwrap_or_else(|_| self.0.to_lowercase()))
     }
+
+    /// This nick with `suffix` (ASCII) at its end, cut so that it stays within the limit.
+    pub(crate) fn with_suffix(&self, suffix: &str) -> Self {
+        Self(with_suffix(&self.0, suffix, NICK_BYTES_MAX))
+    }
 }
 
 impl NickKey {
@@ -134,6 +167,32 @@ impl NickKey {
         &self.0
     }
 }
+
+fn with_suffix(text: &str, suffix: &str, bytes_max: usize) -> String {
+    let room = bytes_max.saturating_sub(suffix.len());
+    let end = (0..=room.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}{suffix}", text.get(..end).unwrap_or_default())
+}
+
+/// Names from a peer or a disk are names only in their canonical form.
+macro_rules! decoded_name {
+    ($($name:ident: $check:expr),*) => {$(
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                let check: fn(&str) -> Result<bool, NameError> = $check;
+                if check(&text)? { Ok(Self(text)) } else { Err(NameError::Character) }
+            }
+        }
+    )*};
+}
+decoded_name!(
+    RoomName: |text| RoomName::new(text).map(|name| name.0 == text),
+    AccountName: |text| AccountName::new(text).map(|name| name.0 == text),
+    Nick: |text| Nick::new(text).map(|_| true),
+    NickKey: |text| canonical(text, NICK_BYTES_MAX, &['.']).map(|key| key == text)
+);
 
 macro_rules! text_name {
     ($($name:ident),*) => {$(
@@ -150,3 +209,93 @@ macro_rules! text_name {
     )*};
 }
 text_name!(RoomName, AccountName, Nick, NickKey);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn nicks_that_people_use_on_irc_are_nicks() {
+        for nick in ["[foo]", "foo|bar", "^x", "`a", "{b}", "a-b_c", "back\\slash", "_", "Zoë", "münchen", "x2"] {
+            assert!(Nick::new(nick).is_ok(), "{nick}");
+        }
+    }
+
+    #[test]
+    fn case_and_width_make_no_difference() {
+        let key = |text| Nick::new(text).unwrap().key();
+        assert_eq!(key("Alice"), key("aLICE"));
+        assert_eq!(key("ZOË"), key("zoë"));
+        assert_eq!(key("zoe\u{308}"), key("zoë"));
+        assert_eq!(AccountName::new("ALICE").unwrap().nick_key(), key("alice"));
+        assert_ne!(key("[a]"), key("{a}"));
+        assert_eq!(RoomName::new("Rust").unwrap().as_str(), "rust");
+    }
+
+    #[test]
+    fn what_ends_a_token_is_no_name() {
+        for text in [
+            "",
+            " ",
+            "a b",
+            "a\0",
+            "a\r",
+            "a\n",
+            "a\u{7}",
+            "a,b",
+            "a@b",
+            "a!b",
+            "a/b",
+            "a\u{a0}b",
+            "\u{202e}a",
+            "a:b",
+            "a<b",
+        ] {
+            assert!(Nick::new(text).is_err(), "{text:?}");
+            assert!(AccountName::new(text).is_err(), "{text:?}");
+        }
+        assert_eq!(Nick::new(&"x".repeat(33)), Err(NameError::TooLong(NICK_BYTES_MAX)));
+        assert!(Nick::new("1st").is_err());
+        assert!(RoomName::new("a b").is_err() && RoomName::new("a\n").is_err());
+    }
+
+    #[test]
+    fn a_name_from_a_peer_must_be_canonical() {
+        let decoded = |text: &str| postcard::from_bytes::<AccountName>(&postcard::to_stdvec(text).unwrap()).is_ok();
+        assert!(decoded("alice"));
+        assert!(!decoded("Alice") && !decoded("a\r\nb") && !decoded(""));
+        let nick = |text: &str| postcard::from_bytes::<Nick>(&postcard::to_stdvec(text).unwrap()).is_ok();
+        assert!(nick("Alice") && !nick("a b"));
+    }
+
+    #[test]
+    fn look_alikes_have_one_skeleton() {
+        assert_eq!(skeleton("аlice"), skeleton("alice"));
+        assert_eq!(skeleton("Alice"), skeleton("alice"));
+        assert_ne!(skeleton("alice"), skeleton("bob"));
+    }
+
+    #[test]
+    fn a_suffix_never_makes_a_name_too_long() {
+        let long = AccountName::new(&"ë".repeat(16)).unwrap();
+        let derived = long.with_suffix("-0abc");
+        assert!(derived.as_str().len() <= ACCOUNT_NAME_BYTES_MAX && derived.as_str().ends_with("-0abc"));
+        assert_eq!(AccountName::new(derived.as_str()), Ok(derived));
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_for_ascii_is_what_precis_says(text in "[!-~]{1,32}") {
+            let precis = UsernameCaseMapped::new().enforce(text.as_str()).map(|mapped| mapped.into_owned());
+            prop_assert_eq!(precis.ok(), Some(text.to_ascii_lowercase()));
+        }
+
+        #[test]
+        fn a_canonical_name_is_its_own_canonical_name(text in "\\PC{1,16}") {
+            if let Ok(name) = RoomName::new(&text) {
+                prop_assert_eq!(RoomName::new(name.as_str()), Ok(name));
+            }
+        }
+    }
+}

@@ -11,6 +11,7 @@ use crate::ids::{OrderKey, SessionId};
 use crate::names::{AccountName, Nick, NickKey, RoomName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Standing in a room, least first. IRC shows q a o h v; XMPP owner, admin, moderator, (moderator), participant with voice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,7 +57,7 @@ pub enum Flag {
     TopicLocked,
     /// IRC +R: only accounts come in.
     RegisteredOnly,
-    /// Stays when empty: IRC +P / a registered channel, XMPP persistent. 
+    /// Stays when empty: IRC +P / a registered channel, XMPP persistent.
     Persistent,
 }
 
@@ -248,7 +249,13 @@ impl RoomState {
     ///
     /// # Errors
     /// [`Denied`] says why not.
-    pub fn admits(&self, _author: &Author, _key: Option<&str>, _occupants: usize, _invited: bool) -> Result<(), Denied> {
+    pub fn admits(
+        &self,
+        _author: &Author,
+        _key: Option<&str>,
+        _occupants: usize,
+        _invited: bool,
+    ) -> Result<(), Denied> {
         unimplemented!()
     }
 }
@@ -262,7 +269,7 @@ pub struct RoomDoc {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// The change is in; the effective state went from the first to the second (equal when it has no effect).
-    Changed(Box<RoomState>, Box<RoomState>),
+    Changed(Arc<RoomState>, Arc<RoomState>),
     /// Changes it depends on are not here yet; it is kept and applied when they come.
     Pending,
     /// Known already.
@@ -292,7 +299,7 @@ impl RoomDoc {
 
     /// The state at a causal past: a function of the acts in it alone, so the same for ever and everywhere. `None` when some of it is
     /// not here yet.
-    pub fn state_at(&mut self, _heads: &[DocHead]) -> Option<RoomState> {
+    pub fn state_at(&mut self, _heads: &[DocHead]) -> Option<Arc<RoomState>> {
         unimplemented!()
     }
 

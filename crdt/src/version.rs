@@ -1,11 +1,12 @@
 //! Version vectors: origin -> next seq. A scope's sync state is its vector, nothing else.
 
-use crate::ids::{Dot, Origin};
+use crate::entry::Hash;
+use crate::ids::{Dot, Origin, Scope};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Which entries of a scope are known: for each origin, all with a seq below the stored one. An absent origin counts as 0.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct VersionVector(BTreeMap<Origin, u64>);
 
 impl VersionVector {
@@ -23,8 +24,9 @@ impl VersionVector {
 
     /// Everything of `origin` below `next` is known from here on; never goes back.
     pub fn advance(&mut self, origin: Origin, next: u64) {
-        let slot = self.0.entry(origin).or_insert(0);
-        *slot = (*slot).max(next);
+        if next > self.next(origin) {
+            self.0.insert(origin, next);
+        }
     }
 
     /// Least upper bound.
@@ -32,6 +34,28 @@ impl VersionVector {
         for (origin, next) in &other.0 {
             self.advance(*origin, *next);
         }
+    }
+
+    /// Greatest lower bound: what both know.
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> Self {
+        let both = self.0.iter().filter_map(|(origin, next)| {
+            let next = (*next).min(other.next(*origin));
+            (next > 0).then_some((*origin, next))
+        });
+        Self(both.collect())
+    }
+
+    /// Whether everything that `other` knows is known.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|(origin, next)| *next <= self.next(*origin))
+    }
+
+    /// How many entries are known.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.values().fold(0, |sum, next| sum.saturating_add(*next))
     }
 
     /// What `other` lacks of what this vector has: (origin, first missing seq, end), in origin order.
@@ -50,6 +74,82 @@ impl VersionVector {
     /// Whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.values().all(|next| *next == 0)
+    }
+
+    /// One hash over a scope and what is known of it: the leaf of the tree that two peers compare. Equal knowledge gives equal
+    /// digests; an origin of which nothing is known does not count.
+    #[must_use]
+    pub fn digest(&self, scope: &Scope) -> Hash {
+        let mut hasher = blake3::Hasher::new_derive_key("lavina 1 scope vector");
+        let scope = postcard::to_stdvec(scope).unwrap_or_default();
+        hasher.update(&u64::try_from(scope.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hasher.update(&scope);
+        for (origin, next) in self.0.iter().filter(|(_, next)| **next > 0) {
+            hasher.update(&origin.0);
+            hasher.update(&next.to_be_bytes());
+        }
+        Hash(*hasher.finalize().as_bytes())
+    }
+}
+
+impl FromIterator<(Origin, u64)> for VersionVector {
+    fn from_iter<I: IntoIterator<Item = (Origin, u64)>>(known: I) -> Self {
+        let mut vector = Self::default();
+        for (origin, next) in known {
+            vector.advance(origin, next);
+        }
+        vector
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn vectors() -> impl Strategy<Value = VersionVector> {
+        proptest::collection::vec((0u8..4, 0u64..6), 0..6)
+            .prop_map(|known| known.into_iter().map(|(origin, next)| (Origin([origin; 16]), next)).collect())
+    }
+
+    fn merged(a: &VersionVector, b: &VersionVector) -> VersionVector {
+        let mut both = a.clone();
+        both.merge(b);
+        both
+    }
+
+    proptest! {
+        #[test]
+        fn merge_is_a_join(a in vectors(), b in vectors(), c in vectors()) {
+            prop_assert_eq!(merged(&a, &b), merged(&b, &a));
+            prop_assert_eq!(merged(&merged(&a, &b), &c), merged(&a, &merged(&b, &c)));
+            prop_assert_eq!(merged(&a, &a), a.clone());
+            prop_assert!(merged(&a, &b).covers(&a));
+            prop_assert!(a.covers(&a.meet(&b)) && b.covers(&a.meet(&b)));
+        }
+
+        #[test]
+        fn what_is_missing_fills_the_gap(a in vectors(), b in vectors()) {
+            let mut filled = b.clone();
+            for (origin, first, end) in a.missing_in(&b) {
+                prop_assert!(first < end && first == b.next(origin));
+                filled.advance(origin, end);
+            }
+            prop_assert_eq!(filled, merged(&a, &b));
+        }
+
+        #[test]
+        fn digests_are_equal_exactly_for_equal_knowledge(a in vectors(), b in vectors()) {
+            let equal = a.digest(&Scope::Mesh) == b.digest(&Scope::Mesh);
+            prop_assert_eq!(equal, a == b);
+        }
+    }
+
+    #[test]
+    fn digests_of_two_scopes_differ() {
+        let vector: VersionVector = [(Origin([1; 16]), 3)].into_iter().collect();
+        let room = Scope::Room(crate::names::RoomName::new("rust").unwrap());
+        assert_ne!(vector.digest(&Scope::Mesh), vector.digest(&room));
     }
 }
