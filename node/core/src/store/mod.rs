@@ -8,6 +8,13 @@ pub mod memory;
 pub mod redb;
 mod row;
 
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod testing;
+
 use lavina_crdt::entry::{Hash, Run, SealedEntry};
 use lavina_crdt::ids::{MsgId, OrderKey, Origin, OriginKey, Scope};
 use lavina_crdt::version::VersionVector;

@@ -1,0 +1,101 @@
+//! A kill, a power cut, a full or a failing disk: what was said to be written is there.
+
+use super::redb::{FORMAT, RedbStore};
+use super::testing::{Disk, batch, room, run, writer};
+use super::{Batch, Commit, Store, StoreError};
+use lavina_crdt::ids::{NodeId, Scope};
+use proptest::prelude::*;
+use redb::TableDefinition;
+
+fn next(store: &impl Store, scope: &Scope) -> u64 {
+    store.vectors().unwrap().get(scope).map_or(0, |vector| vector.next(writer(1).origin()))
+}
+
+/// `sizes` as consecutive batches of one writer.
+fn batches(sizes: &[u64]) -> Vec<Batch> {
+    let mut first = 0;
+    let make = |(id, count): (u64, &u64)| {
+        let batch = batch(id, vec![run(room(0), writer(1), first, *count, first + 1)]);
+        first += count;
+        batch
+    };
+    (1..).zip(sizes).map(make).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn what_was_committed_survives_a_power_cut_at_any_write(
+        sizes in prop::collection::vec(1..40u64, 1..10),
+        power in 0..120u64,
+        kept in prop::collection::vec(any::<u8>(), 16),
+    ) {
+        let disk = Disk::default();
+        let store = disk.open();
+        disk.cut_power_after(power);
+        let (mut safe, mut tried) = (0, 0);
+        for batch in batches(&sizes) {
+            tried = safe + batch.runs[0].entries.len() as u64;
+            if store.commit(&[batch]).is_err() {
+                break;
+            }
+            safe = tried;
+        }
+        let mut kept = kept.into_iter().cycle();
+        let store = disk.after_power_loss(|| kept.next().unwrap()).open();
+        let found = next(&store, &room(0));
+        prop_assert!(found == safe || found == tried, "{} of {}..{}", found, safe, tried);
+        let mut seen = 0;
+        store.scan(&room(0), None, None, false, &mut |key, _| { prop_assert_seq(key.seq, &mut seen); true }).unwrap();
+        prop_assert_eq!(seen, found);
+        // It takes writes again, from where it is.
+        store.commit(&[batch(1, vec![run(room(0), writer(1), found, 1, 1000)])]).unwrap();
+    }
+}
+
+fn prop_assert_seq(seq: u64, seen: &mut u64) {
+    assert_eq!(seq, *seen);
+    *seen += 1;
+}
+
+#[test]
+fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
+    let disk = Disk::default();
+    let store = disk.open();
+    let small = batch(1, vec![run(room(0), writer(1), 0, 1, 1)]);
+    store.commit(&[small]).unwrap();
+    disk.set_room(Some(disk.used()));
+    let large = batch(2, vec![run(room(0), writer(1), 1, 40_000, 2)]);
+    assert_eq!(store.commit(std::slice::from_ref(&large)), Err(StoreError::Full));
+    assert_eq!(next(&store, &room(0)), 1);
+    assert_eq!(store.commit(std::slice::from_ref(&large)), Err(StoreError::Full));
+    disk.set_room(None);
+    store.commit(&[large]).unwrap();
+    assert_eq!(next(&store, &room(0)), 40_001);
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_written_and_reads_go_on() {
+    let disk = Disk::default();
+    let store = disk.open();
+    let [first, second] = batches(&[2, 3]).try_into().unwrap();
+    store.commit(&[first]).unwrap();
+    disk.fail_next_sync();
+    assert!(matches!(store.commit(&[second.clone()]), Err(StoreError::Failed(_))));
+    assert!(matches!(store.commit(&[second]), Err(StoreError::Failed(_))));
+    assert!(next(&store, &room(0)) >= 2);
+}
+
+#[test]
+fn a_store_of_a_later_version_is_refused_by_its_number() {
+    let disk = Disk::default();
+    drop(disk.open());
+    let database = redb::Builder::new().create_with_backend(disk.clone()).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(TableDefinition::<&str, u64>::new("identity")).unwrap().insert("format", FORMAT + 1).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    let opened = RedbStore::open(disk.opener(), NodeId([1; 32]), 1);
+    assert_eq!(opened.err(), Some(StoreError::Newer { found: FORMAT + 1, known: FORMAT }));
+}
