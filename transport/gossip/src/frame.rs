@@ -1,4 +1,7 @@
 //! What nodes say to one another: postcard, length-delimited by the transport, versioned by the handshake.
+//!
+//! [`encode`] and [`decode`] are total: whatever a peer sends gives a frame or a [`FrameError`]. Nothing here knows what a frame is for,
+//! nor whether its sender may send it.
 
 use bytes::Bytes;
 use lavina_crdt::entry::{Hash, Run};
@@ -68,7 +71,64 @@ pub enum Frame {
         to: SessionId,
         /// What.
         bytes: Bytes,
+        /// How many more nodes may pass it on.
+        hops: u8,
     },
     /// A SWIM packet that does not fit a datagram.
     Membership(Bytes),
+}
+
+impl Frame {
+    /// The lane it travels on. Vectors go with catch-up, since they can be as large.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::Push { .. } | Self::Signal { .. } => Lane::Live,
+            Self::Vectors { .. } | Self::Delta { .. } => Lane::Bulk,
+            Self::Durable(_)
+            | Self::Root(_)
+            | Self::Buckets(_)
+            | Self::PresenceHave(_)
+            | Self::Presence(_)
+            | Self::Membership(_) => Lane::Control,
+        }
+    }
+}
+
+/// Why bytes are no frame, or a frame has no bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Longer than [`FRAME_BYTES_MAX`].
+    #[error("the frame has {0} bytes, at most {FRAME_BYTES_MAX} are taken")]
+    TooLong(usize),
+    /// Not the encoding of any frame of this version.
+    #[error("the bytes are no frame of this version")]
+    Malformed,
+    /// A whole frame, and then something.
+    #[error("{0} bytes follow the frame")]
+    Trailing(usize),
+}
+
+/// The bytes of a frame, without a length prefix.
+///
+/// # Errors
+/// [`FrameError::TooLong`] when a peer would refuse it.
+pub fn encode(frame: &Frame) -> Result<Bytes, FrameError> {
+    let bytes = postcard::to_stdvec(frame).map_err(|_| FrameError::Malformed)?;
+    if bytes.len() > FRAME_BYTES_MAX {
+        return Err(FrameError::TooLong(bytes.len()));
+    }
+    Ok(Bytes::from(bytes))
+}
+
+/// The frame that `bytes` are, all of them.
+///
+/// # Errors
+/// [`FrameError`] when they are too many or no frame.
+pub fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
+    if bytes.len() > FRAME_BYTES_MAX {
+        return Err(FrameError::TooLong(bytes.len()));
+    }
+    let (frame, rest) = postcard::take_from_bytes(bytes).map_err(|_| FrameError::Malformed)?;
+    if rest.is_empty() { Ok(frame) } else { Err(FrameError::Trailing(rest.len())) }
 }

@@ -3,5 +3,29 @@
 //! [`Gossip`](machine::Gossip) is one machine: authenticated frames and datagrams in, frames and datagrams out. It never sees a socket, a
 //! store or a room; entries are opaque, signed runs to it, and what the local replica holds it reads through [`Replica`](machine::Replica).
 
+//!
+//! | part | does |
+//! |---|---|
+//! | `links` | who is admitted, connected, in reach; dialling |
+//! | `membership` | SWIM |
+//! | `disseminate`, `rendezvous` | entries as they are written: near before far, one gateway a region |
+//! | `inflight`, `arrivals`, `fresh` | what is on its way out, in, and everywhere: acknowledgements, gaps, no duplicates |
+//! | `tree`, `sync`, `catchup` | comparing replicas and sending what is missing |
+//! | `presence` | sessions of other nodes |
+//!
+//! **Invariant:** the same inputs and seed give the same outputs.
+
+mod arrivals;
+mod catchup;
+mod disseminate;
 pub mod frame;
+mod fresh;
+mod inflight;
+mod links;
 pub mod machine;
+mod membership;
+mod outbox;
+mod presence;
+mod rendezvous;
+mod sync;
+mod tree;

@@ -1,0 +1,184 @@
+//! What has come in and is not durable here yet: which peers wait for an acknowledgement of it, how far each origin has arrived, and
+//! where something is missing in between.
+
+use crate::inflight::run_end;
+use crate::outbox::Outbox;
+use crate::tree::bucket_of;
+use lavina_crdt::clock::Now;
+use lavina_crdt::entry::{Hash, Run};
+use lavina_crdt::ids::{NodeId, Origin, Scope};
+use lavina_crdt::version::VersionVector;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most (scope, origin) pairs for which acknowledgements to one peer are owed; more than it may have on the way.
+const OWED_PER_PEER_MAX: usize = 16_384;
+/// Most (scope, origin) pairs arrived and not durable.
+const ARRIVED_MAX: usize = 65_536;
+/// Most gaps watched; sync finds the others.
+const GAPS_MAX: usize = 4_096;
+/// How long a gap may close by itself: two ways through a region differ by less.
+const GAP_WAIT_MS: u64 = 100;
+/// How often a gap's sender is asked before the gap is left to the slow timer.
+const GAP_ASKS_MAX: u32 = 4;
+/// Time after the first question for the second; each further one waits as much longer.
+const GAP_ASK_AGAIN_MS: u64 = 750;
+/// What has arrived and is not durable after this long was refused.
+const ARRIVED_TRUST_MS: u64 = 5_000;
+
+#[derive(Debug)]
+struct Owed {
+    scope: Scope,
+    want: u64,
+    told: u64,
+}
+
+#[derive(Debug)]
+struct Gap {
+    scope: Scope,
+    /// First seq that did arrive.
+    until: u64,
+    from: NodeId,
+    asks: u32,
+    due_us: u64,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Arrivals {
+    owed: BTreeMap<NodeId, BTreeMap<(Hash, Origin), Owed>>,
+    arrived: BTreeMap<(Hash, Origin), (u64, u64)>,
+    gaps: BTreeMap<(Hash, Origin), Gap>,
+}
+
+impl Arrivals {
+    /// A run came from `from`; `durable` is how far its origin is durable here. Returns a mark when all of it is already.
+    pub(crate) fn on_run(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        key: Hash,
+        run: &Run,
+        durable: u64,
+        out: &mut Outbox,
+    ) -> Option<(Scope, Origin, u64)> {
+        let (origin, end) = (run.origin.origin(), run_end(run));
+        if end <= durable {
+            return Some((run.scope.clone(), origin, durable));
+        }
+        let known = self.arrived(now.mono_us, key, origin).max(durable);
+        if run.first > known {
+            self.note_gap(now, from, key, run, out);
+        } else if self.arrived.len() < ARRIVED_MAX || self.arrived.contains_key(&(key, origin)) {
+            self.arrived.insert((key, origin), (known.max(end), now.mono_us));
+        } else {
+            out.overflow();
+        }
+        let owed = self.owed.entry(from).or_default();
+        if owed.len() >= OWED_PER_PEER_MAX && !owed.contains_key(&(key, origin)) {
+            owed.pop_first();
+            out.overflow();
+        }
+        let slot =
+            owed.entry((key, origin)).or_insert_with(|| Owed { scope: run.scope.clone(), want: 0, told: durable });
+        slot.want = slot.want.max(end);
+        None
+    }
+
+    fn note_gap(&mut self, now: Now, from: NodeId, key: Hash, run: &Run, out: &mut Outbox) {
+        if self.gaps.len() >= GAPS_MAX {
+            out.overflow();
+            return;
+        }
+        let fresh = || Gap { scope: run.scope.clone(), until: 0, from, asks: 0, due_us: now.deadline_ms(GAP_WAIT_MS) };
+        let gap = self.gaps.entry((key, run.origin.origin())).or_insert_with(fresh);
+        gap.until = gap.until.max(run.first);
+        gap.from = from;
+    }
+
+    /// A scope is durable this far: the marks to send, by peer.
+    pub(crate) fn on_durable(&mut self, key: Hash, vector: &VersionVector) -> Vec<(NodeId, (Scope, Origin, u64))> {
+        let span = (key, Origin([0; 16]))..=(key, Origin([0xff; 16]));
+        let mut marks = Vec::new();
+        for (peer, owed) in &mut self.owed {
+            let mut settled = Vec::new();
+            for (pair, slot) in owed.range_mut(span.clone()) {
+                let next = vector.next(pair.1);
+                if next > slot.told {
+                    slot.told = next;
+                    marks.push((*peer, (slot.scope.clone(), pair.1, next)));
+                }
+                if next >= slot.want {
+                    settled.push(*pair);
+                }
+            }
+            for pair in settled {
+                owed.remove(&pair);
+            }
+        }
+        let settled: Vec<(Hash, Origin)> = self
+            .arrived
+            .range(span)
+            .filter(|(pair, (next, _))| vector.next(pair.1) >= *next)
+            .map(|(pair, _)| *pair)
+            .collect();
+        for pair in settled {
+            self.arrived.remove(&pair);
+        }
+        marks
+    }
+
+    /// How far an origin's entries of a scope have arrived here without being durable; 0 when nothing is on its way to the disk.
+    fn arrived(&self, now_us: u64, key: Hash, origin: Origin) -> u64 {
+        match self.arrived.get(&(key, origin)) {
+            Some((next, at_us)) if now_us.saturating_sub(*at_us) <= ARRIVED_TRUST_MS * 1000 => *next,
+            Some(_) | None => 0,
+        }
+    }
+
+    /// Adds to a durable vector what is on its way to the disk.
+    pub(crate) fn add_to(&self, now_us: u64, key: Hash, vector: &mut VersionVector) {
+        for ((_, origin), (next, at_us)) in self.arrived.range((key, Origin([0; 16]))..=(key, Origin([0xff; 16]))) {
+            if now_us.saturating_sub(*at_us) <= ARRIVED_TRUST_MS * 1000 {
+                vector.advance(*origin, *next);
+            }
+        }
+    }
+
+    /// Buckets to ask for, by peer, because a gap of theirs has stayed open. `durable` says how far an origin is durable here.
+    pub(crate) fn gaps_due(
+        &mut self,
+        now: Now,
+        durable: impl Fn(&Scope, Origin) -> u64,
+    ) -> BTreeMap<NodeId, BTreeSet<u8>> {
+        let mut asks: BTreeMap<NodeId, BTreeSet<u8>> = BTreeMap::new();
+        let arrived = &self.arrived;
+        self.gaps.retain(|pair, gap| {
+            if gap.due_us > now.mono_us {
+                return true;
+            }
+            let known = arrived.get(pair).map_or(0, |(next, _)| *next).max(durable(&gap.scope, pair.1));
+            if known >= gap.until || gap.asks >= GAP_ASKS_MAX {
+                return false;
+            }
+            gap.asks += 1;
+            gap.due_us = now.deadline_ms(GAP_ASK_AGAIN_MS * u64::from(gap.asks));
+            asks.entry(gap.from).or_default().insert(bucket_of(&pair.0));
+            true
+        });
+        asks
+    }
+
+    pub(crate) fn deadline_us(&self) -> Option<u64> {
+        self.gaps.values().map(|gap| gap.due_us).min()
+    }
+
+    /// The connection is gone: nobody waits for acknowledgements there.
+    pub(crate) fn forget(&mut self, peer: NodeId) {
+        self.owed.remove(&peer);
+    }
+
+    /// Drops what was refused.
+    pub(crate) fn expire(&mut self, now_us: u64) {
+        self.arrived.retain(|_, (_, at_us)| now_us.saturating_sub(*at_us) <= ARRIVED_TRUST_MS * 1000);
+    }
+}

@@ -1,0 +1,156 @@
+//! The sending half of sync: what each peer lacks, in bounded batches, one on the way at a time.
+//!
+//! The mesh scope goes first, then accounts, then conversations, newest first. A batch is followed by the next when the peer says that it
+//! is durable: the peer's disk sets the pace.
+
+use crate::frame::Frame;
+use crate::fresh::Fresh;
+use crate::inflight::{InFlight, run_bytes, run_end};
+use crate::machine::View;
+use crate::outbox::Outbox;
+use crate::tree::scope_hash;
+use lavina_crdt::entry::{Hash, Run};
+use lavina_crdt::ids::{NodeId, Origin, Scope};
+use lavina_crdt::version::VersionVector;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// Most bytes of entries in one batch.
+const DELTA_BYTES_MAX: usize = 1024 * 1024;
+/// Most scopes remembered as lacking at one peer; the next comparison finds the others.
+const WANTED_MAX: usize = 16_384;
+/// Longest wait for a batch to become durable before the next one is sent all the same; at least four round trips are waited too.
+const RESUME_MS: u64 = 5_000;
+
+/// Order of sending: kind of scope, newest first, then by name.
+type Rank = (u8, Reverse<u64>, Scope);
+
+#[derive(Debug, Default)]
+struct Outgoing {
+    /// What is lacking, with the vector from which on.
+    wanted: BTreeMap<Rank, VersionVector>,
+    /// What must become durable there before the next batch.
+    awaited: BTreeMap<(Hash, Origin), u64>,
+    resume_us: u64,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct CatchUp {
+    peers: BTreeMap<NodeId, Outgoing>,
+}
+
+impl CatchUp {
+    /// A peer lacks something of a scope; `theirs` is what it has. `false` when there are too many such scopes already.
+    pub(crate) fn want(&mut self, peer: NodeId, scope: &Scope, touched: u64, theirs: VersionVector) -> bool {
+        let outgoing = self.peers.entry(peer).or_default();
+        if outgoing.wanted.len() >= WANTED_MAX {
+            return false;
+        }
+        let kind = match scope {
+            Scope::Mesh => 0,
+            Scope::Account(_) => 1,
+            Scope::Room(_) | Scope::Direct(..) => 2,
+        };
+        outgoing.wanted.insert((kind, Reverse(touched), scope.clone()), theirs);
+        true
+    }
+
+    /// Whether a batch is on its way to the peer.
+    pub(crate) fn is_busy(&self, peer: NodeId) -> bool {
+        self.peers.contains_key(&peer)
+    }
+
+    /// Sends the next batch unless one is still on its way.
+    pub(crate) fn pump(
+        &mut self,
+        view: &View<'_>,
+        peer: NodeId,
+        fresh: &Fresh,
+        flights: &mut InFlight,
+        out: &mut Outbox,
+    ) {
+        let Some(outgoing) = self.peers.get_mut(&peer) else { return };
+        if !outgoing.awaited.is_empty() && view.now.mono_us < outgoing.resume_us {
+            return;
+        }
+        outgoing.awaited.clear();
+        let runs = outgoing.next_batch(view, peer, fresh, flights, out);
+        if runs.is_empty() {
+            self.peers.remove(&peer);
+            return;
+        }
+        let round_trip_us = view.links.get(peer).and_then(|link| link.round_trip_us).unwrap_or(0);
+        outgoing.resume_us =
+            view.now.deadline_ms(RESUME_MS).max(view.now.mono_us.saturating_add(round_trip_us.saturating_mul(4)));
+        let more = !outgoing.wanted.is_empty();
+        out.send(peer, Frame::Delta { runs, more });
+    }
+
+    /// A peer says what is durable there; returns whether that was all of its batch.
+    pub(crate) fn on_acknowledged(&mut self, peer: NodeId, key: Hash, origin: Origin, next: u64) -> bool {
+        let Some(outgoing) = self.peers.get_mut(&peer) else { return false };
+        let pair = (key, origin);
+        let done = outgoing.awaited.get(&pair).is_some_and(|awaited| *awaited <= next);
+        done && outgoing.awaited.remove(&pair).is_some() && outgoing.awaited.is_empty()
+    }
+
+    /// Peers whose batch has been on its way for too long.
+    pub(crate) fn overdue(&self, now_us: u64) -> Vec<NodeId> {
+        self.peers.iter().filter(|(_, outgoing)| outgoing.resume_us <= now_us).map(|(peer, _)| *peer).collect()
+    }
+
+    pub(crate) fn deadline_us(&self) -> Option<u64> {
+        self.peers.values().map(|outgoing| outgoing.resume_us).min()
+    }
+
+    pub(crate) fn forget(&mut self, peer: NodeId) {
+        self.peers.remove(&peer);
+    }
+}
+
+impl Outgoing {
+    fn next_batch(
+        &mut self,
+        view: &View<'_>,
+        peer: NodeId,
+        fresh: &Fresh,
+        flights: &mut InFlight,
+        out: &mut Outbox,
+    ) -> Vec<Run> {
+        let now_us = view.now.mono_us;
+        let since_us = view.links.get(peer).and_then(|link| link.connected_at_us()).unwrap_or(0);
+        let mut batch = Vec::new();
+        let mut room = DELTA_BYTES_MAX;
+        while let Some(mut wanted) = self.wanted.first_entry() {
+            let scope = wanted.key().2.clone();
+            let key = scope_hash(&scope);
+            let ours = view.replica.vector(&scope);
+            let theirs = wanted.get().clone();
+            for (origin, first, end) in ours.missing_in(&theirs) {
+                let end = fresh.begins(now_us, since_us, key, origin).map_or(end, |begins| begins.min(end));
+                let mut at = flights.resume_at(now_us, peer, key, origin, first);
+                while at < end && room > 0 {
+                    let run = view
+                        .replica
+                        .run(&scope, origin, at, room)
+                        .filter(|run| run.first == at && !run.entries.is_empty());
+                    let Some(run) = run else { break };
+                    flights.sent(now_us, peer, key, &run, out);
+                    out.counters.entries_synced += u64::try_from(run.entries.len()).unwrap_or(u64::MAX);
+                    room = room.saturating_sub(usize::try_from(run_bytes(&run)).unwrap_or(usize::MAX));
+                    at = run_end(&run);
+                    self.awaited.insert((key, origin), at);
+                    wanted.get_mut().advance(origin, at);
+                    batch.push(run);
+                }
+            }
+            if room == 0 {
+                // What is left of this scope goes on with the next batch.
+                break;
+            }
+            wanted.remove();
+        }
+        batch
+    }
+}

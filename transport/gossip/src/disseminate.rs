@@ -1,0 +1,227 @@
+//! Entries as they are written: near before far, each region entered once.
+//!
+//! The origin sends one copy to each live node of its own region and one, to be relayed, to one gateway in every other region. Who is
+//! the gateway is a rendezvous hash of (scope, origin) over the region's live nodes, so there is no election and load spreads. A gateway
+//! relays because the frame says so, not because the entries are new to it: sync may have brought them first. Without a
+//! durable acknowledgement in time the next in rank gets a copy, once each. What is still missing then is sync's to repair.
+
+use crate::frame::{FRAME_BYTES_MAX, Frame};
+use crate::inflight::{InFlight, run_bytes, run_end};
+use crate::links::Links;
+use crate::outbox::Outbox;
+use crate::rendezvous;
+use crate::tree::scope_hash;
+use lavina_crdt::clock::Now;
+use lavina_crdt::entry::{Hash, Run};
+use lavina_crdt::ids::{NodeId, Origin};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most bytes of runs put into one push: large enough to be efficient, small enough that an urgent one behind it does not wait long.
+const PUSH_BYTES_MAX: u64 = 256 * 1024;
+/// Most copies to gateways waited for; the oldest is forgotten beyond it.
+const OUTSTANDING_MAX: usize = 4_096;
+/// Most bytes of them.
+const OUTSTANDING_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Most gateways of a region tried for a run: beyond it the region is as good as cut off.
+const RANKS_MAX: usize = 4;
+
+/// A copy a gateway has not acknowledged.
+#[derive(Debug)]
+struct Outstanding {
+    run: Run,
+    key: Hash,
+    region: String,
+    tried: Vec<NodeId>,
+    due_us: u64,
+}
+
+impl Outstanding {
+    fn pair(&self) -> Option<(NodeId, Hash, Origin)> {
+        self.tried.last().map(|gateway| (*gateway, self.key, self.run.origin.origin()))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Parcel {
+    runs: Vec<Run>,
+    bytes: u64,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Dissemination {
+    patience_ms: u64,
+    outstanding: BTreeMap<u64, Outstanding>,
+    made: u64,
+    bytes: u64,
+    by_gateway: BTreeMap<(NodeId, Hash, Origin), BTreeSet<u64>>,
+    due: BTreeSet<(u64, u64)>,
+    /// What goes out at the end of this input, by (peer, relay).
+    parcels: BTreeMap<(NodeId, bool), Parcel>,
+}
+
+impl Dissemination {
+    pub(crate) fn new(patience_ms: u64) -> Self {
+        Self { patience_ms, ..Self::default() }
+    }
+
+    /// Own entries have become durable.
+    pub(crate) fn on_appended(&mut self, now: Now, run: Run, links: &Links, flights: &mut InFlight, out: &mut Outbox) {
+        let key = scope_hash(&run.scope);
+        for peer in links.near_live() {
+            self.push(now, peer, false, key, &run, flights, out);
+        }
+        for (region, nodes) in links.far_live() {
+            let copy = Outstanding { run: run.clone(), key, region: region.to_owned(), tried: Vec::new(), due_us: 0 };
+            self.send_to_gateway(now, copy, &nodes, links, flights, out);
+        }
+    }
+
+    /// Entries that were to be relayed are verified.
+    pub(crate) fn on_verified(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        run: &Run,
+        links: &Links,
+        flights: &mut InFlight,
+        out: &mut Outbox,
+    ) {
+        let key = scope_hash(&run.scope);
+        for peer in links.near_live().filter(|peer| *peer != from && *peer != run.origin.node) {
+            self.push(now, peer, false, key, run, flights, out);
+        }
+    }
+
+    /// The next gateway in rank that has not been tried gets a copy; with none left, sync has to do.
+    fn send_to_gateway(
+        &mut self,
+        now: Now,
+        mut copy: Outstanding,
+        nodes: &[NodeId],
+        links: &Links,
+        flights: &mut InFlight,
+        out: &mut Outbox,
+    ) {
+        if copy.tried.len() >= RANKS_MAX {
+            return;
+        }
+        let ranked = rendezvous::gateways(&copy.key, copy.run.origin.origin(), nodes);
+        let Some(gateway) = ranked.into_iter().find(|node| !copy.tried.contains(node)) else { return };
+        if !copy.tried.is_empty() {
+            out.counters.gateway_retries += 1;
+        }
+        self.push(now, gateway, true, copy.key, &copy.run, flights, out);
+        let round_trip_us = links.get(gateway).and_then(|link| link.round_trip_us).unwrap_or(0);
+        let wait_us = self.patience_ms.saturating_mul(1000).max(round_trip_us.saturating_mul(2));
+        copy.tried.push(gateway);
+        copy.due_us = now.mono_us.saturating_add(wait_us);
+        self.remember(copy, out);
+    }
+
+    fn remember(&mut self, copy: Outstanding, out: &mut Outbox) {
+        self.made += 1;
+        self.bytes = self.bytes.saturating_add(run_bytes(&copy.run));
+        self.due.insert((copy.due_us, self.made));
+        if let Some(pair) = copy.pair() {
+            self.by_gateway.entry(pair).or_default().insert(self.made);
+        }
+        self.outstanding.insert(self.made, copy);
+        while self.outstanding.len() > OUTSTANDING_MAX || self.bytes > OUTSTANDING_BYTES_MAX {
+            let Some(oldest) = self.outstanding.first_key_value().map(|(id, _)| *id) else { break };
+            self.take(oldest);
+            out.overflow();
+        }
+    }
+
+    fn take(&mut self, id: u64) -> Option<Outstanding> {
+        let copy = self.outstanding.remove(&id)?;
+        self.bytes = self.bytes.saturating_sub(run_bytes(&copy.run));
+        self.due.remove(&(copy.due_us, id));
+        if let Some(pair) = copy.pair()
+            && let Some(ids) = self.by_gateway.get_mut(&pair)
+        {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_gateway.remove(&pair);
+            }
+        }
+        Some(copy)
+    }
+
+    /// A peer says what is durable there.
+    pub(crate) fn on_acknowledged(&mut self, peer: NodeId, key: Hash, origin: Origin, next: u64) {
+        let Some(ids) = self.by_gateway.get(&(peer, key, origin)) else { return };
+        let done = |id: &&u64| self.outstanding.get(*id).is_none_or(|copy| run_end(&copy.run) <= next);
+        let done: Vec<u64> = ids.iter().filter(done).copied().collect();
+        done.into_iter().for_each(|id| drop(self.take(id)));
+    }
+
+    /// A gateway is gone: what it has not acknowledged goes to the next in rank at once.
+    pub(crate) fn on_gone(&mut self, now: Now, peer: NodeId, links: &Links, flights: &mut InFlight, out: &mut Outbox) {
+        let first = (peer, Hash([0; 32]), Origin([0; 16]));
+        let last = (peer, Hash([0xff; 32]), Origin([0xff; 16]));
+        let ids: Vec<u64> = self.by_gateway.range(first..=last).flat_map(|(_, ids)| ids).copied().collect();
+        self.retry(now, ids, links, flights, out);
+    }
+
+    pub(crate) fn on_time(&mut self, now: Now, links: &Links, flights: &mut InFlight, out: &mut Outbox) {
+        let ids: Vec<u64> = self.due.range(..=(now.mono_us, u64::MAX)).map(|(_, id)| *id).collect();
+        self.retry(now, ids, links, flights, out);
+    }
+
+    fn retry(&mut self, now: Now, ids: Vec<u64>, links: &Links, flights: &mut InFlight, out: &mut Outbox) {
+        if ids.is_empty() {
+            return;
+        }
+        let live = links.far_live();
+        for id in ids {
+            let Some(copy) = self.take(id) else { continue };
+            let nodes = live.get(copy.region.as_str()).cloned().unwrap_or_default();
+            self.send_to_gateway(now, copy, &nodes, links, flights, out);
+        }
+    }
+
+    pub(crate) fn deadline_us(&self) -> Option<u64> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one run to one peer, with everything it is noted in")]
+    fn push(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        relay: bool,
+        key: Hash,
+        run: &Run,
+        flights: &mut InFlight,
+        out: &mut Outbox,
+    ) {
+        let bytes = run_bytes(run);
+        if !flights.has_room(peer) || bytes > u64::try_from(FRAME_BYTES_MAX).unwrap_or(u64::MAX) {
+            out.counters.pushes_withheld += 1;
+            return;
+        }
+        flights.sent(now.mono_us, peer, key, run, out);
+        let entries = u64::try_from(run.entries.len()).unwrap_or(u64::MAX);
+        if relay {
+            out.counters.entries_pushed_far += entries;
+        } else {
+            out.counters.entries_pushed_near += entries;
+        }
+        let parcel = self.parcels.entry((peer, relay)).or_default();
+        if parcel.bytes > 0 && parcel.bytes.saturating_add(bytes) > PUSH_BYTES_MAX {
+            out.send(peer, Frame::Push { runs: std::mem::take(&mut parcel.runs), relay });
+            parcel.bytes = 0;
+        }
+        parcel.bytes = parcel.bytes.saturating_add(bytes);
+        parcel.runs.push(run.clone());
+    }
+
+    /// Sends what was gathered during one input.
+    pub(crate) fn flush(&mut self, out: &mut Outbox) {
+        for ((peer, relay), parcel) in std::mem::take(&mut self.parcels) {
+            out.send(peer, Frame::Push { runs: parcel.runs, relay });
+        }
+    }
+}

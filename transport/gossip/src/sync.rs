@@ -1,0 +1,301 @@
+//! Anti-entropy: two peers compare one hash; where it differs they descend the [tree](crate::tree) to the buckets that differ, exchange
+//! the version vectors of the scopes in them, and send what is missing.
+//!
+//! When: on connect and on return into reach, where a stream of entries has a gap, and on a slow timer with one near peer in turn and now
+//! and then a far one, so that a mesh in which not all are connected converges too. When two regions find together again, one pair of
+//! nodes compares first and what it brings is relayed within each region; the other pairs wait their turn and mostly find nothing to do.
+//!
+//! **Invariant:** equal replicas exchange one [`Frame::Root`] and nothing else.
+
+use crate::arrivals::Arrivals;
+use crate::catchup::CatchUp;
+use crate::frame::Frame;
+use crate::fresh::Fresh;
+use crate::inflight::InFlight;
+use crate::links::Links;
+use crate::machine::View;
+use crate::outbox::Outbox;
+use crate::rendezvous;
+use crate::tree::{Tree, bucket_of, scope_hash};
+use lavina_crdt::clock::Now;
+use lavina_crdt::entry::Hash;
+use lavina_crdt::ids::{NodeId, Scope};
+use lavina_crdt::version::VersionVector;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+/// About the most bytes of vectors in one frame; the buckets left out are compared again afterwards.
+const VECTORS_BYTES_MAX: usize = 1024 * 1024;
+/// The peer with the greater id leaves the first word to the other for so long.
+const SECOND_WORD_MS: u64 = 300;
+/// Time for which a pair of nodes of two regions waits for a pair that ranks before it, per rank.
+const ENVOY_WAIT_MS: u64 = 1_000;
+/// Longest such wait.
+const ENVOY_WAIT_MS_MAX: u64 = 4_000;
+/// Wait before comparing again with a peer with whom a comparison is under way or was cut short.
+const AGAIN_MS: u64 = 1_000;
+/// A peer connected for longer than this was compared with already when it comes into reach.
+const SETTLED_MS: u64 = 5_000;
+/// Rounds of the slow timer for one with a far peer, when there are near ones.
+const FAR_EVERY: u64 = 2;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Sync {
+    period_ms: u64,
+    tree: Tree,
+    pub(crate) catch_up: CatchUp,
+    pub(crate) fresh: Fresh,
+    /// When to compare with a peer.
+    due: BTreeMap<NodeId, u64>,
+    /// Peers that are sending batches, until when that is believed.
+    incoming: BTreeMap<NodeId, u64>,
+    round_at_us: Option<u64>,
+    rounds: u64,
+    near_last: Option<NodeId>,
+    far_last: Option<NodeId>,
+}
+
+impl Sync {
+    pub(crate) fn new(period_ms: u64) -> Self {
+        Self {
+            period_ms: period_ms.max(1),
+            tree: Tree::default(),
+            catch_up: CatchUp::default(),
+            fresh: Fresh::default(),
+            due: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            round_at_us: None,
+            rounds: 0,
+            near_last: None,
+            far_last: None,
+        }
+    }
+
+    pub(crate) fn on_durable(&mut self, scope: &Scope, key: Hash, vector: &VersionVector) {
+        self.tree.set(scope, key, vector);
+    }
+
+    pub(crate) fn on_up(&mut self, now: Now, peer: NodeId, links: &Links) {
+        let second = if links.me < peer { 0 } else { SECOND_WORD_MS };
+        self.due.insert(peer, now.deadline_ms(envoy_wait_ms(peer, links) + second));
+    }
+
+    pub(crate) fn on_reach(&mut self, now: Now, peer: NodeId, links: &Links) {
+        let connected_at_us = links.get(peer).and_then(|link| link.connected_at_us());
+        if connected_at_us.is_some_and(|at| now.mono_us.saturating_sub(at) > SETTLED_MS * 1000)
+            && !self.due.contains_key(&peer)
+        {
+            self.on_up(now, peer, links);
+        }
+    }
+
+    pub(crate) fn forget(&mut self, peer: NodeId) {
+        self.due.remove(&peer);
+        self.incoming.remove(&peer);
+        self.catch_up.forget(peer);
+    }
+
+    /// Step 1.
+    pub(crate) fn on_root(&mut self, from: NodeId, root: Hash, out: &mut Outbox) {
+        self.due.remove(&from);
+        if root != self.tree.root() {
+            out.send(from, Frame::Buckets(self.tree.bucket_hashes()));
+        }
+    }
+
+    /// Step 2.
+    pub(crate) fn on_buckets(
+        &mut self,
+        view: &View<'_>,
+        from: NodeId,
+        theirs: Vec<(u8, Hash)>,
+        arrivals: &Arrivals,
+        out: &mut Outbox,
+    ) {
+        self.due.remove(&from);
+        let theirs: BTreeMap<u8, Hash> = theirs.into_iter().collect();
+        let ours: BTreeMap<u8, Hash> = self.tree.bucket_hashes().into_iter().collect();
+        let all: BTreeSet<u8> = ours.keys().chain(theirs.keys()).copied().collect();
+        let differing = all.into_iter().filter(|bucket| ours.get(bucket) != theirs.get(bucket)).collect();
+        self.send_vectors(view, from, &differing, true, arrivals, out);
+    }
+
+    /// Step 3: sends the first batch of what the peer lacks, and asks for what it has and this node does not.
+    #[expect(clippy::too_many_arguments, reason = "the frame's parts and the tables they are held against")]
+    pub(crate) fn on_vectors(
+        &mut self,
+        view: &View<'_>,
+        from: NodeId,
+        buckets: Vec<u8>,
+        vectors: Vec<(Scope, VersionVector)>,
+        answer: bool,
+        arrivals: &Arrivals,
+        flights: &mut InFlight,
+        out: &mut Outbox,
+    ) {
+        self.due.remove(&from);
+        let buckets: BTreeSet<u8> = buckets.into_iter().collect();
+        let mut theirs: BTreeMap<Hash, (Scope, VersionVector)> = BTreeMap::new();
+        for (scope, vector) in vectors {
+            let key = scope_hash(&scope);
+            if buckets.contains(&bucket_of(&key)) {
+                theirs.insert(key, (scope, vector));
+            } else {
+                out.refuse();
+            }
+        }
+        let mut complete = true;
+        for bucket in &buckets {
+            for (key, scope, touched) in self.tree.scopes(*bucket) {
+                let vector = theirs.get(&key).map(|(_, vector)| vector.clone()).unwrap_or_default();
+                if view.replica.vector(scope).missing_in(&vector).next().is_some() {
+                    complete &= self.catch_up.want(from, scope, touched, vector);
+                }
+            }
+        }
+        if !complete {
+            out.overflow();
+            self.due.insert(from, view.now.deadline_ms(AGAIN_MS));
+        }
+        self.catch_up.pump(view, from, &self.fresh, flights, out);
+        let lacking = |(key, (scope, vector)): (&Hash, &(Scope, VersionVector))| {
+            let mut ours = view.replica.vector(scope);
+            arrivals.add_to(view.now.mono_us, *key, &mut ours);
+            vector.missing_in(&ours).next().is_some().then_some(bucket_of(key))
+        };
+        let lacking: BTreeSet<u8> = theirs.iter().filter_map(lacking).collect();
+        if answer {
+            self.send_vectors(view, from, &lacking, false, arrivals, out);
+        }
+    }
+
+    /// Step 4, receiving: while batches come there is nothing to compare.
+    pub(crate) fn on_delta(&mut self, now: Now, from: NodeId, more: bool) {
+        if more {
+            self.incoming.insert(from, now.deadline_ms(2 * AGAIN_MS));
+        } else {
+            self.incoming.remove(&from);
+        }
+    }
+
+    /// Asks a peer for what it has of some buckets.
+    pub(crate) fn ask(
+        &mut self,
+        view: &View<'_>,
+        peer: NodeId,
+        buckets: &BTreeSet<u8>,
+        arrivals: &Arrivals,
+        out: &mut Outbox,
+    ) {
+        self.send_vectors(view, peer, buckets, false, arrivals, out);
+    }
+
+    fn send_vectors(
+        &mut self,
+        view: &View<'_>,
+        to: NodeId,
+        buckets: &BTreeSet<u8>,
+        answer: bool,
+        arrivals: &Arrivals,
+        out: &mut Outbox,
+    ) {
+        let mut covered = Vec::new();
+        let mut vectors = Vec::new();
+        let mut room = VECTORS_BYTES_MAX;
+        for bucket in buckets {
+            if room == 0 {
+                self.due.insert(to, view.now.deadline_ms(AGAIN_MS));
+                break;
+            }
+            for (key, scope, _) in self.tree.scopes(*bucket) {
+                let mut vector = view.replica.vector(scope);
+                arrivals.add_to(view.now.mono_us, key, &mut vector);
+                // A scope's name and length prefixes, and an origin with its seq for each.
+                room = room.saturating_sub(100 + 26 * vector.iter().count());
+                vectors.push((scope.clone(), vector));
+            }
+            covered.push(*bucket);
+        }
+        if !covered.is_empty() && view.links.is_connected(to) {
+            out.send(to, Frame::Vectors { buckets: covered, vectors, answer });
+        }
+    }
+
+    /// Compares with whoever is due; returns the peers of this round of the slow timer, if it is time for one.
+    pub(crate) fn on_time(&mut self, view: &View<'_>, flights: &mut InFlight, out: &mut Outbox) -> Vec<NodeId> {
+        let now = view.now;
+        for peer in self.catch_up.overdue(now.mono_us) {
+            self.catch_up.pump(view, peer, &self.fresh, flights, out);
+        }
+        let round = self.round(now, view.links);
+        for peer in &round {
+            self.due.entry(*peer).or_insert(now.mono_us);
+        }
+        let due: Vec<NodeId> = self.due.iter().filter(|(_, at)| **at <= now.mono_us).map(|(peer, _)| *peer).collect();
+        for peer in due {
+            let receiving = self.incoming.get(&peer).is_some_and(|until| *until > now.mono_us);
+            if receiving || self.catch_up.is_busy(peer) {
+                self.due.insert(peer, now.deadline_ms(AGAIN_MS));
+                continue;
+            }
+            self.due.remove(&peer);
+            if view.links.is_connected(peer) {
+                out.send(peer, Frame::Root(self.tree.root()));
+            }
+        }
+        round
+    }
+
+    fn round(&mut self, now: Now, links: &Links) -> Vec<NodeId> {
+        let first = self.round_at_us.is_none();
+        if self.round_at_us.is_some_and(|at| at > now.mono_us) {
+            return Vec::new();
+        }
+        self.round_at_us = Some(now.deadline_ms(self.period_ms));
+        if first {
+            return Vec::new();
+        }
+        self.rounds += 1;
+        let (near, far): (BTreeSet<NodeId>, BTreeSet<NodeId>) =
+            links.connected().partition(|peer| links.is_near(*peer));
+        let mut chosen = Vec::new();
+        if let Some(peer) = next_in_turn(&near, &mut self.near_last) {
+            chosen.push(peer);
+        }
+        if (near.is_empty() || self.rounds.is_multiple_of(FAR_EVERY))
+            && let Some(peer) = next_in_turn(&far, &mut self.far_last)
+        {
+            chosen.push(peer);
+        }
+        chosen
+    }
+
+    pub(crate) fn deadline_us(&self) -> u64 {
+        let due = self.due.values().copied().min().unwrap_or(u64::MAX);
+        due.min(self.round_at_us.unwrap_or(0)).min(self.catch_up.deadline_us().unwrap_or(u64::MAX))
+    }
+}
+
+fn next_in_turn(peers: &BTreeSet<NodeId>, last: &mut Option<NodeId>) -> Option<NodeId> {
+    let after = last.and_then(|last| peers.range((Bound::Excluded(last), Bound::Unbounded)).next());
+    let next = after.or_else(|| peers.first()).copied();
+    *last = next;
+    next
+}
+
+/// How long to leave the comparison of two regions to a pair of nodes that ranks before this one; not at all within a region.
+fn envoy_wait_ms(peer: NodeId, links: &Links) -> u64 {
+    let Some(there) = links.get(peer).map(|link| link.place.region.as_str()) else { return 0 };
+    let here = links.region();
+    if here == there {
+        return 0;
+    }
+    let regions = if here < there { (here, there) } else { (there, here) };
+    let rank = |region: &str, node: NodeId| {
+        let ranked = rendezvous::envoys(regions, &links.of_region(region));
+        ranked.iter().position(|candidate| *candidate == node).unwrap_or(0)
+    };
+    let ranks = u64::try_from(rank(here, links.me) + rank(there, peer)).unwrap_or(u64::MAX);
+    ranks.saturating_mul(ENVOY_WAIT_MS).min(ENVOY_WAIT_MS_MAX)
+}
