@@ -4,9 +4,11 @@
 //! a protocol (IRC, XMPP) or how entries travel between nodes.
 
 pub mod account;
+mod base32;
 pub mod chain;
 pub mod clock;
 pub mod content;
+pub mod directory;
 pub mod entry;
 pub mod equivocation;
 pub mod ids;

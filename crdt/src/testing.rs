@@ -6,7 +6,9 @@ use crate::content::Author;
 use crate::entry::{Body, Entry, Hash, Run, SealedEntry};
 use crate::ids::{NodeId, OriginKey, Scope, SessionId};
 use crate::names::{AccountName, Nick, RoomName};
+use crate::presence::{SessionRecord, Show};
 use ed25519_dalek::SigningKey;
+use std::collections::BTreeMap;
 
 /// A node's key, by number.
 pub(crate) fn signing_key(number: u8) -> SigningKey {
@@ -78,4 +80,30 @@ pub(crate) fn chain_of(bodies: &[Body]) -> (Run, Vec<Entry>) {
         entries.push(next);
     }
     (batch(&signing_key(1), origin_key(1), &entries), entries)
+}
+
+/// A session of a node whose id is that number repeated.
+pub(crate) fn session(node: u8, number: u64) -> SessionId {
+    SessionId { node: NodeId([node; 32]), number }
+}
+
+/// A plain session of nobody logged in, whose nick was claimed at that time.
+pub(crate) fn record(nick: &str, since: u64) -> SessionRecord {
+    SessionRecord {
+        account: None,
+        nick: Nick::new(nick).unwrap(),
+        nick_since: Hlc(since),
+        user: nick.to_owned(),
+        host: "host.example".to_owned(),
+        realname: "Some Body".to_owned(),
+        resource: None,
+        priority: 0,
+        available: true,
+        show: Show::Available,
+        status: String::new(),
+        payloads: Vec::new(),
+        rooms: BTreeMap::new(),
+        secure: true,
+        signed_on: Hlc(since),
+    }
 }
