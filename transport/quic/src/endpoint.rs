@@ -1,0 +1,357 @@
+//! The endpoint: see [`Endpoint`].
+
+use crate::close::Code;
+use crate::counters::{Counters, Tally, count};
+use crate::dial::{self, DialError, HANDSHAKE_TIMEOUT};
+use crate::event::Event;
+use crate::hello::{Hello, VERSION_MAX, VERSION_MIN};
+use crate::identity;
+use crate::join::{self, Tickets};
+use crate::link::Link;
+use crate::outbox::Full;
+use crate::peers::{Admittance, Peers};
+use crate::tls::{self, TlsError};
+use crate::wan::Wan;
+use crate::wire;
+use bytes::Bytes;
+use ed25519_dalek::SigningKey;
+use lavina_crdt::ids::NodeId;
+use lavina_gossip::frame::{Frame, Lane};
+use quinn::{Connection, Incoming, Runtime, TokioRuntime};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
+
+/// Longest datagram that every path carries (QUIC's least packet of 1,200 bytes less its headers); longer ones go as
+/// [`Frame::Membership`].
+pub const DATAGRAM_BYTES_MAX: usize = 1_100;
+
+/// A dead link is noticed after this much silence; a fifth of it lies between keep-alives.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Events waiting for the shell; a full channel stops reading from peers. Frames are at most 2 MiB, so this bounds memory too.
+const EVENTS_MAX: usize = 128;
+/// Incoming handshakes under way at once; more are ignored until some end or time out.
+const HANDSHAKES_MAX: usize = 256;
+/// When so many are under way, who comes must first prove its address (RFC 9000 section 8.1.2), so that forged ones cost nothing.
+const HANDSHAKES_UNPROVEN_MAX: usize = 32;
+/// How long a connection may wait for an older one to the same peer to go: a dial's time and a bit.
+const TURN_TIMEOUT: Duration = Duration::from_secs(6);
+/// How long closing waits for the peers to hear of it.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What an endpoint is made of.
+#[derive(Debug)]
+pub struct EndpointConfig {
+    /// The node's key; its public half is the node's id.
+    pub key: SigningKey,
+    /// The UDP address.
+    pub listen: SocketAddr,
+    /// Which mesh; nodes of another are refused with a reason.
+    pub mesh_id: [u8; 16],
+    /// The node's name, told to peers for their logs.
+    pub name: String,
+    /// Random number of this run of the process.
+    pub boot: u64,
+    /// Emulated delays and cuts of this socket, for the demo and tests.
+    pub wan: Option<Wan>,
+    /// Silence after which a connection counts as dead.
+    pub idle_timeout: Duration,
+}
+
+impl EndpointConfig {
+    /// Without a name, without emulated ways, with the usual idle timeout. `boot` is a random number of this run of the process.
+    #[must_use]
+    pub const fn new(key: SigningKey, listen: SocketAddr, mesh_id: [u8; 16], boot: u64) -> Self {
+        Self { key, listen, mesh_id, name: String::new(), boot, wan: None, idle_timeout: IDLE_TIMEOUT }
+    }
+}
+
+/// The endpoint could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address cannot be had.
+    #[error("cannot listen on UDP {0}: {1}")]
+    Socket(SocketAddr, std::io::Error),
+    /// The key makes no certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// One UDP socket with all connections of a node. Methods return at once; what comes of them are [`Event`]s.
+///
+/// Nobody is admitted at first. Dropping it closes all connections.
+#[derive(Debug)]
+pub struct Endpoint {
+    shared: Arc<Shared>,
+}
+
+/// What the tasks of an endpoint share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) key: SigningKey,
+    pub(crate) hello: Hello,
+    pub(crate) quinn: quinn::Endpoint,
+    pub(crate) peers: Peers,
+    pub(crate) tickets: Tickets,
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) tally: Tally,
+    pub(crate) idle_timeout: Duration,
+    handshakes: Arc<Semaphore>,
+}
+
+impl Endpoint {
+    /// Opens the socket and starts accepting. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the address cannot be had or the key makes no certificate.
+    pub fn bind(config: EndpointConfig) -> Result<(Self, mpsc::Receiver<Event>), BindError> {
+        let quinn = open_socket(&config)?;
+        let (events, receiver) = mpsc::channel(EVENTS_MAX);
+        let hello =
+            Hello { versions: (VERSION_MIN, VERSION_MAX), mesh: config.mesh_id, boot: config.boot, name: config.name };
+        let shared = Arc::new(Shared {
+            peers: Peers::new(identity::node_id(&config.key)),
+            key: config.key,
+            hello,
+            quinn,
+            tickets: Tickets::default(),
+            events,
+            tally: Tally::default(),
+            idle_timeout: config.idle_timeout,
+            handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
+        });
+        tokio::spawn(accept_all(Arc::clone(&shared)));
+        Ok((Self { shared }, receiver))
+    }
+
+    /// Dials a peer once, in the background, at `host:port` addresses; only the holder of the peer's key can answer. Nothing
+    /// happens when it is connected or being dialled.
+    pub fn dial(&self, peer: NodeId, addresses: Vec<String>) {
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            if let Err(error) = dial::dial(&shared, peer, &addresses).await {
+                tracing::debug!(?peer, %error, "dial failed");
+            }
+        });
+    }
+
+    /// [`Endpoint::dial`], waited for.
+    ///
+    /// # Errors
+    /// When the peer is not connected at the end.
+    pub async fn connect(&self, peer: NodeId, addresses: &[String]) -> Result<(), DialError> {
+        dial::dial(&self.shared, peer, addresses).await
+    }
+
+    /// Queues a frame. With the queue full, a Live or Bulk frame is dropped (sync repairs it) and a Control frame closes the
+    /// connection; without a connection it is dropped.
+    pub fn send(&self, peer: NodeId, lane: Lane, frame: &Frame) {
+        let tally = &self.shared.tally;
+        let Some(link) = self.shared.peers.link(peer) else { return count(&tally.frames_dropped) };
+        let bytes = match wire::encode_frame(frame) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::error!(%error, "a frame of this node's own cannot be sent");
+                return count(&tally.frames_dropped);
+            }
+        };
+        match (link.outbox.push(lane, bytes), lane) {
+            (Ok(()), _) => count(&tally.frames_sent),
+            (Err(Full), Lane::Control) => link.close(Code::Overload, "the peer does not read fast enough"),
+            (Err(Full), Lane::Live | Lane::Bulk) => count(&tally.frames_dropped),
+        }
+    }
+
+    /// Sends a datagram of at most [`DATAGRAM_BYTES_MAX`]; it may be lost.
+    pub fn datagram(&self, peer: NodeId, bytes: Bytes) {
+        let sent = self.shared.peers.link(peer).is_some_and(|link| link.connection().send_datagram(bytes).is_ok());
+        if !sent {
+            count(&self.shared.tally.datagrams_dropped);
+        }
+    }
+
+    /// Says who may connect and be dialled; connections to others are closed.
+    pub fn set_admitted(&self, nodes: impl IntoIterator<Item = NodeId>) {
+        for link in self.shared.peers.admit(nodes) {
+            link.close(Code::Hangup, "the node is not admitted any more");
+        }
+    }
+
+    /// Says which ticket secrets are known: only their holders are heard, each becomes an [`Event::Join`]. Keep used and expired
+    /// ones in for as long as their holders are to be told so.
+    pub fn set_tickets(&self, secrets: impl IntoIterator<Item = [u8; 16]>) {
+        self.shared.tickets.set(secrets);
+    }
+
+    /// Closes the connection to a peer with a reason that it is told.
+    pub fn hangup(&self, peer: NodeId, reason: &str) {
+        if let Some(link) = self.shared.peers.link(peer) {
+            link.close(Code::Hangup, reason);
+        }
+    }
+
+    /// The address of the socket.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.shared.quinn.local_addr()
+    }
+
+    /// This node.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        identity::node_id(&self.shared.key)
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.tally.snapshot()
+    }
+
+    /// Closes all connections and the socket, and gives the peers a moment to hear of it.
+    pub async fn close(&self) {
+        self.shared.stop();
+        // A peer that does not acknowledge learns it by silence.
+        let _ = timeout(CLOSE_TIMEOUT, self.shared.quinn.wait_idle()).await;
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
+
+fn open_socket(config: &EndpointConfig) -> Result<quinn::Endpoint, BindError> {
+    let failed = |error| BindError::Socket(config.listen, error);
+    let server = tls::server(&config.key, config.idle_timeout)?;
+    let runtime = Arc::new(TokioRuntime);
+    let socket = std::net::UdpSocket::bind(config.listen).map_err(failed)?;
+    let mut socket = runtime.wrap_udp_socket(socket).map_err(failed)?;
+    if let Some(wan) = &config.wan {
+        socket = wan.wrap(socket);
+    }
+    quinn::Endpoint::new_with_abstract_socket(quinn::EndpointConfig::default(), Some(server), socket, runtime)
+        .map_err(failed)
+}
+
+impl Shared {
+    /// Runs a link that [`Peers`] has taken.
+    pub(crate) fn spawn_link(self: &Arc<Self>, link: Arc<Link>) {
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            link.run(&shared.events, &shared.tally).await;
+            // After its Down is told: the Up of the connection that replaces it comes behind.
+            shared.peers.remove(&link);
+        });
+    }
+
+    fn stop(&self) {
+        for link in self.peers.links() {
+            link.close(Code::Stopping, "the node stops");
+        }
+        self.quinn.close(Code::Stopping.var_int(), b"the node stops");
+    }
+}
+
+async fn accept_all(shared: Arc<Shared>) {
+    while let Some(incoming) = shared.quinn.accept().await {
+        let Ok(slot) = Arc::clone(&shared.handshakes).try_acquire_owned() else {
+            count(&shared.tally.handshakes_ignored);
+            incoming.ignore();
+            continue;
+        };
+        let under_way = HANDSHAKES_MAX - shared.handshakes.available_permits();
+        if under_way > HANDSHAKES_UNPROVEN_MAX && !incoming.remote_address_validated() {
+            // Who cannot be asked to retry has come back from one.
+            let _ = incoming.retry();
+            continue;
+        }
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            accept(&shared, incoming).await;
+            drop(slot);
+        });
+    }
+}
+
+/// From the first packet to a running link or a served ticket.
+async fn accept(shared: &Arc<Shared>, incoming: Incoming) {
+    let remote = incoming.remote_address();
+    let Ok(Ok(connection)) = timeout(HANDSHAKE_TIMEOUT, incoming).await else {
+        tracing::debug!(%remote, "handshake failed or took too long");
+        return;
+    };
+    let (Some(peer), Some(alpn)) = (tls::peer_of(&connection), tls::alpn_of(&connection)) else {
+        return refuse_stranger(shared, &connection);
+    };
+    if alpn == tls::ALPN_JOIN {
+        if !join::serve(shared, &connection, peer).await {
+            refuse_stranger(shared, &connection);
+        }
+    } else if shared.peers.is_admitted(peer) {
+        accept_peer(shared, connection, peer).await;
+    } else {
+        refuse_stranger(shared, &connection);
+    }
+}
+
+fn refuse_stranger(shared: &Shared, connection: &Connection) {
+    count(&shared.tally.strangers_refused);
+    tracing::debug!(remote = %connection.remote_address(), "a stranger was refused");
+    connection.close(Code::Silent.var_int(), b"");
+}
+
+async fn accept_peer(shared: &Arc<Shared>, connection: Connection, peer: NodeId) {
+    let Ok(Ok((mut send, mut recv))) = timeout(HANDSHAKE_TIMEOUT, connection.accept_bi()).await else { return };
+    let theirs = match timeout(HANDSHAKE_TIMEOUT, Hello::read(&mut recv)).await {
+        Ok(Ok(theirs)) => theirs,
+        Ok(Err(error)) => return connection.close(error.code().var_int(), error.to_string().as_bytes()),
+        Err(_elapsed) => return connection.close(Code::Malformed.var_int(), b"no hello in time"),
+    };
+    if let Err(error) = shared.hello.agree(&theirs) {
+        tracing::warn!(?peer, name = theirs.name, %error, "a node was refused");
+        return connection.close(error.code().var_int(), error.to_string().as_bytes());
+    }
+    let link = Arc::new(Link::new(peer, false, theirs.boot, connection));
+    if await_turn(shared, &link).await {
+        tracing::info!(?peer, name = theirs.name, remote = %link.connection().remote_address(), "connected");
+        // When this fails the connection is lost, which the link reports.
+        let _ = shared.hello.write(&mut send).await;
+        shared.spawn_link(link);
+    }
+}
+
+/// Waits until the link is the peer's only one. `false`: it was closed instead.
+async fn await_turn(shared: &Shared, link: &Arc<Link>) -> bool {
+    let mut changes = shared.peers.changes();
+    let turn = async {
+        loop {
+            match shared.peers.offer_accepted(link) {
+                Admittance::Taken => return true,
+                Admittance::Stranger => {
+                    refuse_stranger(shared, link.connection());
+                    return false;
+                }
+                Admittance::NotYet => {}
+            }
+            if changes.changed().await.is_err() {
+                return false;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = link.connection().closed() => false,
+        taken = timeout(TURN_TIMEOUT, turn) => {
+            if taken.is_err() {
+                link.close(Code::Duplicate, "a connection exists already");
+            }
+            taken.unwrap_or(false)
+        }
+    }
+}

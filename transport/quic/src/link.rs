@@ -1,0 +1,191 @@
+//! One connection to an admitted node after its hello: three one-way streams in each direction (one a lane), datagrams, and
+//! the measured round trip, in one task.
+//!
+//! Each lane is written and read by a future of its own, so a lane that the peer does not read stops no other; among what
+//! is ready to leave, quinn sends the stream of the highest priority first.
+
+use crate::close::{self, Code};
+use crate::counters::{Tally, count};
+use crate::event::Event;
+use crate::outbox::Outbox;
+use crate::tls;
+use crate::wire::{self, WireError};
+use bytes::BytesMut;
+use lavina_crdt::ids::NodeId;
+use lavina_gossip::frame::Lane;
+use quinn::{Connection, ConnectionError, ReadError, VarInt, WriteError};
+use std::sync::OnceLock;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Bytes taken from a stream at once: some packets' worth.
+const READ_BYTES: usize = 64 * 1024;
+/// How often the round trip is told.
+const ROUND_TRIP_PERIOD: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) peer: NodeId,
+    /// Whether this node dialled it.
+    pub(crate) dialled: bool,
+    /// The peer's boot number.
+    pub(crate) boot: u64,
+    pub(crate) outbox: Outbox,
+    connection: Connection,
+    /// Why this side has closed it.
+    closed_here: OnceLock<String>,
+}
+
+/// What ends a lane.
+struct Ended(Code, String);
+
+impl From<WireError> for Ended {
+    fn from(error: WireError) -> Self {
+        Self(Code::Malformed, error.to_string())
+    }
+}
+
+impl From<ConnectionError> for Ended {
+    fn from(error: ConnectionError) -> Self {
+        Self(Code::Hangup, close::reason(&error))
+    }
+}
+
+impl From<ReadError> for Ended {
+    fn from(error: ReadError) -> Self {
+        Self(Code::Malformed, format!("a lane broke: {error}"))
+    }
+}
+
+impl From<WriteError> for Ended {
+    fn from(error: WriteError) -> Self {
+        Self(Code::Malformed, format!("a lane broke: {error}"))
+    }
+}
+
+impl Link {
+    pub(crate) fn new(peer: NodeId, dialled: bool, boot: u64, connection: Connection) -> Self {
+        Self { peer, dialled, boot, outbox: Outbox::default(), connection, closed_here: OnceLock::new() }
+    }
+
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Closes it with a reason that the peer is told too. The first reason stands.
+    pub(crate) fn close(&self, code: Code, reason: &str) {
+        if self.closed_here.set(reason.to_owned()).is_ok() {
+            self.connection.close(code.var_int(), reason.as_bytes());
+        }
+    }
+
+    /// Closes it because the peer has made another.
+    pub(crate) fn replace(&self) {
+        self.close(Code::Replaced, "replaced by a newer connection");
+    }
+
+    /// Runs it to its end: `Up`, then whatever comes, then `Down`.
+    pub(crate) async fn run(&self, events: &mpsc::Sender<Event>, tally: &Tally) {
+        self.connection.set_receive_window(VarInt::from_u32(tls::CONNECTION_WINDOW_BYTES));
+        let up = Event::Up { peer: self.peer, remote: self.connection.remote_address() };
+        if events.send(up).await.is_err() {
+            self.close(Code::Stopping, "the node stops");
+            return;
+        }
+        let Ended(code, reason) = self.until_ended(events, tally).await;
+        if code == Code::Malformed && self.connection.close_reason().is_none() {
+            count(&tally.malformed);
+        }
+        let reason = match self.connection.close_reason() {
+            Some(error) if self.closed_here.get().is_none() => close::reason(&error),
+            _here => reason,
+        };
+        self.close(code, &reason);
+        let reason = self.closed_here.get().cloned().unwrap_or(reason);
+        tracing::info!(peer = ?self.peer, %reason, "connection down");
+        // A receiver that is gone needs no telling.
+        let _ = events.send(Event::Down { peer: self.peer, reason }).await;
+    }
+
+    async fn until_ended(&self, events: &mpsc::Sender<Event>, tally: &Tally) -> Ended {
+        tokio::select! {
+            biased;
+            error = self.connection.closed() => error.into(),
+            ended = self.write_lane(Lane::Control, 2) => ended,
+            ended = self.read_lane(events, tally) => ended,
+            ended = self.read_lane(events, tally) => ended,
+            ended = self.read_lane(events, tally) => ended,
+            ended = self.write_lane(Lane::Live, 1) => ended,
+            ended = self.write_lane(Lane::Bulk, 0) => ended,
+            ended = self.read_datagrams(events, tally) => ended,
+            ended = self.tell_round_trips(events) => ended,
+        }
+    }
+
+    async fn write_lane(&self, lane: Lane, priority: i32) -> Ended {
+        match self.try_write_lane(lane, priority).await {
+            Ok(never) => match never {},
+            Err(ended) => ended,
+        }
+    }
+
+    async fn try_write_lane(&self, lane: Lane, priority: i32) -> Result<std::convert::Infallible, Ended> {
+        let mut stream = self.connection.open_uni().await?;
+        // Fails only for a stream that is finished, which the next write reports.
+        let _ = stream.set_priority(priority);
+        loop {
+            let mut batch = self.outbox.take(lane).await;
+            stream.write_all_chunks(&mut batch).await?;
+        }
+    }
+
+    async fn read_lane(&self, events: &mpsc::Sender<Event>, tally: &Tally) -> Ended {
+        match self.try_read_lane(events, tally).await {
+            Ok(()) => Ended(Code::Malformed, "the peer has ended a lane".to_owned()),
+            Err(ended) => ended,
+        }
+    }
+
+    async fn try_read_lane(&self, events: &mpsc::Sender<Event>, tally: &Tally) -> Result<(), Ended> {
+        let mut stream = self.connection.accept_uni().await?;
+        let mut buffer = BytesMut::new();
+        while let Some(chunk) = stream.read_chunk(READ_BYTES, true).await? {
+            buffer.extend_from_slice(&chunk.bytes);
+            while let Some(frame) = wire::take_frame(&mut buffer)? {
+                count(&tally.frames_received);
+                self.tell(events, Event::Frame(self.peer, frame)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_datagrams(&self, events: &mpsc::Sender<Event>, tally: &Tally) -> Ended {
+        loop {
+            match self.connection.read_datagram().await {
+                Ok(bytes) => {
+                    if events.try_send(Event::Datagram(self.peer, bytes)).is_err() {
+                        count(&tally.datagrams_dropped);
+                    }
+                }
+                Err(error) => return error.into(),
+            }
+        }
+    }
+
+    async fn tell_round_trips(&self, events: &mpsc::Sender<Event>) -> Ended {
+        let mut ticks = tokio::time::interval(ROUND_TRIP_PERIOD);
+        loop {
+            ticks.tick().await;
+            let round_trip_us = u64::try_from(self.connection.rtt().as_micros()).unwrap_or(u64::MAX);
+            if let Err(mpsc::error::TrySendError::Closed(_)) =
+                events.try_send(Event::RoundTrip(self.peer, round_trip_us))
+            {
+                return Ended(Code::Stopping, "the node stops".to_owned());
+            }
+        }
+    }
+
+    async fn tell(&self, events: &mpsc::Sender<Event>, event: Event) -> Result<(), Ended> {
+        events.send(event).await.map_err(|_| Ended(Code::Stopping, "the node stops".to_owned()))
+    }
+}

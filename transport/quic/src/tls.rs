@@ -1,0 +1,101 @@
+//! TLS and QUIC settings: libp2p certificates both ways (libp2p specification, "libp2p TLS"), TLS 1.3 only, no resumption
+//! (each connection proves its key anew), no early data, no key log.
+
+use crate::identity::{self, PeerIdError};
+use ed25519_dalek::SigningKey;
+use lavina_crdt::ids::NodeId;
+use quinn::crypto::rustls::{HandshakeData, NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
+use quinn::{Connection, IdleTimeout, TransportConfig, VarInt, VarIntBoundsExceeded};
+use rustls::pki_types::CertificateDer;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// ALPN of the data plane: frames between admitted nodes.
+pub(crate) const ALPN_FRAMES: &[u8] = b"lavina/1";
+/// ALPN of admission: one ticket, one answer.
+pub(crate) const ALPN_JOIN: &[u8] = b"lavina-join/1";
+
+/// Keep-alives in one idle timeout: so many less one may be lost before a link counts as dead.
+const KEEP_ALIVES: u32 = 5;
+/// A long fat link (300 ms, 400 Mbit/s) needs as much in flight in one stream.
+const STREAM_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// Two full lanes and a rest, so that Live and Bulk together leave room for Control.
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 2 * STREAM_WINDOW_BYTES + 8 * 1024 * 1024;
+/// What a peer may make this node buffer before it has said hello or shown a ticket.
+const STRANGER_WINDOW_BYTES: u32 = 64 * 1024;
+/// One stream a lane.
+pub(crate) const LANES: u32 = 3;
+/// SWIM packets waiting for the reader; more are dropped, as datagrams may be.
+const DATAGRAM_BUFFER_BYTES: usize = 256 * 1024;
+
+/// The TLS settings could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The key is not one that certificates can be made of.
+    #[error(transparent)]
+    Key(#[from] PeerIdError),
+    /// No certificate could be made.
+    #[error("no certificate: {0}")]
+    Certificate(#[from] libp2p_tls::certificate::GenError),
+    /// The TLS provider lacks the cipher suite that QUIC starts with.
+    #[error(transparent)]
+    Suite(#[from] NoInitialCipherSuite),
+    /// The idle timeout is longer than QUIC can say.
+    #[error("idle timeout: {0}")]
+    IdleTimeout(#[from] VarIntBoundsExceeded),
+}
+
+/// What accepted connections run with.
+pub(crate) fn server(key: &SigningKey, idle_timeout: Duration) -> Result<quinn::ServerConfig, TlsError> {
+    let mut tls = libp2p_tls::make_server_config(&identity::keypair(key)?)?;
+    tls.alpn_protocols = vec![ALPN_FRAMES.to_vec(), ALPN_JOIN.to_vec()];
+    tls.key_log = Arc::new(rustls::NoKeyLog);
+    tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    tls.send_tls13_tickets = 0;
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
+    config.transport_config(Arc::new(transport(idle_timeout)?));
+    Ok(config)
+}
+
+/// What a dialled connection runs with: only the holder of the key of `peer` can answer it.
+pub(crate) fn client(
+    key: &SigningKey,
+    peer: NodeId,
+    alpn: &[u8],
+    idle_timeout: Duration,
+) -> Result<quinn::ClientConfig, TlsError> {
+    let mut tls = libp2p_tls::make_client_config(&identity::keypair(key)?, Some(identity::to_libp2p(peer)?))?;
+    tls.alpn_protocols = vec![alpn.to_vec()];
+    tls.key_log = Arc::new(rustls::NoKeyLog);
+    tls.resumption = rustls::client::Resumption::disabled();
+    let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
+    config.transport_config(Arc::new(transport(idle_timeout)?));
+    Ok(config)
+}
+
+fn transport(idle_timeout: Duration) -> Result<TransportConfig, TlsError> {
+    let mut config = TransportConfig::default();
+    config
+        .max_idle_timeout(Some(IdleTimeout::try_from(idle_timeout)?))
+        .keep_alive_interval(Some(idle_timeout / KEEP_ALIVES))
+        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .max_concurrent_uni_streams(VarInt::from_u32(LANES))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(STRANGER_WINDOW_BYTES))
+        .send_window(u64::from(CONNECTION_WINDOW_BYTES))
+        .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER_BYTES))
+        .datagram_send_buffer_size(DATAGRAM_BUFFER_BYTES);
+    Ok(config)
+}
+
+/// Who is at the other end: proven by TLS, so `None` only for what is not an Ed25519 key.
+pub(crate) fn peer_of(connection: &Connection) -> Option<NodeId> {
+    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    let certificate = libp2p_tls::certificate::parse(chain.first()?).ok()?;
+    identity::from_libp2p(certificate.peer_id()).ok()
+}
+
+/// What an accepted connection is for.
+pub(crate) fn alpn_of(connection: &Connection) -> Option<Vec<u8>> {
+    connection.handshake_data()?.downcast::<HandshakeData>().ok()?.protocol
+}
