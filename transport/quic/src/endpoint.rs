@@ -4,6 +4,7 @@ use crate::close::Code;
 use crate::counters::{Counters, Tally, count};
 use crate::dial::{self, DialError, HANDSHAKE_TIMEOUT};
 use crate::event::Event;
+use crate::handshakes::{Entry, Handshakes};
 use crate::hello::{Hello, VERSION_MAX, VERSION_MIN};
 use crate::identity;
 use crate::join::{self, Tickets};
@@ -12,16 +13,15 @@ use crate::outbox::Full;
 use crate::peers::{Admittance, Peers};
 use crate::tls::{self, TlsError};
 use crate::wan::Wan;
-use crate::wire;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use lavina_crdt::ids::NodeId;
-use lavina_gossip::frame::{Frame, Lane};
+use lavina_gossip::frame::{self, Frame, Lane};
 use quinn::{Connection, Incoming, Runtime, TokioRuntime};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// Longest datagram that every path carries (QUIC's least packet of 1,200 bytes less its headers); longer ones go as
@@ -32,10 +32,6 @@ pub const DATAGRAM_BYTES_MAX: usize = 1_100;
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Events waiting for the shell; a full channel stops reading from peers. Frames are at most 2 MiB, so this bounds memory too.
 const EVENTS_MAX: usize = 128;
-/// Incoming handshakes under way at once; more are ignored until some end or time out.
-const HANDSHAKES_MAX: usize = 256;
-/// When so many are under way, who comes must first prove its address (RFC 9000 section 8.1.2), so that forged ones cost nothing.
-const HANDSHAKES_UNPROVEN_MAX: usize = 32;
 /// How long a connection may wait for an older one to the same peer to go: a dial's time and a bit.
 const TURN_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long closing waits for the peers to hear of it.
@@ -98,7 +94,7 @@ pub(crate) struct Shared {
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) tally: Tally,
     pub(crate) idle_timeout: Duration,
-    handshakes: Arc<Semaphore>,
+    handshakes: Handshakes,
 }
 
 impl Endpoint {
@@ -120,7 +116,7 @@ impl Endpoint {
             events,
             tally: Tally::default(),
             idle_timeout: config.idle_timeout,
-            handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
+            handshakes: Handshakes::default(),
         });
         tokio::spawn(accept_all(Arc::clone(&shared)));
         Ok((Self { shared }, receiver))
@@ -150,7 +146,7 @@ impl Endpoint {
     pub fn send(&self, peer: NodeId, lane: Lane, frame: &Frame) {
         let tally = &self.shared.tally;
         let Some(link) = self.shared.peers.link(peer) else { return count(&tally.frames_dropped) };
-        let bytes = match wire::encode_frame(frame) {
+        let bytes = match frame::encode(frame) {
             Ok(bytes) => bytes,
             Err(error) => {
                 tracing::error!(%error, "a frame of this node's own cannot be sent");
@@ -260,17 +256,19 @@ impl Shared {
 
 async fn accept_all(shared: Arc<Shared>) {
     while let Some(incoming) = shared.quinn.accept().await {
-        let Ok(slot) = Arc::clone(&shared.handshakes).try_acquire_owned() else {
-            count(&shared.tally.handshakes_ignored);
-            incoming.ignore();
-            continue;
+        let slot = match shared.handshakes.enter(incoming.remote_address().ip(), incoming.remote_address_validated()) {
+            Entry::Proceed(slot) => slot,
+            Entry::Prove => {
+                // Fails only for who has proven its address.
+                let _ = incoming.retry();
+                continue;
+            }
+            Entry::Ignore => {
+                count(&shared.tally.handshakes_ignored);
+                incoming.ignore();
+                continue;
+            }
         };
-        let under_way = HANDSHAKES_MAX - shared.handshakes.available_permits();
-        if under_way > HANDSHAKES_UNPROVEN_MAX && !incoming.remote_address_validated() {
-            // Who cannot be asked to retry has come back from one.
-            let _ = incoming.retry();
-            continue;
-        }
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             accept(&shared, incoming).await;

@@ -17,6 +17,7 @@ mod counters;
 mod dial;
 mod endpoint;
 mod event;
+mod handshakes;
 mod hello;
 pub mod identity;
 pub mod join;

@@ -134,8 +134,8 @@ impl Link {
         // Fails only for a stream that is finished, which the next write reports.
         let _ = stream.set_priority(priority);
         loop {
-            let mut batch = self.outbox.take(lane).await;
-            stream.write_all_chunks(&mut batch).await?;
+            let mut chunks = wire::join_frames(self.outbox.take(lane).await);
+            stream.write_all_chunks(&mut chunks).await?;
         }
     }
 

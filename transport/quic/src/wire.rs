@@ -1,13 +1,15 @@
 //! Length-delimited messages: a big-endian u32 and as many bytes of postcard. What comes in is bounded before it is buffered.
 
-use bytes::{Buf, Bytes, BytesMut};
-use lavina_gossip::frame::{FRAME_BYTES_MAX, Frame};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use lavina_gossip::frame::{self, FRAME_BYTES_MAX, Frame};
 use quinn::{RecvStream, SendStream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Bytes of the length in front of a message.
 const PREFIX_BYTES: usize = 4;
+/// Below this, copying a frame next to its neighbours is cheaper than a chunk of its own.
+const COPIED_BYTES_MAX: usize = 16 * 1024;
 
 /// The bytes were not what they ought to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,9 +25,25 @@ pub(crate) enum WireError {
     Ended,
 }
 
-/// A frame with its length in front, ready to be written.
-pub(crate) fn encode_frame(frame: &Frame) -> Result<Bytes, WireError> {
-    delimited(frame, FRAME_BYTES_MAX)
+/// Encoded frames as they go on a stream, each behind its length: short ones together in one buffer, long ones as they are.
+pub(crate) fn join_frames(frames: Vec<Bytes>) -> Vec<Bytes> {
+    let short: usize = frames.iter().map(Bytes::len).filter(|length| *length < COPIED_BYTES_MAX).sum();
+    let mut open = BytesMut::with_capacity(short + frames.len() * PREFIX_BYTES);
+    let mut chunks = Vec::new();
+    for frame in frames {
+        // The codec makes none longer than a u32 can say.
+        open.put_u32(u32::try_from(frame.len()).unwrap_or(u32::MAX));
+        if frame.len() < COPIED_BYTES_MAX {
+            open.put_slice(&frame);
+        } else {
+            chunks.push(open.split().freeze());
+            chunks.push(frame);
+        }
+    }
+    if !open.is_empty() {
+        chunks.push(open.freeze());
+    }
+    chunks
 }
 
 /// Takes the first whole frame out of `buffer`; `None` when more bytes are needed.
@@ -41,12 +59,11 @@ pub(crate) fn take_frame(buffer: &mut BytesMut) -> Result<Option<Frame>, WireErr
     }
     buffer.advance(PREFIX_BYTES);
     let body = buffer.split_to(length);
-    postcard::from_bytes(&body).map(Some).map_err(|_| WireError::Undecodable)
+    frame::decode(&body).map(Some).map_err(|_| WireError::Undecodable)
 }
 
 fn delimited<T: Serialize>(message: &T, bytes_max: usize) -> Result<Bytes, WireError> {
-    let bytes = postcard::to_extend(message, vec![0; PREFIX_BYTES]).map_err(|_| WireError::Undecodable)?;
-    let mut bytes = bytes;
+    let mut bytes = postcard::to_extend(message, vec![0; PREFIX_BYTES]).map_err(|_| WireError::Undecodable)?;
     let length = bytes.len() - PREFIX_BYTES;
     if length > bytes_max {
         return Err(WireError::TooLong);
@@ -82,21 +99,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn frame() -> Frame {
-        Frame::Buckets(vec![(1, lavina_crdt::entry::Hash([2; 32])), (9, lavina_crdt::entry::Hash([3; 32]))])
+    fn frame(bytes: usize) -> Frame {
+        Frame::Membership(vec![5; bytes].into())
     }
 
     #[test]
-    fn a_frame_in_pieces_comes_out_once_whole() {
-        let bytes = [encode_frame(&frame()).unwrap(), encode_frame(&Frame::Durable(Vec::new())).unwrap()].concat();
-        let (mut buffer, mut frames) = (BytesMut::new(), Vec::new());
-        for byte in bytes {
-            buffer.extend_from_slice(&[byte]);
+    fn frames_in_pieces_come_out_once_whole() {
+        let sent = [frame(0), frame(3), frame(COPIED_BYTES_MAX), frame(1), frame(2 * COPIED_BYTES_MAX)];
+        let chunks = join_frames(sent.iter().map(|frame| frame::encode(frame).unwrap()).collect());
+        assert_eq!(chunks.len(), 4);
+        let (mut buffer, mut received) = (BytesMut::new(), Vec::new());
+        for piece in chunks.concat().chunks(7) {
+            buffer.extend_from_slice(piece);
             while let Some(frame) = take_frame(&mut buffer).unwrap() {
-                frames.push(frame);
+                received.push(frame);
             }
         }
-        assert_eq!(frames, [frame(), Frame::Durable(Vec::new())]);
+        assert_eq!(received, sent);
         assert!(buffer.is_empty());
     }
 
@@ -104,8 +123,6 @@ mod tests {
     fn a_length_beyond_the_limit_is_refused_before_its_bytes_come() {
         let mut buffer = BytesMut::from(&[0xff; 4][..]);
         assert_eq!(take_frame(&mut buffer), Err(WireError::TooLong));
-        let huge = Frame::Membership(Bytes::from(vec![0; FRAME_BYTES_MAX]));
-        assert_eq!(encode_frame(&huge), Err(WireError::TooLong));
     }
 
     proptest! {
