@@ -120,6 +120,21 @@ impl ScopeLog {
         true
     }
 
+    /// Takes up an origin's log where the store has it: everything below `next` counts as noted, its newest entry (`hash`, `hlc`) as
+    /// referred to by nobody. The next local entry may then name more than its frontier, which is harmless.
+    pub fn resume(&mut self, origin: Origin, next: u64, hash: Hash, hlc: Hlc) {
+        let Some(newest) = next.checked_sub(1) else { return };
+        self.vector.advance(origin, next);
+        self.heads.insert(origin, Head { hash, hlc, doc_heads: Vec::new() });
+        self.frontier.insert(origin, newest);
+    }
+
+    /// The origin's first held entry, removed from the held ones whether its past is here or not; note it.
+    pub fn force(&mut self, origin: Origin) -> Option<(Entry, Hash)> {
+        let dot = *self.held.range(Dot { origin, seq: 0 }..).next()?.0;
+        if dot.origin == origin { self.held.remove(&dot) } else { None }
+    }
+
     /// Keeps an entry until its past is here. Returns whether it is kept: not when it is known, held already, or too many are.
     pub fn hold(&mut self, entry: Entry, hash: Hash) -> bool {
         let dot = entry.dot();

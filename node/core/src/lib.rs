@@ -4,4 +4,5 @@
 //! simulator are two shells around it.
 
 pub mod node;
+pub mod replica;
 pub mod store;

@@ -1,0 +1,174 @@
+//! From a known entry to what it does: in causal order, judged at its causal past, once.
+
+use super::effect::Effect;
+use super::room::Verdict;
+use super::scope::message;
+use super::{Replicas, Scope};
+use crate::store::{Store, StoreError};
+use lavina_crdt::chain;
+use lavina_crdt::clock::{Hlc, Now};
+use lavina_crdt::content::{Author, Principal};
+use lavina_crdt::entry::{Body, Entry, Hash};
+use lavina_crdt::ids::Dot;
+use lavina_crdt::names::RoomName;
+use std::sync::Arc;
+
+/// Age from which a message counts as said a while ago, milliseconds: more than any healthy path takes, less than a cut that people notice.
+const LATE_MS: u64 = 5_000;
+
+impl<S: Store> Replicas<S> {
+    /// Takes a verified entry, the next of its origin, into account: applies it, or holds it until its causal past is here.
+    pub(super) fn take_in(
+        &mut self,
+        now: Now,
+        scope: &Scope,
+        entry: Arc<Entry>,
+        hash: Hash,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), StoreError> {
+        if let Scope::Room(name) = scope
+            && let Some((key, value)) = self.room_mut(name)?.learn(name, &entry)
+        {
+            self.journal.put_meta(key, value);
+        }
+        let replica = self.scope_mut(scope)?;
+        replica.learn(&entry, hash);
+        if replica.log.is_ready(&entry) {
+            replica.log.note(&entry, hash);
+            self.apply(now, scope, &entry, effects);
+            self.release(now, scope, effects);
+            return Ok(());
+        }
+        let dot = entry.dot();
+        if replica.log.hold((*entry).clone(), hash) {
+            self.counters.entries_held += 1;
+            self.holds.insert((now.deadline_ms(self.hold_ms_max), scope.clone(), dot));
+            return Ok(());
+        }
+        // Too many are held: show what this origin has to show, in its own order at least.
+        self.force(now, scope, dot, effects);
+        if let Some(replica) = self.scopes.get_mut(scope)
+            && replica.log.note(&entry, hash)
+        {
+            self.counters.entries_forced += 1;
+            self.apply(now, scope, &entry, effects);
+            self.release(now, scope, effects);
+        }
+        Ok(())
+    }
+
+    /// Applies the held entries of an origin up to one of them, whether their past is here or not.
+    pub(super) fn force(&mut self, now: Now, scope: &Scope, up_to: Dot, effects: &mut Vec<Effect>) {
+        while let Some(replica) = self.scopes.get_mut(scope)
+            && replica.log.next_seq(up_to.origin) <= up_to.seq
+            && let Some((entry, hash)) = replica.log.force(up_to.origin)
+        {
+            if !replica.log.note(&entry, hash) {
+                break;
+            }
+            self.counters.entries_forced += 1;
+            self.apply(now, scope, &Arc::new(entry), effects);
+        }
+        self.release(now, scope, effects);
+    }
+
+    fn release(&mut self, now: Now, scope: &Scope, effects: &mut Vec<Effect>) {
+        while let Some(replica) = self.scopes.get_mut(scope)
+            && replica.log.held() > 0
+            && let Some((entry, hash)) = replica.log.release()
+        {
+            replica.log.note(&entry, hash);
+            self.apply(now, scope, &Arc::new(entry), effects);
+        }
+        if self.scopes.get(scope).is_some_and(|replica| replica.log.held() == 0) {
+            self.holds.retain(|(_, held, _)| held != scope);
+        }
+    }
+
+    fn apply(&mut self, now: Now, scope: &Scope, entry: &Arc<Entry>, effects: &mut Vec<Effect>) {
+        if let Some(replica) = self.scopes.get_mut(scope) {
+            replica.spoke(entry);
+        }
+        match scope {
+            Scope::Mesh => self.apply_mesh(entry, effects),
+            Scope::Account(account) => self.apply_account(account, entry, effects),
+            Scope::Room(name) => self.apply_room(now, name, entry, effects),
+            Scope::Direct(one, other) => {
+                let said = message(scope, entry).filter(|said| self.is_home_of(entry, &said.author));
+                let said = said.filter(|said| is_between(&said.author, one, other));
+                effects.extend(said.map(|said| Effect::Said(said, is_late(now, entry.hlc))));
+            }
+        }
+    }
+
+    fn apply_room(&mut self, now: Now, name: &RoomName, entry: &Arc<Entry>, effects: &mut Vec<Effect>) {
+        let Some(author) = entry.author.clone().filter(|author| self.is_home_of(entry, author)) else { return };
+        let applied = self.scopes.get(&Scope::Room(name.clone())).map(|replica| replica.log.vector().clone());
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        let body = chain::body(entry);
+        if let Body::DocChange(change) = &body {
+            if let Some((old, new)) = room.change(entry.order_key(), &author, change) {
+                let acts = Vec::new();
+                effects.push(Effect::RoomChanged {
+                    room: name.clone(),
+                    key: entry.order_key(),
+                    author,
+                    acts,
+                    old,
+                    new,
+                });
+            }
+            let ready = room.take_judgeable();
+            for waited in ready {
+                self.judge(now, name, &waited, effects);
+            }
+        } else {
+            self.judge(now, name, entry, effects);
+        }
+        if let (Some(room), Some(applied)) = (self.rooms.get_mut(name), applied)
+            && let Some((key, value)) = room.count(name, &applied)
+        {
+            self.journal.put_meta(key, value);
+        }
+    }
+
+    /// Judges a message or kick; it waits when the changes it rests on are not here.
+    fn judge(&mut self, now: Now, name: &RoomName, entry: &Arc<Entry>, effects: &mut Vec<Effect>) {
+        let (Some(room), Some(author)) = (self.rooms.get_mut(name), &entry.author) else { return };
+        let body = chain::body(entry);
+        let verdict = match &body {
+            Body::Message(_) => room.may_speak(entry, author),
+            Body::Kick(kick) => room.may_kick(entry, author, kick),
+            Body::DocChange(_) | Body::Register(_) | Body::AccountCreate(_) | Body::Mesh(_) | Body::Unknown { .. } => {
+                return;
+            }
+        };
+        match (verdict, body) {
+            (Verdict::Unknown, _) => room.wait(Arc::clone(entry)),
+            (Verdict::Denied, _) => self.counters.entries_denied += 1,
+            (Verdict::Allowed, Body::Kick(kick)) => {
+                let (room, author) = (name.clone(), author.clone());
+                effects.push(Effect::Kicked { room, key: entry.order_key(), author, kick });
+            }
+            (Verdict::Allowed, _) => {
+                let said = message(&Scope::Room(name.clone()), entry);
+                effects.extend(said.map(|said| Effect::Said(said, is_late(now, entry.hlc))));
+            }
+        }
+    }
+
+    /// Whether the author's session is one of the node that wrote the entry: nobody speaks for another node's sessions.
+    pub(super) fn is_home_of(&self, entry: &Entry, author: &Author) -> bool {
+        self.nodes.get(&entry.origin) == Some(&author.session.node)
+    }
+}
+
+/// Whether somebody is one of the two that a conversation is between.
+pub(super) fn is_between(author: &Author, one: &Principal, other: &Principal) -> bool {
+    let author = author.principal();
+    author == *one || author == *other
+}
+
+fn is_late(now: Now, hlc: Hlc) -> bool {
+    now.wall_ms.saturating_sub(hlc.ms()) > LATE_MS
+}

@@ -1,0 +1,234 @@
+//! Reading messages back: pages of one or several conversations in the mesh-wide order, those on their way to the disk too.
+
+use super::apply::is_between;
+use super::effect::{Message, Page};
+use super::room::{Room, Verdict};
+use super::scope::message;
+use super::{Replicas, Scope};
+use crate::store::{Store, StoreError};
+use lavina_crdt::chain;
+use lavina_crdt::clock::Hlc;
+use lavina_crdt::entry::Entry;
+use lavina_crdt::ids::{MsgId, NodeId, OrderKey, Origin};
+use lavina_protocols::command::{Bound, Refusal};
+use std::collections::BTreeMap;
+
+/// Which part of which conversations.
+#[derive(Clone, Debug, Default)]
+pub struct Query<'a> {
+    /// Where.
+    pub scopes: &'a [Scope],
+    /// Later than this.
+    pub after: Option<Bound>,
+    /// Earlier than this.
+    pub before: Option<Bound>,
+    /// Exactly these messages; the bounds still hold.
+    pub ids: &'a [MsgId],
+    /// At most this many.
+    pub limit: usize,
+    /// Whether the newest part of the range is wanted, not the oldest.
+    pub newest: bool,
+}
+
+/// A part of the order, bounds excluded.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    after: Option<OrderKey>,
+    before: Option<OrderKey>,
+}
+
+impl Span {
+    fn holds(&self, key: OrderKey) -> bool {
+        self.after.is_none_or(|after| key > after) && self.before.is_none_or(|before| key < before)
+    }
+}
+
+impl<S: Store> Replicas<S> {
+    /// A page of messages whose authors had the right to say them.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchMessage`] when a bound's message is in none of the scopes, [`Refusal::Storage`] when the store cannot be read.
+    pub fn history(&mut self, query: &Query<'_>) -> Result<Page, Refusal> {
+        let span =
+            Span { after: self.place(query, query.after, true)?, before: self.place(query, query.before, false)? };
+        let mut found = BTreeMap::new();
+        for scope in query.scopes {
+            let read = if query.ids.is_empty() {
+                self.read_span(scope, span, query.newest, query.limit.saturating_add(1), &mut found)
+            } else {
+                self.read_ids(scope, span, query.ids, &mut found)
+            };
+            read.map_err(|_| Refusal::Storage)?;
+        }
+        let complete = found.len() <= query.limit;
+        while found.len() > query.limit {
+            if query.newest {
+                found.pop_first()
+            } else {
+                found.pop_last()
+            };
+        }
+        Ok(Page { messages: found.into_values().collect(), complete })
+    }
+
+    /// The conversations with messages from `from_ms` on and before `to_ms`, and the position of the newest message of each in that time;
+    /// oldest first, at most `limit` (the newest ones).
+    ///
+    /// # Errors
+    /// [`Refusal::Storage`] when the store cannot be read.
+    pub fn targets(
+        &mut self,
+        scopes: &[Scope],
+        from_ms: u64,
+        to_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<(Scope, OrderKey)>, Refusal> {
+        let mut newest = BTreeMap::new();
+        for scope in scopes {
+            let query = Query {
+                scopes: std::slice::from_ref(scope),
+                after: from_ms.checked_sub(1).map(Bound::Time),
+                before: Some(Bound::Time(to_ms)),
+                limit: 1,
+                newest: true,
+                ..Query::default()
+            };
+            newest.extend(self.history(&query)?.messages.into_iter().map(|said| (said.key, said.scope)));
+        }
+        while newest.len() > limit {
+            newest.pop_first();
+        }
+        Ok(newest.into_iter().map(|(key, scope)| (scope, key)).collect())
+    }
+
+    /// The position that a bound stands for.
+    fn place(&self, query: &Query<'_>, bound: Option<Bound>, after: bool) -> Result<Option<OrderKey>, Refusal> {
+        match bound {
+            None => Ok(None),
+            Some(Bound::Time(ms)) if after => Ok(Some(end_of(ms))),
+            Some(Bound::Time(ms)) => Ok(Some(OrderKey { hlc: Hlc::from_ms(ms), origin: Origin([0; 16]), seq: 0 })),
+            Some(Bound::Id(id)) => {
+                for scope in query.scopes {
+                    if let Some(key) = self.find(scope, id).map_err(|_| Refusal::Storage)? {
+                        return Ok(Some(key));
+                    }
+                }
+                Err(Refusal::NoSuchMessage)
+            }
+        }
+    }
+
+    /// The position of a message in a scope.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn find(&self, scope: &Scope, id: MsgId) -> Result<Option<OrderKey>, StoreError> {
+        let pending = self.scopes.get(scope).and_then(|replica| replica.pending.keys().find(|key| key.msg_id() == id));
+        match pending {
+            Some(key) => Ok(Some(*key)),
+            None => self.store.find(scope, id),
+        }
+    }
+
+    fn read_span(
+        &mut self,
+        scope: &Scope,
+        span: Span,
+        newest: bool,
+        limit: usize,
+        found: &mut BTreeMap<OrderKey, Message>,
+    ) -> Result<(), StoreError> {
+        let mut valid = self.valid(scope)?;
+        if let Some(replica) = valid.pending {
+            let pending = replica.iter().filter(|(key, _)| span.holds(**key));
+            let pending: Vec<Message> = pending.filter_map(|(_, entry)| valid.judge.message(entry)).collect();
+            found.extend(pending.into_iter().map(|said| (said.key, said)));
+        }
+        let mut taken = 0;
+        valid.store.scan(scope, span.after, span.before, newest, &mut |key, sealed| {
+            if let Some(said) = chain::open(sealed).and_then(|entry| valid.judge.message(&entry)) {
+                found.insert(key, said);
+                taken += 1;
+            }
+            taken < limit
+        })
+    }
+
+    fn read_ids(
+        &mut self,
+        scope: &Scope,
+        span: Span,
+        ids: &[MsgId],
+        found: &mut BTreeMap<OrderKey, Message>,
+    ) -> Result<(), StoreError> {
+        for id in ids {
+            let Some(key) = self.find(scope, *id)?.filter(|key| span.holds(*key)) else { continue };
+            // Just before it: no entry lies between the end of the stamp before and the stamp itself.
+            let before = OrderKey { hlc: Hlc(key.hlc.0.saturating_sub(1)), origin: Origin([0xff; 16]), seq: u64::MAX };
+            let mut valid = self.valid(scope)?;
+            if let Some(entry) = valid.pending.and_then(|pending| pending.get(&key)) {
+                found.extend(valid.judge.message(entry).map(|said| (key, said)));
+                continue;
+            }
+            valid.store.scan(scope, Some(before), None, false, &mut |at, sealed| {
+                if at == key {
+                    let said = chain::open(sealed).and_then(|entry| valid.judge.message(&entry));
+                    found.extend(said.map(|said| (key, said)));
+                }
+                at < key
+            })?;
+        }
+        Ok(())
+    }
+
+    fn valid(&mut self, scope: &Scope) -> Result<Reader<'_, S>, StoreError> {
+        if let Scope::Room(name) = scope
+            && self.scopes.contains_key(scope)
+        {
+            self.room_mut(name)?;
+        }
+        let room = match scope {
+            Scope::Room(name) => self.rooms.get_mut(name),
+            Scope::Mesh | Scope::Account(_) | Scope::Direct(..) => None,
+        };
+        Ok(Reader {
+            store: &self.store,
+            pending: self.scopes.get(scope).map(|replica| &replica.pending),
+            judge: Judge { scope: scope.clone(), room, nodes: &self.nodes },
+        })
+    }
+}
+
+/// The three parts of a reading, borrowed apart.
+struct Reader<'a, S> {
+    store: &'a S,
+    pending: Option<&'a BTreeMap<OrderKey, std::sync::Arc<Entry>>>,
+    judge: Judge<'a>,
+}
+
+/// Tells which messages of a scope count.
+struct Judge<'a> {
+    scope: Scope,
+    room: Option<&'a mut Room>,
+    nodes: &'a BTreeMap<Origin, NodeId>,
+}
+
+impl Judge<'_> {
+    fn message(&mut self, entry: &Entry) -> Option<Message> {
+        let said = message(&self.scope, entry)?;
+        if self.nodes.get(&entry.origin) != Some(&said.author.session.node) {
+            return None;
+        }
+        let counts = match (&self.scope, &mut self.room) {
+            (Scope::Room(_), Some(room)) => room.may_speak(entry, &said.author) == Verdict::Allowed,
+            (Scope::Direct(one, other), _) => is_between(&said.author, one, other),
+            (Scope::Room(_) | Scope::Mesh | Scope::Account(_), _) => false,
+        };
+        counts.then_some(said)
+    }
+}
+
+/// The last position with a stamp of this millisecond.
+fn end_of(ms: u64) -> OrderKey {
+    OrderKey { hlc: Hlc(Hlc::from_ms(ms).0 | 0xffff), origin: Origin([0xff; 16]), seq: u64::MAX }
+}

@@ -1,0 +1,152 @@
+//! Taking foreign entries in: known already, verified, near in time, from a node of the mesh, and only then stored and applied.
+
+use super::effect::{Fault, Received};
+use super::scope::Tail;
+use super::{Replicas, Scope};
+use crate::store::{Store, StoreError};
+use lavina_crdt::chain::{self, ChainError};
+use lavina_crdt::clock::{Hlc, Now};
+use lavina_crdt::entry::{Entry, Run, SealedEntry};
+use lavina_crdt::equivocation::Equivocation;
+use lavina_crdt::ids::NodeId;
+use std::sync::Arc;
+
+/// What becomes of a run.
+enum Outcome {
+    /// It verifies; the part of it that is new here is taken in.
+    Taken,
+    /// It says what is known, or cannot be taken at the moment.
+    Known,
+    Refused,
+    Fault(NodeId, Fault),
+}
+
+impl<S: Store> Replicas<S> {
+    /// Takes in what a peer sent.
+    pub fn receive(&mut self, now: Now, from: NodeId, runs: Vec<Run>) -> Received {
+        let mut received = Received::default();
+        for run in runs {
+            match self.receive_run(now, from, &run, &mut received) {
+                Ok(Outcome::Taken | Outcome::Known) => received.verified.push(run),
+                Ok(Outcome::Refused) => {}
+                Ok(Outcome::Fault(who, fault)) => {
+                    self.counters.runs_faulty += 1;
+                    received.faults.push((who, fault));
+                }
+                // What the store cannot say now it may say later: sync brings the run again.
+                Err(_) => self.counters.runs_unstored += 1,
+            }
+        }
+        received
+    }
+
+    fn receive_run(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        run: &Run,
+        received: &mut Received,
+    ) -> Result<Outcome, StoreError> {
+        // Acts of the mesh scope are signed by the root key themselves: who passes the first ones to a new node need not be known to it yet.
+        if run.scope != Scope::Mesh && !self.was_admitted(run.origin.node) {
+            self.counters.runs_unadmitted += 1;
+            return Ok(Outcome::Refused);
+        }
+        let origin = run.origin.origin();
+        let replica = self.scope_mut(&run.scope)?;
+        let (next, tail) = (replica.known.next(origin), replica.tail(origin));
+        if run.first > next {
+            self.counters.runs_gap += 1;
+            return Ok(Outcome::Refused);
+        }
+        let known = usize::try_from(next - run.first).unwrap_or(usize::MAX).min(run.entries.len());
+        if let Some(fault) = self.contradiction(from, run, known)? {
+            return Ok(fault);
+        }
+        if known == run.entries.len() {
+            self.counters.runs_known += 1;
+            return Ok(if known == 0 { Outcome::Refused } else { Outcome::Known });
+        }
+        let new = Run { first: next, entries: run.entries.get(known..).unwrap_or_default().to_vec(), ..run.clone() };
+        let entries = match verify(&new, tail) {
+            Ok(entries) => entries,
+            Err(error) => return Ok(Outcome::Fault(from, error.into())),
+        };
+        self.take_run(now, new, entries, received)
+    }
+
+    fn take_run(
+        &mut self,
+        now: Now,
+        run: Run,
+        entries: Vec<Entry>,
+        received: &mut Received,
+    ) -> Result<Outcome, StoreError> {
+        let newest = entries.last().map(|entry| entry.hlc).unwrap_or_default();
+        if !self.observe(now, newest) {
+            self.counters.runs_ahead += 1;
+            return Ok(Outcome::Refused);
+        }
+        if !self.journal.has_room() {
+            self.counters.runs_unstored += 1;
+            return Ok(Outcome::Refused);
+        }
+        if let Scope::Room(name) = &run.scope {
+            self.room_mut(name)?;
+        }
+        self.nodes.insert(run.origin.origin(), run.origin.node);
+        self.counters.entries_received += entries.len() as u64;
+        let scope = run.scope.clone();
+        let hashes: Vec<_> = run.entries.iter().map(chain::hash).collect();
+        self.journal.put_foreign(run);
+        for (entry, hash) in entries.into_iter().zip(hashes) {
+            self.take_in(now, &scope, Arc::new(entry), hash, &mut received.effects)?;
+        }
+        Ok(Outcome::Taken)
+    }
+
+    /// What is wrong when the first `known` entries of a run are not those that are here.
+    fn contradiction(&self, from: NodeId, run: &Run, known: usize) -> Result<Option<Outcome>, StoreError> {
+        let (Some(last), Some(known)) = (run.entries.get(known.wrapping_sub(1)), run.entries.get(..known)) else {
+            return Ok(None);
+        };
+        let seq = run.first + (known.len() as u64) - 1;
+        let Some(here) = self.known_entry(run, seq)? else { return Ok(None) };
+        // The chain makes all before an equal entry equal too.
+        if here.bytes == last.bytes {
+            return Ok(None);
+        }
+        let Some(ours) = self.known_run(run)? else { return Ok(Some(Outcome::Refused)) };
+        let fault = match Equivocation::between(&ours, run) {
+            Some(proof) => Outcome::Fault(run.origin.node, Fault::Equivocation(Box::new(proof))),
+            // Not signed by the origin: who sent it made it up.
+            None => Outcome::Fault(from, ChainError::Broken { seq }.into()),
+        };
+        Ok(Some(fault))
+    }
+
+    /// An entry that is known here: from the store, or on its way there.
+    fn known_entry(&self, run: &Run, seq: u64) -> Result<Option<SealedEntry>, StoreError> {
+        let origin = run.origin.origin();
+        if let Some(sealed) = self.journal.find(&run.scope, origin, seq) {
+            return Ok(Some(sealed.clone()));
+        }
+        let stored = self.store.run(&run.scope, origin, seq, 0)?;
+        Ok(stored.and_then(|run| run.entries.into_iter().next()))
+    }
+
+    /// What is stored of the part that a run covers.
+    fn known_run(&self, run: &Run) -> Result<Option<Run>, StoreError> {
+        let bytes = run.entries.iter().map(|sealed| sealed.bytes.len()).sum();
+        self.store.run(&run.scope, run.origin.origin(), run.first, bytes)
+    }
+}
+
+/// Verifies a run that continues what is here, also that its stamps go on growing.
+fn verify(run: &Run, tail: Tail) -> Result<Vec<Entry>, ChainError> {
+    let (entries, _) = chain::verify(run, tail.hash)?;
+    match entries.first() {
+        Some(first) if first.hlc > tail.hlc || tail.hlc == Hlc::default() => Ok(entries),
+        Some(_) | None => Err(ChainError::Broken { seq: run.first }),
+    }
+}

@@ -1,0 +1,106 @@
+//! One scope as this node has it: what is known, what of it is durable, and what is applied.
+//!
+//! Known is what is stored or on its way to the disk; an entry may be known and yet wait for its causal past before it is applied.
+
+use super::effect::Message;
+use crate::store::{Store, StoreError};
+use lavina_crdt::chain;
+use lavina_crdt::clock::Hlc;
+use lavina_crdt::entry::{Body, Entry, Hash};
+use lavina_crdt::ids::{Dot, OrderKey, Origin, Scope};
+use lavina_crdt::log::ScopeLog;
+use lavina_crdt::names::AccountName;
+use lavina_crdt::version::VersionVector;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Most accounts of a scope whose last entry is remembered for [`Entry::link`]: more than speak in a room within any time that matters for
+/// the order of one sender's messages.
+const SPEAKERS_MAX: usize = 4_096;
+
+#[derive(Debug, Default)]
+pub(super) struct ScopeReplica {
+    pub(super) known: VersionVector,
+    pub(super) durable: VersionVector,
+    /// Each origin's newest known entry.
+    tails: BTreeMap<Origin, Tail>,
+    /// What is applied, and what waits.
+    pub(super) log: ScopeLog,
+    /// Known entries that are not durable.
+    pub(super) pending: BTreeMap<OrderKey, Arc<Entry>>,
+    speakers: BTreeMap<AccountName, Dot>,
+    loaded: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tail {
+    pub(super) hash: Hash,
+    pub(super) hlc: Hlc,
+}
+
+impl ScopeReplica {
+    /// A scope of which the store holds `vector`.
+    pub(super) fn stored(vector: VersionVector) -> Self {
+        Self { known: vector.clone(), durable: vector, ..Self::default() }
+    }
+
+    /// Reads the newest entry of each origin, once. What is stored counts as applied.
+    pub(super) fn load(&mut self, scope: &Scope, store: &impl Store) -> Result<(), StoreError> {
+        if self.loaded {
+            return Ok(());
+        }
+        for (origin, next) in self.durable.iter() {
+            let Some(newest) = next.checked_sub(1) else { continue };
+            let run = store.run(scope, origin, newest, 0)?;
+            let sealed = run.as_ref().and_then(|run| run.entries.first());
+            let entry = sealed.and_then(chain::open);
+            let (Some(sealed), Some(entry)) = (sealed, entry) else {
+                return Err(StoreError::Damaged(format!("entry {newest} of {origin:?} in {scope:?} cannot be read")));
+            };
+            let tail = Tail { hash: chain::hash(sealed), hlc: entry.hlc };
+            self.tails.insert(origin, tail);
+            self.log.resume(origin, next, tail.hash, tail.hlc);
+        }
+        self.loaded = true;
+        Ok(())
+    }
+
+    /// The newest known entry of an origin; zeros when there is none.
+    pub(super) fn tail(&self, origin: Origin) -> Tail {
+        self.tails.get(&origin).copied().unwrap_or_default()
+    }
+
+    /// Counts an entry as known.
+    pub(super) fn learn(&mut self, entry: &Arc<Entry>, hash: Hash) {
+        self.known.advance(entry.origin, entry.seq.saturating_add(1));
+        self.tails.insert(entry.origin, Tail { hash, hlc: entry.hlc });
+        self.pending.insert(entry.order_key(), Arc::clone(entry));
+    }
+
+    /// Counts everything of `origin` below `next` as durable.
+    pub(super) fn persisted(&mut self, origin: Origin, next: u64) {
+        self.durable.advance(origin, next);
+        let durable = &self.durable;
+        self.pending.retain(|key, _| !durable.contains(key.dot()));
+    }
+
+    /// The previous entry of the same account, when another origin wrote it.
+    pub(super) fn link(&self, account: Option<&AccountName>, origin: Origin) -> Option<Dot> {
+        self.speakers.get(account?).copied().filter(|dot| dot.origin != origin)
+    }
+
+    /// Remembers who wrote an entry that was applied.
+    pub(super) fn spoke(&mut self, entry: &Entry) {
+        let Some(account) = entry.author.as_ref().and_then(|author| author.account.clone()) else { return };
+        if self.speakers.len() >= SPEAKERS_MAX && !self.speakers.contains_key(&account) {
+            self.speakers.clear();
+        }
+        self.speakers.insert(account, entry.dot());
+    }
+}
+
+/// The message that an entry holds, if it holds one.
+pub(super) fn message(scope: &Scope, entry: &Entry) -> Option<Message> {
+    let Body::Message(content) = chain::body(entry) else { return None };
+    Some(Message { scope: scope.clone(), key: entry.order_key(), author: entry.author.clone()?, content })
+}
