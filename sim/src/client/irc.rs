@@ -1,0 +1,151 @@
+//! The IRC side of a simulated client: enough of RFC 2812 and IRCv3 to register, talk and understand.
+
+use super::{Heard, PASSWORD, Wire};
+use crate::plan::Action;
+use base64::Engine as _;
+
+const CAPS: &str = "message-tags server-time echo-message batch labeled-response account-tag";
+
+/// State of one IRC connection.
+#[derive(Debug, Default)]
+pub(crate) struct IrcWire {
+    buffer: Vec<u8>,
+    nick: String,
+    account: Option<String>,
+    registered: bool,
+}
+
+struct Line<'a> {
+    id: Option<&'a str>,
+    source: &'a str,
+    command: &'a str,
+    params: Vec<&'a str>,
+}
+
+fn parse(line: &str) -> Line<'_> {
+    let (tags, rest) = match line.strip_prefix('@').and_then(|line| line.split_once(' ')) {
+        Some((tags, rest)) => (tags, rest),
+        None => ("", line),
+    };
+    let (source, rest) = match rest.strip_prefix(':').and_then(|rest| rest.split_once(' ')) {
+        Some((source, rest)) => (source, rest),
+        None => ("", rest),
+    };
+    let (middle, trailing) = match rest.split_once(" :") {
+        Some((middle, trailing)) => (middle, Some(trailing)),
+        None => (rest, None),
+    };
+    let mut params: Vec<&str> = middle.split(' ').filter(|word| !word.is_empty()).collect();
+    params.extend(trailing);
+    let command = if params.is_empty() { "" } else { params.remove(0) };
+    let id = tags.split(';').find_map(|tag| tag.strip_prefix("msgid="));
+    Line { id, source: source.split('!').next().unwrap_or(source), command, params }
+}
+
+impl IrcWire {
+    fn on_line(&mut self, text: &str, reply: &mut String, heard: &mut Vec<Heard>) {
+        let line = parse(text);
+        let param = |index: usize| line.params.get(index).copied().unwrap_or("");
+        let room = |index: usize| param(index).trim_start_matches('#').to_owned();
+        let own = line.source == self.nick;
+        match line.command {
+            "PING" => reply.push_str(&format!("PONG :{}\r\n", param(0))),
+            "CAP" if param(1) == "ACK" => reply.push_str(if self.account.is_some() {
+                "AUTHENTICATE PLAIN\r\n"
+            } else {
+                "CAP END\r\n"
+            }),
+            "CAP" if param(1) == "NAK" => heard.push(Heard::Refused(text.to_owned())),
+            "AUTHENTICATE" => {
+                let account = self.account.clone().unwrap_or_default();
+                let message = format!("\0{account}\0{PASSWORD}");
+                let message = base64::engine::general_purpose::STANDARD.encode(message);
+                reply.push_str(&format!("AUTHENTICATE {message}\r\n"));
+            }
+            "903" | "904" => {
+                if line.command == "904" {
+                    heard.push(Heard::Refused(text.to_owned()));
+                }
+                reply.push_str("CAP END\r\n");
+            }
+            "433" if !self.registered => {
+                self.nick.push('_');
+                reply.push_str(&format!("NICK {}\r\n", self.nick));
+            }
+            "001" => {
+                self.registered = true;
+                self.nick = param(0).to_owned();
+                heard.push(Heard::Ready(self.nick.clone()));
+            }
+            "NICK" if own => {
+                self.nick = param(0).to_owned();
+            }
+            "366" => heard.push(Heard::Entered(room(1))),
+            "PART" if own => heard.push(Heard::Left(room(0))),
+            "KICK" if param(1) == self.nick => heard.push(Heard::Left(room(0))),
+            "PRIVMSG" => heard.push(Heard::Said {
+                room: param(0).starts_with('#').then(|| room(0)),
+                id: line.id.unwrap_or_default().to_owned(),
+                text: param(1).to_owned(),
+            }),
+            "MODE" if param(1) == "+b" => heard.push(Heard::Banned { room: room(0), mask: param(2).to_owned() }),
+            "FAIL" | "401" | "403" | "404" | "432" | "433" | "441" | "442" | "471" | "473" | "474" | "475" | "482" => {
+                heard.push(Heard::Refused(text.to_owned()));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Wire for IrcWire {
+    fn connect(&mut self, nick: &str, account: Option<&str>) -> String {
+        *self = Self { nick: nick.to_owned(), account: account.map(str::to_owned), ..Self::default() };
+        format!("CAP LS 302\r\nNICK {nick}\r\nUSER {nick} 0 * :{nick}\r\nCAP REQ :{CAPS}{}\r\n", match account {
+            Some(_) => " sasl",
+            None => "",
+        })
+    }
+
+    fn receive(&mut self, bytes: &[u8]) -> (String, Vec<Heard>) {
+        self.buffer.extend_from_slice(bytes);
+        let (mut reply, mut heard) = (String::new(), Vec::new());
+        while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.buffer.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            self.on_line(line.trim_end_matches(['\r', '\n']), &mut reply, &mut heard);
+        }
+        (reply, heard)
+    }
+
+    fn join(&mut self, room: &str) -> String {
+        format!("JOIN #{room}\r\n")
+    }
+
+    fn say(&mut self, room: &str, text: &str) -> String {
+        format!("PRIVMSG #{room} :{text}\r\n")
+    }
+
+    fn tell(&mut self, account: &str, text: &str) -> String {
+        format!("PRIVMSG {account} :{text}\r\n")
+    }
+
+    fn act(&mut self, action: &Action, room: &str, other: &str, text: &str) -> String {
+        match action {
+            Action::Topic(_) => format!("TOPIC #{room} :{text}\r\n"),
+            Action::Ban(_) | Action::BanForGood(_) => format!("MODE #{room} +b {}\r\n", self.mask(text)),
+            Action::Unban(_) => format!("MODE #{room} -b {}\r\n", self.mask(text)),
+            Action::Op(..) => format!("MODE #{room} +o {other}\r\n"),
+            Action::Deop(..) => format!("MODE #{room} -o {other}\r\n"),
+            Action::Kick(..) => format!("KICK #{room} {other} :{text}\r\n"),
+            Action::Part(_) => format!("PART #{room} :{text}\r\n"),
+            Action::Join(_) => self.join(room),
+            Action::Nick(nick) => format!("NICK {nick}\r\n"),
+            Action::Say(_) => self.say(room, text),
+            Action::Tell(_) => self.tell(other, text),
+        }
+    }
+
+    fn mask(&self, name: &str) -> String {
+        format!("{name}!*@*")
+    }
+}

@@ -1,0 +1,219 @@
+//! Simulated clients: they speak real IRC and XMPP bytes, keep what they saw, and know nothing of the nodes' insides.
+
+mod irc;
+mod xmpp;
+
+use crate::plan::{Action, ClientPlan, Plan, Speaks};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The password of every simulated account.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+/// The mesh's domain.
+pub(crate) const DOMAIN: &str = "lavina.test";
+/// The domain of its rooms.
+pub(crate) const ROOMS: &str = "rooms.lavina.test";
+
+/// What a client understood of what it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It is registered under this nick.
+    Ready(String),
+    /// It is in a room.
+    Entered(String),
+    /// It is no longer in a room.
+    Left(String),
+    /// A line was said: in a room, or (`None`) to the client alone.
+    Said {
+        /// Where.
+        room: Option<String>,
+        /// Its id.
+        id: String,
+        /// The text.
+        text: String,
+    },
+    /// A ban was set in a room.
+    Banned {
+        /// Where.
+        room: String,
+        /// What, as the wire shows it.
+        mask: String,
+    },
+    /// Something it asked for was refused: the text of the refusal.
+    Refused(String),
+}
+
+/// One protocol's side of a client: bytes to understanding and back.
+pub(crate) trait Wire: std::fmt::Debug {
+    /// The first bytes on a new connection.
+    fn connect(&mut self, nick: &str, account: Option<&str>) -> String;
+    /// Takes bytes from the node in; gives what to send at once and what was understood.
+    fn receive(&mut self, bytes: &[u8]) -> (String, Vec<Heard>);
+    /// The bytes for entering a room.
+    fn join(&mut self, room: &str) -> String;
+    /// The bytes for saying a line.
+    fn say(&mut self, room: &str, text: &str) -> String;
+    /// The bytes for telling somebody something.
+    fn tell(&mut self, account: &str, text: &str) -> String;
+    /// The bytes of any other action: (room name, other client's nick, text or mask).
+    fn act(&mut self, action: &Action, room: &str, other: &str, text: &str) -> String;
+    /// The text of a ban as [`Heard::Banned`] shows it.
+    fn mask(&self, name: &str) -> String;
+}
+
+/// A line a client said.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    /// Index of the room; `None` when told to somebody.
+    pub(crate) room: Option<usize>,
+    /// When, microseconds.
+    pub(crate) at_us: u64,
+    /// On which of its connections.
+    pub(crate) connection: u64,
+    /// The id it was acknowledged with, and when.
+    pub(crate) acked: Option<(String, u64)>,
+    /// Whether an answer in time could be expected (node and disk healthy, client in the room).
+    pub(crate) expected: bool,
+    /// When it stopped being expected: refused, connection lost, node or disk in trouble.
+    pub(crate) given_up_us: Option<u64>,
+}
+
+/// A line a client was shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// Name of the room; `None`: told.
+    pub(crate) room: Option<String>,
+    /// Its id.
+    pub(crate) id: String,
+    /// The text.
+    pub(crate) text: String,
+    /// On which connection.
+    pub(crate) connection: u64,
+}
+
+/// One client and all it remembers.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) plan: ClientPlan,
+    pub(crate) wire: Box<dyn Wire>,
+    /// Its current connection; 0 when there is none.
+    pub(crate) connection: u64,
+    /// Whether it is registered.
+    pub(crate) ready: bool,
+    /// The nick it has.
+    pub(crate) nick: String,
+    /// Rooms it is in, by name, and since when without a break (microseconds).
+    pub(crate) inside: BTreeMap<String, u64>,
+    /// Lines by text.
+    pub(crate) sent: BTreeMap<String, Sent>,
+    /// What it saw, in order.
+    pub(crate) seen: Vec<Seen>,
+    /// Permanent bans it set as founder and saw set: (room, mask name).
+    pub(crate) bans: BTreeSet<(usize, String)>,
+    /// Bans asked for and not yet seen: wire form -> (room, mask name).
+    pub(crate) bans_asked: BTreeMap<(String, String), (usize, String)>,
+    /// Connections that ended although the node lived and the client had not asked for it.
+    pub(crate) thrown_out: Vec<u64>,
+    /// Refusals, for whoever reads a failure.
+    pub(crate) refusals: u64,
+    counter: u64,
+}
+
+impl Client {
+    pub(crate) fn new(plan: &ClientPlan) -> Self {
+        let wire: Box<dyn Wire> = match plan.speaks {
+            Speaks::Irc => Box::new(irc::IrcWire::default()),
+            Speaks::Xmpp => Box::new(xmpp::XmppWire::default()),
+        };
+        Self {
+            plan: plan.clone(),
+            wire,
+            connection: 0,
+            ready: false,
+            nick: plan.nick.clone(),
+            inside: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            seen: Vec::new(),
+            bans: BTreeSet::new(),
+            bans_asked: BTreeMap::new(),
+            thrown_out: Vec::new(),
+            refusals: 0,
+            counter: 0,
+        }
+    }
+
+    /// A text that nobody else says.
+    pub(crate) fn fresh_text(&mut self, index: usize) -> String {
+        self.counter += 1;
+        format!("c{index}-{:05}", self.counter)
+    }
+
+    /// The first bytes on a new connection.
+    pub(crate) fn connect(&mut self, connection: u64) -> String {
+        self.connection = connection;
+        self.ready = false;
+        self.inside.clear();
+        self.bans_asked.clear();
+        let account = (self.plan.account || self.plan.speaks == Speaks::Xmpp).then(|| self.plan.nick.clone());
+        self.wire.connect(&self.plan.nick.clone(), account.as_deref())
+    }
+
+    /// The connection is gone.
+    pub(crate) fn disconnected(&mut self, now_us: u64) {
+        self.connection = 0;
+        self.ready = false;
+        self.inside.clear();
+        self.give_up(now_us);
+    }
+
+    /// Nothing under way is expected in time from here on.
+    pub(crate) fn give_up(&mut self, now_us: u64) {
+        for sent in self.sent.values_mut().filter(|sent| sent.acked.is_none() && sent.given_up_us.is_none()) {
+            sent.given_up_us = Some(now_us);
+        }
+    }
+
+    /// Takes bytes in; gives what to send at once.
+    pub(crate) fn receive(&mut self, now_us: u64, bytes: &[u8], plan: &Plan) -> String {
+        let (mut reply, heard) = self.wire.receive(bytes);
+        for heard in heard {
+            reply.push_str(&self.on_heard(now_us, heard, plan));
+        }
+        reply
+    }
+
+    fn on_heard(&mut self, now_us: u64, heard: Heard, plan: &Plan) -> String {
+        match heard {
+            Heard::Ready(nick) => {
+                self.ready = true;
+                self.nick = nick;
+                let rooms = self.plan.rooms.clone();
+                return rooms.iter().map(|room| self.wire.join(&plan.rooms[*room].name)).collect();
+            }
+            Heard::Entered(room) => {
+                self.inside.entry(room).or_insert(now_us);
+            }
+            Heard::Left(room) => {
+                self.inside.remove(&room);
+            }
+            Heard::Said { room, id, text } => self.on_said(now_us, room, id, text),
+            Heard::Banned { room, mask } => {
+                if let Some(ban) = self.bans_asked.remove(&(room, mask)) {
+                    self.bans.insert(ban);
+                }
+            }
+            Heard::Refused(_) => {
+                self.refusals += 1;
+                self.give_up(now_us);
+            }
+        }
+        String::new()
+    }
+
+    fn on_said(&mut self, now_us: u64, room: Option<String>, id: String, text: String) {
+        let own = self.sent.get_mut(&text).filter(|sent| sent.acked.is_none() && sent.connection == self.connection);
+        if let Some(sent) = own {
+            sent.acked = Some((id.clone(), now_us));
+        }
+        self.seen.push(Seen { room, id, text, connection: self.connection });
+    }
+}

@@ -1,0 +1,232 @@
+//! The XMPP side of a simulated client: enough of RFC 6120, 6121 and XEP-0045 to log in, talk and understand.
+
+use super::{DOMAIN, Heard, PASSWORD, ROOMS, Wire};
+use crate::plan::Action;
+use base64::Engine as _;
+
+/// State of one XMPP connection.
+#[derive(Debug, Default)]
+pub(crate) struct XmppWire {
+    buffer: String,
+    /// Bytes of a character that has not come whole.
+    rest: Vec<u8>,
+    nick: String,
+    account: String,
+    stage: Stage,
+    counter: u64,
+    /// Bans asked for: stanza id -> (room, mask).
+    bans: Vec<(String, String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Login,
+    Bind,
+    Ready,
+}
+
+fn header() -> String {
+    format!(
+        "<?xml version='1.0'?><stream:stream to='{DOMAIN}' version='1.0' xmlns='jabber:client' \
+         xmlns:stream='http://etherx.jabber.org/streams'>"
+    )
+}
+
+/// The value of an attribute in the first tag of `xml`.
+fn attr<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let tag = &xml[..xml.find('>').unwrap_or(xml.len())];
+    ["'", "\""].iter().find_map(|quote| {
+        let start = tag.find(&format!(" {name}={quote}"))? + name.len() + 3;
+        let end = tag[start..].find(quote)? + start;
+        Some(&tag[start..end])
+    })
+}
+
+/// The text of the first child element of that name.
+fn child_text<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let start = xml.find(&format!("<{name}>"))? + name.len() + 2;
+    let end = xml[start..].find(&format!("</{name}>"))? + start;
+    Some(&xml[start..end])
+}
+
+impl XmppWire {
+    /// Takes the next complete stanza (or stream header) off the buffer.
+    fn next_stanza(&mut self) -> Option<String> {
+        let start = self.buffer.find('<')?;
+        let mut depth = 0i32;
+        let mut at = start;
+        while let Some(open) = self.buffer[at..].find('<') {
+            let open = at + open;
+            let close = open + self.buffer[open..].find('>')?;
+            let tag = &self.buffer[open..=close];
+            at = close + 1;
+            if tag.starts_with("<?") {
+                continue;
+            }
+            if tag.starts_with("<stream:stream") || tag.starts_with("</stream:stream") {
+                depth = 0;
+            } else if tag.starts_with("</") {
+                depth -= 1;
+            } else if !tag.ends_with("/>") {
+                depth += 1;
+            }
+            if depth <= 0 {
+                let stanza = self.buffer[start..at].to_owned();
+                self.buffer.drain(..at);
+                return Some(stanza);
+            }
+        }
+        None
+    }
+
+    fn on_stanza(&mut self, stanza: &str, reply: &mut String, heard: &mut Vec<Heard>) {
+        if stanza.starts_with("<stream:features") {
+            reply.push_str(&match self.stage {
+                Stage::Login => {
+                    let message = format!("\0{}\0{PASSWORD}", self.account);
+                    let message = base64::engine::general_purpose::STANDARD.encode(message);
+                    format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{message}</auth>")
+                }
+                Stage::Bind | Stage::Ready => "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
+                     <resource>sim</resource></bind></iq>"
+                    .to_owned(),
+            });
+        } else if stanza.starts_with("<success") {
+            self.stage = Stage::Bind;
+            reply.push_str(&header());
+        } else if stanza.starts_with("<failure") || stanza.starts_with("<stream:error") {
+            heard.push(Heard::Refused(stanza.to_owned()));
+        } else if stanza.starts_with("<iq") {
+            self.on_iq(stanza, reply, heard);
+        } else if stanza.starts_with("<presence") {
+            self.on_presence(stanza, reply, heard);
+        } else if stanza.starts_with("<message") {
+            Self::on_message(stanza, heard);
+        }
+    }
+
+    fn on_iq(&mut self, stanza: &str, reply: &mut String, heard: &mut Vec<Heard>) {
+        let id = attr(stanza, "id").unwrap_or_default();
+        match attr(stanza, "type") {
+            Some("result") if id == "bind" && self.stage == Stage::Bind => {
+                self.stage = Stage::Ready;
+                reply.push_str("<presence/>");
+                heard.push(Heard::Ready(self.nick.clone()));
+            }
+            Some("result") => {
+                if let Some(index) = self.bans.iter().position(|(known, ..)| known == id) {
+                    let (_, room, mask) = self.bans.remove(index);
+                    heard.push(Heard::Banned { room, mask });
+                }
+            }
+            Some("error") => heard.push(Heard::Refused(stanza.to_owned())),
+            Some("get") => {
+                let from = attr(stanza, "from").unwrap_or(DOMAIN);
+                reply.push_str(&format!("<iq type='result' id='{id}' to='{from}'/>"));
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    fn on_presence(&mut self, stanza: &str, reply: &mut String, heard: &mut Vec<Heard>) {
+        let from = attr(stanza, "from").unwrap_or_default();
+        let Some((room, nick)) = from.split_once(&format!("@{ROOMS}")) else { return };
+        match attr(stanza, "type") {
+            Some("error") if stanza.contains("<conflict") => {
+                self.nick = format!("{}_", nick.trim_start_matches('/'));
+                reply.push_str(&self.join(room));
+            }
+            Some("error") => heard.push(Heard::Refused(stanza.to_owned())),
+            kind if stanza.contains("code='110'") || stanza.contains("code=\"110\"") => {
+                let gone = kind == Some("unavailable") && !stanza.contains("303");
+                heard.push(if gone { Heard::Left(room.to_owned()) } else { Heard::Entered(room.to_owned()) });
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    fn on_message(stanza: &str, heard: &mut Vec<Heard>) {
+        if attr(stanza, "type") == Some("error") {
+            heard.push(Heard::Refused(stanza.to_owned()));
+            return;
+        }
+        let Some(text) = child_text(stanza, "body") else { return };
+        let from = attr(stanza, "from").unwrap_or_default();
+        let room = from.split_once(&format!("@{ROOMS}")).map(|(room, _)| room.to_owned());
+        let id = stanza.find("<stanza-id").and_then(|at| attr(&stanza[at..], "id")).unwrap_or_default();
+        heard.push(Heard::Said { room, id: id.to_owned(), text: text.to_owned() });
+    }
+
+    fn iq(&mut self, room: &str, item: &str) -> String {
+        self.counter += 1;
+        format!(
+            "<iq type='set' id='a{}' to='{room}@{ROOMS}'><query xmlns='http://jabber.org/protocol/muc#admin'>{item}</query></iq>",
+            self.counter
+        )
+    }
+}
+
+impl Wire for XmppWire {
+    fn connect(&mut self, nick: &str, account: Option<&str>) -> String {
+        *self =
+            Self { nick: nick.to_owned(), account: account.unwrap_or(nick).to_owned(), counter: self.counter, ..Self::default() };
+        header()
+    }
+
+    fn receive(&mut self, bytes: &[u8]) -> (String, Vec<Heard>) {
+        self.rest.extend_from_slice(bytes);
+        let whole = match std::str::from_utf8(&self.rest) {
+            Ok(_) => self.rest.len(),
+            Err(error) => error.valid_up_to(),
+        };
+        let text: Vec<u8> = self.rest.drain(..whole).collect();
+        self.buffer.push_str(&String::from_utf8_lossy(&text));
+        let (mut reply, mut heard) = (String::new(), Vec::new());
+        while let Some(stanza) = self.next_stanza() {
+            self.on_stanza(&stanza, &mut reply, &mut heard);
+        }
+        (reply, heard)
+    }
+
+    fn join(&mut self, room: &str) -> String {
+        format!(
+            "<presence to='{room}@{ROOMS}/{}'><x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x></presence>",
+            self.nick
+        )
+    }
+
+    fn say(&mut self, room: &str, text: &str) -> String {
+        format!("<message type='groupchat' id='{text}' to='{room}@{ROOMS}'><body>{text}</body></message>")
+    }
+
+    fn tell(&mut self, account: &str, text: &str) -> String {
+        format!("<message type='chat' id='{text}' to='{account}@{DOMAIN}'><body>{text}</body></message>")
+    }
+
+    fn act(&mut self, action: &Action, room: &str, other: &str, text: &str) -> String {
+        match action {
+            Action::Topic(_) => {
+                format!("<message type='groupchat' to='{room}@{ROOMS}'><subject>{text}</subject></message>")
+            }
+            Action::Ban(_) | Action::BanForGood(_) => {
+                let stanza = self.iq(room, &format!("<item affiliation='outcast' jid='{}'/>", self.mask(text)));
+                self.bans.push((format!("a{}", self.counter), room.to_owned(), self.mask(text)));
+                stanza
+            }
+            Action::Unban(_) => self.iq(room, &format!("<item affiliation='none' jid='{}'/>", self.mask(text))),
+            Action::Op(..) => self.iq(room, &format!("<item role='moderator' nick='{other}'/>")),
+            Action::Deop(..) => self.iq(room, &format!("<item role='participant' nick='{other}'/>")),
+            Action::Kick(..) => self.iq(room, &format!("<item role='none' nick='{other}'/>")),
+            Action::Part(_) => format!("<presence type='unavailable' to='{room}@{ROOMS}/{}'/>", self.nick),
+            Action::Join(_) => self.join(room),
+            Action::Say(_) => self.say(room, text),
+            Action::Tell(_) => self.tell(other, text),
+            Action::Nick(_) => String::new(),
+        }
+    }
+
+    fn mask(&self, name: &str) -> String {
+        format!("{name}@{DOMAIN}")
+    }
+}

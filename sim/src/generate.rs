@@ -1,0 +1,160 @@
+//! From a seed to a plan.
+//!
+//! Swarm testing (Groce et al., 2012): each seed first draws which kinds of faults exist at all in its run, then a schedule of
+//! those, so that some runs are all partitions, some all crashes, some quiet.
+
+use crate::plan::{Action, ClientPlan, Fault, FaultKind, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
+use rand::rngs::SmallRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{Rng, SeedableRng};
+
+/// How large generated runs are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Number of nodes.
+    pub nodes: usize,
+    /// Number of clients, at least as many as rooms.
+    pub clients: usize,
+    /// Number of rooms.
+    pub rooms: usize,
+    /// Most faults.
+    pub faults_max: usize,
+    /// Actions of a client, on average.
+    pub steps: usize,
+    /// Length of the time with faults, milliseconds.
+    pub storm_ms: u64,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { nodes: 5, clients: 12, rooms: 3, faults_max: 10, steps: 14, storm_ms: 25_000 }
+    }
+}
+
+/// When founders enter their rooms.
+const FOUND_AT_MS: u64 = 1_500;
+/// When the other clients begin to connect.
+const CONNECT_FROM_MS: u64 = 3_000;
+/// When the faults begin.
+const STORM_FROM_MS: u64 = 6_000;
+/// Bound of invariant L2: three sync periods or 10 s, and the time of a start.
+const CONVERGE_WITHIN_MS: u64 = 10_000;
+
+/// The plan of a seed.
+#[must_use]
+pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
+    let mut rng = SmallRng::seed_from_u64(seed ^ 0x6c61_7669_6e61);
+    let nodes = nodes(&mut rng, sizes);
+    let heal_at_ms = STORM_FROM_MS + sizes.storm_ms;
+    let rooms: Vec<RoomPlan> =
+        (0..sizes.rooms).map(|room| RoomPlan { name: format!("room{room}"), founder: Some(room) }).collect();
+    let clients = (0..sizes.clients).map(|index| client(&mut rng, index, sizes, heal_at_ms)).collect();
+    let faults = faults(&mut rng, sizes, heal_at_ms);
+    let links = LinkPlan {
+        near_us: rng.random_range(200..2_000),
+        far_us: rng.random_range(10_000..120_000),
+        jitter_percent: rng.random_range(0..40),
+        loss_permille: if rng.random_bool(0.3) { rng.random_range(1..100) } else { 0 },
+    };
+    Plan { seed, heal_at_ms, converge_within_ms: CONVERGE_WITHIN_MS, nodes, links, rooms, clients, faults }
+}
+
+fn nodes(rng: &mut SmallRng, sizes: &Sizes) -> Vec<NodePlan> {
+    let regions = rng.random_range(1..=3.min(sizes.nodes));
+    (0..sizes.nodes)
+        .map(|index| {
+            let region = ["eu", "us", "ap"][index % regions];
+            NodePlan {
+                name: format!("{region}-{index}"),
+                region: region.to_owned(),
+                zone: format!("{region}{}", index / regions),
+                clock_offset_ms: rng.random_range(-2_000..2_000),
+            }
+        })
+        .collect()
+}
+
+fn client(rng: &mut SmallRng, index: usize, sizes: &Sizes, heal_at_ms: u64) -> ClientPlan {
+    let founder = index < sizes.rooms;
+    let speaks = if rng.random_bool(0.3) { Speaks::Xmpp } else { Speaks::Irc };
+    let account = founder || speaks == Speaks::Xmpp || rng.random_bool(0.5);
+    let mut rooms: Vec<usize> = (0..sizes.rooms).filter(|room| *room == index || rng.random_bool(0.7)).collect();
+    if rooms.is_empty() {
+        rooms.push(index % sizes.rooms);
+    }
+    // Two guests in a hundred want a nick that another wants too.
+    let nick = if !account && rng.random_bool(0.25) { "twin".to_owned() } else { format!("user{index}") };
+    let connect_at_ms = if founder { FOUND_AT_MS } else { rng.random_range(CONNECT_FROM_MS..STORM_FROM_MS + 4_000) };
+    let count = rng.random_range(sizes.steps / 2..=sizes.steps * 3 / 2);
+    let mut script: Vec<Step> = (0..count)
+        .map(|_| Step {
+            at_ms: rng.random_range(STORM_FROM_MS - 500..heal_at_ms),
+            action: action(rng, index, sizes, founder, &rooms),
+        })
+        .collect();
+    script.sort_by_key(|step| step.at_ms);
+    ClientPlan { nick, account, speaks, node: rng.random_range(0..sizes.nodes), connect_at_ms, rooms, script }
+}
+
+fn action(rng: &mut SmallRng, index: usize, sizes: &Sizes, founder: bool, rooms: &[usize]) -> Action {
+    let room = rooms.choose(rng).copied().unwrap_or(0);
+    let other = rng.random_range(0..sizes.clients);
+    if founder && rng.random_bool(0.3) {
+        return match rng.random_range(0..6) {
+            0 => Action::BanForGood(index),
+            1 => Action::Ban(index),
+            2 => Action::Unban(index),
+            3 => Action::Op(index, other),
+            4 => Action::Deop(index, other),
+            _ => Action::Topic(index),
+        };
+    }
+    match rng.random_range(0..30) {
+        0 => Action::Part(room),
+        1 => Action::Join(room),
+        2 => Action::Topic(room),
+        3 => Action::Kick(room, other),
+        4 => Action::Ban(room),
+        5 => Action::Deop(room, other),
+        6 | 7 => Action::Tell(other),
+        8 => Action::Nick(["twin", "other", "third"].choose(rng).copied().unwrap_or("twin").to_owned()),
+        _ => Action::Say(room),
+    }
+}
+
+fn faults(rng: &mut SmallRng, sizes: &Sizes, heal_at_ms: u64) -> Vec<Fault> {
+    let mut kinds: Vec<usize> = (0..7).filter(|_| rng.random_bool(0.5)).collect();
+    kinds.shuffle(rng);
+    let count = if kinds.is_empty() { 0 } else { rng.random_range(1..=sizes.faults_max) };
+    let mut faults = Vec::new();
+    for _ in 0..count {
+        let at_ms = rng.random_range(STORM_FROM_MS..heal_at_ms - 1_000);
+        let node = rng.random_range(0..sizes.nodes);
+        let until_ms = rng.random_range(at_ms..heal_at_ms);
+        let pair = match kinds.choose(rng).copied().unwrap_or(0) {
+            0 => (FaultKind::Partition(groups(rng, sizes.nodes)), FaultKind::HealLinks),
+            1 => (FaultKind::Crash(node), FaultKind::Restart(node)),
+            2 => (FaultKind::DiskFull(node), FaultKind::DiskFreed(node)),
+            3 => (FaultKind::DiskSlow(node, rng.random_range(5..500)), FaultKind::DiskSlow(node, 1)),
+            4 => (FaultKind::Loss(rng.random_range(1..300)), FaultKind::Loss(0)),
+            5 => (FaultKind::Slow(rng.random_range(2..10)), FaultKind::Slow(1)),
+            _ => {
+                let other = (node + rng.random_range(1..sizes.nodes.max(2))) % sizes.nodes;
+                (FaultKind::CutOneWay(node, other), FaultKind::HealLinks)
+            }
+        };
+        faults.push(Fault { at_ms, kind: pair.0 });
+        faults.push(Fault { at_ms: until_ms, kind: pair.1 });
+    }
+    faults.sort_by_key(|fault| fault.at_ms);
+    faults
+}
+
+fn groups(rng: &mut SmallRng, nodes: usize) -> Vec<Vec<usize>> {
+    let count = rng.random_range(2..=3.min(nodes.max(2)));
+    let mut groups = vec![Vec::new(); count];
+    for node in 0..nodes {
+        groups[rng.random_range(0..count)].push(node);
+    }
+    groups
+}

@@ -1,0 +1,168 @@
+//! The virtual network between nodes: links with delay, jitter, loss and cuts, and the connections over them.
+//!
+//! A connection behaves as the QUIC data plane does: frames of a lane arrive in order or not at all, a cut holds them back, and a
+//! connection over which nothing passes for [`IDLE_US`] is gone at both ends. Datagrams are simply lost.
+
+use crate::plan::LinkPlan;
+use lavina_gossip::frame::Frame;
+use rand::Rng;
+use rand::rngs::SmallRng;
+use std::collections::BTreeMap;
+
+/// After this long without anything coming through, an end gives a connection up; as the real transport does.
+pub(crate) const IDLE_US: u64 = 5_000_000;
+
+/// One direction between two nodes.
+type Way = (usize, usize);
+
+/// The state of all links and connections.
+#[derive(Debug)]
+pub(crate) struct Net {
+    plan: LinkPlan,
+    regions: Vec<String>,
+    cut: BTreeMap<Way, bool>,
+    loss_permille: u64,
+    slow: u64,
+    conns: BTreeMap<Way, Conn>,
+    next_epoch: u64,
+}
+
+/// A connection between the lower and the higher numbered node.
+#[derive(Debug, Default)]
+pub(crate) struct Conn {
+    /// Distinguishes it from earlier connections of the same two nodes.
+    pub(crate) epoch: u64,
+    /// Per direction, what waits behind a cut.
+    held: BTreeMap<Way, Vec<Frame>>,
+    /// Per direction, when the last frame arrives: later ones come after it.
+    arrives_us: BTreeMap<Way, u64>,
+}
+
+const fn pair(one: usize, other: usize) -> Way {
+    if one < other { (one, other) } else { (other, one) }
+}
+
+impl Net {
+    pub(crate) fn new(plan: LinkPlan, regions: Vec<String>) -> Self {
+        let loss_permille = plan.loss_permille;
+        Self { plan, regions, cut: BTreeMap::new(), loss_permille, slow: 1, conns: BTreeMap::new(), next_epoch: 1 }
+    }
+
+    /// Whether packets pass from the first node to the second.
+    pub(crate) fn passes(&self, from: usize, to: usize) -> bool {
+        !self.cut.get(&(from, to)).copied().unwrap_or(false)
+    }
+
+    /// Whether packets pass both ways.
+    pub(crate) fn passes_both(&self, one: usize, other: usize) -> bool {
+        self.passes(one, other) && self.passes(other, one)
+    }
+
+    pub(crate) fn partition(&mut self, groups: &[Vec<usize>]) {
+        for from in 0..self.regions.len() {
+            for to in 0..self.regions.len() {
+                let together = groups.iter().any(|group| group.contains(&from) && group.contains(&to));
+                self.cut.insert((from, to), from != to && !together);
+            }
+        }
+    }
+
+    pub(crate) fn cut_one_way(&mut self, from: usize, to: usize) {
+        self.cut.insert((from, to), from != to);
+    }
+
+    pub(crate) fn heal(&mut self) {
+        self.cut.clear();
+    }
+
+    pub(crate) fn set_loss(&mut self, permille: u64) {
+        self.loss_permille = permille.max(self.plan.loss_permille);
+    }
+
+    pub(crate) fn set_slow(&mut self, factor: u64) {
+        self.slow = factor.max(1);
+    }
+
+    /// All links as the plan has them.
+    pub(crate) fn reset(&mut self) {
+        self.heal();
+        self.loss_permille = self.plan.loss_permille;
+        self.slow = 1;
+    }
+
+    /// The one-way delay for the next packet, microseconds.
+    pub(crate) fn delay_us(&self, from: usize, to: usize, rng: &mut SmallRng) -> u64 {
+        let base = if self.regions[from] == self.regions[to] { self.plan.near_us } else { self.plan.far_us };
+        let base = base * self.slow;
+        base + base * rng.random_range(0..=self.plan.jitter_percent) / 100
+    }
+
+    /// Whether the next packet is lost.
+    pub(crate) fn loses(&self, rng: &mut SmallRng) -> bool {
+        self.loss_permille > 0 && rng.random_range(0..1000) < self.loss_permille
+    }
+
+    /// The connection of two nodes.
+    pub(crate) fn conn(&self, one: usize, other: usize) -> Option<&Conn> {
+        self.conns.get(&pair(one, other))
+    }
+
+    /// Makes a connection, unless there is one; returns its epoch when it is new.
+    pub(crate) fn connect(&mut self, one: usize, other: usize) -> Option<u64> {
+        if self.conn(one, other).is_some() {
+            return None;
+        }
+        let epoch = self.next_epoch;
+        self.next_epoch += 1;
+        self.conns.insert(pair(one, other), Conn { epoch, ..Conn::default() });
+        Some(epoch)
+    }
+
+    /// Ends a connection and everything under way on it.
+    pub(crate) fn disconnect(&mut self, one: usize, other: usize) -> bool {
+        self.conns.remove(&pair(one, other)).is_some()
+    }
+
+    /// All pairs that have a connection, with its epoch.
+    pub(crate) fn connections(&self) -> Vec<(usize, usize, u64)> {
+        self.conns.iter().map(|((one, other), conn)| (*one, *other, conn.epoch)).collect()
+    }
+
+    /// When a frame sent at `now_us` arrives, and on which connection; `None` when there is no connection.
+    pub(crate) fn schedule(&mut self, now_us: u64, from: usize, to: usize, rng: &mut SmallRng) -> Option<(u64, u64)> {
+        let mut delay_us = self.delay_us(from, to, rng);
+        while self.loses(rng) {
+            delay_us += 2 * self.delay_us(from, to, rng);
+        }
+        let conn = self.conns.get_mut(&pair(from, to))?;
+        let arrives_us = conn.arrives_us.entry((from, to)).or_default();
+        *arrives_us = (*arrives_us + 1).max(now_us + delay_us);
+        Some((*arrives_us, conn.epoch))
+    }
+
+    /// A frame is at the far end of its way: gives it back when it comes through, with whatever a cut had held before it.
+    pub(crate) fn arrive(&mut self, from: usize, to: usize, epoch: u64, frame: Frame) -> Vec<Frame> {
+        let passes = self.passes_both(from, to);
+        let Some(conn) = self.conns.get_mut(&pair(from, to)).filter(|conn| conn.epoch == epoch) else {
+            return Vec::new();
+        };
+        let held = conn.held.entry((from, to)).or_default();
+        held.push(frame);
+        if passes { std::mem::take(held) } else { Vec::new() }
+    }
+
+    /// What a cut had held back and now comes through.
+    pub(crate) fn release(&mut self) -> Vec<(usize, usize, Vec<Frame>)> {
+        let mut released = Vec::new();
+        let cut = &self.cut;
+        for conn in self.conns.values_mut() {
+            for ((from, to), held) in &mut conn.held {
+                let blocked = [(*from, *to), (*to, *from)].iter().any(|way| cut.get(way).copied().unwrap_or(false));
+                if !blocked && !held.is_empty() {
+                    released.push((*from, *to, std::mem::take(held)));
+                }
+            }
+        }
+        released
+    }
+}

@@ -1,0 +1,62 @@
+//! The event queue: what happens next, ties broken by the order of scheduling.
+
+use bytes::Bytes;
+use lavina_gossip::frame::Frame;
+use std::collections::BTreeMap;
+
+/// One event to come.
+#[derive(Clone, Debug)]
+pub(crate) enum Pending {
+    /// A fault of the plan.
+    Fault(usize),
+    /// The plan's time of faults is over: everything heals.
+    Heal,
+    /// A client connects.
+    Connect(usize),
+    /// A client does a step of its script.
+    Step(usize, usize),
+    /// Bytes from a client reach its node; the number is the connection's.
+    ToNode(usize, u64, Bytes),
+    /// Bytes from a node reach a client.
+    ToClient(usize, u64, Bytes),
+    /// A client learns that its connection is gone.
+    Hangup(usize, u64),
+    /// A node asked to be woken; the number is the start's.
+    NodeTimeout(usize, u64, u64),
+    /// A session's own timer.
+    SessionTimeout(usize, u64),
+    /// A disk commit is done.
+    Committed(usize, u64),
+    /// A node's disk may commit what waits.
+    CommitDue(usize, u64),
+    /// A dialled connection stands, if the way is still free: (from, to).
+    Dialled(usize, usize),
+    /// A frame reaches the far end: (from, to, connection, frame).
+    Frame(usize, usize, u64, Box<Frame>),
+    /// A datagram reaches the far end.
+    Datagram(usize, usize, Bytes),
+    /// Connections over which nothing passes are looked for.
+    IdleCheck(usize, usize, u64, u64),
+    /// A look at whether the mesh is equal again.
+    Look,
+}
+
+/// Events by time.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    next: u64,
+    events: BTreeMap<(u64, u64), Pending>,
+}
+
+impl Queue {
+    /// Schedules an event.
+    pub(crate) fn push(&mut self, at_us: u64, event: Pending) {
+        self.next += 1;
+        self.events.insert((at_us, self.next), event);
+    }
+
+    /// The next event and its time.
+    pub(crate) fn pop(&mut self) -> Option<(u64, Pending)> {
+        self.events.pop_first().map(|((at_us, _), event)| (at_us, event))
+    }
+}
