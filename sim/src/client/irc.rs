@@ -50,11 +50,9 @@ impl IrcWire {
         let own = line.source == self.nick;
         match line.command {
             "PING" => reply.push_str(&format!("PONG :{}\r\n", param(0))),
-            "CAP" if param(1) == "ACK" => reply.push_str(if self.account.is_some() {
-                "AUTHENTICATE PLAIN\r\n"
-            } else {
-                "CAP END\r\n"
-            }),
+            "CAP" if param(1) == "ACK" => {
+                reply.push_str(if self.account.is_some() { "AUTHENTICATE PLAIN\r\n" } else { "CAP END\r\n" })
+            }
             "CAP" if param(1) == "NAK" => heard.push(Heard::Refused(text.to_owned())),
             "AUTHENTICATE" => {
                 let account = self.account.clone().unwrap_or_default();
@@ -100,10 +98,13 @@ impl IrcWire {
 impl Wire for IrcWire {
     fn connect(&mut self, nick: &str, account: Option<&str>) -> String {
         *self = Self { nick: nick.to_owned(), account: account.map(str::to_owned), ..Self::default() };
-        format!("CAP LS 302\r\nNICK {nick}\r\nUSER {nick} 0 * :{nick}\r\nCAP REQ :{CAPS}{}\r\n", match account {
-            Some(_) => " sasl",
-            None => "",
-        })
+        format!(
+            "CAP LS 302\r\nNICK {nick}\r\nUSER {nick} 0 * :{nick}\r\nCAP REQ :{CAPS}{}\r\n",
+            match account {
+                Some(_) => " sasl",
+                None => "",
+            }
+        )
     }
 
     fn receive(&mut self, bytes: &[u8]) -> (String, Vec<Heard>) {

@@ -88,9 +88,11 @@ impl XmppWire {
                     let message = base64::engine::general_purpose::STANDARD.encode(message);
                     format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{message}</auth>")
                 }
-                Stage::Bind | Stage::Ready => "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
+                Stage::Bind | Stage::Ready => {
+                    "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
                      <resource>sim</resource></bind></iq>"
-                    .to_owned(),
+                        .to_owned()
+                }
             });
         } else if stanza.starts_with("<success") {
             self.stage = Stage::Bind;
@@ -169,8 +171,12 @@ impl XmppWire {
 
 impl Wire for XmppWire {
     fn connect(&mut self, nick: &str, account: Option<&str>) -> String {
-        *self =
-            Self { nick: nick.to_owned(), account: account.unwrap_or(nick).to_owned(), counter: self.counter, ..Self::default() };
+        *self = Self {
+            nick: nick.to_owned(),
+            account: account.unwrap_or(nick).to_owned(),
+            counter: self.counter,
+            ..Self::default()
+        };
         header()
     }
 

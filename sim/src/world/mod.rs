@@ -5,6 +5,7 @@
 
 mod net;
 mod node;
+mod probe;
 mod queue;
 
 use crate::client::{Client, DOMAIN, ROOMS, Sent};
@@ -16,7 +17,8 @@ use lavina_core::store::memory::MemoryStore;
 use lavina_crdt::ids::{NodeId, OriginKey};
 use lavina_crdt::mesh::{Admission, Place, sign_admission};
 use lavina_crdt::names::AccountName;
-use lavina_protocols::session::{self, Connection, Session, SessionConfig};
+use lavina_protocols::command::{Refusal, Reply};
+use lavina_protocols::session::{self, Connection, Flood, Session, SessionConfig};
 use net::Net;
 use node::{Disk, Link, SimNode};
 use queue::{Pending, Queue};
@@ -52,8 +54,9 @@ pub struct World {
     queue: Queue,
     rng: SmallRng,
     by_id: BTreeMap<NodeId, usize>,
-    healed: bool,
     next_connection: u64,
+    /// The latest answer to the probe.
+    probe_answer: Option<Result<Reply, Refusal>>,
 }
 
 fn signing_key(seed: u64, index: usize) -> ed25519_dalek::SigningKey {
@@ -91,7 +94,9 @@ impl World {
             .into_iter()
             .zip(&bootstrap)
             .zip(&plan.nodes)
-            .map(|((key, admission), node)| sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, rng.random()))
+            .map(|((key, admission), node)| {
+                sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, rng.random())
+            })
             .collect();
         let by_id = bootstrap.iter().enumerate().map(|(index, admission)| (admission.node, index)).collect();
         let regions = plan.nodes.iter().map(|node| node.region.clone()).collect();
@@ -107,8 +112,8 @@ impl World {
             queue: Queue::default(),
             rng,
             by_id,
-            healed: false,
             next_connection: 1,
+            probe_answer: None,
         };
         world.begin();
         world
@@ -254,7 +259,6 @@ impl World {
     }
 
     fn on_heal(&mut self) {
-        self.healed = true;
         self.note("heal", 0, String::new);
         self.net.reset();
         for index in 0..self.nodes.len() {
@@ -272,7 +276,8 @@ impl World {
         if self.nodes[index].core.is_none() {
             return;
         }
-        let links: Vec<(usize, u64)> = self.nodes[index].links.iter().map(|(number, link)| (link.client, *number)).collect();
+        let links: Vec<(usize, u64)> =
+            self.nodes[index].links.iter().map(|(number, link)| (link.client, *number)).collect();
         self.nodes[index].kill();
         for (client, number) in links {
             self.queue.push(self.now_us + CLIENT_DELAY_US, Pending::Hangup(client, number));
@@ -300,9 +305,9 @@ impl World {
 
     fn on_idle_check(&mut self, one: usize, other: usize, epoch: u64, since_us: u64) {
         let same = self.net.conn(one, other).is_some_and(|conn| conn.epoch == epoch);
-        let dead = [one, other].iter().any(|node| {
-            self.nodes[*node].core.is_none() || self.nodes[*node].up_since_us > since_us
-        });
+        let dead = [one, other]
+            .iter()
+            .any(|node| self.nodes[*node].core.is_none() || self.nodes[*node].up_since_us > since_us);
         if same && (dead || !self.net.passes_both(one, other)) {
             self.drop_connection(one, other);
         }
@@ -324,22 +329,17 @@ impl World {
         if !up || !self.net.passes_both(from, to) {
             return;
         }
-        // A node that was restarted comes with a new connection while the other end still holds the old one.
-        let stale = self.net.conn(from, to).is_some() && self.nodes[from].up_since_us + net::IDLE_US > self.now_us;
-        if stale && self.peer_is_down_at(from, to) {
+        // A connection that stands since before one end's start is known at the other end only.
+        let made_us = self.net.conn(from, to).map(|conn| conn.made_us);
+        if made_us.is_some_and(|made_us| [from, to].iter().any(|node| self.nodes[*node].up_since_us > made_us)) {
             self.drop_connection(from, to);
         }
-        if let Some(epoch) = self.net.connect(from, to) {
+        if let Some(epoch) = self.net.connect(self.now_us, from, to) {
             self.note("connected", from, || format!("to {to} as {epoch}"));
             let (from_id, to_id) = (self.id(from), self.id(to));
             self.input(from, Input::PeerUp(to_id));
             self.input(to, Input::PeerUp(from_id));
         }
-    }
-
-    /// A node that dials has no connection of its own: one that stands is from before its start.
-    fn peer_is_down_at(&self, from: usize, to: usize) -> bool {
-        self.net.conn(from, to).is_some()
     }
 
     fn frame_arrives(&mut self, from: usize, to: usize, frame: lavina_gossip::frame::Frame) {
@@ -370,8 +370,9 @@ impl World {
     }
 
     fn on_commit_due(&mut self, node: usize, start: u64) {
+        let current = self.nodes[node].start == start;
         let disk = &mut self.nodes[node].disk;
-        if self.nodes[node].start != start || !disk.committing.is_empty() || disk.waiting.is_empty() {
+        if !current || !disk.committing.is_empty() || disk.waiting.is_empty() {
             return;
         }
         disk.committing = std::mem::take(&mut disk.waiting);
@@ -434,7 +435,8 @@ impl World {
     fn on_bytes_to_node(&mut self, client: usize, number: u64, bytes: &[u8]) {
         let node = self.clients[client].plan.node;
         let now = self.nodes[node].now(self.now_us);
-        self.trace.note(self.now_us, bytes, || format!("client {client}: > {}", String::from_utf8_lossy(bytes).trim_end()));
+        self.trace
+            .note(self.now_us, bytes, || format!("client {client}: > {}", String::from_utf8_lossy(bytes).trim_end()));
         if let Some(link) = self.nodes[node].links.get_mut(&number) {
             link.session.handle_bytes(now, bytes);
             self.pump(node);
@@ -445,7 +447,8 @@ impl World {
         if self.clients[client].connection != number {
             return;
         }
-        self.trace.note(self.now_us, bytes, || format!("client {client}: < {}", String::from_utf8_lossy(bytes).trim_end()));
+        self.trace
+            .note(self.now_us, bytes, || format!("client {client}: < {}", String::from_utf8_lossy(bytes).trim_end()));
         let reply = self.clients[client].receive(self.now_us, bytes, &self.plan);
         if !reply.is_empty() {
             self.send_to_node(client, reply.into_bytes());
@@ -559,7 +562,9 @@ impl World {
                 }
             }
             Output::Answer(number, id, answer) => {
-                if let Some(link) = self.nodes[index].links.get_mut(&number) {
+                if number == probe::PROBE {
+                    self.probe_answer = Some(answer);
+                } else if let Some(link) = self.nodes[index].links.get_mut(&number) {
                     link.session.handle_answer(now, id, answer);
                 }
             }
@@ -611,7 +616,9 @@ impl World {
         let mut moved = false;
         let numbers: Vec<u64> = self.nodes[index].links.keys().copied().collect();
         for number in numbers {
-            while let Some(output) = self.nodes[index].links.get_mut(&number).and_then(|link| link.session.poll_output()) {
+            while let Some(output) =
+                self.nodes[index].links.get_mut(&number).and_then(|link| link.session.poll_output())
+            {
                 moved = true;
                 self.on_session_output(index, number, output);
             }
@@ -687,6 +694,8 @@ fn sim_node(
         registration: false,
         plain_without_tls: true,
         started_ms: 0,
+        salt_secret: [7; 32],
+        flood: Flood::NONE,
     };
     SimNode {
         core: None,

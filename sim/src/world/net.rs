@@ -32,6 +32,8 @@ pub(crate) struct Net {
 pub(crate) struct Conn {
     /// Distinguishes it from earlier connections of the same two nodes.
     pub(crate) epoch: u64,
+    /// When it was made, microseconds.
+    pub(crate) made_us: u64,
     /// Per direction, what waits behind a cut.
     held: BTreeMap<Way, Vec<Frame>>,
     /// Per direction, when the last frame arrives: later ones come after it.
@@ -108,13 +110,13 @@ impl Net {
     }
 
     /// Makes a connection, unless there is one; returns its epoch when it is new.
-    pub(crate) fn connect(&mut self, one: usize, other: usize) -> Option<u64> {
+    pub(crate) fn connect(&mut self, now_us: u64, one: usize, other: usize) -> Option<u64> {
         if self.conn(one, other).is_some() {
             return None;
         }
         let epoch = self.next_epoch;
         self.next_epoch += 1;
-        self.conns.insert(pair(one, other), Conn { epoch, ..Conn::default() });
+        self.conns.insert(pair(one, other), Conn { epoch, made_us: now_us, ..Conn::default() });
         Some(epoch)
     }
 

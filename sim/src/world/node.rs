@@ -2,8 +2,8 @@
 //! done with the event queue.
 
 use lavina_core::node::{Input, Node, NodeConfig};
-use lavina_core::store::{Batch, StoreError};
 use lavina_core::store::memory::MemoryStore;
+use lavina_core::store::{Batch, Commit, StoreError};
 use lavina_crdt::clock::Now;
 use lavina_protocols::render::Renders;
 use lavina_protocols::session::{Session, SessionConfig};

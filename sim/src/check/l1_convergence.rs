@@ -1,0 +1,33 @@
+//! L1, strong convergence: nodes with the same entries of a scope have the same state of it, byte for byte.
+
+use super::Rest;
+use crate::world::World;
+use lavina_crdt::ids::Scope;
+
+pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (index, room) in rest.rooms.iter().enumerate() {
+        let scope = Scope::Room(room.clone());
+        let mut states = Vec::new();
+        for node in 0..world.nodes.len() {
+            let vector = world.vectors(node).remove(&scope);
+            let state = world.room_state(node, room).and_then(|state| postcard::to_stdvec(&*state).ok());
+            let history: Option<Vec<_>> =
+                rest.histories.get(&(index, node)).map(|history| history.iter().map(|said| said.id).collect());
+            states.push((vector, state, history));
+        }
+        for (node, (vector, state, history)) in states.iter().enumerate().skip(1) {
+            let (first_vector, first_state, first_history) = &states[0];
+            if vector != first_vector {
+                continue;
+            }
+            if state != first_state {
+                wrong.push(format!("nodes 0 and {node} have the same entries of {room} and different states"));
+            }
+            if history != first_history {
+                wrong.push(format!("nodes 0 and {node} have the same entries of {room} and different histories"));
+            }
+        }
+    }
+    wrong
+}

@@ -1,0 +1,26 @@
+//! L3, durability: what was acknowledged is on every node's disk after quiet.
+
+use super::Rest;
+use crate::world::World;
+use lavina_crdt::ids::MsgId;
+
+pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for node in 0..world.nodes.len() {
+        let ids = world.stored_ids(node);
+        for client in &world.clients {
+            for (text, sent) in &client.sent {
+                let Some((id, _)) = &sent.acked else { continue };
+                match id.parse::<MsgId>() {
+                    Ok(id) if ids.contains(&id) => {}
+                    Ok(id) => wrong
+                        .push(format!("{text} was acknowledged to {} as {id} and is not on node {node}", client.nick)),
+                    Err(_) => {
+                        wrong.push(format!("{text} was acknowledged to {} with {id:?}, which is no id", client.nick))
+                    }
+                }
+            }
+        }
+    }
+    wrong
+}

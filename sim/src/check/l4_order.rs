@@ -1,0 +1,48 @@
+//! L4, order: what one session said stays in its order, in history and as others are shown it.
+
+use super::Rest;
+use crate::world::World;
+use std::collections::BTreeMap;
+
+pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for ((room, node), history) in &rest.histories {
+        let texts = history.iter().map(|said| said.content.text.as_str());
+        if let Some(what) = disorder(world, texts) {
+            wrong.push(format!("in the history of {} at node {node} {what}", rest.rooms[*room]));
+        }
+    }
+    for client in &world.clients {
+        let mut by_place: BTreeMap<(u64, Option<&str>), Vec<&str>> = BTreeMap::new();
+        for seen in &client.seen {
+            by_place.entry((seen.connection, seen.room.as_deref())).or_default().push(&seen.text);
+        }
+        for ((connection, room), texts) in by_place {
+            if let Some(what) = disorder(world, texts.into_iter()) {
+                wrong.push(format!("{} saw in {room:?} on connection {connection} that {what}", client.nick));
+            }
+        }
+    }
+    wrong
+}
+
+/// The first text that comes after a later one of the same sender's connection.
+fn disorder<'a>(world: &World, texts: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut latest: BTreeMap<(usize, u64), &str> = BTreeMap::new();
+    for text in texts {
+        let Some((client, sent)) = sender(world, text) else { continue };
+        if let Some(before) = latest.insert((client, sent), text) {
+            if before > text {
+                return Some(format!("{text} comes after {before}"));
+            }
+        }
+    }
+    None
+}
+
+/// Who said a text, and on which connection. Texts of one client grow, see `Client::fresh_text`.
+fn sender(world: &World, text: &str) -> Option<(usize, u64)> {
+    let index: usize = text.strip_prefix('c')?.split('-').next()?.parse().ok()?;
+    let sent = world.clients.get(index)?.sent.get(text)?;
+    Some((index, sent.connection))
+}

@@ -1,0 +1,34 @@
+//! L5, exactly once: nobody is shown an id twice on one connection, and who was in a room all the time was shown everything
+//! acknowledged there.
+
+use super::Rest;
+use crate::world::World;
+use std::collections::BTreeSet;
+
+pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for client in &world.clients {
+        let mut seen = BTreeSet::new();
+        for said in &client.seen {
+            if said.id.is_empty() {
+                wrong.push(format!("{} was shown {} without an id", client.nick, said.text));
+            } else if !seen.insert((said.connection, &said.id)) {
+                wrong.push(format!("{} was shown {} ({}) twice", client.nick, said.text, said.id));
+            }
+        }
+    }
+    for (index, receiver) in world.clients.iter().enumerate() {
+        let texts: BTreeSet<&str> = receiver.seen.iter().map(|said| said.text.as_str()).collect();
+        for (room, since_us) in &receiver.inside {
+            for sender in &world.clients {
+                for (text, sent) in &sender.sent {
+                    let here = sent.room.is_some_and(|sent| world.plan.rooms[sent].name == *room);
+                    if here && sent.acked.is_some() && sent.at_us > *since_us && !texts.contains(text.as_str()) {
+                        wrong.push(format!("{} (client {index}) was in {room} and never shown {text}", receiver.nick));
+                    }
+                }
+            }
+        }
+    }
+    wrong
+}

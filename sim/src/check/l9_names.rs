@@ -1,0 +1,37 @@
+//! L9, names: after quiet a nick has one holder, the same on every node, and nobody was thrown out over it.
+
+use super::Rest;
+use crate::world::World;
+use lavina_crdt::content::Principal;
+use lavina_crdt::names::NickKey;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut everywhere: Vec<BTreeMap<NickKey, BTreeSet<Principal>>> = Vec::new();
+    for node in 0..world.nodes.len() {
+        let mut holders: BTreeMap<NickKey, BTreeSet<Principal>> = BTreeMap::new();
+        for person in world.people(node) {
+            holders.entry(person.record.nick.key()).or_default().insert(person.principal());
+        }
+        holders.retain(|nick, _| !nick.as_str().starts_with("probe"));
+        for (nick, who) in holders.iter().filter(|(_, who)| who.len() > 1) {
+            wrong.push(format!("at node {node} the nick {nick} is held by {who:?}"));
+        }
+        everywhere.push(holders);
+    }
+    for (node, holders) in everywhere.iter().enumerate().skip(1) {
+        if *holders != everywhere[0] {
+            let differ: Vec<_> = holders
+                .keys()
+                .chain(everywhere[0].keys())
+                .filter(|nick| holders.get(*nick) != everywhere[0].get(*nick))
+                .collect();
+            wrong.push(format!("nodes 0 and {node} see different holders of {differ:?}"));
+        }
+    }
+    for client in world.clients.iter().filter(|client| !client.thrown_out.is_empty()) {
+        wrong.push(format!("{} was thrown out although its node lived", client.nick));
+    }
+    wrong
+}

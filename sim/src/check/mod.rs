@@ -1,0 +1,82 @@
+//! What must hold: one file an invariant, by its id. Each looks at the world after it has come to rest and names what is wrong.
+
+mod l12_availability;
+mod l1_convergence;
+mod l2_bounded;
+mod l3_durability;
+mod l4_order;
+mod l5_exactly_once;
+mod l6_one_history;
+mod l7_no_resurrection;
+mod l9_names;
+
+use crate::world::World;
+use lavina_crdt::names::RoomName;
+use lavina_protocols::event::Said;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A broken invariant.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Violation {
+    /// Which: `L1` to `L18`.
+    pub invariant: &'static str,
+    /// What is wrong, in one sentence.
+    pub what: String,
+}
+
+/// What the checkers share: read once.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    /// Names of the rooms.
+    pub(crate) rooms: Vec<RoomName>,
+    /// Per room and node, the history as one big page.
+    pub(crate) histories: BTreeMap<(usize, usize), Vec<Arc<Said>>>,
+}
+
+type Checker = (&'static str, fn(&mut World, &Rest) -> Vec<String>);
+
+/// The table of checkers.
+const CHECKERS: &[Checker] = &[
+    ("L1", l1_convergence::check),
+    ("L2", l2_bounded::check),
+    ("L3", l3_durability::check),
+    ("L4", l4_order::check),
+    ("L5", l5_exactly_once::check),
+    ("L6", l6_one_history::check),
+    ("L7", l7_no_resurrection::check),
+    ("L9", l9_names::check),
+    ("L12", l12_availability::check),
+];
+
+/// Most violations of one invariant that are listed.
+const LISTED_MAX: usize = 5;
+
+/// Checks everything at the end of a run.
+pub(crate) fn check(world: &mut World) -> Vec<Violation> {
+    for node in 0..world.nodes.len() {
+        world.probe_open(node);
+    }
+    let rooms: Vec<RoomName> = world.plan.rooms.iter().filter_map(|room| RoomName::new(&room.name).ok()).collect();
+    let mut violations = Vec::new();
+    let mut histories = BTreeMap::new();
+    for (index, room) in rooms.iter().enumerate() {
+        for node in 0..world.nodes.len() {
+            if world.room_state(node, room).is_none() {
+                continue;
+            }
+            match world.history(node, room, 500, false) {
+                Ok(history) => {
+                    histories.insert((index, node), history);
+                }
+                Err(what) => violations.push(Violation { invariant: "L6", what }),
+            }
+        }
+    }
+    let rest = Rest { rooms, histories };
+    for (invariant, checker) in CHECKERS {
+        let found = checker(world, &rest).into_iter().take(LISTED_MAX);
+        violations.extend(found.map(|what| Violation { invariant, what }));
+    }
+    violations
+}

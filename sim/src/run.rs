@@ -1,0 +1,77 @@
+//! One run, and many.
+
+use crate::check::{Violation, check};
+use crate::generate::{Sizes, generate};
+use crate::plan::Plan;
+use crate::world::World;
+use std::collections::BTreeMap;
+
+/// How a run went.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Report {
+    /// The plan's seed.
+    pub seed: u64,
+    /// Broken invariants; empty when all held.
+    pub violations: Vec<Violation>,
+    /// Hash over all events (invariant L18).
+    pub hash: String,
+    /// How many events there were.
+    pub events: u64,
+    /// Simulated time, milliseconds.
+    pub simulated_ms: u64,
+    /// How long after healing all nodes were equal, milliseconds; `None` when they were not in time.
+    pub converged_ms: Option<u64>,
+    /// Lines that were acknowledged.
+    pub acknowledged: u64,
+    /// How often each kind of fault and action happened.
+    pub happened: BTreeMap<&'static str, u64>,
+    /// The last events, for a failure.
+    pub last_events: Vec<String>,
+}
+
+/// Runs a plan and checks the invariants.
+///
+/// ```
+/// use lavina_sim::{Sizes, generate, run};
+/// let plan = generate(1, &Sizes { nodes: 3, clients: 4, rooms: 1, storm_ms: 4_000, ..Sizes::default() });
+/// let report = run(&plan);
+/// assert!(report.violations.is_empty(), "{:?}", report.violations);
+/// assert_eq!(report.hash, run(&plan).hash);
+/// ```
+#[must_use]
+pub fn run(plan: &Plan) -> Report {
+    let mut world = World::new(plan);
+    world.run();
+    let hash = world.trace.hash();
+    let events = world.trace.count();
+    let last_events = world.trace.last().map(str::to_owned).collect();
+    let violations = check(&mut world);
+    let heal_us = plan.heal_at_ms * 1000;
+    let acknowledged = world.clients.iter().flat_map(|client| client.sent.values()).filter(|sent| sent.acked.is_some());
+    Report {
+        seed: plan.seed,
+        hash,
+        events,
+        simulated_ms: world.now_us / 1000,
+        converged_ms: world.converged_us.map(|at_us| at_us.saturating_sub(heal_us) / 1000),
+        acknowledged: u64::try_from(acknowledged.count()).unwrap_or(u64::MAX),
+        happened: world.happened.clone(),
+        last_events: if violations.is_empty() { Vec::new() } else { last_events },
+        violations,
+    }
+}
+
+/// Runs the plan of a seed; `twice` runs it two times, to see that both go the same way (invariant L18).
+#[must_use]
+pub fn run_seed(seed: u64, sizes: &Sizes, twice: bool) -> Report {
+    let plan = generate(seed, sizes);
+    let mut report = run(&plan);
+    if twice {
+        let again = run(&plan);
+        if again.hash != report.hash {
+            let what = format!("two runs of seed {seed} went different ways: {} and {}", report.hash, again.hash);
+            report.violations.push(Violation { invariant: "L18", what });
+        }
+    }
+    report
+}

@@ -1,0 +1,114 @@
+//! Looking into nodes the way a client would: a session of its own that asks questions, outside the protocols.
+
+use super::World;
+use lavina_core::node::{Input, SessionMeta};
+use lavina_core::store::Store;
+use lavina_crdt::ids::{MsgId, Scope};
+use lavina_crdt::names::{Nick, RoomName};
+use lavina_crdt::room::RoomState;
+use lavina_crdt::version::VersionVector;
+use lavina_protocols::command::{Bound, Command, CommandId, HistoryOf, HistoryQuery, Open, Refusal, Reply};
+use lavina_protocols::event::{Person, Said};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Session number of the probe at every node.
+pub(crate) const PROBE: u64 = u64::MAX;
+
+impl World {
+    /// Opens the probe's session at a node that is up.
+    pub(crate) fn probe_open(&mut self, node: usize) {
+        let meta = SessionMeta { host: "probe".to_owned(), secure: true };
+        self.input(node, Input::SessionOpened(PROBE, meta));
+        if let Ok(nick) = Nick::new(&format!("probe{}", self.plan.nodes[node].name)) {
+            let open =
+                Open { nick, user: "probe".to_owned(), realname: String::new(), resource: None, available: false };
+            self.ask(node, Command::Open(open));
+        }
+    }
+
+    /// Asks a node something that it can answer at once.
+    pub(crate) fn ask(&mut self, node: usize, command: Command) -> Option<Result<Reply, Refusal>> {
+        self.probe_answer = None;
+        self.input(node, Input::Command(PROBE, CommandId(0), command));
+        self.probe_answer.take()
+    }
+
+    /// The state of a room at a node.
+    pub(crate) fn room_state(&mut self, node: usize, room: &RoomName) -> Option<Arc<RoomState>> {
+        match self.ask(node, Command::RoomInfo(room.clone())) {
+            Some(Ok(Reply::Room(Some(view)))) => Some(Arc::clone(&view.state)),
+            _ => None,
+        }
+    }
+
+    /// A room's whole history at a node, fetched in pages of a size, from the oldest or from the newest.
+    pub(crate) fn history(
+        &mut self,
+        node: usize,
+        room: &RoomName,
+        page: usize,
+        newest: bool,
+    ) -> Result<Vec<Arc<Said>>, String> {
+        let mut all: Vec<Arc<Said>> = Vec::new();
+        loop {
+            let edge = if newest { all.first() } else { all.last() };
+            let bound = edge.map(|said| Bound::Id(said.id));
+            let (after, before) = if newest { (None, bound) } else { (bound, None) };
+            let of = HistoryOf::Room(room.clone());
+            let query = HistoryQuery { of, after, before, ids: Vec::new(), limit: page, newest };
+            let mut got = match self.ask(node, Command::History(query)) {
+                Some(Ok(Reply::History(got))) => got,
+                other => return Err(format!("history of {room} was answered with {other:?}")),
+            };
+            if got.messages.is_empty() {
+                return Ok(all);
+            }
+            let complete = got.complete;
+            if newest {
+                got.messages.append(&mut all);
+                all = got.messages;
+            } else {
+                all.append(&mut got.messages);
+            }
+            if complete {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Everybody a node knows.
+    pub(crate) fn people(&mut self, node: usize) -> Vec<Person> {
+        match self.ask(node, Command::FindMask { mask: "*".to_owned(), limit: 10_000 }) {
+            Some(Ok(Reply::People(people))) => people,
+            _ => Vec::new(),
+        }
+    }
+
+    /// What a node has on its disk.
+    pub(crate) fn vectors(&self, node: usize) -> BTreeMap<Scope, VersionVector> {
+        self.nodes[node].store.vectors().unwrap_or_default()
+    }
+
+    /// The ids of all entries a node has on its disk.
+    pub(crate) fn stored_ids(&self, node: usize) -> BTreeSet<MsgId> {
+        let mut ids = BTreeSet::new();
+        for scope in self.vectors(node).keys() {
+            let visit = &mut |key: lavina_crdt::ids::OrderKey, _: &lavina_crdt::entry::SealedEntry| {
+                ids.insert(key.msg_id());
+                true
+            };
+            if self.nodes[node].store.scan(scope, None, None, false, visit).is_err() {
+                break;
+            }
+        }
+        ids
+    }
+
+    /// Whether all nodes are up and hold the same on their disks.
+    pub(crate) fn all_equal(&self) -> bool {
+        let first = self.vectors(0);
+        self.nodes.iter().all(|node| node.core.is_some())
+            && (1..self.nodes.len()).all(|node| self.vectors(node) == first)
+    }
+}
