@@ -7,7 +7,7 @@ const KEPT: usize = 200;
 
 /// What happened, in order.
 #[derive(Debug)]
-pub struct Trace {
+pub(crate) struct Trace {
     hasher: blake3::Hasher,
     count: u64,
     last: VecDeque<String>,
@@ -21,7 +21,7 @@ impl Default for Trace {
 
 impl Trace {
     /// Takes note of an event: its bytes go into the hash, its words into the list.
-    pub fn note(&mut self, at_us: u64, bytes: &[u8], words: impl FnOnce() -> String) {
+    pub(crate) fn note(&mut self, at_us: u64, bytes: &[u8], words: impl FnOnce() -> String) {
         self.hasher.update(&at_us.to_le_bytes());
         self.hasher.update(&bytes.len().to_le_bytes());
         self.hasher.update(bytes);
@@ -34,24 +34,24 @@ impl Trace {
 
     /// Hash over all events so far.
     #[must_use]
-    pub fn hash(&self) -> String {
+    pub(crate) fn hash(&self) -> String {
         self.hasher.finalize().to_hex()[..32].to_owned()
     }
 
     /// How many events there were.
     #[must_use]
-    pub const fn count(&self) -> u64 {
+    pub(crate) const fn count(&self) -> u64 {
         self.count
     }
 
     /// The last events, oldest first.
-    pub fn last(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn last(&self) -> impl Iterator<Item = &str> {
         self.last.iter().map(String::as_str)
     }
 }
 
 /// Microseconds as seconds, for showing.
 #[must_use]
-pub fn micros_as_seconds(us: u64) -> f64 {
+pub(crate) fn micros_as_seconds(us: u64) -> f64 {
     std::time::Duration::from_micros(us).as_secs_f64()
 }

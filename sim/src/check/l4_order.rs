@@ -31,10 +31,8 @@ fn disorder<'a>(world: &World, texts: impl Iterator<Item = &'a str>) -> Option<S
     let mut latest: BTreeMap<(usize, u64), &str> = BTreeMap::new();
     for text in texts {
         let Some((client, sent)) = sender(world, text) else { continue };
-        if let Some(before) = latest.insert((client, sent), text) {
-            if before > text {
-                return Some(format!("{text} comes after {before}"));
-            }
+        if let Some(before) = latest.insert((client, sent), text).filter(|before| *before > text) {
+            return Some(format!("{text} comes after {before}"));
         }
     }
     None

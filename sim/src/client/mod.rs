@@ -4,6 +4,7 @@ mod irc;
 mod xmpp;
 
 use crate::plan::{Action, ClientPlan, Plan, Speaks};
+use lavina_crdt::names::AccountName;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The password of every simulated account.
@@ -141,6 +142,12 @@ impl Client {
         }
     }
 
+    /// The account it logs in to.
+    pub(crate) fn account(&self) -> Option<AccountName> {
+        let logs_in = self.plan.account || self.plan.speaks == Speaks::Xmpp;
+        logs_in.then(|| AccountName::new(&self.plan.nick).ok()).flatten()
+    }
+
     /// A text that nobody else says.
     pub(crate) fn fresh_text(&mut self, index: usize) -> String {
         self.counter += 1;
@@ -153,8 +160,8 @@ impl Client {
         self.ready = false;
         self.inside.clear();
         self.bans_asked.clear();
-        let account = (self.plan.account || self.plan.speaks == Speaks::Xmpp).then(|| self.plan.nick.clone());
-        self.wire.connect(&self.plan.nick.clone(), account.as_deref())
+        let account = self.account();
+        self.wire.connect(&self.plan.nick, account.as_ref().map(AccountName::as_str))
     }
 
     /// The connection is gone.

@@ -1,0 +1,151 @@
+//! Clients connect, act, and are sent bytes.
+
+use super::node::Link;
+use super::queue::Pending;
+use super::{CLIENT_DELAY_US, RECONNECT_US, World};
+use crate::client::Sent;
+use crate::plan::{Action, Speaks};
+use bytes::Bytes;
+use lavina_core::node::Input;
+use lavina_protocols::session::{Connection, Session};
+use rand::Rng;
+use std::sync::Arc;
+
+impl World {
+    pub(super) fn on_connect(&mut self, client: usize) {
+        if self.clients[client].connection != 0 {
+            return;
+        }
+        let node = self.clients[client].plan.node;
+        if self.nodes[node].core.is_none() {
+            self.queue.push(self.now_us + RECONNECT_US, Pending::Connect(client));
+            return;
+        }
+        let number = self.next_connection;
+        self.next_connection += 1;
+        let now = self.nodes[node].now(self.now_us);
+        let connection =
+            Connection { host: format!("host{client}.cloak"), tls: None, starttls: false, seed: self.rng.random() };
+        let config = Arc::clone(&self.nodes[node].sessions);
+        let session = match self.clients[client].plan.speaks {
+            Speaks::Irc => Session::irc(now, config, connection),
+            Speaks::Xmpp => Session::xmpp(now, config, connection),
+        };
+        let link = Link { session, client, timeout_us: None, arrives_us: 0 };
+        self.nodes[node].links.insert(number, link);
+        self.note("connect", client, || format!("to node {node} as {number}"));
+        let meta = lavina_core::node::SessionMeta { host: format!("host{client}.cloak"), secure: false };
+        self.input(node, Input::SessionOpened(number, meta));
+        let first = self.clients[client].connect(number);
+        self.send_to_node(client, first.into_bytes());
+    }
+
+    /// Sends bytes to the client's node in chunks of any size.
+    pub(super) fn send_to_node(&mut self, client: usize, bytes: Vec<u8>) {
+        let number = self.clients[client].connection;
+        let mut bytes = Bytes::from(bytes);
+        let at_us = self.now_us + CLIENT_DELAY_US;
+        while !bytes.is_empty() {
+            let chunk = if self.rng.random_bool(0.8) { bytes.len() } else { self.rng.random_range(1..=bytes.len()) };
+            self.queue.push(at_us, Pending::ToNode(client, number, bytes.split_to(chunk)));
+        }
+    }
+
+    pub(super) fn on_bytes_to_node(&mut self, client: usize, number: u64, bytes: &[u8]) {
+        let node = self.clients[client].plan.node;
+        let now = self.nodes[node].now(self.now_us);
+        self.trace
+            .note(self.now_us, bytes, || format!("client {client}: > {}", String::from_utf8_lossy(bytes).trim_end()));
+        if let Some(link) = self.nodes[node].links.get_mut(&number) {
+            link.session.handle_bytes(now, bytes);
+            self.pump(node);
+        }
+    }
+
+    pub(super) fn on_bytes_to_client(&mut self, client: usize, number: u64, bytes: &[u8]) {
+        if self.clients[client].connection != number {
+            return;
+        }
+        self.trace
+            .note(self.now_us, bytes, || format!("client {client}: < {}", String::from_utf8_lossy(bytes).trim_end()));
+        let reply = self.clients[client].receive(self.now_us, bytes, &self.plan);
+        if !reply.is_empty() {
+            self.send_to_node(client, reply.into_bytes());
+        }
+    }
+
+    pub(super) fn on_hangup(&mut self, client: usize, number: u64) {
+        if self.clients[client].connection != number {
+            return;
+        }
+        let node = self.clients[client].plan.node;
+        let node_lives = self.nodes[node].core.is_some() && self.nodes[node].up_since_us + RECONNECT_US < self.now_us;
+        if node_lives {
+            self.clients[client].thrown_out.push(number);
+        }
+        self.note("hangup", client, || number.to_string());
+        self.clients[client].disconnected(self.now_us);
+        self.queue.push(self.now_us + RECONNECT_US, Pending::Connect(client));
+    }
+
+    pub(super) fn on_step(&mut self, client: usize, step: usize) {
+        if !self.clients[client].ready {
+            return;
+        }
+        let action = self.clients[client].plan.script[step].action.clone();
+        *self.happened.entry(action.name()).or_default() += 1;
+        let (room, other) = action.indices();
+        let room_name = room.map(|room| self.plan.rooms[room].name.clone()).unwrap_or_default();
+        let other_nick = other.map(|other| {
+            let other = &self.clients[other];
+            if matches!(action, Action::Tell(_)) { other.plan.nick.clone() } else { other.nick.clone() }
+        });
+        let other_nick = other_nick.unwrap_or_default();
+        let text = self.clients[client].fresh_text(client);
+        let bytes = match &action {
+            Action::Say(_) | Action::Tell(_) => self.say(client, &action, room, &room_name, &other_nick, text),
+            Action::Ban(_) | Action::Unban(_) => self.clients[client].wire.act(&action, &room_name, "", "odd"),
+            Action::BanForGood(_) => {
+                let client = &mut self.clients[client];
+                let bytes = client.wire.act(&action, &room_name, "", &text);
+                let wire_mask = client.wire.mask(&text);
+                client.bans_asked.insert((room_name, wire_mask), (room.unwrap_or(0), text));
+                bytes
+            }
+            Action::Topic(_)
+            | Action::Op(..)
+            | Action::Deop(..)
+            | Action::Kick(..)
+            | Action::Part(_)
+            | Action::Join(_)
+            | Action::Nick(_) => self.clients[client].wire.act(&action, &room_name, &other_nick, &text),
+        };
+        self.send_to_node(client, bytes.into_bytes());
+    }
+
+    fn say(
+        &mut self,
+        client: usize,
+        action: &Action,
+        room: Option<usize>,
+        room_name: &str,
+        other: &str,
+        text: String,
+    ) -> String {
+        let node = &self.nodes[self.clients[client].plan.node];
+        let healthy = !node.disk.full && node.disk.slow_ms <= 1 && node.core.is_some();
+        let inside = self.clients[client].inside.contains_key(room_name);
+        let sent = Sent {
+            room,
+            at_us: self.now_us,
+            connection: self.clients[client].connection,
+            acked: None,
+            expected: healthy && inside && room.is_some(),
+            given_up_us: None,
+        };
+        let client = &mut self.clients[client];
+        let bytes = client.wire.act(action, room_name, other, &text);
+        client.sent.insert(text, sent);
+        bytes
+    }
+}

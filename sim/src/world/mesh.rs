@@ -1,0 +1,39 @@
+//! What passes between nodes.
+
+use super::World;
+use lavina_core::node::Input;
+
+impl World {
+    pub(super) fn on_dialled(&mut self, from: usize, to: usize) {
+        let up = self.nodes[from].core.is_some() && self.nodes[to].core.is_some();
+        if !up || !self.net.passes_both(from, to) {
+            return;
+        }
+        // A connection that stands since before one end's start is known at the other end only.
+        let made_us = self.net.conn(from, to).map(|conn| conn.made_us);
+        if made_us.is_some_and(|made_us| [from, to].iter().any(|node| self.nodes[*node].up_since_us > made_us)) {
+            self.drop_connection(from, to);
+        }
+        if let Some(epoch) = self.net.connect(self.now_us, from, to) {
+            self.note("connected", from, || format!("to {to} as {epoch}"));
+            let (from_id, to_id) = (self.id(from), self.id(to));
+            self.input(from, Input::PeerUp(to_id));
+            self.input(to, Input::PeerUp(from_id));
+        }
+    }
+
+    pub(super) fn frame_arrives(&mut self, from: usize, to: usize, frame: lavina_gossip::frame::Frame) {
+        let bytes = postcard::to_stdvec(&frame).unwrap_or_default();
+        self.trace.note(self.now_us, &bytes, || format!("frame {to}: from {from}, {}", frame_words(&frame)));
+        let peer = self.id(from);
+        self.input(to, Input::Frame(peer, frame));
+    }
+}
+
+fn frame_words(frame: &lavina_gossip::frame::Frame) -> String {
+    let mut words = format!("{frame:?}");
+    if let Some((end, _)) = words.char_indices().nth(120) {
+        words.truncate(end);
+    }
+    words
+}

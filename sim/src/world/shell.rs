@@ -1,0 +1,184 @@
+//! The shell around a core: timers, disk, and carrying outputs out until nothing more comes.
+
+use super::node::Link;
+use super::queue::Pending;
+use super::{CLIENT_DELAY_US, COALESCE_US, COMMIT_US, World, probe};
+use lavina_core::node::{Input, Output};
+use lavina_protocols::session;
+use rand::Rng;
+
+impl World {
+    pub(super) fn on_node_timeout(&mut self, node: usize, start: u64, at_us: u64) {
+        if self.nodes[node].start == start && self.nodes[node].timeout_us == at_us {
+            self.nodes[node].timeout_us = u64::MAX;
+            self.input(node, Input::Timeout);
+        }
+    }
+
+    pub(super) fn on_session_timeout(&mut self, node: usize, number: u64) {
+        let now = self.nodes[node].now(self.now_us);
+        let due = |link: &&mut Link| link.timeout_us.is_some_and(|at_us| at_us <= now.mono_us);
+        if let Some(link) = self.nodes[node].links.get_mut(&number).filter(due) {
+            link.timeout_us = None;
+            link.session.handle_timeout(now);
+        }
+        self.pump(node);
+    }
+
+    pub(super) fn on_commit_due(&mut self, node: usize, start: u64) {
+        let current = self.nodes[node].start == start;
+        let disk = &mut self.nodes[node].disk;
+        if !current || !disk.committing.is_empty() || disk.waiting.is_empty() {
+            return;
+        }
+        disk.committing = std::mem::take(&mut disk.waiting);
+        let took_us = COMMIT_US + self.rng.random_range(0..COMMIT_US) + disk.slow_ms * 1000;
+        self.queue.push(self.now_us + took_us, Pending::Committed(node, start));
+    }
+
+    pub(super) fn on_committed(&mut self, node: usize, start: u64) {
+        if self.nodes[node].start != start {
+            return;
+        }
+        if let Some(answer) = self.nodes[node].finish_commit() {
+            self.note("disk", node, || format!("{answer:?}"));
+            self.input(node, answer);
+        }
+        self.queue.push(self.now_us, Pending::CommitDue(node, start));
+    }
+
+    pub(super) fn pump(&mut self, index: usize) {
+        loop {
+            let moved = self.pump_core(index) | self.pump_sessions(index);
+            if !moved {
+                break;
+            }
+        }
+    }
+
+    pub(super) fn pump_core(&mut self, index: usize) -> bool {
+        let mut moved = false;
+        while let Some(output) = self.nodes[index].core.as_mut().and_then(lavina_core::node::Node::poll_output) {
+            moved = true;
+            self.on_output(index, output);
+        }
+        moved
+    }
+
+    pub(super) fn on_output(&mut self, index: usize, output: Output) {
+        let now = self.nodes[index].now(self.now_us);
+        match output {
+            Output::Deliver(numbers, event) => {
+                let node = &mut self.nodes[index];
+                for number in numbers {
+                    if let Some(link) = node.links.get_mut(&number) {
+                        link.session.handle_event(now, &event, &mut node.renders);
+                    }
+                }
+            }
+            Output::Answer(number, id, answer) => {
+                if number == probe::PROBE {
+                    self.probe_answer = Some(answer);
+                } else if let Some(link) = self.nodes[index].links.get_mut(&number) {
+                    link.session.handle_answer(now, id, answer);
+                }
+            }
+            Output::Disconnect(number, _) => self.close(index, number),
+            Output::Persist(batch) => self.on_persist(index, batch),
+            Output::Send(peer, _, frame) => {
+                let to = self.by_id[&peer];
+                if let Some((at_us, epoch)) = self.net.schedule(self.now_us, index, to, &mut self.rng) {
+                    self.queue.push(at_us, Pending::Frame(index, to, epoch, Box::new(frame)));
+                }
+            }
+            Output::Datagram(peer, bytes) => {
+                let to = self.by_id[&peer];
+                if self.net.conn(index, to).is_some() && !self.net.loses(&mut self.rng) {
+                    let at_us = self.now_us + self.net.delay_us(index, to, &mut self.rng);
+                    self.queue.push(at_us, Pending::Datagram(index, to, bytes));
+                }
+            }
+            Output::Dial(peer, _) => {
+                let to = self.by_id[&peer];
+                let at_us = self.now_us + 2 * self.net.delay_us(index, to, &mut self.rng);
+                self.queue.push(at_us, Pending::Dialled(index, to));
+            }
+            Output::Timeout(at_us) => {
+                let at_us = at_us.max(self.now_us + 1);
+                if self.nodes[index].timeout_us != at_us {
+                    self.nodes[index].timeout_us = at_us;
+                    self.queue.push(at_us, Pending::NodeTimeout(index, self.nodes[index].start, at_us));
+                }
+            }
+            Output::Hangup(peer, reason) => {
+                self.note("core hangs up", index, || reason);
+                let to = self.by_id[&peer];
+                self.drop_connection(index, to);
+            }
+            Output::Admitted(_) | Output::AdminAnswer(..) => {}
+        }
+    }
+
+    pub(super) fn on_persist(&mut self, index: usize, batch: lavina_core::store::Batch) {
+        let urgent = batch.urgent;
+        let node = &mut self.nodes[index];
+        node.disk.waiting.push(batch);
+        let at_us = self.now_us + if urgent { 0 } else { COALESCE_US };
+        self.queue.push(at_us, Pending::CommitDue(index, node.start));
+    }
+
+    pub(super) fn pump_sessions(&mut self, index: usize) -> bool {
+        let mut moved = false;
+        let numbers: Vec<u64> = self.nodes[index].links.keys().copied().collect();
+        for number in numbers {
+            while let Some(output) =
+                self.nodes[index].links.get_mut(&number).and_then(|link| link.session.poll_output())
+            {
+                moved = true;
+                self.on_session_output(index, number, output);
+            }
+            self.arm_session(index, number);
+        }
+        moved
+    }
+
+    pub(super) fn on_session_output(&mut self, index: usize, number: u64, output: session::Output) {
+        match output {
+            session::Output::Command(id, command) => {
+                let now_us = self.now_us;
+                self.nodes[index].input(now_us, Input::Command(number, id, command));
+                self.pump_core(index);
+            }
+            session::Output::Send(bytes) => {
+                let at_us = self.now_us + CLIENT_DELAY_US;
+                if let Some(link) = self.nodes[index].links.get_mut(&number) {
+                    link.arrives_us = at_us;
+                    self.queue.push(at_us, Pending::ToClient(link.client, number, bytes));
+                }
+            }
+            session::Output::StartTls => {}
+            session::Output::Close => self.close(index, number),
+        }
+    }
+
+    pub(super) fn close(&mut self, index: usize, number: u64) {
+        if let Some(link) = self.nodes[index].links.remove(&number) {
+            let at_us = self.now_us.max(link.arrives_us) + CLIENT_DELAY_US;
+            self.queue.push(at_us, Pending::Hangup(link.client, number));
+            let now_us = self.now_us;
+            self.nodes[index].input(now_us, Input::SessionClosed(number, "Connection closed".to_owned()));
+        }
+    }
+
+    fn arm_session(&mut self, index: usize, number: u64) {
+        if let Some(link) = self.nodes[index].links.get_mut(&number) {
+            let next = link.session.next_timeout();
+            if next != link.timeout_us {
+                link.timeout_us = next;
+                if let Some(at_us) = next {
+                    self.queue.push(at_us.max(self.now_us + 1), Pending::SessionTimeout(index, number));
+                }
+            }
+        }
+    }
+}
