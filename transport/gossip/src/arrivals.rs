@@ -3,12 +3,11 @@
 
 use crate::inflight::run_end;
 use crate::outbox::Outbox;
-use crate::tree::bucket_of;
 use lavina_crdt::clock::Now;
 use lavina_crdt::entry::{Hash, Run};
 use lavina_crdt::ids::{NodeId, Origin, Scope};
 use lavina_crdt::version::VersionVector;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Most (scope, origin) pairs for which acknowledgements to one peer are owed; more than it may have on the way.
 const OWED_PER_PEER_MAX: usize = 16_384;
@@ -144,13 +143,13 @@ impl Arrivals {
         }
     }
 
-    /// Buckets to ask for, by peer, because a gap of theirs has stayed open. `durable` says how far an origin is durable here.
+    /// What to ask for again, by peer, because a gap has stayed open: from which seq on. `durable` says how far an origin is durable here.
     pub(crate) fn gaps_due(
         &mut self,
         now: Now,
         durable: impl Fn(&Scope, Origin) -> u64,
-    ) -> BTreeMap<NodeId, BTreeSet<u8>> {
-        let mut asks: BTreeMap<NodeId, BTreeSet<u8>> = BTreeMap::new();
+    ) -> BTreeMap<NodeId, Vec<(Scope, Origin, u64)>> {
+        let mut asks: BTreeMap<NodeId, Vec<(Scope, Origin, u64)>> = BTreeMap::new();
         let arrived = &self.arrived;
         self.gaps.retain(|pair, gap| {
             if gap.due_us > now.mono_us {
@@ -162,7 +161,7 @@ impl Arrivals {
             }
             gap.asks += 1;
             gap.due_us = now.deadline_ms(GAP_ASK_AGAIN_MS * u64::from(gap.asks));
-            asks.entry(gap.from).or_default().insert(bucket_of(&pair.0));
+            asks.entry(gap.from).or_default().push((gap.scope.clone(), pair.1, known));
             true
         });
         asks

@@ -5,8 +5,8 @@
 
 use crate::frame::Frame;
 use crate::fresh::Fresh;
+use crate::gossip::View;
 use crate::inflight::{InFlight, run_bytes, run_end};
-use crate::machine::View;
 use crate::outbox::Outbox;
 use crate::tree::scope_hash;
 use lavina_crdt::entry::{Hash, Run};
@@ -129,7 +129,11 @@ impl Outgoing {
             let theirs = wanted.get().clone();
             for (origin, first, end) in ours.missing_in(&theirs) {
                 let end = fresh.begins(now_us, since_us, key, origin).map_or(end, |begins| begins.min(end));
-                let mut at = flights.resume_at(now_us, peer, key, origin, first);
+                // What comes before it is on its way, and would be missing at the other side if this overtook it.
+                if flights.carries(now_us, peer, key, origin, first) {
+                    continue;
+                }
+                let mut at = first;
                 while at < end && room > 0 {
                     let run = view
                         .replica

@@ -218,6 +218,21 @@ impl Dissemination {
         parcel.runs.push(run.clone());
     }
 
+    /// What a peer misses in the middle of a stream goes to it again, whatever is on its way.
+    pub(crate) fn resend(
+        &mut self,
+        now: Now,
+        peer: NodeId,
+        relay: bool,
+        run: &Run,
+        flights: &mut InFlight,
+        out: &mut Outbox,
+    ) {
+        let key = scope_hash(&run.scope);
+        flights.lost(peer, key, run.origin.origin());
+        self.push(now, peer, relay, key, run, flights, out);
+    }
+
     /// Sends what was gathered during one input.
     pub(crate) fn flush(&mut self, out: &mut Outbox) {
         for ((peer, relay), parcel) in std::mem::take(&mut self.parcels) {

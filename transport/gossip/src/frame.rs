@@ -76,6 +76,8 @@ pub enum Frame {
     },
     /// A SWIM packet that does not fit a datagram.
     Membership(Bytes),
+    /// Later entries have come, but none from these (scope, origin, seq) on: what was sent of them is lost, send it again.
+    Resend(Vec<(Scope, Origin, u64)>),
 }
 
 impl Frame {
@@ -90,7 +92,8 @@ impl Frame {
             | Self::Buckets(_)
             | Self::PresenceHave(_)
             | Self::Presence(_)
-            | Self::Membership(_) => Lane::Control,
+            | Self::Membership(_)
+            | Self::Resend(_) => Lane::Control,
         }
     }
 }

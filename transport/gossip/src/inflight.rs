@@ -67,7 +67,7 @@ impl InFlight {
     }
 
     /// The peer says that it has everything below `next`.
-    pub(crate) fn acknowledged(&mut self, peer: NodeId, scope: Hash, origin: Origin, next: u64) {
+    pub(crate) fn acknowledged(&mut self, now_us: u64, peer: NodeId, scope: Hash, origin: Origin, next: u64) {
         let Some(peer) = self.peers.get_mut(&peer) else { return };
         let Some(sent) = peer.pairs.get(&(scope, origin)).copied().filter(|sent| sent.first < next) else { return };
         peer.forget(sent);
@@ -77,18 +77,23 @@ impl InFlight {
         }
         let left = sent.next.saturating_sub(next);
         let all = sent.next.saturating_sub(sent.first).max(1);
-        let rest = Sent { first: next, bytes: sent.bytes.saturating_mul(left) / all, ..sent };
+        let rest = Sent { first: next, bytes: sent.bytes.saturating_mul(left) / all, next: sent.next, at_us: now_us };
         peer.bytes = peer.bytes.saturating_add(rest.bytes);
         peer.entries = peer.entries.saturating_add(left);
         peer.pairs.insert((scope, origin), rest);
     }
 
-    /// Where to go on from when `first` on is missing at the peer: past what is on its way.
-    pub(crate) fn resume_at(&self, now_us: u64, peer: NodeId, scope: Hash, origin: Origin, first: u64) -> u64 {
+    /// Whether an entry is on its way to the peer.
+    pub(crate) fn carries(&self, now_us: u64, peer: NodeId, scope: Hash, origin: Origin, seq: u64) -> bool {
         let sent = self.peers.get(&peer).and_then(|peer| peer.pairs.get(&(scope, origin)));
-        match sent {
-            Some(sent) if (sent.first..sent.next).contains(&first) && !expired(sent.at_us, now_us) => sent.next,
-            Some(_) | None => first,
+        sent.is_some_and(|sent| (sent.first..sent.next).contains(&seq) && !expired(sent.at_us, now_us))
+    }
+
+    /// What was on its way of this pair did not arrive.
+    pub(crate) fn lost(&mut self, peer: NodeId, scope: Hash, origin: Origin) {
+        let Some(peer) = self.peers.get_mut(&peer) else { return };
+        if let Some(sent) = peer.pairs.remove(&(scope, origin)) {
+            peer.forget(sent);
         }
     }
 
@@ -165,13 +170,13 @@ mod tests {
         flights.sent(0, peer, scope, &run(3, 2), &mut out);
         flights.sent(1, peer, scope, &run(5, 4), &mut out);
         assert_eq!(flights.entries(peer), 6);
-        assert_eq!(flights.resume_at(2, peer, scope, origin, 2), 2);
-        assert_eq!(flights.resume_at(2, peer, scope, origin, 3), 9);
-        flights.acknowledged(peer, scope, origin, 5);
+        assert!(!flights.carries(2, peer, scope, origin, 2));
+        assert!(flights.carries(2, peer, scope, origin, 3) && flights.carries(2, peer, scope, origin, 8));
+        flights.acknowledged(2, peer, scope, origin, 5);
         assert_eq!(flights.entries(peer), 4);
-        assert_eq!(flights.resume_at(2, peer, scope, origin, 3), 3);
-        assert_eq!(flights.resume_at(10_000_000, peer, scope, origin, 5), 5);
-        flights.acknowledged(peer, scope, origin, 9);
+        assert!(!flights.carries(2, peer, scope, origin, 4));
+        assert!(!flights.carries(10_000_000, peer, scope, origin, 5));
+        flights.acknowledged(3, peer, scope, origin, 9);
         assert_eq!(flights.entries(peer), 0);
         assert!(flights.has_room(peer));
     }

@@ -20,6 +20,7 @@ mod catchup;
 mod disseminate;
 pub mod frame;
 mod fresh;
+mod gossip;
 mod inflight;
 mod links;
 pub mod machine;
@@ -29,3 +30,6 @@ mod presence;
 mod rendezvous;
 mod sync;
 mod tree;
+
+#[cfg(test)]
+mod tests;

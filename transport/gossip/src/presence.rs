@@ -13,16 +13,22 @@ use std::collections::BTreeMap;
 
 /// Least time between two questions to one peer, so that two that never agree do not spin.
 const ASK_MS_MIN: u64 = 500;
-/// About the most bytes of one update.
-const UPDATE_BYTES_MAX: usize = 256 * 1024;
+/// About the most bytes of one update: half of the largest frame, since sizes are estimated.
+const UPDATE_BYTES_MAX: usize = 1024 * 1024;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct PresenceExchange {
+    /// Incarnation of this node's own presence, known to peers even while there is no session: it ends those of an earlier start.
+    incarnation: u64,
     asked_at_us: BTreeMap<NodeId, u64>,
 }
 
 impl PresenceExchange {
+    pub(crate) const fn new(incarnation: u64) -> Self {
+        Self { incarnation, asked_at_us: BTreeMap::new() }
+    }
+
     /// Own presence has changed.
     pub(crate) fn on_own(&self, update: PresenceUpdate, links: &Links, out: &mut Outbox) {
         for part in split(update) {
@@ -33,9 +39,16 @@ impl PresenceExchange {
     }
 
     /// Says to a peer what is known here.
-    pub(crate) fn tell(&mut self, now: Now, peer: NodeId, map: &PresenceMap, out: &mut Outbox) {
+    pub(crate) fn tell(&mut self, now: Now, peer: NodeId, map: &PresenceMap, links: &Links, out: &mut Outbox) {
         self.asked_at_us.insert(peer, now.mono_us);
-        out.send(peer, Frame::PresenceHave(map.versions()));
+        out.send(peer, Frame::PresenceHave(self.versions(map, links)));
+    }
+
+    fn versions(&self, map: &PresenceMap, links: &Links) -> BTreeMap<NodeId, (u64, u64)> {
+        let mut versions = map.versions();
+        let own = versions.entry(links.me).or_default();
+        *own = (*own).max((self.incarnation, 0));
+        versions
     }
 
     /// Sends what the peer lacks, and asks when it is the one that knows more.
@@ -48,7 +61,7 @@ impl PresenceExchange {
         links: &Links,
         out: &mut Outbox,
     ) {
-        let ours = map.versions();
+        let ours = self.versions(map, links);
         for (node, have) in &ours {
             if *node == from || !(*node == links.me || links.is_admitted(*node)) {
                 continue;
@@ -58,15 +71,16 @@ impl PresenceExchange {
                 Some((incarnation, version)) if *incarnation == have.0 => *version,
                 Some(_) | None => 0,
             };
-            if let Some(update) = map.since(*node, after) {
-                split(update).into_iter().for_each(|part| out.send(from, Frame::Presence(Box::new(part))));
-            }
+            let nothing =
+                || PresenceUpdate { node: *node, incarnation: have.0, version: 0, after: 0, records: BTreeMap::new() };
+            let update = map.since(*node, after).filter(|update| update.incarnation == have.0).unwrap_or_else(nothing);
+            split(update).into_iter().for_each(|part| out.send(from, Frame::Presence(Box::new(part))));
         }
         let knows_more = |(node, known): (&NodeId, &(u64, u64))| {
             *node != links.me && links.is_admitted(*node) && ours.get(node).is_none_or(|have| known > have)
         };
         if theirs.iter().any(knows_more) {
-            self.ask(now, from, map, out);
+            self.ask(now, from, map, links, out);
         }
     }
 
@@ -92,16 +106,16 @@ impl PresenceExchange {
             have.filter(|(incarnation, _)| *incarnation == update.incarnation).map_or(0, |(_, version)| version);
         let outdated = have.is_some_and(|(incarnation, _)| incarnation > update.incarnation);
         if update.after > version && !outdated {
-            self.ask(now, from, map, out);
+            self.ask(now, from, map, links, out);
         } else {
             out.push(Output::Presence(update));
         }
     }
 
-    fn ask(&mut self, now: Now, peer: NodeId, map: &PresenceMap, out: &mut Outbox) {
+    fn ask(&mut self, now: Now, peer: NodeId, map: &PresenceMap, links: &Links, out: &mut Outbox) {
         let asked = self.asked_at_us.get(&peer);
         if asked.is_none_or(|at| now.mono_us.saturating_sub(*at) >= ASK_MS_MIN * 1000) {
-            self.tell(now, peer, map, out);
+            self.tell(now, peer, map, links, out);
         }
     }
 
@@ -178,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_large_update_is_cut_into_parts_that_build_on_one_another() {
-        let status = "x".repeat(1000);
+        let status = "x".repeat(4000);
         let records = (0..1000).map(|n| (n, (1000 - n + 5, Some(record(&status))))).collect();
         let update = PresenceUpdate { node: NodeId([1; 32]), incarnation: 3, version: 1010, after: 5, records };
         let parts = split(update.clone());

@@ -1,7 +1,7 @@
 //! Anti-entropy: two peers compare one hash; where it differs they descend the [tree](crate::tree) to the buckets that differ, exchange
 //! the version vectors of the scopes in them, and send what is missing.
 //!
-//! When: on connect and on return into reach, where a stream of entries has a gap, and on a slow timer with one near peer in turn and now
+//! When: on connect and on return into reach, and on a slow timer with one near peer in turn and now
 //! and then a far one, so that a mesh in which not all are connected converges too. When two regions find together again, one pair of
 //! nodes compares first and what it brings is relayed within each region; the other pairs wait their turn and mostly find nothing to do.
 //!
@@ -11,9 +11,9 @@ use crate::arrivals::Arrivals;
 use crate::catchup::CatchUp;
 use crate::frame::Frame;
 use crate::fresh::Fresh;
+use crate::gossip::View;
 use crate::inflight::InFlight;
 use crate::links::Links;
-use crate::machine::View;
 use crate::outbox::Outbox;
 use crate::rendezvous;
 use crate::tree::{Tree, bucket_of, scope_hash};
@@ -145,20 +145,12 @@ impl Sync {
                 out.refuse();
             }
         }
-        let mut complete = true;
-        for bucket in &buckets {
-            for (key, scope, touched) in self.tree.scopes(*bucket) {
-                let vector = theirs.get(&key).map(|(_, vector)| vector.clone()).unwrap_or_default();
-                if view.replica.vector(scope).missing_in(&vector).next().is_some() {
-                    complete &= self.catch_up.want(from, scope, touched, vector);
-                }
-            }
-        }
-        if !complete {
-            out.overflow();
+        if self.catch_up.is_busy(from) {
+            // These vectors do not know of the batch on its way; compare again after it.
             self.due.insert(from, view.now.deadline_ms(AGAIN_MS));
+        } else {
+            self.catch_up_with(view, from, &buckets, &theirs, flights, out);
         }
-        self.catch_up.pump(view, from, &self.fresh, flights, out);
         let lacking = |(key, (scope, vector)): (&Hash, &(Scope, VersionVector))| {
             let mut ours = view.replica.vector(scope);
             arrivals.add_to(view.now.mono_us, *key, &mut ours);
@@ -170,6 +162,31 @@ impl Sync {
         }
     }
 
+    fn catch_up_with(
+        &mut self,
+        view: &View<'_>,
+        peer: NodeId,
+        buckets: &BTreeSet<u8>,
+        theirs: &BTreeMap<Hash, (Scope, VersionVector)>,
+        flights: &mut InFlight,
+        out: &mut Outbox,
+    ) {
+        let mut complete = true;
+        for bucket in buckets {
+            for (key, scope, touched) in self.tree.scopes(*bucket) {
+                let vector = theirs.get(&key).map(|(_, vector)| vector.clone()).unwrap_or_default();
+                if view.replica.vector(scope).missing_in(&vector).next().is_some() {
+                    complete &= self.catch_up.want(peer, scope, touched, vector);
+                }
+            }
+        }
+        if !complete {
+            out.overflow();
+            self.due.insert(peer, view.now.deadline_ms(AGAIN_MS));
+        }
+        self.catch_up.pump(view, peer, &self.fresh, flights, out);
+    }
+
     /// Step 4, receiving: while batches come there is nothing to compare.
     pub(crate) fn on_delta(&mut self, now: Now, from: NodeId, more: bool) {
         if more {
@@ -177,18 +194,6 @@ impl Sync {
         } else {
             self.incoming.remove(&from);
         }
-    }
-
-    /// Asks a peer for what it has of some buckets.
-    pub(crate) fn ask(
-        &mut self,
-        view: &View<'_>,
-        peer: NodeId,
-        buckets: &BTreeSet<u8>,
-        arrivals: &Arrivals,
-        out: &mut Outbox,
-    ) {
-        self.send_vectors(view, peer, buckets, false, arrivals, out);
     }
 
     fn send_vectors(

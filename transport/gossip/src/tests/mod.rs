@@ -1,0 +1,8 @@
+//! Several machines over a network in memory with virtual time: see [`net::Net`].
+
+mod cost;
+mod heal;
+mod net;
+mod presence;
+mod properties;
+mod spread;

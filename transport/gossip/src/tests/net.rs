@@ -1,0 +1,461 @@
+//! The driver: nodes with replicas in memory, links with delays, cuts that kill connections, and a log of every frame sent.
+
+use crate::frame::{Frame, decode, encode};
+use crate::machine::{Gossip, GossipConfig, Input, Output, Peer, Replica};
+use bytes::Bytes;
+use lavina_crdt::clock::Now;
+use lavina_crdt::entry::{Run, SealedEntry};
+use lavina_crdt::ids::{NodeId, Origin, OriginKey, Scope, SessionId};
+use lavina_crdt::mesh::Place;
+use lavina_crdt::names::RoomName;
+use lavina_crdt::presence::PresenceMap;
+use lavina_crdt::version::VersionVector;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+use std::collections::{BTreeMap, BTreeSet};
+
+const NEAR_US: u64 = 1_000;
+const FAR_US: u64 = 40_000;
+const COMMIT_US: u64 = 20_000;
+/// Time after which a connection over a cut link is known to be dead.
+const IDLE_US: u64 = 1_000_000;
+
+pub(super) fn room(n: usize) -> Scope {
+    Scope::Room(RoomName::new(&format!("room{n}")).unwrap())
+}
+
+/// Runs in memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Memory {
+    logs: BTreeMap<(Scope, Origin), (OriginKey, Vec<SealedEntry>)>,
+}
+
+impl Memory {
+    /// Takes what continues the log; returns whether anything was new.
+    fn append(&mut self, run: &Run) -> bool {
+        let log = self.logs.entry((run.scope.clone(), run.origin.origin())).or_insert_with(|| (run.origin, Vec::new()));
+        let have = u64::try_from(log.1.len()).unwrap();
+        if run.first > have {
+            return false;
+        }
+        let new = run.entries.iter().skip(usize::try_from(have - run.first).unwrap());
+        let before = log.1.len();
+        log.1.extend(new.cloned());
+        log.1.len() > before
+    }
+
+    pub(super) fn scopes(&self) -> BTreeSet<Scope> {
+        self.logs.iter().filter(|(_, log)| !log.1.is_empty()).map(|((scope, _), _)| scope.clone()).collect()
+    }
+
+    pub(super) fn entries(&self) -> usize {
+        self.logs.values().map(|log| log.1.len()).sum()
+    }
+}
+
+impl Replica for Memory {
+    fn vector(&self, scope: &Scope) -> VersionVector {
+        let mut vector = VersionVector::default();
+        for ((_, origin), log) in self.logs.iter().filter(|((of, _), _)| of == scope) {
+            vector.advance(*origin, u64::try_from(log.1.len()).unwrap());
+        }
+        vector
+    }
+
+    fn run(&self, scope: &Scope, origin: Origin, first: u64, bytes_max: usize) -> Option<Run> {
+        let (key, log) = self.logs.get(&(scope.clone(), origin))?;
+        let mut room = bytes_max;
+        let mut entries = Vec::new();
+        for entry in log.iter().skip(usize::try_from(first).unwrap()) {
+            if room < entry.bytes.len() && !entries.is_empty() {
+                break;
+            }
+            room = room.saturating_sub(entry.bytes.len());
+            entries.push(entry.clone());
+        }
+        (!entries.is_empty()).then(|| Run { scope: scope.clone(), origin: *key, first, entries })
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct TestNode {
+    pub(super) gossip: Gossip,
+    pub(super) durable: Memory,
+    arrived: Memory,
+    dirty: BTreeSet<Scope>,
+    pub(super) presence: PresenceMap,
+    pub(super) reach: BTreeMap<usize, bool>,
+    pub(super) signals: Vec<(SessionId, Bytes)>,
+    timeout_us: Option<u64>,
+    generation: u64,
+    alive: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Frame { from: usize, to: usize, connection: u64, frame: Frame },
+    Datagram { from: usize, to: usize, connection: u64, bytes: Bytes },
+    Connect(usize, usize),
+    Dead(usize, usize, u64),
+    Commit(usize),
+}
+
+/// The mesh under test.
+#[derive(Debug)]
+pub(super) struct Net {
+    pub(super) nodes: Vec<TestNode>,
+    regions: Vec<usize>,
+    pub(super) now_us: u64,
+    queue: BTreeMap<(u64, u64), Event>,
+    made: u64,
+    connections: BTreeMap<(usize, usize), u64>,
+    blocked: BTreeSet<(usize, usize)>,
+    /// Every frame sent over a connection: (when, from, to, frame).
+    pub(super) log: Vec<(u64, usize, usize, Frame)>,
+    pub(super) trace: blake3::Hasher,
+    seed: u64,
+    /// Percentage of pushes and marks that vanish though the connection lives; no transport of ours does that, overflowing queues do.
+    pub(super) loss: u32,
+    rng: Xoshiro256PlusPlus,
+}
+
+pub(super) fn id(node: usize) -> NodeId {
+    NodeId([u8::try_from(node).unwrap() + 1; 32])
+}
+
+fn index(node: NodeId) -> usize {
+    usize::from(node.0[0]) - 1
+}
+
+const fn pair(a: usize, b: usize) -> (usize, usize) {
+    if a < b { (a, b) } else { (b, a) }
+}
+
+impl Net {
+    /// A mesh with one node for each number, which is its region; everybody knows everybody's address.
+    pub(super) fn new(regions: &[usize], seed: u64) -> Self {
+        let mut net = Self {
+            nodes: Vec::new(),
+            regions: regions.to_vec(),
+            now_us: 1_000_000,
+            queue: BTreeMap::new(),
+            made: 0,
+            connections: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            log: Vec::new(),
+            trace: blake3::Hasher::new(),
+            seed,
+            loss: 0,
+            rng: Xoshiro256PlusPlus::seed_from_u64(seed),
+        };
+        net.nodes = (0..regions.len()).map(|node| net.fresh(node, 1, Memory::default())).collect();
+        net
+    }
+
+    /// Gives every node the roster, whereupon they dial.
+    pub(super) fn start(&mut self) {
+        (0..self.nodes.len()).for_each(|node| self.boot(node));
+    }
+
+    fn place(&self, node: usize) -> Place {
+        Place { region: format!("region{}", self.regions[node]), zone: "a".to_owned() }
+    }
+
+    fn fresh(&self, node: usize, generation: u64, durable: Memory) -> TestNode {
+        let config = GossipConfig {
+            me: id(node),
+            place: self.place(node),
+            generation,
+            sync_period_ms: 3_000,
+            probe_period_ms: 1_000,
+            gateway_patience_ms: 150,
+        };
+        TestNode {
+            gossip: Gossip::new(config, self.seed ^ u64::try_from(node).unwrap() << 32 ^ generation),
+            arrived: durable.clone(),
+            durable,
+            dirty: BTreeSet::new(),
+            presence: PresenceMap::new(),
+            reach: BTreeMap::new(),
+            signals: Vec::new(),
+            timeout_us: None,
+            generation,
+            alive: true,
+        }
+    }
+
+    fn boot(&mut self, node: usize) {
+        let peer = |node| Peer { node: id(node), place: self.place(node), addresses: vec![format!("host{node}:1")] };
+        let roster = (0..self.nodes.len()).map(peer).collect();
+        let durable = &self.nodes[node].durable;
+        let vectors = durable.scopes().into_iter().map(|scope| (scope.clone(), durable.vector(&scope))).collect();
+        self.input(node, Input::Durable(vectors));
+        self.input(node, Input::Roster(roster));
+    }
+
+    fn now(&self) -> Now {
+        Now { mono_us: self.now_us, wall_ms: self.now_us / 1000 }
+    }
+
+    fn schedule(&mut self, after_us: u64, event: Event) {
+        self.made += 1;
+        self.queue.insert((self.now_us + after_us, self.made), event);
+    }
+
+    fn delay_us(&self, a: usize, b: usize) -> u64 {
+        if self.regions[a] == self.regions[b] { NEAR_US } else { FAR_US }
+    }
+
+    pub(super) fn input(&mut self, node: usize, input: Input) {
+        let now = self.now();
+        let it = &mut self.nodes[node];
+        it.gossip.handle(now, input, &it.durable, &it.presence);
+        while let Some(output) = self.nodes[node].gossip.poll_output() {
+            self.trace.update(format!("{} {node} {output:?}", self.now_us).as_bytes());
+            self.output(node, output);
+        }
+    }
+
+    fn output(&mut self, node: usize, output: Output) {
+        match output {
+            Output::Send(to, lane, frame) => {
+                assert_eq!(lane, frame.lane());
+                let to = index(to);
+                let frame = decode(&encode(&frame).unwrap()).unwrap();
+                if let Some(connection) = self.connections.get(&pair(node, to)).copied() {
+                    self.log.push((self.now_us, node, to, frame.clone()));
+                    let lossy = matches!(frame, Frame::Push { .. } | Frame::Durable(_));
+                    if !(lossy && self.rng.random_range(0..100) < self.loss) {
+                        self.schedule(self.delay_us(node, to), Event::Frame { from: node, to, connection, frame });
+                    }
+                }
+            }
+            Output::Datagram(to, bytes) => {
+                let to = index(to);
+                if let Some(connection) = self.connections.get(&pair(node, to)).copied()
+                    && self.rng.random_range(0..100) >= self.loss
+                {
+                    self.schedule(self.delay_us(node, to), Event::Datagram { from: node, to, connection, bytes });
+                }
+            }
+            Output::Dial(to, addresses) => {
+                assert_eq!(addresses, vec![format!("host{}:1", index(to))]);
+                self.schedule(2 * self.delay_us(node, index(to)), Event::Connect(node, index(to)));
+            }
+            Output::Received { from, runs, relay } => {
+                self.nodes[node].take(&runs);
+                self.schedule(COMMIT_US, Event::Commit(node));
+                self.input(node, Input::Verified { from, runs, relay });
+            }
+            Output::Presence(update) => {
+                let _ = self.nodes[node].presence.merge(&update);
+            }
+            Output::Signal(to, bytes) => self.nodes[node].signals.push((to, bytes)),
+            Output::Reach(of, up) => {
+                self.nodes[node].reach.insert(index(of), up);
+            }
+            Output::Timeout(at_us) => self.nodes[node].timeout_us = Some(at_us),
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Frame { from, to, connection, frame } => {
+                if self.carries(from, to, connection) {
+                    self.input(to, Input::Frame(id(from), frame));
+                }
+            }
+            Event::Datagram { from, to, connection, bytes } => {
+                if self.carries(from, to, connection) {
+                    self.input(to, Input::Datagram(id(from), bytes));
+                }
+            }
+            Event::Connect(a, b) => {
+                let free = !self.blocked.contains(&pair(a, b)) && !self.connections.contains_key(&pair(a, b));
+                if free && self.nodes[a].alive && self.nodes[b].alive {
+                    self.made += 1;
+                    self.connections.insert(pair(a, b), self.made);
+                    let round_trip_us = 2 * self.delay_us(a, b);
+                    for (node, peer) in [(a, b), (b, a)] {
+                        self.input(node, Input::PeerUp(id(peer)));
+                        self.input(node, Input::RoundTrip(id(peer), round_trip_us));
+                    }
+                }
+            }
+            Event::Dead(a, b, connection) => {
+                if self.connections.get(&pair(a, b)) == Some(&connection) {
+                    self.connections.remove(&pair(a, b));
+                    for (node, peer) in [(a, b), (b, a)] {
+                        if self.nodes[node].alive {
+                            self.input(node, Input::PeerDown(id(peer)));
+                        }
+                    }
+                }
+            }
+            Event::Commit(node) => {
+                let it = &mut self.nodes[node];
+                let dirty = std::mem::take(&mut it.dirty);
+                if it.alive && !dirty.is_empty() {
+                    it.durable = it.arrived.clone();
+                    let vectors = dirty.into_iter().map(|scope| (scope.clone(), it.durable.vector(&scope))).collect();
+                    self.input(node, Input::Durable(vectors));
+                }
+            }
+        }
+    }
+
+    fn carries(&self, from: usize, to: usize, connection: u64) -> bool {
+        let same = self.connections.get(&pair(from, to)) == Some(&connection);
+        same && !self.blocked.contains(&pair(from, to)) && self.nodes[to].alive
+    }
+
+    /// Lets `ms` milliseconds pass.
+    pub(super) fn run_ms(&mut self, ms: u64) {
+        let end_us = self.now_us + ms * 1000;
+        loop {
+            let event_us = self.queue.first_key_value().map(|((at, _), _)| *at);
+            let timers = self.nodes.iter().enumerate().filter(|(_, node)| node.alive);
+            let timer = timers.filter_map(|(index, node)| node.timeout_us.map(|at| (at, index))).min();
+            let next_us = event_us.unwrap_or(u64::MAX).min(timer.map_or(u64::MAX, |(at, _)| at));
+            if next_us > end_us {
+                break;
+            }
+            self.now_us = self.now_us.max(next_us);
+            match timer {
+                Some((at, node)) if at < event_us.unwrap_or(u64::MAX) => {
+                    self.nodes[node].timeout_us = None;
+                    self.input(node, Input::Timeout);
+                }
+                Some(_) | None => {
+                    if let Some((_, event)) = self.queue.pop_first() {
+                        self.event(event);
+                    }
+                }
+            }
+        }
+        self.now_us = end_us;
+    }
+
+    /// A node writes `count` entries into a room in one commit.
+    pub(super) fn write(&mut self, node: usize, scope: &Scope, count: usize) {
+        let origin = OriginKey { node: id(node), epoch: 0 };
+        let first = self.nodes[node].durable.vector(scope).next(origin.origin());
+        let entry = |n: usize| SealedEntry {
+            bytes: Bytes::from(format!("{node} {first} {n} {}", "x".repeat(80))),
+            signature: None,
+        };
+        let run = Run { scope: scope.clone(), origin, first, entries: (0..count).map(entry).collect() };
+        let it = &mut self.nodes[node];
+        it.durable.append(&run);
+        it.arrived.append(&run);
+        let vector = it.durable.vector(scope);
+        self.input(node, Input::Appended(vec![run]));
+        self.input(node, Input::Durable(vec![(scope.clone(), vector)]));
+    }
+
+    /// Puts entries into a replica before the mesh starts.
+    pub(super) fn preload(&mut self, node: usize, origin: usize, scope: &Scope, count: usize) {
+        let origin = OriginKey { node: id(origin), epoch: 0 };
+        let entry =
+            |n: usize| SealedEntry { bytes: Bytes::from(format!("old {n} {}", "x".repeat(80))), signature: None };
+        let run = Run { scope: scope.clone(), origin, first: 0, entries: (0..count).map(entry).collect() };
+        self.nodes[node].durable.append(&run);
+        self.nodes[node].arrived.append(&run);
+    }
+
+    pub(super) fn cut(&mut self, a: usize, b: usize) {
+        self.blocked.insert(pair(a, b));
+        if let Some(connection) = self.connections.get(&pair(a, b)).copied() {
+            self.schedule(IDLE_US, Event::Dead(a, b, connection));
+        }
+    }
+
+    pub(super) fn heal(&mut self) {
+        // Links that were cut for less than the idle time lost frames all the same: their connections die too.
+        for (a, b) in std::mem::take(&mut self.blocked) {
+            if let Some(connection) = self.connections.get(&(a, b)).copied() {
+                self.event(Event::Dead(a, b, connection));
+            }
+        }
+    }
+
+    /// The process dies with whatever was not durable.
+    pub(super) fn kill(&mut self, node: usize) {
+        self.nodes[node].alive = false;
+        for other in (0..self.nodes.len()).filter(|other| *other != node) {
+            if let Some(connection) = self.connections.get(&pair(node, other)).copied() {
+                self.schedule(IDLE_US, Event::Dead(node, other, connection));
+            }
+        }
+    }
+
+    pub(super) fn restart(&mut self, node: usize) {
+        for other in (0..self.nodes.len()).filter(|other| *other != node) {
+            if let Some(connection) = self.connections.get(&pair(node, other)).copied() {
+                self.event(Event::Dead(node, other, connection));
+            }
+        }
+        let (generation, durable) = (self.nodes[node].generation + 1, self.nodes[node].durable.clone());
+        self.nodes[node] = self.fresh(node, generation, durable);
+        self.boot(node);
+    }
+
+    pub(super) fn generation(&self, node: usize) -> u64 {
+        self.nodes[node].generation
+    }
+
+    pub(super) fn region(&self, node: usize) -> usize {
+        self.regions[node]
+    }
+
+    pub(super) fn connected(&self, a: usize, b: usize) -> bool {
+        self.connections.contains_key(&pair(a, b))
+    }
+
+    /// All replicas of living nodes hold the same.
+    pub(super) fn converged(&self) -> bool {
+        let mut alive = self.nodes.iter().filter(|node| node.alive);
+        let Some(first) = alive.next() else { return true };
+        alive.all(|node| node.durable == first.durable)
+    }
+
+    /// Entries sent from region to region since `since_us`, by live pushes and by sync together.
+    pub(super) fn copies_into(&self, region: usize, since_us: u64) -> usize {
+        let far = |(at, from, to, _): &&(u64, usize, usize, Frame)| {
+            *at >= since_us && self.regions[*to] == region && self.regions[*from] != region
+        };
+        self.log.iter().filter(far).map(|(_, _, _, frame)| entries_in(frame)).sum()
+    }
+
+    /// Entries sent to a node since `since_us`.
+    pub(super) fn copies_to(&self, node: usize, since_us: u64) -> usize {
+        let to = self.log.iter().filter(|(at, _, to, _)| *at >= since_us && *to == node);
+        to.map(|(_, _, _, frame)| entries_in(frame)).sum()
+    }
+}
+
+fn entries_in(frame: &Frame) -> usize {
+    match frame {
+        Frame::Push { runs, .. } | Frame::Delta { runs, .. } => runs.iter().map(|run| run.entries.len()).sum(),
+        Frame::Durable(_)
+        | Frame::Root(_)
+        | Frame::Buckets(_)
+        | Frame::Vectors { .. }
+        | Frame::PresenceHave(_)
+        | Frame::Presence(_)
+        | Frame::Signal { .. }
+        | Frame::Membership(_)
+        | Frame::Resend(_) => 0,
+    }
+}
+
+impl TestNode {
+    /// Entries that continue what is here; others are dropped, as a core without room to hold them would.
+    fn take(&mut self, runs: &[Run]) {
+        for run in runs {
+            if self.arrived.append(run) {
+                self.dirty.insert(run.scope.clone());
+            }
+        }
+    }
+}
