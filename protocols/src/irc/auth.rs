@@ -1,0 +1,290 @@
+//! Logging in and registering accounts: AUTHENTICATE (IRCv3 `sasl` 3.2), PASS with an account, REGISTER (IRCv3 `account-registration`).
+//! The mechanisms themselves are in [`crate::sasl`].
+
+use super::numerics::*;
+use super::{Answer, Caps, Line, Message, Now, Session};
+use crate::command::{Command, Refusal, Reply};
+use crate::sasl::{Exchange, Mechanism, Step, Surroundings, derive_credentials};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lavina_crdt::names::AccountName;
+use rand::Rng;
+
+/// Bytes of base64 in one AUTHENTICATE line; a shorter one ends the message.
+const CHUNK_BYTES: usize = 400;
+/// Bytes of base64 in one message: what [`crate::sasl::RESPONSE_BYTES_MAX`] comes to.
+const MESSAGE_BYTES_MAX: usize = crate::sasl::RESPONSE_BYTES_MAX / 3 * 4 + 4;
+/// Failed attempts before the connection is closed: enough for typing errors, few enough to make guessing reconnect.
+const FAILURES_MAX: u32 = 5;
+/// Accounts one connection may register.
+const REGISTRATIONS_MAX: u32 = 3;
+
+/// Where an attempt to authenticate is.
+#[derive(Debug, Default)]
+pub(super) struct Sasl {
+    exchange: Option<Exchange>,
+    /// Base64 that has come of a message.
+    received: String,
+    /// Proven, but the client has not yet acknowledged the last challenge.
+    proven: Option<AccountName>,
+    failures: u32,
+    registrations: u32,
+}
+
+impl Session {
+    /// Whether a password may cross this connection in clear.
+    pub(super) fn may_send_password(&self) -> bool {
+        self.tls.is_some() || self.config.plain_without_tls
+    }
+
+    fn can_bind(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.exporter.is_some() || tls.server_end_point.is_some())
+    }
+
+    /// The mechanisms offered here, strongest first.
+    pub(super) fn mechanisms(&self) -> impl Iterator<Item = Mechanism> + use<> {
+        let (plus, plain) = (self.can_bind(), self.may_send_password());
+        Mechanism::ALL.into_iter().filter(move |mechanism| match mechanism {
+            Mechanism::Plain => plain,
+            Mechanism::ScramSha256 => true,
+            Mechanism::ScramSha256Plus => plus,
+            // Every IRC client that knows SCRAM knows it with SHA-256.
+            Mechanism::ScramSha1 | Mechanism::ScramSha1Plus => false,
+        })
+    }
+
+    fn exchange(&mut self, mechanism: Mechanism) -> Exchange {
+        let nonce = STANDARD.encode(self.rng.random::<[u8; 24]>());
+        let surroundings = Surroundings {
+            domain: &self.config.domain,
+            tls: self.tls.as_ref(),
+            plus_advertised: self.can_bind(),
+            salt_secret: &self.config.salt_secret,
+        };
+        Exchange::new(mechanism, surroundings, nonce)
+    }
+
+    fn sasl_over(&mut self) {
+        self.sasl.exchange = None;
+        self.sasl.proven = None;
+        self.sasl.received = String::new();
+    }
+
+    fn sasl_failed(&mut self) {
+        self.sasl_over();
+        self.sasl.failures += 1;
+        self.numeric(ERR_SASLFAIL, &[], "SASL authentication failed");
+        if self.sasl.failures >= FAILURES_MAX {
+            self.answers.settle(&mut self.out, &self.config.node_name);
+            self.end("Too many failed log-ins", Some("Too many failed log-ins"));
+        }
+    }
+}
+
+/// AUTHENTICATE.
+pub(super) fn authenticate(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let argument = message.param(0).unwrap_or_default();
+    if !session.caps.has(Caps::SASL) {
+        session.numeric(ERR_SASLFAIL, &[], "SASL authentication failed: request the sasl capability first");
+    } else if argument == "*" {
+        session.sasl_over();
+        session.numeric(ERR_SASLABORTED, &[], "SASL authentication aborted");
+    } else if session.me.account.is_some() {
+        session.numeric(ERR_SASLALREADY, &[], "You have already authenticated using SASL");
+    } else if session.sasl.exchange.is_none() && session.sasl.proven.is_none() {
+        begin(session, argument);
+    } else {
+        receive(session, argument);
+    }
+}
+
+fn begin(session: &mut Session, name: &str) {
+    match Mechanism::parse(name).filter(|wanted| session.mechanisms().any(|offered| offered == *wanted)) {
+        Some(mechanism) => {
+            session.sasl.exchange = Some(session.exchange(mechanism));
+            session.reply(Line::new("", "AUTHENTICATE", &["+"]));
+        }
+        None => {
+            let names: Vec<&str> = session.mechanisms().map(Mechanism::name).collect();
+            session.numeric(RPL_SASLMECHS, &[&names.join(",")], "are available SASL mechanisms");
+            session.sasl_failed();
+        }
+    }
+}
+
+/// Puts the chunks of a message together: 400 bytes of base64 mean that more follows, `+` stands for nothing.
+fn receive(session: &mut Session, chunk: &str) {
+    let received = session.sasl.received.len() + chunk.len();
+    if chunk.len() > CHUNK_BYTES || received > MESSAGE_BYTES_MAX {
+        session.sasl_over();
+        session.numeric(ERR_SASLTOOLONG, &[], "SASL message too long");
+        return;
+    }
+    if chunk != "+" {
+        session.sasl.received.push_str(chunk);
+        if chunk.len() == CHUNK_BYTES {
+            return;
+        }
+    }
+    let text = std::mem::take(&mut session.sasl.received);
+    match STANDARD.decode(text) {
+        Err(_) => session.sasl_failed(),
+        Ok(data) => match session.sasl.proven.take() {
+            Some(account) if data.is_empty() => log_in(session, account),
+            Some(_) => session.sasl_failed(),
+            None => {
+                if let Some(step) = session.sasl.exchange.as_mut().map(|exchange| exchange.handle_response(&data)) {
+                    on_step(session, step);
+                }
+            }
+        },
+    }
+}
+
+fn on_step(session: &mut Session, step: Step) {
+    match step {
+        Step::LookUp(account) => {
+            session.answers.hold();
+            session.ask(Command::LookupCredentials(account), |session, _, answer| {
+                let Some(credentials) = credentials_of(answer) else { return session.sasl_failed() };
+                if let Some(exchange) = session.sasl.exchange.as_mut() {
+                    let step = exchange.handle_credentials(credentials);
+                    on_step(session, step);
+                }
+            });
+        }
+        Step::Challenge(data) => challenge(session, &data),
+        Step::Success { account, data } if data.is_empty() => log_in(session, account),
+        Step::Success { account, data } => {
+            session.sasl.proven = Some(account);
+            challenge(session, &data);
+        }
+        Step::Failure(_) => session.sasl_failed(),
+    }
+}
+
+/// `None` when the core gave no answer to the question.
+fn credentials_of(answer: Answer) -> Option<Option<lavina_crdt::account::Credentials>> {
+    match answer {
+        Ok(Reply::Credentials(credentials)) => Some(credentials),
+        Err(Refusal::NoSuchAccount) => Some(None),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+fn challenge(session: &mut Session, data: &[u8]) {
+    let text = STANDARD.encode(data);
+    let mut rest = text.as_str();
+    loop {
+        let (chunk, later) = rest.split_at(rest.len().min(CHUNK_BYTES));
+        session.reply(Line::new("", "AUTHENTICATE", &[if chunk.is_empty() { "+" } else { chunk }]));
+        rest = later;
+        if chunk.len() < CHUNK_BYTES {
+            return;
+        }
+    }
+}
+
+fn log_in(session: &mut Session, account: AccountName) {
+    session.sasl_over();
+    session.answers.hold();
+    session.ask(Command::LogIn(account.clone()), move |session, _, answer| match answer {
+        Ok(_) => {
+            logged_in(session, account);
+            session.numeric(RPL_SASLSUCCESS, &[], "SASL authentication successful");
+        }
+        Err(_) => session.sasl_failed(),
+    });
+}
+
+fn logged_in(session: &mut Session, account: AccountName) {
+    let text = format!("You are now logged in as {account}");
+    let source = session.source();
+    session.numeric(RPL_LOGGEDIN, &[&source, account.as_str()], &text);
+    session.me.account = Some(account);
+}
+
+/// Logs in with `account:password` as PASS gave it, before registration ends.
+pub(super) fn log_in_with_pass(session: &mut Session, pass: &str) {
+    let (account, password) = pass.split_once(':').unwrap_or_default();
+    if !session.may_send_password() {
+        session.pass_checked(false);
+        return;
+    }
+    let mut exchange = session.exchange(Mechanism::Plain);
+    let Step::LookUp(account) = exchange.handle_response(format!("\0{account}\0{password}").as_bytes()) else {
+        session.pass_checked(false);
+        return;
+    };
+    session.ask(Command::LookupCredentials(account), move |session, _, answer| {
+        let step = credentials_of(answer).map(|credentials| exchange.handle_credentials(credentials));
+        let Some(Step::Success { account, .. }) = step else { return session.pass_checked(false) };
+        session.ask(Command::LogIn(account.clone()), move |session, _, answer| {
+            let success = answer.is_ok();
+            if success {
+                logged_in(session, account);
+            }
+            session.pass_checked(success);
+        });
+    });
+}
+
+/// REGISTER: `REGISTER <account> <email> <password>`; an account needs no mail address here.
+pub(super) fn register(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let wanted = match message.param(0) {
+        Some("*") | None => session.me.nick.clone(),
+        Some(name) => name.to_owned(),
+    };
+    let problem = if !session.config.registration || !session.may_send_password() {
+        Some(("TEMPORARILY_UNAVAILABLE", "Accounts cannot be registered over this connection"))
+    } else if session.me.account.is_some() {
+        Some(("ALREADY_AUTHENTICATED", "You are logged in already"))
+    } else if !session.has_nick() {
+        Some(("NEED_NICK", "Choose a nickname first"))
+    } else if session.sasl.registrations >= REGISTRATIONS_MAX {
+        Some(("TEMPORARILY_UNAVAILABLE", "Too many registrations from this connection"))
+    } else {
+        None
+    };
+    if let Some((code, text)) = problem {
+        session.fail("REGISTER", code, &[&wanted], text);
+        return;
+    }
+    let Ok(account) = AccountName::new(&wanted) else {
+        session.fail("REGISTER", "BAD_ACCOUNT_NAME", &[&wanted], "That cannot be an account's name");
+        return;
+    };
+    session.sasl.registrations += 1;
+    let salt = session.rng.random();
+    match derive_credentials(message.param(2).unwrap_or_default(), salt) {
+        Err(error) => session.fail("REGISTER", "UNACCEPTABLE_PASSWORD", &[&wanted], &error.to_string()),
+        Ok(credentials) => {
+            session.answers.hold();
+            let command = Command::RegisterAccount(account.clone(), credentials);
+            session.ask(command, move |session, _, answer| on_registered(session, account, answer));
+        }
+    }
+}
+
+fn on_registered(session: &mut Session, account: AccountName, answer: Answer) {
+    match answer {
+        Ok(_) => session.ask(Command::LogIn(account.clone()), move |session, _, answer| {
+            let line = Line::with_text(
+                &session.config.node_name,
+                "REGISTER",
+                &["SUCCESS", account.as_str()],
+                "Account successfully registered",
+            );
+            session.reply(line);
+            if answer.is_ok() {
+                logged_in(session, account);
+            }
+        }),
+        Err(Refusal::AccountExists) => {
+            session.fail("REGISTER", "ACCOUNT_EXISTS", &[account.as_str()], "That account exists already");
+        }
+        Err(refusal) => {
+            session.fail("REGISTER", "TEMPORARILY_UNAVAILABLE", &[account.as_str()], &refusal.to_string());
+        }
+    }
+}

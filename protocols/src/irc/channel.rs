@@ -1,0 +1,302 @@
+//! JOIN, PART, TOPIC, KICK, INVITE, LIST. RFC 2812 section 3.2.
+
+use super::message::clip;
+use super::modes::TOPIC_BYTES_MAX;
+use super::names::{Reveal, write_names};
+use super::numerics::*;
+use super::registration::REASON_BYTES_MAX;
+use super::said::{Look, channel_name};
+use super::{Answer, Caps, Message, Now, Session, events};
+use crate::command::{Command, Refusal, Reply, RoomSummary, Target};
+use crate::event::RoomView;
+use lavina_crdt::names::{Nick, RoomName};
+use lavina_crdt::room::{Act, Topic};
+use std::sync::Arc;
+
+/// Channels in one command at most; advertised in TARGMAX.
+pub(super) const CHANNELS_MAX: usize = 32;
+
+/// Whether that is meant to be a channel.
+pub(super) fn is_channel(name: &str) -> bool {
+    name.starts_with('#')
+}
+
+/// The room of a channel's name.
+pub(super) fn room_of(name: &str) -> Option<RoomName> {
+    RoomName::new(name.strip_prefix('#')?).ok()
+}
+
+impl Session {
+    pub(super) fn no_such_channel(&mut self, name: &str) {
+        self.numeric(ERR_NOSUCHCHANNEL, &[name], "No such channel");
+    }
+
+    /// The rooms of a list of channels; what is none is answered at once.
+    pub(super) fn rooms_of(&mut self, list: &str) -> Vec<RoomName> {
+        let mut rooms = Vec::new();
+        for (index, name) in list.split(',').filter(|name| !name.is_empty()).enumerate() {
+            if index >= CHANNELS_MAX {
+                self.numeric(ERR_TOOMANYTARGETS, &[name], "Too many targets");
+                break;
+            }
+            match room_of(name) {
+                Some(room) => rooms.push(room),
+                None => self.no_such_channel(name),
+            }
+        }
+        rooms
+    }
+}
+
+/// JOIN: channels with keys, or `0` to leave all.
+pub(super) fn join(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let list = message.param(0).unwrap_or_default();
+    if list == "0" {
+        for room in session.rooms.clone() {
+            leave(session, room, String::new());
+        }
+        return;
+    }
+    let mut keys = message.param(1).unwrap_or_default().split(',').map(str::to_owned);
+    let mut wanted = Vec::new();
+    for (index, name) in list.split(',').filter(|name| !name.is_empty()).enumerate() {
+        let key = keys.next().filter(|key| !key.is_empty());
+        match room_of(name) {
+            _ if index >= CHANNELS_MAX => return session.numeric(ERR_TOOMANYTARGETS, &[name], "Too many targets"),
+            Some(room) => wanted.push((room, key)),
+            None => session.no_such_channel(name),
+        }
+    }
+    for (room, key) in wanted {
+        let command = Command::Join { room: room.clone(), nick: None, key };
+        session.ask(command, move |session, now, answer| match answer {
+            Ok(Reply::Joined(view, fresh)) => on_joined(session, now, &view, fresh),
+            Ok(_) => {}
+            Err(refusal) => session.refuse_join(&channel_name(&room), &refusal),
+        });
+    }
+}
+
+fn on_joined(session: &mut Session, now: Now, view: &RoomView, fresh: bool) {
+    let new = session.rooms.insert(view.name.clone());
+    if !fresh && !new {
+        return;
+    }
+    let config = Arc::clone(&session.config);
+    let look = Look { caps: session.caps, node: &config.node_name, wall_ms: now.wall_ms };
+    let channel = channel_name(&view.name);
+    let joined = events::Joining {
+        source: &session.source(),
+        account: session.me.account.as_ref(),
+        realname: &session.me.realname.clone(),
+        channel: &channel,
+    };
+    let line = joined.line(&look);
+    session.reply(line);
+    if let Some(topic) = &view.state.topic {
+        write_topic(session, &channel, topic);
+    }
+    if !session.caps.has(Caps::NO_IMPLICIT_NAMES) {
+        write_names(session, view, Reveal::Inside);
+    }
+}
+
+/// PART.
+pub(super) fn part(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let reason = clip(message.param(1).unwrap_or_default(), REASON_BYTES_MAX).to_owned();
+    for room in session.rooms_of(message.param(0).unwrap_or_default()) {
+        leave(session, room, reason.clone());
+    }
+}
+
+fn leave(session: &mut Session, room: RoomName, reason: String) {
+    let command = Command::Part { room: room.clone(), reason: reason.clone() };
+    session.ask(command, move |session, now, answer| match answer {
+        // Nothing is left to say when the event of it has come first.
+        Ok(_) if session.rooms.remove(&room) => {
+            let config = Arc::clone(&session.config);
+            let look = Look { caps: session.caps, node: &config.node_name, wall_ms: now.wall_ms };
+            let line = events::part_line(&session.source(), &channel_name(&room), &reason);
+            let line = look.stamp(line, now.wall_ms, session.me.account.as_ref());
+            session.reply(line);
+        }
+        Ok(_) => {}
+        Err(refusal) => session.refuse_in("PART", &channel_name(&room), &refusal),
+    });
+}
+
+/// TOPIC: shows or sets it.
+pub(super) fn topic(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let name = message.param(0).unwrap_or_default().to_owned();
+    let Some(room) = room_of(&name) else { return session.no_such_channel(&name) };
+    match message.params().get(1) {
+        Some(text) => {
+            let act = Act::SetTopic(clip(text, TOPIC_BYTES_MAX).to_owned());
+            session.ask(Command::Act(room, vec![act]), move |session, _, answer| {
+                if let Err(refusal) = answer {
+                    session.refuse_in("TOPIC", &name, &refusal);
+                }
+            });
+        }
+        None => session.ask(Command::RoomInfo(room), move |session, _, answer| match answer {
+            Ok(Reply::Room(Some(view))) => match &view.state.topic {
+                Some(topic) => write_topic(session, &channel_name(&view.name), topic),
+                None => session.numeric(RPL_NOTOPIC, &[&channel_name(&view.name)], "No topic is set"),
+            },
+            Ok(_) => session.no_such_channel(&name),
+            Err(refusal) => session.refuse_in("TOPIC", &name, &refusal),
+        }),
+    }
+}
+
+fn write_topic(session: &mut Session, channel: &str, topic: &Topic) {
+    if topic.text.is_empty() {
+        return;
+    }
+    session.numeric(RPL_TOPIC, &[channel], &topic.text);
+    session.numeric_words(RPL_TOPICWHOTIME, &[channel, topic.by.as_str(), &(topic.at.ms() / 1000).to_string()]);
+}
+
+/// KICK.
+pub(super) fn kick(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let name = message.param(0).unwrap_or_default();
+    let Some(room) = room_of(name) else { return session.no_such_channel(name) };
+    let reason = clip(message.param(2).unwrap_or(&session.me.nick), REASON_BYTES_MAX).to_owned();
+    let victims = message.param(1).unwrap_or_default();
+    for (index, victim) in victims.split(',').filter(|victim| !victim.is_empty()).enumerate() {
+        if index >= super::messaging::TARGETS_MAX {
+            return session.numeric(ERR_TOOMANYTARGETS, &[victim], "Too many targets");
+        }
+        let Ok(nick) = Nick::new(victim) else {
+            session.not_in_channel(victim, name);
+            continue;
+        };
+        let (victim, channel) = (victim.to_owned(), name.to_owned());
+        let command = Command::Kick { room: room.clone(), nick, reason: reason.clone() };
+        session.ask(command, move |session, _, answer| match answer {
+            Ok(_) => {}
+            Err(Refusal::NoSuchOccupant | Refusal::NoSuchNick) => session.not_in_channel(&victim, &channel),
+            Err(refusal) => session.refuse_in("KICK", &channel, &refusal),
+        });
+    }
+}
+
+impl Session {
+    /// 441.
+    pub(super) fn not_in_channel(&mut self, nick: &str, channel: &str) {
+        self.numeric(ERR_USERNOTINCHANNEL, &[nick, channel], "They aren't on that channel");
+    }
+}
+
+/// INVITE.
+pub(super) fn invite(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let name = message.param(0).unwrap_or_default().to_owned();
+    let channel = message.param(1).unwrap_or_default().to_owned();
+    let Some(room) = room_of(&channel) else { return session.no_such_channel(&channel) };
+    let Ok(nick) = Nick::new(&name) else { return session.no_such_nick(&name) };
+    let command = Command::Invite { room, whom: Target::Nick(nick), reason: String::new() };
+    session.ask(command, move |session, _, answer| match answer {
+        Ok(_) => session.numeric_words(RPL_INVITING, &[&name, &channel]),
+        Err(Refusal::AlreadyPresent) => {
+            session.numeric(ERR_USERONCHANNEL, &[&name, &channel], "is already on channel");
+        }
+        Err(Refusal::NoSuchNick) => session.no_such_nick(&name),
+        Err(refusal) => session.refuse_in("INVITE", &channel, &refusal),
+    });
+}
+
+/// What of LIST is wanted: channels by name or mask, and by number of occupants (ELIST=MU).
+#[derive(Debug, Default)]
+struct Filter {
+    names: Vec<String>,
+    more_than: Option<usize>,
+    fewer_than: Option<usize>,
+}
+
+impl Filter {
+    fn parse(text: &str) -> Self {
+        let mut filter = Self::default();
+        for item in text.split(',').filter(|item| !item.is_empty()).take(CHANNELS_MAX) {
+            if let Some(count) = item.strip_prefix('>') {
+                filter.more_than = count.parse().ok();
+            } else if let Some(count) = item.strip_prefix('<') {
+                filter.fewer_than = count.parse().ok();
+            } else {
+                filter.names.push(item.to_lowercase());
+            }
+        }
+        filter
+    }
+
+    fn takes(&self, room: &RoomSummary) -> bool {
+        let channel = channel_name(&room.name);
+        self.more_than.is_none_or(|count| room.occupants > count)
+            && self.fewer_than.is_none_or(|count| room.occupants < count)
+            && (self.names.is_empty() || self.names.iter().any(|mask| glob(mask, &channel)))
+    }
+}
+
+/// Whether a mask with `*` and `?` matches; linear in the product of both lengths at worst.
+fn glob(mask: &str, text: &str) -> bool {
+    let (mask, text): (Vec<char>, Vec<char>) = (mask.chars().collect(), text.chars().collect());
+    let (mut at, mut from) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    while let Some(c) = text.get(from) {
+        match mask.get(at) {
+            Some('*') => {
+                retry = Some((at, from));
+                at += 1;
+            }
+            Some(m) if *m == '?' || m == c => {
+                at += 1;
+                from += 1;
+            }
+            Some(_) | None => {
+                let Some((star, tried)) = retry else { return false };
+                retry = Some((star, tried + 1));
+                at = star + 1;
+                from = tried + 1;
+            }
+        }
+    }
+    mask.iter().skip(at).all(|m| *m == '*')
+}
+
+/// LIST.
+pub(super) fn list(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let filter = Filter::parse(message.param(0).unwrap_or_default());
+    session.ask(Command::ListRooms, move |session, _, answer| on_rooms(session, &filter, answer));
+}
+
+fn on_rooms(session: &mut Session, filter: &Filter, answer: Answer) {
+    session.numeric(RPL_LISTSTART, &["Channel"], "Users  Name");
+    if let Ok(Reply::Rooms(rooms)) = answer {
+        for room in rooms.iter().filter(|room| filter.takes(room)) {
+            let count = room.occupants.to_string();
+            session.numeric(RPL_LIST, &[&channel_name(&room.name), &count], &room.topic);
+        }
+    }
+    session.numeric(RPL_LISTEND, &[], "End of /LIST");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob;
+
+    #[test]
+    fn masks_match_like_shell_patterns() {
+        for (mask, text, expected) in [
+            ("#a*", "#abc", true),
+            ("*c", "#abc", true),
+            ("#?bc", "#abc", true),
+            ("#b*", "#abc", false),
+            ("*", "", true),
+            ("*a*b*c*", "xaybzc", true),
+            ("*a*b*c*", "xaycz", false),
+            ("#abc", "#ABC", false),
+            ("", "x", false),
+        ] {
+            assert_eq!(glob(mask, text), expected, "{mask} {text}");
+        }
+    }
+}

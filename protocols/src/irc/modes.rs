@@ -1,0 +1,372 @@
+//! MODE both ways: mode strings to acts, and changes of a room's state to mode strings. RFC 2811 section 4, modern.ircdocs.horse
+//! "Channel Modes".
+//!
+//! A place has one rank where IRC has several modes beside each other: giving a lower one than somebody has, or taking one they have not,
+//! changes nothing.
+
+use super::channel::room_of;
+use super::names::letter;
+use super::numerics::*;
+use super::said::channel_name;
+use super::{Message, Now, Session};
+use crate::command::{Command, Reply};
+use crate::event::{Occupant, RoomView};
+use lavina_crdt::content::Principal;
+use lavina_crdt::names::{AccountName, Nick, RoomName};
+use lavina_crdt::room::{Act, Ban, Flag, Mask, Rank, RoomState};
+use std::collections::BTreeMap;
+
+/// Changes with a parameter in one MODE; advertised as MODES.
+pub(super) const MODES_MAX: usize = 12;
+/// Longest topic, in bytes; advertised as TOPICLEN. Leaves room for the longest source and channel in one line.
+pub(super) const TOPIC_BYTES_MAX: usize = 340;
+/// Longest key, in bytes (RFC 2812 section 2.3.1 has 23).
+const KEY_BYTES_MAX: usize = 32;
+/// Longest mask, in bytes: nick, user and host with room for wildcards.
+const MASK_BYTES_MAX: usize = 160;
+
+const FLAGS: &[(char, Flag)] = &[
+    ('i', Flag::InviteOnly),
+    ('m', Flag::Moderated),
+    ('n', Flag::NoExternal),
+    ('P', Flag::Persistent),
+    ('R', Flag::RegisteredOnly),
+    ('s', Flag::Secret),
+    ('t', Flag::TopicLocked),
+];
+
+const RANKS: &[(char, Rank)] =
+    &[('q', Rank::Founder), ('a', Rank::Admin), ('o', Rank::Operator), ('h', Rank::HalfOp), ('v', Rank::Voice)];
+
+/// The lists of masks: letter, numeric of an item, of the end, its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    Bans,
+    Exceptions,
+    Invited,
+}
+
+impl List {
+    const ALL: [Self; 3] = [Self::Bans, Self::Exceptions, Self::Invited];
+
+    const fn letter(self) -> char {
+        match self {
+            Self::Bans => 'b',
+            Self::Exceptions => 'e',
+            Self::Invited => 'I',
+        }
+    }
+
+    const fn of(self, state: &RoomState) -> &BTreeMap<Mask, Ban> {
+        match self {
+            Self::Bans => &state.bans,
+            Self::Exceptions => &state.exceptions,
+            Self::Invited => &state.invite_exceptions,
+        }
+    }
+
+    fn act(self, mask: Mask, on: bool) -> Act {
+        match self {
+            Self::Bans => Act::SetBan { mask, ban: on.then(String::new) },
+            Self::Exceptions => Act::SetException { mask, on },
+            Self::Invited => Act::SetInviteException { mask, on },
+        }
+    }
+
+    const fn numerics(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Bans => (RPL_BANLIST, RPL_ENDOFBANLIST, "End of channel ban list"),
+            Self::Exceptions => (RPL_EXCEPTLIST, RPL_ENDOFEXCEPTLIST, "End of channel exception list"),
+            Self::Invited => (RPL_INVEXLIST, RPL_ENDOFINVEXLIST, "End of channel invite exception list"),
+        }
+    }
+}
+
+/// What a mode string asks for.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// Acts that need nothing more to be known.
+    acts: Vec<Act>,
+    /// Ranks by nick.
+    ranks: Vec<(Rank, bool, String)>,
+    /// Lists to be shown.
+    shown: Vec<List>,
+}
+
+/// MODE.
+pub(super) fn mode(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let name = message.param(0).unwrap_or_default();
+    let Some(modes) = message.param(1) else { return query(session, name) };
+    if !name.starts_with('#') {
+        return user_mode(session, name, Some(modes));
+    }
+    let Some(room) = room_of(name) else { return session.no_such_channel(name) };
+    let params = message.params().get(2..).unwrap_or_default();
+    let wanted = parse(session, name, modes, params);
+    if wanted.ranks.is_empty() && wanted.shown.is_empty() {
+        act(session, room, wanted.acts);
+        return;
+    }
+    // Whom a nick means, and what is on a list, is only known with the room at hand.
+    session.answers.hold();
+    session.ask(Command::RoomInfo(room.clone()), move |session, _, answer| match answer {
+        Ok(Reply::Room(Some(view))) => with_room(session, &view, wanted),
+        Ok(_) => session.no_such_channel(&channel_name(&room)),
+        Err(refusal) => session.refuse_in("MODE", &channel_name(&room), &refusal),
+    });
+}
+
+fn query(session: &mut Session, name: &str) {
+    if !name.starts_with('#') {
+        return user_mode(session, name, None);
+    }
+    let Some(room) = room_of(name) else { return session.no_such_channel(name) };
+    session.ask(Command::RoomInfo(room.clone()), move |session, _, answer| {
+        let Ok(Reply::Room(Some(view))) = answer else { return session.no_such_channel(&channel_name(&room)) };
+        let channel = channel_name(&view.name);
+        let mut letters = "+".to_owned();
+        let mut params = Vec::new();
+        letters.extend(FLAGS.iter().filter(|(_, flag)| view.state.has(*flag)).map(|(letter, _)| letter));
+        if let Some(key) = &view.state.key {
+            letters.push('k');
+            // The key is for those who have used it.
+            params.push(if view.own_nick.is_some() { key.clone() } else { "*".to_owned() });
+        }
+        if let Some(limit) = view.state.limit {
+            letters.push('l');
+            params.push(limit.to_string());
+        }
+        let mut words = vec![channel.as_str(), letters.as_str()];
+        words.extend(params.iter().map(String::as_str));
+        session.numeric_words(RPL_CHANNELMODEIS, &words);
+        if let Some(created) = view.state.created {
+            session.numeric_words(RPL_CREATIONTIME, &[&channel, &(created.ms() / 1000).to_string()]);
+        }
+    });
+}
+
+/// A client's own modes: everybody is invisible to who shares no channel with them, and that is all there is.
+fn user_mode(session: &mut Session, name: &str, modes: Option<&str>) {
+    if !name.eq_ignore_ascii_case(&session.me.nick) {
+        session.numeric(ERR_USERSDONTMATCH, &[], "Cannot change mode for other users");
+        return;
+    }
+    let unknown = modes.is_some_and(|modes| modes.chars().any(|c| !"+-iwsx".contains(c)));
+    if unknown {
+        session.numeric(ERR_UMODEUNKNOWNFLAG, &[], "Unknown MODE flag");
+    }
+    if modes.is_none() {
+        session.numeric_words(RPL_UMODEIS, &["+i"]);
+    }
+}
+
+fn parse(session: &mut Session, channel: &str, modes: &str, params: &[&str]) -> Wanted {
+    let mut wanted = Wanted::default();
+    let mut params = params.iter().copied().take(MODES_MAX);
+    let mut on = true;
+    for c in modes.chars() {
+        let list = List::ALL.into_iter().find(|list| list.letter() == c);
+        let rank = RANKS.iter().find(|(letter, _)| *letter == c).map(|(_, rank)| *rank);
+        let flag = FLAGS.iter().find(|(letter, _)| *letter == c).map(|(_, flag)| *flag);
+        if let Some(list) = list {
+            match params.next() {
+                Some(text) => match mask(text) {
+                    Some(mask) => wanted.acts.push(list.act(mask, on)),
+                    None => session.bad_mode_param(channel, c, text, "That is not a mask"),
+                },
+                None if wanted.shown.contains(&list) => {}
+                None => wanted.shown.push(list),
+            }
+        } else if let Some(rank) = rank {
+            match params.next() {
+                Some(nick) => wanted.ranks.push((rank, on, nick.to_owned())),
+                None => session.bad_mode_param(channel, c, "*", "Whom do you mean?"),
+            }
+        } else if let Some(flag) = flag {
+            wanted.acts.push(Act::SetFlag { flag, on });
+        } else {
+            match (c, on) {
+                ('+', _) => on = true,
+                ('-', _) => on = false,
+                ('k', true) => match params.next() {
+                    Some(key) if is_key(key) => wanted.acts.push(Act::SetKey(Some(key.to_owned()))),
+                    Some(key) => session.bad_mode_param(channel, c, key, "That cannot be a key"),
+                    None => session.bad_mode_param(channel, c, "*", "Which key?"),
+                },
+                ('k', false) => {
+                    params.next();
+                    wanted.acts.push(Act::SetKey(None));
+                }
+                ('l', true) => match params.next() {
+                    Some(text) => match text.parse::<u32>() {
+                        Ok(limit) if limit > 0 => wanted.acts.push(Act::SetLimit(Some(limit))),
+                        Ok(_) | Err(_) => session.bad_mode_param(channel, c, text, "That is not a limit"),
+                    },
+                    None => session.bad_mode_param(channel, c, "*", "Which limit?"),
+                },
+                ('l', false) => wanted.acts.push(Act::SetLimit(None)),
+                _ => session.numeric(ERR_UNKNOWNMODE, &[&c.to_string()], "is unknown mode char to me"),
+            }
+        }
+    }
+    wanted
+}
+
+impl Session {
+    fn bad_mode_param(&mut self, channel: &str, mode: char, param: &str, text: &str) {
+        self.numeric(ERR_INVALIDMODEPARAM, &[channel, &mode.to_string(), param], text);
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    (1..=KEY_BYTES_MAX).contains(&key.len()) && !key.contains([',', ' ', ':']) && !key.contains(char::is_control)
+}
+
+/// A mask as typed: an account (`$a:name`, also `~a:name`), or whatever of `nick!user@host` was given.
+fn mask(text: &str) -> Option<Mask> {
+    if let Some(account) = text.strip_prefix("$a:").or_else(|| text.strip_prefix("~a:")) {
+        return AccountName::new(account).ok().map(Mask::Account);
+    }
+    if text.is_empty() || text.len() > MASK_BYTES_MAX || text.starts_with(['$', '~', ':']) {
+        return None;
+    }
+    let lower = text.to_lowercase();
+    Some(Mask::Glob(match (lower.contains('!'), lower.contains('@')) {
+        (true, true) => lower,
+        (true, false) => format!("{lower}@*"),
+        (false, true) => format!("*!{lower}"),
+        (false, false) => format!("{lower}!*@*"),
+    }))
+}
+
+fn mask_text(mask: &Mask) -> String {
+    match mask {
+        Mask::Glob(glob) => glob.clone(),
+        Mask::Account(account) => format!("$a:{account}"),
+    }
+}
+
+fn with_room(session: &mut Session, view: &RoomView, wanted: Wanted) {
+    let channel = channel_name(&view.name);
+    for list in wanted.shown {
+        let (item, end, words) = list.numerics();
+        for (mask, ban) in list.of(&view.state) {
+            let at = (ban.at.ms() / 1000).to_string();
+            session.numeric_words(item, &[&channel, &mask_text(mask), ban.by.as_str(), &at]);
+        }
+        session.numeric(end, &[&channel], words);
+    }
+    let mut acts = wanted.acts;
+    for (rank, on, nick) in wanted.ranks {
+        let Some(who) = principal_of(view, &nick) else {
+            session.not_in_channel(&nick, &channel);
+            continue;
+        };
+        let has = view.state.rank(&who);
+        match on {
+            true if has < rank => acts.push(Act::SetRank { who, rank }),
+            false if has == rank => acts.push(Act::SetRank { who, rank: Rank::None }),
+            true | false => {}
+        }
+    }
+    act(session, view.name.clone(), acts);
+}
+
+/// Whom a nick means: an occupant, or somebody absent with a standing in the room.
+fn principal_of(view: &RoomView, nick: &str) -> Option<Principal> {
+    let key = Nick::new(nick).ok()?.key();
+    let occupant = view.occupants.iter().find(|occupant| occupant.nick.key() == key);
+    if let Some(person) = occupant.and_then(|occupant| occupant.people.first()) {
+        return Some(person.principal());
+    }
+    let absent = Principal::Account(AccountName::new(nick).ok()?);
+    view.state.ranks.contains_key(&absent).then_some(absent)
+}
+
+fn act(session: &mut Session, room: RoomName, acts: Vec<Act>) {
+    if acts.is_empty() {
+        return;
+    }
+    let channel = channel_name(&room);
+    session.ask(Command::Act(room, acts), move |session, _, answer| {
+        if let Err(refusal) = answer {
+            session.refuse_in("MODE", &channel, &refusal);
+        }
+    });
+}
+
+/// One change of a mode.
+type Change = (bool, char, Option<String>);
+
+/// What changed of a room, as the parameters of MODE messages after the channel: letters, then their parameters.
+pub(super) fn changes(old: &RoomState, new: &RoomState, ranks: &[Occupant]) -> Vec<Vec<String>> {
+    let mut changes: Vec<Change> = Vec::new();
+    for (letter, flag) in FLAGS {
+        if old.has(*flag) != new.has(*flag) {
+            changes.push((new.has(*flag), *letter, None));
+        }
+    }
+    if old.key != new.key {
+        changes.push((new.key.is_some(), 'k', Some(new.key.clone().unwrap_or_else(|| "*".to_owned()))));
+    }
+    if old.limit != new.limit {
+        changes.push((new.limit.is_some(), 'l', new.limit.map(|limit| limit.to_string())));
+    }
+    for list in List::ALL {
+        let (before, after) = (list.of(old), list.of(new));
+        let gone = before.keys().filter(|mask| !after.contains_key(*mask)).map(|mask| (false, mask));
+        let come = after.keys().filter(|mask| !before.contains_key(*mask)).map(|mask| (true, mask));
+        changes.extend(gone.chain(come).map(|(on, mask)| (on, list.letter(), Some(mask_text(mask)))));
+    }
+    for occupant in ranks {
+        let before = occupant.people.first().map(|person| old.rank(&person.principal())).unwrap_or_default();
+        let nick = || Some(occupant.nick.to_string());
+        if before != occupant.rank {
+            changes.extend(letter(before).map(|letter| (false, letter, nick())));
+            changes.extend(letter(occupant.rank).map(|letter| (true, letter, nick())));
+        }
+    }
+    changes.chunks(MODES_MAX).map(words).collect()
+}
+
+fn words(changes: &[Change]) -> Vec<String> {
+    let mut letters = String::new();
+    let mut sign = None;
+    for (on, letter, _) in changes {
+        if sign != Some(*on) {
+            letters.push(if *on { '+' } else { '-' });
+            sign = Some(*on);
+        }
+        letters.push(*letter);
+    }
+    std::iter::once(letters).chain(changes.iter().filter_map(|(_, _, param)| param.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_are_completed() {
+        let glob = |text| match mask(text) {
+            Some(Mask::Glob(glob)) => glob,
+            other => format!("{other:?}"),
+        };
+        assert_eq!(glob("Bad"), "bad!*@*");
+        assert_eq!(glob("*@Host"), "*!*@host");
+        assert_eq!(glob("a!b"), "a!b@*");
+        assert_eq!(glob("a!b@c"), "a!b@c");
+        assert_eq!(mask("$a:Alice"), Some(Mask::Account(AccountName::new("alice").unwrap())));
+        assert_eq!(mask("~a:Alice"), mask("$a:Alice"));
+        assert_eq!(mask("$x:alice"), None);
+    }
+
+    #[test]
+    fn a_change_of_state_is_a_mode_string() {
+        let old = RoomState { key: Some("k".to_owned()), flags: [Flag::Secret].into(), ..RoomState::default() };
+        let new =
+            RoomState { limit: Some(5), flags: [Flag::Moderated, Flag::InviteOnly].into(), ..RoomState::default() };
+        assert_eq!(changes(&old, &new, &[]), [["+im-sk+l", "*", "5"]]);
+        assert!(changes(&old, &old, &[]).is_empty());
+    }
+}

@@ -1,0 +1,102 @@
+//! NAMES, and the ranks of occupants as IRC shows them. RFC 2812 section 3.2.5, IRCv3 `multi-prefix` and `userhost-in-names`.
+
+use super::message::LINE_BYTES_MAX;
+use super::numerics::*;
+use super::said::channel_name;
+use super::{Caps, Message, Now, Session};
+use crate::command::{Command, Reply};
+use crate::event::{Occupant, Person, RoomView};
+use lavina_crdt::names::Nick;
+use lavina_crdt::room::{Flag, Rank};
+
+/// Bytes that a line of names has for names, with the longest nick and channel before them.
+const NAMES_BYTES: usize = LINE_BYTES_MAX - 212;
+
+/// Whether the names are for somebody inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reveal {
+    Inside,
+    Outside,
+}
+
+/// The mode letter of a rank, where IRC shows it.
+pub(super) const fn letter(rank: Rank) -> Option<char> {
+    match rank {
+        Rank::None | Rank::Member => None,
+        Rank::Voice => Some('v'),
+        Rank::HalfOp => Some('h'),
+        Rank::Operator => Some('o'),
+        Rank::Admin => Some('a'),
+        Rank::Founder => Some('q'),
+    }
+}
+
+/// The mark before a nick. A place has one rank, so `multi-prefix` has nothing to add.
+pub(super) const fn prefix(rank: Rank) -> &'static str {
+    match rank {
+        Rank::None | Rank::Member => "",
+        Rank::Voice => "+",
+        Rank::HalfOp => "%",
+        Rank::Operator => "@",
+        Rank::Admin => "&",
+        Rank::Founder => "~",
+    }
+}
+
+/// `nick!user@host` of somebody under a nick.
+pub(super) fn source_of(nick: &Nick, person: &Person) -> String {
+    format!("{nick}!{}@{}", person.record.user, person.record.host)
+}
+
+/// NAMES.
+pub(super) fn names(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let Some(list) = message.param(0) else {
+        session.numeric(RPL_ENDOFNAMES, &["*"], "End of /NAMES list");
+        return;
+    };
+    for room in session.rooms_of(list) {
+        session.ask(Command::RoomInfo(room.clone()), move |session, _, answer| {
+            if let Ok(Reply::Room(Some(view))) = answer {
+                let reveal = if view.own_nick.is_some() { Reveal::Inside } else { Reveal::Outside };
+                write_names(session, &view, reveal);
+            } else {
+                session.numeric(RPL_ENDOFNAMES, &[&channel_name(&room)], "End of /NAMES list");
+            }
+        });
+    }
+}
+
+/// The names of a channel's occupants; of a secret one only to those inside.
+pub(super) fn write_names(session: &mut Session, view: &RoomView, reveal: Reveal) {
+    let channel = channel_name(&view.name);
+    let secret = view.state.has(Flag::Secret);
+    if reveal == Reveal::Inside || !secret {
+        let symbol = if secret { "@" } else { "=" };
+        let mut line = String::new();
+        for occupant in &view.occupants {
+            let item = item(session, occupant);
+            if !line.is_empty() && line.len() + item.len() >= NAMES_BYTES {
+                session.numeric(RPL_NAMREPLY, &[symbol, &channel], &line);
+                line.clear();
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(&item);
+        }
+        if !line.is_empty() {
+            session.numeric(RPL_NAMREPLY, &[symbol, &channel], &line);
+        }
+    }
+    session.numeric(RPL_ENDOFNAMES, &[&channel], "End of /NAMES list");
+}
+
+fn item(session: &Session, occupant: &Occupant) -> String {
+    let mark = prefix(occupant.rank);
+    match occupant.people.first() {
+        Some(person) if session.caps.has(Caps::USERHOST_IN_NAMES) => {
+            format!("{mark}{}", source_of(&occupant.nick, person))
+        }
+        Some(_) | None => format!("{mark}{}", occupant.nick),
+    }
+}

@@ -1,0 +1,176 @@
+//! Questions about people, and what one says of oneself: WHOIS, WHOWAS, USERHOST, ISON, AWAY, SETNAME. RFC 2812 sections 3.6 and 4.
+
+use super::message::{Line, clip};
+use super::numerics::*;
+use super::registration::REALNAME_BYTES_MAX;
+use super::said::channel_name;
+use super::{Caps, Message, Now, Session};
+use crate::command::{Command, PresenceChange, Reply};
+use crate::event::Person;
+use lavina_crdt::names::Nick;
+use lavina_crdt::presence::Show;
+
+/// Longest away message, in bytes; advertised as AWAYLEN.
+pub(super) const AWAY_BYTES_MAX: usize = 300;
+/// Nicks in one USERHOST or ISON at most (RFC 2812 section 4.8 has 5).
+const NICKS_MAX: usize = 16;
+/// Bytes of channels in one line of WHOIS.
+const CHANNELS_BYTES: usize = 380;
+
+/// What to say of somebody who is not there, `None` when they are.
+pub(super) fn away_text(person: &Person) -> Option<String> {
+    if let Some(since) = person.unreachable_since {
+        return Some(format!("unreachable since {}", super::time::format(since.ms())));
+    }
+    record_away_text(&person.record)
+}
+
+/// The same without regard to whether their node can be reached.
+pub(super) fn record_away_text(record: &lavina_crdt::presence::SessionRecord) -> Option<String> {
+    match record.show {
+        Show::Available | Show::Chatty => None,
+        Show::Away | Show::ExtendedAway if record.status.is_empty() => Some("Away".to_owned()),
+        Show::DoNotDisturb if record.status.is_empty() => Some("Do not disturb".to_owned()),
+        Show::Away | Show::ExtendedAway | Show::DoNotDisturb => Some(record.status.clone()),
+    }
+}
+
+/// WHOIS: with two parameters the first one names a server and does not matter here.
+pub(super) fn whois(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let Some(name) = message.param(1).or_else(|| message.param(0)) else {
+        return session.numeric(ERR_NONICKNAMEGIVEN, &[], "No nickname given");
+    };
+    let name = name.split(',').next().unwrap_or_default().to_owned();
+    let Ok(nick) = Nick::new(&name) else { return end_of_whois(session, &name, &[]) };
+    session.ask(Command::FindNick(nick), move |session, _, answer| {
+        let people = if let Ok(Reply::People(people)) = answer { people } else { Vec::new() };
+        end_of_whois(session, &name, &people);
+    });
+}
+
+fn end_of_whois(session: &mut Session, name: &str, people: &[Person]) {
+    match people.first() {
+        Some(first) => write_whois(session, first, people),
+        None => session.no_such_nick(name),
+    }
+    session.numeric(RPL_ENDOFWHOIS, &[name], "End of /WHOIS list");
+}
+
+fn write_whois(session: &mut Session, first: &Person, people: &[Person]) {
+    let record = &first.record;
+    let nick = record.nick.as_str();
+    session.numeric(RPL_WHOISUSER, &[nick, &record.user, &record.host, "*"], &record.realname);
+    let mut rooms: Vec<String> =
+        people.iter().flat_map(|person| person.record.rooms.keys()).map(channel_name).collect();
+    rooms.sort();
+    rooms.dedup();
+    let mut line = String::new();
+    for room in rooms {
+        if !line.is_empty() && line.len() + room.len() >= CHANNELS_BYTES {
+            session.numeric(RPL_WHOISCHANNELS, &[nick], &line);
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&room);
+    }
+    if !line.is_empty() {
+        session.numeric(RPL_WHOISCHANNELS, &[nick], &line);
+    }
+    let network = session.config.network.clone();
+    session.numeric(RPL_WHOISSERVER, &[nick, &first.node], &network);
+    let away: Option<Vec<String>> = people.iter().map(away_text).collect();
+    if let Some(text) = away.and_then(|texts| texts.into_iter().next()) {
+        session.numeric(RPL_AWAY, &[nick], &text);
+    }
+    if let Some(account) = &record.account {
+        session.numeric(RPL_WHOISACCOUNT, &[nick, account.as_str()], "is logged in as");
+    }
+    if people.iter().all(|person| person.record.secure) {
+        session.numeric(RPL_WHOISSECURE, &[nick], "is using a secure connection");
+    }
+    if people.len() > 1 {
+        session.numeric(RPL_WHOISSPECIAL, &[nick], &format!("is connected {} times", people.len()));
+    }
+    let signed_on = (record.signed_on.ms() / 1000).to_string();
+    session.numeric(RPL_WHOISIDLE, &[nick, "0", &signed_on], "seconds idle, signon time");
+}
+
+/// WHOWAS: who has gone is not remembered.
+pub(super) fn whowas(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let nick = message.param(0).unwrap_or("*");
+    session.numeric(ERR_WASNOSUCHNICK, &[nick], "There was no such nickname");
+    session.numeric(RPL_ENDOFWHOWAS, &[nick], "End of WHOWAS");
+}
+
+/// AWAY.
+pub(super) fn away(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let text = message.param(0).map(|text| clip(text, AWAY_BYTES_MAX).to_owned());
+    let gone = text.is_some();
+    let change = PresenceChange {
+        show: Some(if gone { Show::Away } else { Show::Available }),
+        status: Some(text.unwrap_or_default()),
+        ..PresenceChange::default()
+    };
+    session.ask(Command::SetPresence(change), move |session, _, answer| match answer {
+        Ok(_) if gone => session.numeric(RPL_NOWAWAY, &[], "You have been marked as being away"),
+        Ok(_) => session.numeric(RPL_UNAWAY, &[], "You are no longer marked as being away"),
+        Err(refusal) => session.refuse_unknown("AWAY", &refusal),
+    });
+}
+
+/// SETNAME (IRCv3 `setname`).
+pub(super) fn setname(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let Some(name) = message.param(0).filter(|name| name.len() <= REALNAME_BYTES_MAX).map(str::to_owned) else {
+        return session.fail("SETNAME", "INVALID_REALNAME", &[], "Realname is not valid");
+    };
+    session.ask(Command::SetRealname(name.clone()), move |session, _, answer| match answer {
+        Ok(_) => {
+            if session.caps.has(Caps::SETNAME) {
+                let line = Line::with_text(&session.source(), "SETNAME", &[], &name);
+                session.reply(line);
+            }
+            session.me.realname = name;
+        }
+        Err(_) => session.fail("SETNAME", "CANNOT_CHANGE_REALNAME", &[], "Realname cannot be changed"),
+    });
+}
+
+/// USERHOST.
+pub(super) fn userhost(session: &mut Session, _now: Now, message: &Message<'_>) {
+    about_each(session, message.params(), RPL_USERHOST, |person| {
+        let here = if away_text(person).is_some() { '-' } else { '+' };
+        format!("{}={here}{}@{}", person.record.nick, person.record.user, person.record.host)
+    });
+}
+
+/// ISON.
+pub(super) fn ison(session: &mut Session, _now: Now, message: &Message<'_>) {
+    about_each(session, message.params(), RPL_ISON, |person| person.record.nick.to_string());
+}
+
+/// Asks for each nick and puts what is said of those found into one line.
+fn about_each(session: &mut Session, names: &[&str], code: &'static str, say: fn(&Person) -> String) {
+    let nicks: Vec<Nick> = names
+        .iter()
+        .flat_map(|names| names.split(' '))
+        .filter_map(|name| Nick::new(name).ok())
+        .take(NICKS_MAX)
+        .collect();
+    if nicks.is_empty() {
+        return session.numeric(code, &[], "");
+    }
+    let last = nicks.len() - 1;
+    for (index, nick) in nicks.into_iter().enumerate() {
+        session.ask(Command::FindNick(nick), move |session, _, answer| {
+            if let (Ok(Reply::People(people)), Some(gathered)) = (answer, session.answers.gathered()) {
+                gathered.words.extend(people.first().map(say));
+            }
+            if index == last {
+                let words = session.answers.gathered().map(|gathered| std::mem::take(&mut gathered.words));
+                session.numeric(code, &[], &words.unwrap_or_default().join(" "));
+            }
+        });
+    }
+}

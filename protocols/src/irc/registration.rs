@@ -1,0 +1,292 @@
+//! From the first line to the welcome: CAP, PASS, NICK, USER, and QUIT. Logging in is in [`super::auth`].
+//!
+//! RFC 2812 section 3.1, IRCv3 `capability-negotiation`. NICK after registration is here as well.
+
+use super::auth;
+use super::caps::{self, Caps};
+use super::message::{Line, clip};
+use super::numerics::*;
+use super::{Answer, Message, Now, Phase, Session, isupport, server};
+use crate::command::{Command, Open, Refusal, Reply};
+use lavina_crdt::names::Nick;
+
+/// Longest realname, in bytes; advertised as NAMELEN. Leaves room for everything else in a WHO line.
+pub(super) const REALNAME_BYTES_MAX: usize = 150;
+/// Longest user part, in bytes; advertised as USERLEN.
+pub(super) const USER_BYTES_MAX: usize = 16;
+/// Longest reason of QUIT, PART and KICK, in bytes; advertised as KICKLEN.
+pub(super) const REASON_BYTES_MAX: usize = 300;
+/// How much of the list of capabilities goes into one line.
+const CAP_LINE_BYTES: usize = 400;
+
+/// What is known before the welcome.
+#[derive(Debug, Default)]
+pub(super) struct Registration {
+    nick: Option<Nick>,
+    user: Option<(String, String)>,
+    /// CAP was begun and CAP END has not come.
+    negotiating: bool,
+    /// `account:password` of PASS.
+    pass: Option<String>,
+}
+
+impl Session {
+    fn registration(&mut self) -> Option<&mut Registration> {
+        match &mut self.phase {
+            Phase::Registering(registration) => Some(registration),
+            Phase::Registered(_) | Phase::Closed => None,
+        }
+    }
+
+    /// Whether a nick has been given.
+    pub(super) fn has_nick(&self) -> bool {
+        self.me.nick != "*"
+    }
+
+    /// Becomes visible once all that is needed is known.
+    fn advance(&mut self) {
+        let Some(registration) = self.registration() else { return };
+        if registration.negotiating {
+            return;
+        }
+        let (Some(nick), Some((user, realname))) = (registration.nick.clone(), registration.user.clone()) else {
+            return;
+        };
+        self.answers.hold();
+        let pass = self.registration().and_then(|registration| registration.pass.take());
+        if let Some(pass) = pass.filter(|_| self.me.account.is_none()) {
+            auth::log_in_with_pass(self, &pass);
+            return;
+        }
+        let open = Open { nick, user, realname, resource: None, available: true };
+        self.ask(Command::Open(open), on_opened);
+    }
+
+    /// The log-in that PASS asked for is done.
+    pub(super) fn pass_checked(&mut self, success: bool) {
+        if success {
+            self.advance();
+        } else {
+            self.numeric(ERR_PASSWDMISMATCH, &[], "Password incorrect");
+            self.answers.settle(&mut self.out, &self.config.node_name);
+            self.end("Password incorrect", Some("Password incorrect"));
+        }
+    }
+
+    /// The capabilities that this session can have.
+    fn offer(&self) -> Caps {
+        let all = caps::TABLE.iter().fold(Caps::default(), |all, (_, cap)| all.with(*cap));
+        let all = if self.config.registration && self.may_send_password() {
+            all
+        } else {
+            all.without(Caps::ACCOUNT_REGISTRATION)
+        };
+        // A client that holds `account-registration` and the like loses nothing when the offer shrinks: each verb checks for itself.
+        if self.mechanisms().next().is_some() { all } else { all.without(Caps::SASL) }
+    }
+}
+
+/// CAP.
+pub(super) fn cap(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let subcommand = message.param(0).unwrap_or_default();
+    let argument = message.param(1).unwrap_or_default();
+    match subcommand.to_ascii_uppercase().as_str() {
+        "LS" => {
+            let values = argument.parse::<u32>().is_ok_and(|version| version >= 302);
+            if values {
+                session.caps = session.caps.with(Caps::CAP_NOTIFY);
+            }
+            negotiate(session);
+            list(session, "LS", session.offer(), values);
+        }
+        "LIST" => list(session, "LIST", session.caps, false),
+        "REQ" => {
+            negotiate(session);
+            request(session, argument);
+        }
+        "END" => {
+            if let Some(registration) = session.registration() {
+                registration.negotiating = false;
+                session.advance();
+            }
+        }
+        _ => session.numeric(ERR_INVALIDCAPCMD, &[subcommand], "Invalid CAP command"),
+    }
+}
+
+fn negotiate(session: &mut Session) {
+    if let Some(registration) = session.registration() {
+        registration.negotiating = true;
+    }
+}
+
+fn list(session: &mut Session, subcommand: &str, set: Caps, values: bool) {
+    let mut lines = vec![String::new()];
+    for (name, cap) in caps::TABLE.iter().filter(|(_, cap)| set.has(*cap)) {
+        let value = if values { value(session, *cap) } else { String::new() };
+        let item = format!("{name}{value}");
+        match lines.last_mut() {
+            // Only clients that gave a version know continued lists.
+            Some(line) if !values || line.len() + item.len() < CAP_LINE_BYTES => {
+                if !line.is_empty() {
+                    line.push(' ');
+                }
+                line.push_str(&item);
+            }
+            Some(_) | None => lines.push(item),
+        }
+    }
+    let last = lines.len() - 1;
+    for (index, text) in lines.iter().enumerate() {
+        let middle: &[&str] = if index == last { &[subcommand] } else { &[subcommand, "*"] };
+        let line =
+            Line::with_text(&session.config.node_name, "CAP", &[&[session.me.nick.as_str()], middle].concat(), text);
+        session.reply(line);
+    }
+}
+
+fn value(session: &Session, cap: Caps) -> String {
+    if cap == Caps::SASL {
+        let names: Vec<&str> = session.mechanisms().map(crate::sasl::Mechanism::name).collect();
+        format!("={}", names.join(","))
+    } else if cap == Caps::ACCOUNT_REGISTRATION {
+        "=before-connect,custom-account-name".to_owned()
+    } else {
+        String::new()
+    }
+}
+
+/// All or nothing.
+fn request(session: &mut Session, wanted: &str) {
+    let offer = session.offer();
+    let mut set = Some(session.caps);
+    for item in wanted.split(' ').filter(|item| !item.is_empty()) {
+        set = match (set, item.strip_prefix('-')) {
+            (Some(set), Some(name)) => caps::by_name(name).map(|cap| set.without(cap)),
+            (Some(set), None) => caps::by_name(item).filter(|cap| offer.has(*cap)).map(|cap| set.with(cap)),
+            (None, _) => None,
+        };
+    }
+    if let Some(set) = set {
+        session.caps = set;
+        // Labels, like any tag of a client, need room before the line.
+        if set.has(Caps::MESSAGE_TAGS) || set.has(Caps::LABELED_RESPONSE) {
+            session.lines.allow_tags();
+        }
+    }
+    let verdict = if set.is_some() { "ACK" } else { "NAK" };
+    let line = Line::with_text(&session.config.node_name, "CAP", &[&session.me.nick, verdict], wanted);
+    session.reply(line);
+}
+
+/// PASS: `account:password` logs in; any other password is ignored, since a mesh has none of its own.
+pub(super) fn pass(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let password = message.param(0).filter(|password| password.contains(':')).map(str::to_owned);
+    match session.registration() {
+        Some(registration) => registration.pass = password,
+        None => already_registered(session),
+    }
+}
+
+fn already_registered(session: &mut Session) {
+    session.numeric(ERR_ALREADYREGISTERED, &[], "You may not reregister");
+}
+
+/// USER.
+pub(super) fn user(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.~".contains(*c);
+    let name: String = message.param(0).unwrap_or_default().chars().filter(plain).take(USER_BYTES_MAX).collect();
+    let name = if name.is_empty() { "user".to_owned() } else { name };
+    let realname = clip(message.param(3).unwrap_or(&name), REALNAME_BYTES_MAX).to_owned();
+    match session.registration() {
+        Some(registration) => {
+            registration.user = Some((name.clone(), realname.clone()));
+            session.me.user = name;
+            session.me.realname = realname;
+            session.advance();
+        }
+        None => already_registered(session),
+    }
+}
+
+/// NICK, before and after registration.
+pub(super) fn nick(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let Some(wanted) = message.param(0) else {
+        session.numeric(ERR_NONICKNAMEGIVEN, &[], "No nickname given");
+        return;
+    };
+    let Ok(nick) = Nick::new(wanted) else {
+        session.numeric(ERR_ERRONEUSNICKNAME, &[wanted], "Erroneous nickname");
+        return;
+    };
+    if let Some(registration) = session.registration() {
+        registration.nick = Some(nick);
+        session.me.nick = wanted.to_owned();
+        session.advance();
+    } else if wanted != session.me.nick {
+        session.ask(Command::ClaimNick(nick.clone()), move |session, _, answer| match answer {
+            Ok(_) => session.nick_is(&nick),
+            Err(refusal) => session.refuse_nick(nick.as_str(), &refusal),
+        });
+    }
+}
+
+impl Session {
+    /// Takes note of the session's own new nick, and says so unless the event has come first.
+    pub(super) fn nick_is(&mut self, nick: &Nick) {
+        if self.me.nick != nick.as_str() {
+            let line = Line::with_text(&self.source(), "NICK", &[], nick.as_str());
+            self.me.nick = nick.to_string();
+            self.reply(line);
+        }
+    }
+
+    fn refuse_nick(&mut self, nick: &str, refusal: &Refusal) {
+        if *refusal == Refusal::NickInUse {
+            self.numeric(ERR_NICKNAMEINUSE, &[nick], "Nickname is already in use");
+        } else {
+            self.refuse_unknown("NICK", refusal);
+        }
+    }
+}
+
+fn on_opened(session: &mut Session, _now: Now, answer: Answer) {
+    let opened = match answer {
+        Ok(Reply::Opened(opened)) => opened,
+        Ok(_) => return,
+        Err(refusal) => {
+            let wanted = std::mem::replace(&mut session.me.nick, "*".to_owned());
+            if let Some(registration) = session.registration() {
+                registration.nick = None;
+            }
+            session.refuse_nick(&wanted, &refusal);
+            return;
+        }
+    };
+    session.phase = Phase::Registered(opened.session);
+    session.me.nick = opened.nick.to_string();
+    session.me.account = opened.account;
+    welcome(session);
+    server::lusers_then(session, server::write_motd);
+}
+
+fn welcome(session: &mut Session) {
+    let config = std::sync::Arc::clone(&session.config);
+    let (nick, node) = (session.me.nick.clone(), config.node_name.as_str());
+    session.numeric(RPL_WELCOME, &[], &format!("Welcome to the {} network, {nick}", config.network));
+    session.numeric(RPL_YOURHOST, &[], &format!("Your host is {node}, running version {}", server::VERSION));
+    let created = super::time::format(config.started_ms);
+    session.numeric(RPL_CREATED, &[], &format!("This server was started {created}"));
+    session.numeric_words(RPL_MYINFO, &[node, server::VERSION, "i", "beIiklmnPRstqaohv", "beIklqaohv"]);
+    for tokens in isupport::tokens(&config.network).chunks(isupport::TOKENS_MAX) {
+        let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
+        session.numeric(RPL_ISUPPORT, &tokens, "are supported by this server");
+    }
+}
+
+/// QUIT.
+pub(super) fn quit(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let reason = clip(message.param(0).unwrap_or("Quit"), REASON_BYTES_MAX).to_owned();
+    session.answers.settle(&mut session.out, &session.config.node_name);
+    session.end(&reason, Some(&format!("Closing link: {} (Quit: {reason})", session.host)));
+}

@@ -1,0 +1,123 @@
+//! Something said, as lines: live, echoed or from history. Line breaks become several lines, `/me ` a CTCP ACTION, and what does not fit into a
+//! line goes on in the next.
+
+use super::Caps;
+use super::message::{Line, floor_boundary};
+use crate::event::Said;
+use lavina_crdt::content::{Author, MessageKind};
+use lavina_crdt::names::{AccountName, RoomName};
+
+/// Bytes of text in a line at the very least, however long names are.
+const TEXT_BYTES_MIN: usize = 64;
+
+/// How a line is to look: what of a session's surroundings its rendering depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look<'a> {
+    /// The capabilities that matter.
+    pub(super) caps: Caps,
+    /// The node's name.
+    pub(super) node: &'a str,
+    /// The time of what has none of its own.
+    pub(super) wall_ms: u64,
+}
+
+impl Look<'_> {
+    /// The stamps every line by or about a person has, as negotiated.
+    pub(super) fn stamp(&self, line: Line, at_ms: u64, account: Option<&AccountName>) -> Line {
+        let line = if self.caps.has(Caps::SERVER_TIME) { line.tag("time", &super::time::format(at_ms)) } else { line };
+        match account {
+            Some(account) if self.caps.has(Caps::ACCOUNT_TAG) => line.tag("account", account.as_str()),
+            Some(_) | None => line,
+        }
+    }
+}
+
+/// A room's name as IRC writes it.
+pub(super) fn channel_name(room: &RoomName) -> String {
+    format!("#{room}")
+}
+
+/// `nick!user@host` of an author.
+pub(super) fn author_source(author: &Author) -> String {
+    format!("{}!{}@{}", author.nick, author.user, author.host)
+}
+
+/// The lines of something said towards `target`; none for what a client of these capabilities cannot be shown.
+pub(super) fn lines(look: &Look<'_>, said: &Said, target: &str, batch: Option<&str>) -> Vec<Line> {
+    let source = author_source(&said.author);
+    let command = match said.content.kind {
+        MessageKind::Message => "PRIVMSG",
+        MessageKind::Notice => "NOTICE",
+        MessageKind::Signal => {
+            let shown = look.caps.has(Caps::MESSAGE_TAGS) && !said.content.tags.is_empty();
+            let line = || tagged(look, said, Line::new(&source, "TAGMSG", &[target]), batch, true);
+            return if shown { vec![line()] } else { Vec::new() };
+        }
+    };
+    let bare = Line::with_text(&source, command, &[target], "").len();
+    let room = (super::message::LINE_BYTES_MAX - 2).saturating_sub(bare).max(TEXT_BYTES_MIN);
+    pieces(&said.content.text, room)
+        .into_iter()
+        .enumerate()
+        // One id names one message: the first line has it, and the tags that go with it.
+        .map(|(index, piece)| {
+            tagged(look, said, Line::with_text(&source, command, &[target], &piece), batch, index == 0)
+        })
+        .collect()
+}
+
+fn tagged(look: &Look<'_>, said: &Said, line: Line, batch: Option<&str>, first: bool) -> Line {
+    let line = batch.map_or(line.clone(), |batch| line.tag("batch", batch));
+    let line = look.stamp(line, said.id.hlc().ms(), said.author.account.as_ref());
+    if !first || !look.caps.has(Caps::MESSAGE_TAGS) {
+        return line;
+    }
+    let line = line.tag("msgid", &said.id.to_string());
+    said.content.tags.iter().fold(line, |line, (key, value)| line.tag(key, value))
+}
+
+/// Text as the texts of lines, each of at most `room` bytes.
+fn pieces(text: &str, room: usize) -> Vec<String> {
+    if text.starts_with('\u{1}') {
+        return vec![text.replace('\n', " ")];
+    }
+    let mut pieces = Vec::new();
+    for (index, line) in text.split(['\n', '\r']).enumerate() {
+        let action = (index == 0).then(|| line.strip_prefix("/me ")).flatten();
+        let room = if action.is_some() { room.saturating_sub("\u{1}ACTION \u{1}".len()) } else { room };
+        let mut rest = action.unwrap_or(line);
+        while !rest.is_empty() {
+            let (piece, later) = rest.split_at(floor_boundary(rest, room).max(first_char(rest)));
+            rest = later;
+            pieces.push(if action.is_some() { format!("\u{1}ACTION {piece}\u{1}") } else { piece.to_owned() });
+        }
+    }
+    pieces
+}
+
+fn first_char(text: &str) -> usize {
+    text.chars().next().map_or(0, char::len_utf8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn line_breaks_and_actions_become_lines() {
+        assert_eq!(pieces("one\n\ntwo\r\nthree", 100), ["one", "two", "three"]);
+        assert_eq!(pieces("/me waves\nand goes", 100), ["\u{1}ACTION waves\u{1}", "and goes"]);
+        assert_eq!(pieces("", 100), [""; 0]);
+        assert_eq!(pieces("\u{1}VERSION\u{1}", 3), ["\u{1}VERSION\u{1}"]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_of_a_long_text_is_lost_and_no_piece_is_too_long(text in "[a-zäß€🐙]{0,200}", room in 16..80usize) {
+            let pieces = pieces(&text, room);
+            prop_assert_eq!(pieces.concat(), text);
+            prop_assert!(pieces.iter().all(|piece| piece.len() <= room));
+        }
+    }
+}
