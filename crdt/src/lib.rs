@@ -11,6 +11,7 @@ pub mod content;
 pub mod directory;
 pub mod entry;
 pub mod equivocation;
+pub mod glob;
 pub mod ids;
 pub mod log;
 pub mod mesh;

@@ -4,14 +4,28 @@
 //! author held the right in the state at its causal past, and when no concurrent act by somebody at least as senior took
 //! that right away. See [`RoomDoc::apply`].
 
+mod change;
+mod doc;
+mod fold;
+mod graph;
+mod mask;
+mod register;
+mod rights;
+mod snapshot;
+
+#[cfg(test)]
+mod tests;
+
+pub use change::ACTS_MAX;
+pub use doc::{Applied, PENDING_PER_ORIGIN_MAX, RoomDoc};
+pub use mask::MASK_BYTES_MAX;
+
 use crate::clock::Hlc;
-use crate::content::{Author, Principal};
-use crate::entry::DocHead;
-use crate::ids::{OrderKey, SessionId};
-use crate::names::{AccountName, Nick, NickKey, RoomName};
+use crate::content::Principal;
+use crate::ids::SessionId;
+use crate::names::{AccountName, Nick, NickKey};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Standing in a room, least first. IRC shows q a o h v; XMPP owner, admin, moderator, (moderator), participant with voice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -107,8 +121,33 @@ pub enum Act {
     SetLimit(Option<u32>),
     /// Sets the topic; empty removes it.
     SetTopic(String),
-    /// Sets the room's name for people (XMPP `muc#roomconfig_roomname`).
+    /// Sets the room's name for people (XMPP `muc#roomconfig_roomname`); empty removes it.
     SetTitle(String),
+}
+
+/// Most bytes of a topic: what fits an IRC line of 8 KiB with tags.
+pub const TOPIC_BYTES_MAX: usize = 4096;
+/// Most bytes of a ban's reason, a key and a title: a line of IRC (RFC 2812 section 2.3).
+pub const PHRASE_BYTES_MAX: usize = 512;
+
+impl Act {
+    /// Flags that a room has from its creation on.
+    pub const FLAGS_OF_A_NEW_ROOM: [Flag; 2] = [Flag::NoExternal, Flag::TopicLocked];
+
+    /// Whether the act can be said: its texts are within their limits and hold nothing that ends a line. One that cannot is refused as
+    /// malformed by every replica, so ask before minting it.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let phrase = |text: &String| text.len() <= PHRASE_BYTES_MAX && !text.chars().any(char::is_control);
+        match self {
+            Self::Create | Self::SetRank { .. } | Self::SetFlag { .. } | Self::SetLimit(_) => true,
+            Self::SetBan { mask, ban } => mask.is_sound() && ban.as_ref().is_none_or(phrase),
+            Self::SetException { mask, .. } | Self::SetInviteException { mask, .. } => mask.is_sound(),
+            Self::SetKey(key) => key.as_ref().is_none_or(|key| phrase(key) && !key.is_empty()),
+            Self::SetTopic(text) => text.len() <= TOPIC_BYTES_MAX && !text.contains(['\0', '\r']),
+            Self::SetTitle(title) => phrase(title),
+        }
+    }
 }
 
 /// The topic and who set it when.
@@ -234,102 +273,5 @@ impl RoomState {
     #[must_use]
     pub fn has(&self, flag: Flag) -> bool {
         self.flags.contains(&flag)
-    }
-
-    /// Whether `author` may do what is asked, in this state.
-    ///
-    /// # Errors
-    /// [`Denied`] says why not.
-    pub fn allows(&self, _author: &Author, _right: &Right<'_>) -> Result<(), Denied> {
-        unimplemented!()
-    }
-
-    /// Whether `author` may come in, with `key`, when `occupants` are inside already; `invited` when somebody with the right invited
-    /// this person.
-    ///
-    /// # Errors
-    /// [`Denied`] says why not.
-    pub fn admits(
-        &self,
-        _author: &Author,
-        _key: Option<&str>,
-        _occupants: usize,
-        _invited: bool,
-    ) -> Result<(), Denied> {
-        unimplemented!()
-    }
-}
-
-/// The document of one room. Drive it: [`RoomDoc::mint`] makes the change for a local act, which travels in a
-/// `Body::DocChange` entry; every replica, the author's own too, hands each such entry to [`RoomDoc::apply`].
-#[derive(Clone, Debug)]
-pub struct RoomDoc {}
-
-/// What applying an entry did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Applied {
-    /// The change is in; the effective state went from the first to the second (equal when it has no effect).
-    Changed(Arc<RoomState>, Arc<RoomState>),
-    /// Changes it depends on are not here yet; it is kept and applied when they come.
-    Pending,
-    /// Known already.
-    Known,
-    /// Not a change of this document: the bytes do not decode, or say what no act says. Never has an effect anywhere.
-    Malformed,
-}
-
-impl RoomDoc {
-    /// The document of a room nobody has touched: its genesis change is a pure function of the name.
-    #[must_use]
-    pub fn new(_name: &RoomName) -> Self {
-        unimplemented!()
-    }
-
-    /// The effective state now.
-    #[must_use]
-    pub fn state(&self) -> &RoomState {
-        unimplemented!()
-    }
-
-    /// The document's heads, sorted: the causal past of an entry minted now.
-    #[must_use]
-    pub fn heads(&self) -> Vec<DocHead> {
-        unimplemented!()
-    }
-
-    /// The state at a causal past: a function of the acts in it alone, so the same for ever and everywhere. `None` when some of it is
-    /// not here yet.
-    pub fn state_at(&mut self, _heads: &[DocHead]) -> Option<Arc<RoomState>> {
-        unimplemented!()
-    }
-
-    /// The change bytes for `acts` at the current heads, by the actor `origin`. Does not change the document: apply the entry.
-    #[must_use]
-    pub fn mint(&self, _at: OrderKey, _acts: &[Act]) -> Vec<u8> {
-        unimplemented!()
-    }
-
-    /// Takes the change of an entry in, whoever wrote it.
-    pub fn apply(&mut self, _at: OrderKey, _author: &Author, _change: &[u8]) -> Applied {
-        unimplemented!()
-    }
-
-    /// Whether a concurrent or later act that counts has taken away the right that `at` was done with; for kicks and messages
-    /// this is never asked, their rights are judged at their causal past only.
-    #[must_use]
-    pub fn counts(&self, _at: &OrderKey) -> bool {
-        unimplemented!()
-    }
-
-    /// The whole document with its acts, for a snapshot on disk.
-    #[must_use]
-    pub fn save(&self) -> Vec<u8> {
-        unimplemented!()
-    }
-
-    /// The document from a snapshot; `None` when the bytes are not one.
-    #[must_use]
-    pub fn load(_bytes: &[u8]) -> Option<Self> {
-        unimplemented!()
     }
 }

@@ -1,0 +1,224 @@
+//! The fold: which of some concurrent changes count, and what state they make.
+//!
+//! Changes are settled from the most senior authors down, and among authors of one rank in the order of stamps. One counts when its
+//! author had the right at its causal past, still has it in the part of that past that counts, and no concurrent change that counts, by
+//! somebody of at least the same rank, took the author's standing away. Of two who demote each other the earlier stamp wins. A change that
+//! would leave the room without a founder does not count. Of concurrent creations the earliest counts; what rests on another does not.
+//!
+//! Then each register has the value of the last change that counts; of several concurrent ones that of the most senior author, a ban
+//! before its lifting, and the latest stamp.
+
+use super::graph::{Graph, Index, Node};
+use super::register::{self, Register, is_ban, rank_given};
+use super::rights::{View, judge};
+use super::{Act, Flag, Mask, Rank, RoomState};
+use crate::content::{Author, Principal};
+use crate::ids::OrderKey;
+use crate::version::VersionVector;
+use std::collections::BTreeMap;
+
+const RANKS_FROM_ABOVE: [Rank; 7] =
+    [Rank::Founder, Rank::Admin, Rank::Operator, Rank::HalfOp, Rank::Voice, Rank::Member, Rank::None];
+
+#[derive(Clone, Copy)]
+struct Write<'a> {
+    index: Index,
+    act: &'a Act,
+}
+
+/// Folds changes over the state that everything before them makes.
+pub(super) struct Fold<'a> {
+    graph: &'a Graph,
+    base: &'a RoomState,
+    /// Changes that count, with their authors' ranks at their causal pasts.
+    valid: BTreeMap<Index, Rank>,
+    /// What they write, by stamp.
+    writes: BTreeMap<Register, BTreeMap<OrderKey, Write<'a>>>,
+}
+
+impl<'a> Fold<'a> {
+    /// Settles `changes`, which are all that come after the change whose state is `base`, earliest stamp first.
+    pub(super) fn new(graph: &'a Graph, base: &'a RoomState, changes: &[Index]) -> Self {
+        let mut fold = Self { graph, base, valid: BTreeMap::new(), writes: BTreeMap::new() };
+        let mut open: Vec<Index> = changes.iter().copied().filter(|index| graph.node(*index).is_authorised).collect();
+        fold.settle_creation(&mut open);
+        for level in RANKS_FROM_ABOVE {
+            open.retain(|index| !fold.settle(*index, level));
+        }
+        fold
+    }
+
+    /// Whether a change counts.
+    pub(super) fn counts(&self, index: Index) -> bool {
+        self.valid.contains_key(&index)
+    }
+
+    /// The state that the changes that count make.
+    pub(super) fn state(&self) -> RoomState {
+        let mut state = self.base.clone();
+        for register in self.writes.keys() {
+            if let Some(write) = self.winner(register, None) {
+                let node = self.graph.node(write.index);
+                state.write(register, write.act, &node.author, node.at);
+            }
+        }
+        state
+    }
+
+    fn settle_creation(&mut self, open: &mut Vec<Index>) {
+        let is_creation = |index: &Index| self.graph.node(*index).acts.contains(&Act::Create);
+        let first = open.iter().copied().find(is_creation);
+        open.retain(|index| !is_creation(index));
+        if let Some(first) = first
+            && self.base.created.is_none()
+        {
+            self.accept(first, Rank::Founder);
+        }
+    }
+
+    /// Settles a change if its author's rank is at least `level`; says whether it did.
+    fn settle(&mut self, index: Index, level: Rank) -> bool {
+        let node = self.graph.node(index);
+        let view = PastView { fold: self, past: &node.past };
+        let rank = view.rank(&node.author.principal());
+        if rank < level {
+            return false;
+        }
+        if judge(&view, &node.author, &node.acts).is_ok() && !self.is_revoked(index, rank) {
+            let demotes = self.demotes_founder(node);
+            self.accept(index, rank);
+            if demotes && !self.has_founder() {
+                self.retract(index);
+            }
+        }
+        true
+    }
+
+    fn accept(&mut self, index: Index, rank: Rank) {
+        let graph = self.graph;
+        let node = graph.node(index);
+        self.valid.insert(index, rank);
+        for act in &node.acts {
+            for register in register::written(act, &node.author) {
+                self.writes.entry(register).or_default().insert(node.at, Write { index, act });
+            }
+        }
+    }
+
+    fn retract(&mut self, index: Index) {
+        let node = self.graph.node(index);
+        self.valid.remove(&index);
+        for register in node.acts.iter().flat_map(|act| register::written(act, &node.author)) {
+            if let Some(writes) = self.writes.get_mut(&register) {
+                writes.remove(&node.at);
+            }
+        }
+    }
+
+    /// Whether a concurrent change that counts took the standing of a change's author away.
+    fn is_revoked(&self, index: Index, rank: Rank) -> bool {
+        let node = self.graph.node(index);
+        let demotions = self.writes.get(&Register::Rank(node.author.principal()));
+        let demotions = demotions.into_iter().flat_map(BTreeMap::values).filter(|write| rank_given(write.act) < rank);
+        let bans = self.bans().filter(|(mask, _)| mask.matches(&node.author));
+        let bans = bans.flat_map(|(_, writes)| writes.values()).filter(|write| is_ban(write.act));
+        demotions.chain(bans).any(|write| {
+            let is_concurrent = write.index != index
+                && !self.graph.is_before(write.index, index)
+                && !self.graph.is_before(index, write.index);
+            is_concurrent && self.valid.get(&write.index).is_some_and(|by| *by >= rank)
+        })
+    }
+
+    fn bans(&self) -> impl Iterator<Item = (&Mask, &BTreeMap<OrderKey, Write<'a>>)> + '_ {
+        self.writes.iter().filter_map(|(register, writes)| register.banned().map(|mask| (mask, writes)))
+    }
+
+    fn demotes_founder(&self, node: &Node) -> bool {
+        node.acts.iter().any(|act| {
+            matches!(act, Act::SetRank { who, rank } if *rank < Rank::Founder && self.rank(who, None) == Rank::Founder)
+        })
+    }
+
+    fn has_founder(&self) -> bool {
+        let settled = self.base.ranks.iter().filter(|(_, rank)| **rank == Rank::Founder).map(|(who, _)| who);
+        settled.chain(self.writes.keys().filter_map(Register::ranked)).any(|who| self.rank(who, None) == Rank::Founder)
+    }
+
+    fn rank(&self, who: &Principal, past: Option<&VersionVector>) -> Rank {
+        match self.winner(&Register::Rank(who.clone()), past) {
+            Some(write) => rank_given(write.act),
+            None => self.base.rank(who),
+        }
+    }
+
+    /// The write whose value a register has, of all or of those in a causal past; `None` when the base's value stands.
+    fn winner(&self, register: &Register, past: Option<&VersionVector>) -> Option<Write<'a>> {
+        let mut last: Vec<Write<'a>> = Vec::new();
+        for write in self.writes.get(register)?.values().rev() {
+            let is_seen = past.is_none_or(|past| past.contains(self.graph.node(write.index).dot()));
+            if is_seen && !last.iter().any(|later| self.graph.is_before(write.index, later.index)) {
+                last.push(*write);
+            }
+        }
+        let precedence = |write: &Write<'a>| {
+            (self.valid.get(&write.index).copied(), is_ban(write.act), self.graph.node(write.index).at)
+        };
+        last.into_iter().max_by_key(precedence)
+    }
+}
+
+/// The state that the changes which count make in the causal past of one change.
+struct PastView<'f, 'a> {
+    fold: &'f Fold<'a>,
+    /// Holds the change itself as well, which has written nothing yet.
+    past: &'f VersionVector,
+}
+
+impl PastView<'_, '_> {
+    fn winner(&self, register: &Register) -> Option<&Act> {
+        self.fold.winner(register, Some(self.past)).map(|write| write.act)
+    }
+
+    fn is_listed(&self, register: &Register, settled: bool) -> bool {
+        self.winner(register)
+            .map_or(settled, |act| matches!(act, Act::SetBan { ban: Some(_), .. } | Act::SetException { on: true, .. }))
+    }
+}
+
+impl View for PastView<'_, '_> {
+    fn is_created(&self) -> bool {
+        self.fold.base.created.is_some() || self.winner(&Register::Created).is_some()
+    }
+
+    fn rank(&self, who: &Principal) -> Rank {
+        self.fold.rank(who, Some(self.past))
+    }
+
+    fn has(&self, flag: Flag) -> bool {
+        self.winner(&Register::Flag(flag)).map_or_else(|| self.fold.base.has(flag), register::flag_given)
+    }
+
+    fn is_banned(&self, author: &Author) -> bool {
+        let base = self.fold.base;
+        let mut bans = base.bans.keys().chain(self.fold.bans().map(|(mask, _)| mask));
+        let is_banned = bans.any(|mask| {
+            mask.matches(author) && self.is_listed(&Register::Ban(mask.clone()), base.bans.contains_key(mask))
+        });
+        let exceptions = self.fold.writes.keys().filter_map(Register::excepted);
+        let is_excepted = || {
+            base.exceptions.keys().chain(exceptions).any(|mask| {
+                let settled = base.exceptions.contains_key(mask);
+                mask.matches(author) && self.is_listed(&Register::Exception(mask.clone()), settled)
+            })
+        };
+        is_banned && !is_excepted()
+    }
+
+    fn has_founder_besides(&self, who: &Principal) -> bool {
+        let settled = self.fold.base.ranks.keys();
+        settled
+            .chain(self.fold.writes.keys().filter_map(Register::ranked))
+            .any(|other| other != who && self.rank(other) == Rank::Founder)
+    }
+}

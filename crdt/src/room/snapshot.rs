@@ -1,0 +1,111 @@
+//! A room's document on disk: Automerge's own compressed form and a table with what it does not hold: stamp, author and standing of each
+//! change. A checksum over all stands before it, so that damaged bytes reach no decoder.
+
+use super::change::{self, Put, Recipe};
+use super::doc::{Pending, RoomDoc};
+use super::graph::Graph;
+use crate::content::Author;
+use crate::entry::DocHead;
+use crate::ids::OrderKey;
+use crate::names::RoomName;
+use automerge::{Automerge, Change};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Version of the format; another is not read, and the document is made anew from its entries.
+const VERSION: u16 = 1;
+const CONTEXT: &str = "lavina 1 room snapshot";
+
+#[derive(Serialize, Deserialize)]
+struct Snapshot {
+    version: u16,
+    name: RoomName,
+    document: Vec<u8>,
+    authors: Vec<Author>,
+    rows: Vec<Row>,
+    /// Waiting changes: stamp, author, recipe.
+    pending: Vec<(OrderKey, Author, Vec<u8>)>,
+}
+
+/// One change, in an order in which each comes after its past.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    hash: DocHead,
+    at: OrderKey,
+    author: u32,
+    is_authorised: bool,
+    counts: bool,
+}
+
+impl RoomDoc {
+    /// The whole document with its acts, for a snapshot on disk.
+    #[must_use]
+    pub fn save(&self) -> Vec<u8> {
+        let mut numbers: BTreeMap<&Author, u32> = BTreeMap::new();
+        let mut authors = Vec::new();
+        let mut rows = Vec::new();
+        for node in self.graph.iter() {
+            let author = *numbers.entry(&node.author).or_insert_with(|| {
+                authors.push(Author::clone(&node.author));
+                u32::try_from(authors.len() - 1).unwrap_or(u32::MAX)
+            });
+            let (is_authorised, counts) = (node.is_authorised, node.counts);
+            rows.push(Row { hash: node.hash, at: node.at, author, is_authorised, counts });
+        }
+        let pending = self.pending.values().flat_map(BTreeMap::values);
+        let pending = pending.map(|one| (one.at, Author::clone(&one.author), one.recipe.encode())).collect();
+        let (name, document) = (self.name.clone(), self.document.save());
+        let snapshot = Snapshot { version: VERSION, name, document, authors, rows, pending };
+        let body = postcard::to_stdvec(&snapshot).unwrap_or_default();
+        [blake3::derive_key(CONTEXT, &body).as_slice(), &body].concat()
+    }
+
+    /// The document from a snapshot; `None` when the bytes are not one.
+    #[must_use]
+    pub fn load(bytes: &[u8]) -> Option<Self> {
+        let (checksum, body) = bytes.split_first_chunk::<32>()?;
+        if blake3::derive_key(CONTEXT, body) != *checksum {
+            return None;
+        }
+        let snapshot: Snapshot = postcard::from_bytes(body).ok().filter(|read: &Snapshot| read.version == VERSION)?;
+        let document = Automerge::load(&snapshot.document).ok()?;
+        let mut changes: BTreeMap<DocHead, Change> =
+            document.get_changes(&[]).into_iter().map(|change| (change.hash().0, change)).collect();
+        let genesis = change::genesis(&snapshot.name)?.hash().0;
+        changes.remove(&genesis)?;
+        let authors: Vec<Arc<Author>> = snapshot.authors.into_iter().map(Arc::new).collect();
+        let mut doc = Self::over(snapshot.name, document, Graph::new(genesis));
+        for row in snapshot.rows {
+            let change = changes.remove(&row.hash)?;
+            let author = authors.get(usize::try_from(row.author).ok()?)?;
+            doc.restore(&row, Arc::clone(author), &change)?;
+        }
+        for (at, author, recipe) in snapshot.pending {
+            let pending = Pending { at, author: Arc::new(author), recipe: Recipe::decode(&recipe)? };
+            doc.pending.entry(at.origin).or_default().insert(at.seq, pending);
+        }
+        let heads = doc.graph.heads();
+        doc.state = doc.state_of(&heads);
+        changes.is_empty().then_some(doc)
+    }
+
+    /// Adds a change that was taken before; its hash must come out the same.
+    fn restore(&mut self, row: &Row, author: Arc<Author>, change: &Change) -> Option<()> {
+        let mut deps: Vec<DocHead> = change.deps().iter().map(|dep| dep.0).collect();
+        deps.sort_unstable();
+        let puts = change.decode().operations.iter().map(Put::of_op).collect::<Option<Vec<Put>>>()?;
+        let recipe = Recipe { deps, puts };
+        let fitted = self.graph.fit(row.at, &recipe)?;
+        let rebuilt = change::build(row.at, &recipe, &fitted.place)?;
+        if rebuilt.hash().0 != row.hash {
+            return None;
+        }
+        let index = self.graph.add(row.at, author, &recipe, row.hash, fitted);
+        if row.is_authorised {
+            self.graph.authorise(index);
+        }
+        self.graph.set_counts(index, row.counts);
+        Some(())
+    }
+}

@@ -1,0 +1,438 @@
+//! The room document under partitions: what single situations come to, and the laws of the merge over generated histories.
+
+use super::*;
+use crate::content::Author;
+use crate::ids::{OrderKey, Origin};
+use crate::names::RoomName;
+use crate::room::fold::Fold;
+use crate::testing::author;
+use proptest::prelude::*;
+
+/// The entry of one change.
+#[derive(Clone, Debug)]
+struct Sent {
+    at: OrderKey,
+    author: Author,
+    change: Vec<u8>,
+}
+
+/// A node with its replica of the room.
+#[derive(Clone)]
+struct Replica {
+    origin: Origin,
+    seq: u64,
+    doc: RoomDoc,
+}
+
+impl Replica {
+    fn new(number: u8) -> Self {
+        let doc = RoomDoc::new(&RoomName::new("rust").unwrap());
+        Self { origin: Origin([number; 16]), seq: 0, doc }
+    }
+
+    /// `who` acts here at that time, as far as the state here lets them or not.
+    fn act(&mut self, hlc: u64, who: &str, acts: &[Act]) -> Sent {
+        let at = OrderKey { hlc: Hlc(hlc), origin: self.origin, seq: self.seq };
+        self.seq += 1;
+        let sent = Sent { at, author: author(1, who), change: self.doc.mint(at, acts) };
+        self.take(&sent);
+        sent
+    }
+
+    fn take(&mut self, sent: &Sent) -> Applied {
+        self.doc.apply(sent.at, &sent.author, &sent.change)
+    }
+
+    fn take_all<'a>(&mut self, sent: impl IntoIterator<Item = &'a Sent>) {
+        for sent in sent {
+            self.take(sent);
+        }
+    }
+
+    fn rank(&self, who: &str) -> Rank {
+        self.doc.state().rank(&author(1, who).principal())
+    }
+}
+
+fn give(who: &str, rank: Rank) -> Act {
+    Act::SetRank { who: author(1, who).principal(), rank }
+}
+
+fn ban(mask: &str) -> Act {
+    Act::SetBan { mask: Mask::parse(mask).unwrap(), ban: Some("no".to_owned()) }
+}
+
+fn unban(mask: &str) -> Act {
+    Act::SetBan { mask: Mask::parse(mask).unwrap(), ban: None }
+}
+
+fn topic(text: &str) -> Act {
+    Act::SetTopic(text.to_owned())
+}
+
+/// Two nodes that know a room of founders ann and abe and operators bob and bea.
+fn two() -> (Replica, Replica) {
+    let (mut one, mut other) = (Replica::new(1), Replica::new(2));
+    let acts = [Act::Create, give("abe", Rank::Founder), give("bob", Rank::Operator), give("bea", Rank::Operator)];
+    let sent = one.act(1, "ann", &acts);
+    assert_eq!(other.take(&sent), Applied::Changed(Default::default(), one.doc.shared_state()));
+    (one, other)
+}
+
+fn texts(doc: &RoomDoc) -> &str {
+    doc.state().topic.as_ref().map_or("", |topic| &topic.text)
+}
+
+#[test]
+fn a_room_is_created_with_its_defaults() {
+    let (one, _) = two();
+    assert!(one.doc.state().has(Flag::NoExternal) && one.doc.state().has(Flag::TopicLocked));
+    assert_eq!(one.rank("ann"), Rank::Founder);
+    assert_eq!(one.doc.state().created, Some(Hlc(1)));
+}
+
+#[test]
+fn both_halves_create_the_same_document_and_the_earlier_creator_is_founder() {
+    let (mut one, mut other) = (Replica::new(1), Replica::new(2));
+    assert_eq!(one.doc.heads(), other.doc.heads());
+    let mut left = vec![one.act(20, "ann", &[Act::Create])];
+    left.push(one.act(21, "ann", &[topic("ann's")]));
+    let mut right = vec![other.act(10, "bob", &[Act::Create])];
+    right.push(other.act(30, "bob", &[give("bea", Rank::Operator)]));
+    one.take_all(&right);
+    other.take_all(&left);
+    assert_eq!(one.doc.state(), other.doc.state());
+    assert_eq!((one.rank("bob"), one.rank("bea"), one.rank("ann")), (Rank::Founder, Rank::Operator, Rank::None));
+    assert_eq!(texts(&one.doc), "");
+    assert!(!one.doc.counts(&left[0].at) && !one.doc.counts(&left[1].at) && one.doc.counts(&right[1].at));
+}
+
+#[test]
+fn a_concurrent_demotion_by_a_senior_voids_what_its_target_did() {
+    let (mut one, mut other) = two();
+    let demoted = one.act(20, "ann", &[give("bob", Rank::None)]);
+    let late = [other.act(10, "bob", &[topic("bob's")]), other.act(11, "bob", &[give("eve", Rank::Operator)])];
+    assert_eq!(texts(&other.doc), "bob's");
+    one.take_all(&late);
+    other.take(&demoted);
+    assert_eq!(one.doc.state(), other.doc.state());
+    assert_eq!((texts(&one.doc), one.rank("eve")), ("", Rank::None));
+    let heads = late[1].clone();
+    assert!(!one.doc.counts(&heads.at));
+}
+
+#[test]
+fn a_concurrent_ban_by_a_senior_voids_what_its_target_did() {
+    let (mut one, mut other) = two();
+    let banned = one.act(20, "ann", &[ban("bob")]);
+    let late = other.act(10, "bob", &[unban("mallory"), topic("bob's")]);
+    one.take(&late);
+    other.take(&banned);
+    assert_eq!(one.doc.state(), other.doc.state());
+    assert_eq!(texts(&one.doc), "");
+}
+
+#[test]
+fn two_founders_demoting_each_other_leave_one() {
+    let (mut one, mut other) = two();
+    let first = one.act(10, "ann", &[give("abe", Rank::None)]);
+    let second = other.act(11, "abe", &[give("ann", Rank::None)]);
+    one.take(&second);
+    other.take(&first);
+    assert_eq!(one.doc.state(), other.doc.state());
+    assert_eq!((one.rank("ann"), one.rank("abe")), (Rank::Founder, Rank::None));
+}
+
+#[test]
+fn two_founders_stepping_down_at_once_leave_one() {
+    let (mut one, mut other) = two();
+    let first = one.act(10, "ann", &[give("ann", Rank::None)]);
+    let second = other.act(11, "abe", &[give("abe", Rank::Admin)]);
+    one.take(&second);
+    other.take(&first);
+    assert_eq!(one.doc.state(), other.doc.state());
+    assert_eq!((one.rank("ann"), one.rank("abe")), (Rank::None, Rank::Founder));
+    one.act(20, "abe", &[give("abe", Rank::None)]);
+    assert_eq!(one.rank("abe"), Rank::Founder);
+}
+
+#[test]
+fn a_ban_beats_its_concurrent_lifting_by_an_equal_and_yields_to_a_senior() {
+    let (mut one, mut other) = two();
+    let old = one.act(10, "bob", &[ban("eve")]);
+    other.take(&old);
+    let again = one.act(20, "bob", &[ban("eve")]);
+    let lifted = other.act(30, "bea", &[unban("eve")]);
+    one.take(&lifted);
+    other.take(&again);
+    assert_eq!(one.doc.state(), other.doc.state());
+    assert_eq!(one.doc.state().bans.len(), 1);
+    let lifted = one.act(40, "ann", &[unban("eve")]);
+    let again = other.act(50, "bob", &[ban("eve")]);
+    one.take(&again);
+    other.take(&lifted);
+    assert_eq!(one.doc.state(), other.doc.state());
+    assert_eq!(one.doc.state().bans.len(), 0);
+}
+
+#[test]
+fn a_right_is_judged_at_the_causal_past_for_ever() {
+    let (mut one, _) = two();
+    let before = one.doc.heads();
+    one.act(10, "ann", &[give("bob", Rank::None)]);
+    one.act(20, "bob", &[topic("not allowed")]);
+    assert_eq!(texts(&one.doc), "");
+    let bob = author(1, "bob").principal();
+    assert_eq!(one.doc.state_at(&before).map(|state| state.rank(&bob)), Some(Rank::Operator));
+    assert_eq!(one.doc.state_at(&one.doc.heads()).map(|state| state.rank(&bob)), Some(Rank::None));
+    assert_eq!(one.doc.state_at(&[[9; 32]]), None);
+}
+
+#[test]
+fn a_change_waits_for_what_it_depends_on() {
+    let (mut one, mut other) = two();
+    let first = one.act(10, "ann", &[topic("a")]);
+    let second = one.act(11, "ann", &[topic("b")]);
+    let old = other.doc.shared_state();
+    assert_eq!(other.take(&second), Applied::Pending);
+    assert_eq!(other.take(&second), Applied::Known);
+    assert_eq!(other.take(&first), Applied::Changed(old, one.doc.shared_state()));
+    assert_eq!(other.take(&first), Applied::Known);
+    assert_eq!(other.doc.pending(), 0);
+}
+
+#[test]
+fn a_change_of_a_later_version_has_no_effect_and_carries_those_after_it() {
+    let (mut one, mut other) = two();
+    let at = OrderKey { hlc: Hlc(10), origin: one.origin, seq: 90 };
+    let put = change::Put { key: "slow-mode".to_owned(), value: change::Value::Number(3) };
+    let recipe = change::Recipe { deps: one.doc.heads(), puts: vec![put] };
+    let newer = Sent { at, author: author(1, "ann"), change: recipe.encode() };
+    one.seq = 91;
+    assert_eq!(one.take(&newer), Applied::Malformed);
+    let after = one.act(20, "ann", &[topic("after")]);
+    assert_eq!(other.take(&after), Applied::Pending);
+    assert!(matches!(other.take(&newer), Applied::Changed(..)));
+    assert_eq!(texts(&other.doc), "after");
+    assert_eq!(other.doc.heads(), one.doc.heads());
+    assert_eq!(RoomDoc::load(&one.doc.save()).map(|doc| doc.heads()), Some(one.doc.heads()));
+}
+
+#[test]
+fn what_breaks_the_rules_of_the_graph_is_refused() {
+    let (mut one, other) = two();
+    let early = one.clone().act(1, "ann", &[topic("as early as its cause")]);
+    assert_eq!(one.take(&early), Applied::Malformed);
+    one.act(10, "ann", &[topic("a")]);
+    // Made at another's heads, without the origin's own previous change in its past.
+    let at = OrderKey { hlc: Hlc(20), origin: one.origin, seq: 50 };
+    let forked = Sent { at, author: author(1, "ann"), change: other.doc.mint(at, &[topic("forked")]) };
+    assert_eq!(one.take(&forked), Applied::Malformed);
+    assert_eq!(texts(&one.doc), "a");
+    for junk in [&b""[..], b"\0", &[255; 64]] {
+        assert_eq!(one.take(&Sent { change: junk.to_vec(), ..forked.clone() }), Applied::Malformed);
+    }
+}
+
+#[test]
+fn the_document_holds_what_automerge_shows() {
+    use automerge::ReadDoc;
+    let (mut one, _) = two();
+    one.act(10, "ann", &[topic("a")]);
+    one.act(11, "ann", &[topic("b")]);
+    let shown = one.doc.document.get_all(automerge::ROOT, "topic").unwrap();
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].0.as_str(), Some("b"));
+    let heads: Vec<_> = one.doc.document.get_heads().iter().map(|head| head.0).collect();
+    assert_eq!(heads, one.doc.heads());
+}
+
+#[test]
+fn damaged_snapshots_are_no_documents() {
+    let (one, _) = two();
+    let saved = one.doc.save();
+    for at in (0..saved.len()).step_by(17) {
+        let mut damaged = saved.clone();
+        damaged[at] ^= 1;
+        assert!(RoomDoc::load(&damaged).is_none());
+    }
+    assert!(RoomDoc::load(&[]).is_none());
+}
+
+/// One step of a history: a replica, its author, what to do, and whether the replica first hears from another.
+type Step = (u8, u8, u8, u8, u8, Option<u8>);
+
+const PEOPLE: [&str; 6] = ["ann", "abe", "bob", "bea", "cat", "eve"];
+const RANKS: [Rank; 5] = [Rank::None, Rank::Voice, Rank::HalfOp, Rank::Operator, Rank::Founder];
+
+fn step_act(kind: u8, who: u8, rank: u8) -> Act {
+    let who = PEOPLE[usize::from(who)];
+    match kind {
+        0..=3 => give(who, RANKS[usize::from(rank)]),
+        4 | 5 => ban(who),
+        6 => unban(who),
+        7 => topic(who),
+        8 => Act::SetFlag { flag: Flag::TopicLocked, on: rank > 2 },
+        9 => Act::Create,
+        _ => Act::SetException { mask: Mask::parse(who).unwrap(), on: rank > 2 },
+    }
+}
+
+fn histories() -> impl Strategy<Value = Vec<Step>> {
+    let step = (0u8..4, 0u8..6, 0u8..11, 0u8..6, 0u8..5, proptest::option::of(0u8..4));
+    proptest::collection::vec(step, 1..24)
+}
+
+/// Runs a history on four nodes that hear of each other only where it says so. Returns them and all that was sent.
+fn run(history: &[Step], is_created: bool) -> (Vec<Replica>, Vec<Sent>) {
+    let mut nodes: Vec<Replica> = (1..5).map(Replica::new).collect();
+    let mut sent = Vec::new();
+    if is_created {
+        let acts = [Act::Create, give("abe", Rank::Founder), give("bob", Rank::Operator), give("bea", Rank::Operator)];
+        sent.push(nodes[0].act(1, "ann", &acts));
+        nodes.iter_mut().for_each(|node| node.take_all(&sent));
+    }
+    let mut known: Vec<usize> = vec![sent.len(); 4];
+    for (now, (node, who, kind, target, rank, hears)) in (2..).zip(history) {
+        let node = usize::from(*node);
+        if hears.is_some() {
+            // Everything sent so far up to some point: a causally closed prefix.
+            let upto = known[node].max(sent.len() - sent.len() % (usize::from(hears.unwrap_or(0)) + 1));
+            nodes[node].take_all(&sent[..upto.min(sent.len())]);
+            known[node] = upto;
+        }
+        let act = step_act(*kind, *target, *rank);
+        sent.push(nodes[node].act(now, PEOPLE[usize::from(*who)], &[act]));
+    }
+    (nodes, sent)
+}
+
+fn delivered<'a>(sent: impl IntoIterator<Item = &'a Sent>) -> RoomDoc {
+    let mut node = Replica::new(9);
+    node.take_all(sent);
+    node.doc
+}
+
+fn folded_without_cuts(doc: &RoomDoc) -> RoomState {
+    let everything = doc.graph.past_of(&doc.graph.heads());
+    let mut all: Vec<_> = doc.graph.latest_first(&everything).collect();
+    all.reverse();
+    Fold::new(&doc.graph, &RoomState::default(), &all).state()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn every_order_of_delivery_ends_in_one_state(
+        history in histories(), created in any::<bool>(), seed in prop::collection::vec(any::<u32>(), 26)
+    ) {
+        let (mut nodes, sent) = run(&history, created);
+        let in_order = delivered(&sent);
+        let mut shuffled: Vec<(u32, &Sent)> = seed.iter().copied().zip(&sent).collect();
+        shuffled.sort_by_key(|(key, _)| *key);
+        let shuffled = delivered(shuffled.into_iter().map(|(_, sent)| sent));
+        prop_assert_eq!(shuffled.pending(), 0);
+        prop_assert_eq!(shuffled.state(), in_order.state());
+        prop_assert_eq!(shuffled.heads(), in_order.heads());
+        for node in &mut nodes {
+            node.take_all(&sent);
+            prop_assert_eq!(node.doc.state(), in_order.state());
+            prop_assert_eq!(node.doc.heads(), in_order.heads());
+            prop_assert!(sent.iter().all(|sent| node.doc.counts(&sent.at) == in_order.counts(&sent.at)));
+            let again = sent.iter().map(|sent| node.take(sent)).all(|applied| applied == Applied::Known);
+            prop_assert!(again);
+        }
+    }
+
+    #[test]
+    fn the_short_ways_end_where_the_whole_fold_does(history in histories(), created in any::<bool>()) {
+        let (nodes, sent) = run(&history, created);
+        for doc in nodes.into_iter().map(|node| node.doc).chain([delivered(&sent)]) {
+            prop_assert_eq!(doc.state(), &folded_without_cuts(&doc));
+            let mut asked = doc.clone();
+            let heads = doc.heads();
+            let at_heads = asked.state_at(&heads);
+            prop_assert_eq!(at_heads.as_deref(), Some(doc.state()));
+            let mut hashes: Vec<_> = doc.document.get_heads().iter().map(|head| head.0).collect();
+            hashes.sort_unstable();
+            prop_assert_eq!(hashes, heads);
+        }
+    }
+
+    #[test]
+    fn a_state_in_the_past_never_changes(history in histories()) {
+        let (mut nodes, sent) = run(&history, true);
+        let then: Vec<_> = nodes.iter().map(|node| (node.doc.heads(), node.doc.shared_state())).collect();
+        for node in &mut nodes {
+            node.take_all(&sent);
+            for (heads, state) in &then {
+                let asked = node.doc.state_at(heads);
+                prop_assert_eq!(asked.as_ref(), Some(state));
+            }
+        }
+    }
+
+    #[test]
+    fn a_room_with_a_founder_keeps_one(history in histories()) {
+        let (_, sent) = run(&history, true);
+        for upto in 1..=sent.len() {
+            let doc = delivered(&sent[..upto]);
+            prop_assert!(doc.state().ranks.values().any(|rank| *rank == Rank::Founder));
+        }
+    }
+
+    #[test]
+    fn a_ban_that_counts_is_lifted_only_by_who_saw_it_or_a_senior(history in histories()) {
+        let (_, sent) = run(&history, true);
+        let mut doc = delivered(&sent);
+        let heads = doc.graph.heads();
+        let past = doc.graph.past_of(&heads);
+        let all: Vec<_> = doc.graph.latest_first(&past).collect();
+        let mut standing = |index| {
+            let node = doc.graph.node(index).clone();
+            let past = doc.state_of(&node.deps);
+            past.rank(&node.author.principal())
+        };
+        let ranks: Vec<Rank> = all.iter().map(|index| standing(*index)).collect();
+        for (index, rank) in all.iter().zip(&ranks) {
+            let node = doc.graph.node(*index);
+            let [Act::SetBan { mask, ban: Some(_) }] = node.acts.as_slice() else { continue };
+            if !node.counts || doc.state().bans.contains_key(mask) {
+                continue;
+            }
+            let is_lifted = all.iter().zip(&ranks).any(|(other, by)| {
+                let lift = doc.graph.node(*other);
+                let lifts = lift.acts == [Act::SetBan { mask: mask.clone(), ban: None }];
+                let is_later = doc.graph.is_before(*index, *other);
+                lifts && lift.counts && (is_later || (!doc.graph.is_before(*other, *index) && by > rank))
+            });
+            prop_assert!(is_lifted);
+        }
+    }
+
+    #[test]
+    fn a_saved_document_goes_on_as_it_was(history in histories(), cut in any::<prop::sample::Index>()) {
+        let (_, sent) = run(&history, true);
+        let (before, after) = sent.split_at(cut.index(sent.len()));
+        let doc = delivered(before);
+        let mut loaded = RoomDoc::load(&doc.save()).unwrap();
+        prop_assert_eq!(loaded.state(), doc.state());
+        prop_assert_eq!(loaded.heads(), doc.heads());
+        for sent in after {
+            loaded.apply(sent.at, &sent.author, &sent.change);
+        }
+        let whole = delivered(&sent);
+        prop_assert_eq!(loaded.state(), whole.state());
+        prop_assert!(sent.iter().all(|sent| loaded.counts(&sent.at) == whole.counts(&sent.at)));
+    }
+
+    #[test]
+    fn junk_is_never_a_change(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let (mut one, _) = two();
+        let heads = one.doc.heads();
+        let at = OrderKey { hlc: Hlc(50), origin: one.origin, seq: 50 };
+        prop_assert_eq!(one.doc.apply(at, &author(1, "ann"), &bytes), Applied::Malformed);
+        prop_assert_eq!(one.doc.heads(), heads);
+    }
+}
