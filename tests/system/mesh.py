@@ -1,0 +1,178 @@
+"""Nodes of a mesh as processes of the real binary, each in a network namespace and a directory of its own."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+from .network import Network
+from .talk import DOMAIN
+from .waiting import eventually
+
+BINARY = os.environ["LAVINA_BINARY"]
+# Where the files of a failed test are left to be looked at.
+FAILURES = Path(os.environ["LAVINA_TEST_FAILURES"])
+REGIONS = ("eu", "us", "ap", "sa", "af")
+PASSWORD = "correct horse battery staple"
+COMMAND_SECONDS = 30
+
+
+class Node:
+    """One node; it can be killed and started again."""
+
+    def __init__(self, name, region, network, directory):
+        self.name = name
+        self.region = region
+        self.network = network
+        self.address = network.addresses[name]
+        self.directory = directory / name
+        self.config = self.directory / "lavina.toml"
+        self.log = self.directory / "log"
+        self.process = None
+        self.directory.mkdir()
+
+    def command(self, *arguments):
+        """A process of the binary in the node's namespace, that does not outlive the test."""
+        return [*self.network.inside(self.name), "setpriv", "--pdeathsig", "KILL", BINARY, *arguments]
+
+    def run(self, *arguments):
+        """Runs a command of the binary to its end and gives what it printed."""
+        command = self.command(*arguments)
+        done = subprocess.run(
+            command, cwd=self.directory, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+        )
+        if done.returncode:
+            raise AssertionError(f"{self.name}: lavina {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def configure(self):
+        """Listens where the other nodes and the clients of the test are."""
+        text = self.config.read_text()
+        values = {"irc": f'"{self.address}:6667"', "xmpp": f'"{self.address}:5222"', "mesh": f'"{self.address}:7667"'}
+        for key, value in values.items():
+            text, found = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", text)
+            if not found:
+                raise AssertionError(f"{self.config} has no key {key}")
+        self.config.write_text(text)
+
+    async def start(self):
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command("serve"), cwd=self.directory, stdout=log, stderr=log)
+        await eventually(self.ready, f"node {self.name} does not come up: {self.tail()}")
+
+    async def ready(self):
+        """Whether clients and operators can reach it."""
+        if self.process.poll() is not None:
+            raise AssertionError(f"node {self.name} ended by itself: {self.tail()}")
+        _, writer = await asyncio.open_connection(self.address, 6667)
+        writer.close()
+        return await self.status()
+
+    def tail(self):
+        return self.log.read_text(errors="replace")[-2000:]
+
+    async def status(self):
+        """What `lavina status --json` says; ConnectionError while it cannot."""
+        process = await asyncio.create_subprocess_exec(
+            *self.command("status", "--json"), cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        said, problem = await process.communicate()
+        if process.returncode:
+            raise ConnectionRefusedError(problem.decode())
+        return json.loads(said)
+
+    async def peers(self):
+        """The other nodes, by name, and whether each is connected."""
+        return {peer["name"]: peer["connected"] for peer in (await self.status())["peers"]}
+
+    def kill(self):
+        """kill -9: no chance to finish anything."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def certificate(self):
+        return self.directory / "data" / "client-cert.pem"
+
+
+class Mesh:
+    """Nodes of these names, each in a region of its own."""
+
+    def __init__(self, *names):
+        self.directory = Path(tempfile.mkdtemp(prefix="lavina-test-"))
+        self.network = Network(names)
+        self.nodes = {
+            name: Node(name, region, self.network, self.directory) for name, region in zip(names, REGIONS, strict=False)
+        }
+        self.accounts = set()
+        self.clients = []
+
+    async def start(self):
+        """The first node makes the mesh, the others join with tickets."""
+        first, *others = self.nodes.values()
+        first.run("init", DOMAIN, "--region", first.region, "--zone", "a", "--name", first.name)
+        first.configure()
+        await first.start()
+        for node in others:
+            ticket = json.loads(first.run("ticket", "--json"))["ticket"]
+            node.run("join", ticket, "--region", node.region, "--zone", "a", "--name", node.name)
+            node.configure()
+            await node.start()
+        await self.connected()
+
+    async def connected(self):
+        """Waits until every node has a connection to every other."""
+        wanted = len(self.nodes) - 1
+
+        async def attempt():
+            views = [await node.peers() for node in self.nodes.values()]
+            return all(sum(view.values()) == wanted for view in views)
+
+        await eventually(attempt, "the nodes are not all connected")
+
+    async def knows_cut(self, name):
+        """Waits until a node and all others know that they do not reach each other."""
+        others = [node for node in self.nodes.values() if node.name != name]
+
+        async def attempt():
+            own = await self.nodes[name].peers()
+            theirs = [await node.peers() for node in others]
+            return not any(own.values()) and not any(view[name] for view in theirs)
+
+        await eventually(attempt, f"the cut around {name} is not noticed")
+
+    async def log_in(self, client, node):
+        """Connects a client to a node; its account is made at the first node when it is new, and waited for elsewhere."""
+        node = self.nodes[node]
+        if client.nick not in self.accounts:
+            self.accounts.add(client.nick)
+            next(iter(self.nodes.values())).run("account", "add", client.nick, "--password", PASSWORD)
+        self.clients.append(client)
+        await eventually(lambda: client.attempt(node, PASSWORD), f"{client} cannot log in at {node.name}")
+
+    async def remove(self, test):
+        """Ends what was started; the files stay when the test has failed."""
+        for client in self.clients:
+            client.close()
+        for node in self.nodes.values():
+            if node.process and node.process.poll() is None:
+                node.kill()
+        self.network.remove()
+        if failed(test):
+            FAILURES.mkdir(parents=True, exist_ok=True)
+            kept = FAILURES / test._testMethodName
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.move(self.directory, kept)
+            print(f"the nodes' files and logs are in {kept}")
+        else:
+            shutil.rmtree(self.directory)
+
+
+def failed(test):
+    """Whether a running test has failed so far."""
+    result = test._outcome.result
+    return any(case is test for case, _ in result.failures + result.errors) or not test._outcome.success

@@ -1,0 +1,73 @@
+"""A network of namespaces: one a node, joined by a bridge, with cuts between nodes that their clients do not feel.
+
+Run inside a private network namespace (tests/system/run makes one): the bridge is there, with the clients, at .254.
+"""
+
+import subprocess
+
+PREFIX = "10.77.0"
+CLIENTS = f"{PREFIX}.254"
+
+# Drops packets to and from the addresses of `peers`; everything else, clients above all, passes.
+CUT_RULES = """
+table inet cut {
+  set peers { type ipv4_addr; }
+  chain incoming { type filter hook input priority 0; ip saddr @peers drop; }
+  chain outgoing { type filter hook output priority 0; ip daddr @peers drop; }
+}
+"""
+
+
+def run(*command, stdin=None):
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+class Network:
+    """Namespaces for the nodes of these names, at .1, .2 and so on."""
+
+    def __init__(self, names):
+        self.addresses = {name: f"{PREFIX}.{number}" for number, name in enumerate(names, 1)}
+        run("ip", "link", "set", "lo", "up")
+        run("ip", "link", "add", "mesh", "type", "bridge")
+        run("ip", "address", "add", f"{CLIENTS}/24", "dev", "mesh")
+        run("ip", "link", "set", "mesh", "up")
+        for name, address in self.addresses.items():
+            run("ip", "netns", "add", name)
+            run("ip", "link", "add", f"to-{name}", "type", "veth", "peer", "name", "mesh", "netns", name)
+            run("ip", "link", "set", f"to-{name}", "master", "mesh", "up")
+            run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "mesh")
+            run("ip", "-n", name, "link", "set", "lo", "up")
+            run("ip", "-n", name, "link", "set", "mesh", "up")
+            run(*self.inside(name), "nft", "-f", "-", stdin=CUT_RULES)
+
+    def remove(self):
+        for name in self.addresses:
+            run("ip", "netns", "delete", name)
+        run("ip", "link", "delete", "mesh")
+
+    @staticmethod
+    def inside(name):
+        """What to put before a command so that it runs in a node's namespace."""
+        return ("nsenter", f"--net=/run/netns/{name}")
+
+    def cut_off(self, name):
+        """Drops all traffic between a node and the other nodes, both ways."""
+        others = ", ".join(address for other, address in self.addresses.items() if other != name)
+        run(*self.inside(name), "nft", "add", "element", "inet", "cut", "peers", f"{{ {others} }}")
+
+    def heal(self, name):
+        run(*self.inside(name), "nft", "flush", "set", "inet", "cut", "peers")
+
+    def drops(self, name):
+        """Whether the namespace really drops what is sent to every other node: a closed port there stays silent."""
+        others = [address for other, address in self.addresses.items() if other != name]
+        return all(not self.answers(name, address) for address in others)
+
+    def answers(self, name, address):
+        """Whether an address answers from within a node's namespace, be it with a refusal."""
+        probe = ("timeout", "0.5", "bash", "-c", f": < /dev/tcp/{address}/9")
+        timed_out = 124
+        return subprocess.run((*self.inside(name), *probe), capture_output=True, check=False).returncode != timed_out

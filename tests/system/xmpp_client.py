@@ -1,0 +1,104 @@
+"""An XMPP client on slixmpp: TLS, SCRAM, multi-user chat, archive queries."""
+
+import itertools
+import ssl
+
+from slixmpp import JID, ClientXMPP
+
+from .talk import DOMAIN, ROOM, Client, Message
+
+ROOM_JID = JID(f"{ROOM}@rooms.{DOMAIN}")
+STANZA_ID = "{urn:xmpp:sid:0}stanza-id"
+PAGE = 20
+
+
+class XmppClient(Client):
+    def __init__(self, name):
+        super().__init__(f"xmpp:{name}")
+        self.nick = name
+        self.acknowledged = {}
+        self.numbers = itertools.count(1)
+        self.stream: ClientXMPP | None = None
+        self.state = "connecting"
+
+    async def attempt(self, node, password):
+        """Connects to a node with STARTTLS and logs in; ConnectionRefusedError when the account is not (yet) there."""
+        self.lost, self.state, self.acknowledged = None, "connecting", {}
+        self.stream = stream = ClientXMPP(
+            f"{self.nick}@{DOMAIN}/test", password, ssl_context=trusting(node.certificate())
+        )
+        stream.enable_direct_tls = False
+        for plugin in ("xep_0030", "xep_0045", "xep_0313", "xep_0359"):
+            stream.register_plugin(plugin)
+
+        def on(event, handle):
+            stream.add_event_handler(event, lambda data: handle(data) if stream is self.stream else None)
+
+        on("session_start", lambda _: self.becomes("started"))
+        on("failed_all_auth", lambda _: self.becomes("refused"))
+        on("connection_failed", lambda reason: self.becomes(f"not connected: {reason}"))
+        on("disconnected", lambda reason: self.disconnected(str(reason)))
+        on("groupchat_message", self.on_message)
+        stream.connect(node.address, 5222)
+        await self.until(lambda: self.lost or self.state != "connecting", "no session")
+        if self.lost or self.state != "started":
+            reason = f"{self}: {self.state}, {self.lost}"
+            self.close()
+            raise ConnectionRefusedError(reason)
+        stream.send_presence()
+        return True
+
+    def becomes(self, state):
+        self.state = state
+        self.changed()
+
+    async def join(self):
+        await self.stream["xep_0045"].join_muc_wait(ROOM_JID, self.nick, maxstanzas=0, timeout=20)
+
+    def on_message(self, stanza):
+        if stanza["from"].bare != ROOM_JID.bare or not stanza["body"]:
+            return
+        message = Message(stanza_id(stanza.xml), stanza["from"].resource, stanza["body"])
+        if message.nick == self.nick and stanza["id"]:
+            self.acknowledged[stanza["id"]] = message
+        self.saw(message)
+
+    async def say(self, text):
+        """Speaks in the room; the message, once it is reflected: durable at the node."""
+        stanza = self.stream.make_message(mto=ROOM_JID, mbody=text, mtype="groupchat")
+        stanza["id"] = id = f"{self.nick}-{next(self.numbers)}"
+        stanza.send()
+        await self.until(lambda: self.lost or id in self.acknowledged, f"{text!r} is not reflected")
+        if id not in self.acknowledged:
+            raise ConnectionError(f"{self}: {self.lost}")
+        return self.acknowledged[id]
+
+    async def history(self):
+        """All of the room's archive, oldest first, page by page."""
+        found = self.stream["xep_0313"].iterate(jid=ROOM_JID, rsm={"max": PAGE})
+        return [archived(result) async for result in found]
+
+    def close(self):
+        """Hangs up, as on purpose."""
+        self.lost = self.lost or "closed here"
+        if self.stream:
+            self.stream.cancel_connection_attempt()
+            self.stream.abort()
+
+
+def trusting(certificate):
+    """TLS as a user has it who was given the server's certificate: it is checked, and the name in it too."""
+    return ssl.create_default_context(cafile=certificate)
+
+
+def stanza_id(xml):
+    """The id that the room gave a message (XEP-0359); of another `by` it is nobody's word."""
+    ids = [element.get("id") for element in xml.iter(STANZA_ID) if element.get("by") == ROOM_JID.bare]
+    if len(ids) != 1:
+        raise AssertionError(f"a message has {len(ids)} ids of its room")
+    return ids[0]
+
+
+def archived(result):
+    forwarded = result["mam_result"]["forwarded"]["stanza"]
+    return Message(result["mam_result"]["id"], JID(forwarded["from"]).resource, forwarded["body"])
