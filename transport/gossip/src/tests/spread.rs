@@ -146,7 +146,7 @@ fn frames_of_strangers_are_refused_and_counted() {
 fn a_peer_that_never_acknowledges_is_left_to_sync() {
     let mut net = mesh(&[0, 0], 8);
     net.loss = 100;
-    for _ in 0..22 {
+    for _ in 0..25 {
         net.write(0, &room(1), 4_000);
     }
     let counters = net.nodes[0].gossip.counters();
