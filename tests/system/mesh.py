@@ -134,6 +134,17 @@ class Mesh:
 
         await eventually(attempt, "the nodes are not all connected")
 
+    async def converged(self):
+        """Waits until every node holds the same, to the byte."""
+        digests = {}
+
+        async def attempt():
+            for name, node in self.nodes.items():
+                digests[name] = (await node.status())["digest"]
+            return len(set(digests.values())) == 1
+
+        await eventually(attempt, lambda: f"the nodes differ: {digests}")
+
     async def knows_cut(self, name):
         """Waits until a node and all others know that they do not reach each other."""
         others = [node for node in self.nodes.values() if node.name != name]
