@@ -135,6 +135,12 @@ impl RoomDoc {
         Recipe::new(self.heads(), acts).encode()
     }
 
+    /// What the change of an entry asks for; nothing when it says what no act says.
+    #[must_use]
+    pub fn acts(change: &[u8]) -> Vec<Act> {
+        Recipe::decode(change).and_then(|recipe| recipe.acts()).unwrap_or_default()
+    }
+
     /// Takes the change of an entry in, whoever wrote it.
     pub fn apply(&mut self, at: OrderKey, author: &Author, change: &[u8]) -> Applied {
         let is_pending = self.pending.get(&at.origin).is_some_and(|waiting| waiting.contains_key(&at.seq));

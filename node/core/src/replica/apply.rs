@@ -11,6 +11,7 @@ use lavina_crdt::content::{Author, Principal};
 use lavina_crdt::entry::{Body, Entry, Hash};
 use lavina_crdt::ids::Dot;
 use lavina_crdt::names::RoomName;
+use lavina_crdt::room::RoomDoc;
 use std::sync::Arc;
 
 /// Age from which a message counts as said a while ago, milliseconds: more than any healthy path takes, less than a cut that people notice.
@@ -108,7 +109,7 @@ impl<S: Store> Replicas<S> {
         let body = chain::body(entry);
         if let Body::DocChange(change) = &body {
             if let Some((old, new)) = room.change(entry.order_key(), &author, change) {
-                let acts = Vec::new();
+                let acts = RoomDoc::acts(change);
                 effects.push(Effect::RoomChanged {
                     room: name.clone(),
                     key: entry.order_key(),

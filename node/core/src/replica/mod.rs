@@ -18,6 +18,9 @@ mod receive;
 mod room;
 mod scope;
 
+#[cfg(test)]
+mod tests;
+
 pub use accounts::Account;
 pub use effect::{Appended, Counters, Effect, Fault, Message, Page, Persisted, Received};
 pub use history::Query;
@@ -221,7 +224,7 @@ impl<S: Store> Replicas<S> {
     /// A room's state; `None` when nobody has created it, or the store cannot be read.
     pub fn room(&self, name: &RoomName) -> Option<Arc<RoomState>> {
         let state = match self.rooms.get(name) {
-            Some(room) => Arc::clone(room.state()),
+            Some(room) => room.state(),
             None => self.glimpse(name)?,
         };
         state.created.is_some().then_some(state)
@@ -233,7 +236,7 @@ impl<S: Store> Replicas<S> {
         if let Some(state) = self.glimpses.borrow().get(name) {
             return Some(Arc::clone(state));
         }
-        let state = Arc::clone(Room::load(name, replica, &self.store).ok()?.state());
+        let state = Room::load(name, replica, &self.store).ok()?.state();
         self.glimpses.borrow_mut().insert(name.clone(), Arc::clone(&state));
         Some(state)
     }

@@ -25,19 +25,14 @@ const SAVE_AFTER_ENTRIES: u32 = 4_096;
 /// Most entries of a room that wait for the changes at which their rights are judged; above it the oldest are shown only by history.
 const UNJUDGED_MAX: usize = 1_024;
 
-/// Most states at a causal past that are kept ready: entries written about the same time share a few.
-const STATES_MAX: usize = 64;
-
 /// Bytes of entries read at a time.
 const READ_BYTES: usize = 256 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Room {
     doc: RoomDoc,
-    state: Arc<RoomState>,
     /// For each origin, from which number on its entries were written at which heads.
     heads: BTreeMap<Origin, BTreeMap<u64, Vec<DocHead>>>,
-    states: BTreeMap<Vec<DocHead>, Arc<RoomState>>,
     /// Applied entries that wait for the changes at which they are judged.
     unjudged: BTreeMap<OrderKey, Arc<Entry>>,
     changes: u32,
@@ -59,15 +54,7 @@ impl Room {
         let saved = saved.and_then(|bytes| postcard::from_bytes::<(VersionVector, Vec<u8>)>(&bytes).ok());
         let saved = saved.and_then(|(vector, bytes)| Some((vector, RoomDoc::load(&bytes)?)));
         let (vector, doc) = saved.unwrap_or_else(|| (VersionVector::default(), RoomDoc::new(name)));
-        let mut room = Self {
-            state: Arc::new(doc.state().clone()),
-            doc,
-            heads: load_heads(name, store)?,
-            states: BTreeMap::new(),
-            unjudged: BTreeMap::new(),
-            changes: 0,
-            entries: 0,
-        };
+        let mut room = Self { doc, heads: load_heads(name, store)?, unjudged: BTreeMap::new(), changes: 0, entries: 0 };
         let scope = Scope::Room(name.clone());
         let mut tail = BTreeMap::new();
         for (origin, next) in replica.durable.iter() {
@@ -98,8 +85,8 @@ impl Room {
     }
 
     /// The state as it is.
-    pub(super) fn state(&self) -> &Arc<RoomState> {
-        &self.state
+    pub(super) fn state(&self) -> Arc<RoomState> {
+        self.doc.shared_state()
     }
 
     /// What the origin's next entry says of the document's heads.
@@ -129,15 +116,7 @@ impl Room {
     /// The state at an entry's causal past; `None` when some of it is not here.
     fn state_of(&mut self, entry: &Entry) -> Option<Arc<RoomState>> {
         let heads = self.heads_at(entry.dot()).to_vec();
-        if let Some(state) = self.states.get(&heads) {
-            return Some(Arc::clone(state));
-        }
-        let state = self.doc.state_at(&heads)?;
-        if self.states.len() >= STATES_MAX {
-            self.states.clear();
-        }
-        self.states.insert(heads, Arc::clone(&state));
-        Some(state)
+        self.doc.state_at(&heads)
     }
 
     /// Whether the author had the right where the entry was written.
@@ -172,7 +151,6 @@ impl Room {
     ) -> Option<(Arc<RoomState>, Arc<RoomState>)> {
         match self.doc.apply(at, author, change) {
             Applied::Changed(old, new) => {
-                self.state = Arc::clone(&new);
                 self.changes += 1;
                 Some((old, new))
             }

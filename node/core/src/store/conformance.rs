@@ -98,7 +98,7 @@ proptest! {
 fn refuses_a_run_with_a_gap(store: &(impl Store + Commit)) {
     let whole = batch(1, vec![run(room(0), writer(1), 0, 2, 5)]);
     let gap = batch(2, vec![run(room(1), writer(1), 0, 1, 7), run(room(0), writer(1), 3, 1, 8)]);
-    store.commit(&[whole.clone()]).unwrap();
+    store.commit(std::slice::from_ref(&whole)).unwrap();
     assert!(matches!(store.commit(&[gap]), Err(StoreError::Damaged(_))));
     assert!(matches!(store.commit(&[whole]), Err(StoreError::Damaged(_))));
     assert_eq!(store.vectors().unwrap().keys().collect::<Vec<_>>(), [&room(0)]);

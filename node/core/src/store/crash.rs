@@ -82,7 +82,7 @@ fn after_a_failed_sync_nothing_is_written_and_reads_go_on() {
     let [first, second] = batches(&[2, 3]).try_into().unwrap();
     store.commit(&[first]).unwrap();
     disk.fail_next_sync();
-    assert!(matches!(store.commit(&[second.clone()]), Err(StoreError::Failed(_))));
+    assert!(matches!(store.commit(std::slice::from_ref(&second)), Err(StoreError::Failed(_))));
     assert!(matches!(store.commit(&[second]), Err(StoreError::Failed(_))));
     assert!(next(&store, &room(0)) >= 2);
 }

@@ -1,0 +1,126 @@
+//! Rights in rooms, as every node judges them.
+
+use super::*;
+use lavina_crdt::room::{Act, Flag, Kick, Mask, Rank};
+
+fn act(peer: &mut Peer, now: Now, name: &str, act: Act) -> Vec<Effect> {
+    let author = author(peer.number, name);
+    peer.replicas.append_acts(now, &room(), author, &[act]).unwrap().effects
+}
+
+fn ban(name: &str) -> Act {
+    Act::SetBan { mask: Mask::Account(account(name)), ban: Some(String::new()) }
+}
+
+/// A room of alice (node 1) that bob (node 2) knows.
+fn founded() -> (Peer, Peer) {
+    let (mut alice, mut bob) = (Peer::new(1), Peer::new(2));
+    act(&mut alice, at(1), "alice", Act::Create);
+    bob.receive(at(2), 1, &alice.flush());
+    (alice, bob)
+}
+
+#[test]
+fn a_change_says_what_was_asked_and_what_it_did() {
+    let (mut alice, mut bob) = founded();
+    let topic = Act::SetTopic("rust".to_owned());
+    let own = act(&mut alice, at(3), "alice", topic.clone());
+    let [Effect::RoomChanged { acts, old, new, .. }] = own.as_slice() else { panic!("{own:?}") };
+    assert_eq!((acts, &old.topic), (&vec![topic], &None));
+    assert_eq!(new.topic.as_ref().map(|topic| topic.text.as_str()), Some("rust"));
+    assert_eq!(bob.receive(at(4), 1, &alice.flush()).effects, own);
+    assert_eq!(alice.replicas.room(&room()), bob.replicas.room(&room()));
+    assert_eq!(bob.replicas.room(&room()), Some(std::sync::Arc::clone(new)));
+}
+
+#[test]
+fn a_room_that_nobody_created_has_no_state() {
+    let mut peer = Peer::new(1);
+    assert_eq!(peer.replicas.room(&room()), None);
+    peer.say(at(1), room_scope(), "alice", "anybody here?");
+    assert_eq!(peer.replicas.room(&room()), None);
+}
+
+#[test]
+fn after_a_ban_its_target_is_heard_nowhere() {
+    let (mut alice, mut bob) = founded();
+    act(&mut alice, at(3), "alice", ban("bob"));
+    bob.receive(at(4), 1, &alice.flush());
+    assert_eq!(bob.say(at(5), room_scope(), "bob", "let me in").effects, []);
+    assert_eq!(alice.receive(at(6), 2, &bob.flush()).effects, []);
+    assert_eq!((alice.texts(&room_scope()), bob.texts(&room_scope())), (vec![], vec![]));
+    assert_eq!(alice.replicas.counters().entries_denied, 1);
+}
+
+#[test]
+fn what_was_said_before_the_ban_was_known_stays() {
+    let (mut alice, mut bob) = founded();
+    act(&mut alice, at(3), "alice", ban("bob"));
+    bob.say(at(4), room_scope(), "bob", "meanwhile");
+    let (theirs, ours) = (bob.flush(), alice.flush());
+    assert_eq!(said(&alice.receive(at(5), 2, &theirs).effects), ["meanwhile"]);
+    bob.receive(at(5), 1, &ours);
+    assert_eq!(
+        (alice.texts(&room_scope()), bob.texts(&room_scope())),
+        (vec!["meanwhile".into()], vec!["meanwhile".into()])
+    );
+}
+
+#[test]
+fn a_message_without_the_changes_it_rests_on_is_shown_when_they_come() {
+    let (mut alice, mut bob) = founded();
+    act(&mut alice, at(3), "alice", Act::SetFlag { flag: Flag::Moderated, on: true });
+    act(&mut alice, at(3), "alice", Act::SetRank { who: author(2, "bob").principal(), rank: Rank::Voice });
+    let changes = alice.flush();
+    bob.receive(at(4), 1, &changes);
+    bob.say(at(5), room_scope(), "bob", "thanks");
+    let thanks = bob.flush();
+    let mut carol = Peer::new(3);
+    assert_eq!(carol.receive(at(6), 2, &thanks).effects, []);
+    // Even when it has waited long enough: nobody here can know whether bob may speak.
+    assert_eq!(carol.replicas.timeout(at(6 + Limits::default().hold_ms_max)), []);
+    assert_eq!(carol.texts(&room_scope()), [""; 0]);
+    carol.flush();
+    let mut carol = carol.restart(at(7));
+    let runs = alice.missing_at(&carol);
+    assert_eq!(said(&carol.receive(at(8), 1, &runs).effects), ["thanks"]);
+    assert_eq!(carol.texts(&room_scope()), ["thanks"]);
+}
+
+#[test]
+fn a_kick_counts_only_from_somebody_with_the_right() {
+    let (mut alice, mut bob) = founded();
+    let kick = |peer: &mut Peer, by: &str, whom: &str| {
+        let target = author(1, whom);
+        let kick =
+            Kick { nick: target.nick.key(), who: target.principal(), sessions: Vec::new(), reason: String::new() };
+        peer.replicas.append(at(3), room_scope(), Some(author(peer.number, by)), Body::Kick(kick)).unwrap().effects
+    };
+    assert_eq!(kick(&mut bob, "bob", "alice"), []);
+    let effects = kick(&mut alice, "alice", "bob");
+    assert!(matches!(effects.as_slice(), [Effect::Kicked { .. }]));
+    assert_eq!(alice.receive(at(4), 2, &bob.flush()).effects, []);
+    assert_eq!(bob.receive(at(4), 1, &alice.flush()).effects, effects);
+}
+
+#[test]
+fn a_room_is_the_same_after_a_restart_with_and_without_a_snapshot() {
+    for changes in [3, 200] {
+        let (mut alice, _) = founded();
+        for number in 0..changes {
+            act(&mut alice, at(3), "alice", Act::SetTopic(number.to_string()));
+            alice.say(at(3), room_scope(), "alice", "x");
+        }
+        act(&mut alice, at(4), "alice", ban("bob"));
+        alice.flush();
+        let saved = alice.disk.meta(&format!("doc/{}", room())).unwrap();
+        assert_eq!(saved.is_some(), changes == 200);
+        let (state, log) = (alice.replicas.room(&room()), alice.log(&room_scope()));
+        let mut alice = alice.restart(at(5));
+        assert_eq!((alice.replicas.room(&room()), alice.log(&room_scope())), (state, log));
+        // It goes on as if nothing had been.
+        act(&mut alice, at(6), "alice", Act::SetTopic("after".to_owned()));
+        let topic = alice.replicas.room(&room()).and_then(|state| state.topic.clone());
+        assert_eq!(topic.map(|topic| topic.text), Some("after".to_owned()));
+    }
+}
