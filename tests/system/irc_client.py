@@ -1,11 +1,12 @@
-"""An IRC client on the `irc` package: capabilities, SASL PLAIN, labelled messages, CHATHISTORY."""
+"""An IRC client on the `irc` package: TLS, capabilities, SASL PLAIN, labelled messages, CHATHISTORY."""
 
 import base64
 import itertools
 
 from irc.client_aio import AioReactor
+from irc.connection import AioFactory
 
-from .talk import ROOM, Client, Message
+from .talk import DOMAIN, ROOM, Client, Message
 
 # Asked for as a client of this decade does. Missing ones fail the test.
 CAPABILITIES = "message-tags server-time batch echo-message labeled-response sasl draft/chathistory account-tag"
@@ -24,12 +25,13 @@ class IrcClient(Client):
         self.connection = None
 
     async def attempt(self, node, password):
-        """Connects to a node and logs in; ConnectionRefusedError when the account is not (yet) there."""
+        """Connects to a node with TLS and logs in; ConnectionRefusedError when the account is not (yet) there."""
         self.lost, self.log, self.batches, self.labels = None, [], {}, {}
         reactor = AioReactor(on_connect=lambda protocol, _transport: protocol.connection.send_raw("CAP LS 302"))
         reactor.add_global_handler("all_events", self.on_event)
         self.connection = reactor.server()
-        await self.connection.connect(node.address, 6667, self.nick)
+        tls = AioFactory(ssl=node.trusted(), server_hostname=DOMAIN)
+        await self.connection.connect(node.address, 6697, self.nick, connect_factory=tls)
         await self.capability("LS")
         self.connection.send_raw(f"CAP REQ :{CAPABILITIES}")
         await self.capability("ACK")

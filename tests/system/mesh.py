@@ -3,9 +3,9 @@
 import asyncio
 import json
 import os
-import re
 import shutil
 import signal
+import ssl
 import subprocess
 import tempfile
 from pathlib import Path
@@ -27,11 +27,10 @@ class Node:
 
     def __init__(self, name, region, network, directory):
         self.name = name
-        self.region = region
+        self.place = ("--region", region, "--zone", "a", "--name", name, "--listen", network.addresses[name])
         self.network = network
         self.address = network.addresses[name]
         self.directory = directory / name
-        self.config = self.directory / "lavina.toml"
         self.log = self.directory / "log"
         self.process = None
         self.directory.mkdir()
@@ -50,26 +49,16 @@ class Node:
             raise AssertionError(f"{self.name}: lavina {' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def configure(self):
-        """Listens where the other nodes and the clients of the test are."""
-        text = self.config.read_text()
-        values = {"irc": f'"{self.address}:6667"', "xmpp": f'"{self.address}:5222"', "mesh": f'"{self.address}:7667"'}
-        for key, value in values.items():
-            text, found = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", text)
-            if not found:
-                raise AssertionError(f"{self.config} has no key {key}")
-        self.config.write_text(text)
-
     async def start(self):
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command("serve"), cwd=self.directory, stdout=log, stderr=log)
-        await eventually(self.ready, f"node {self.name} does not come up: {self.tail()}")
+        await eventually(self.ready, lambda: f"node {self.name} does not come up: {self.tail()}")
 
     async def ready(self):
         """Whether clients and operators can reach it."""
         if self.process.poll() is not None:
             raise AssertionError(f"node {self.name} ended by itself: {self.tail()}")
-        _, writer = await asyncio.open_connection(self.address, 6667)
+        _, writer = await asyncio.open_connection(self.address, 5222)
         writer.close()
         return await self.status()
 
@@ -95,8 +84,9 @@ class Node:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def certificate(self):
-        return self.directory / "data" / "client-cert.pem"
+    def trusted(self):
+        """TLS as users have it who were given the node's certificate: it is checked, and the name in it too."""
+        return ssl.create_default_context(cafile=self.directory / "data" / "client-cert.pem")
 
 
 class Mesh:
@@ -114,13 +104,11 @@ class Mesh:
     async def start(self):
         """The first node makes the mesh, the others join with tickets."""
         first, *others = self.nodes.values()
-        first.run("init", DOMAIN, "--region", first.region, "--zone", "a", "--name", first.name)
-        first.configure()
+        first.run("init", DOMAIN, *first.place)
         await first.start()
         for node in others:
             ticket = json.loads(first.run("ticket", "--json"))["ticket"]
-            node.run("join", ticket, "--region", node.region, "--zone", "a", "--name", node.name)
-            node.configure()
+            node.run("join", ticket, *node.place)
             await node.start()
         await self.connected()
 
@@ -133,6 +121,17 @@ class Mesh:
             return all(sum(view.values()) == wanted for view in views)
 
         await eventually(attempt, "the nodes are not all connected")
+
+    async def converged(self):
+        """Waits until every node holds the same, to the byte."""
+        digests = {}
+
+        async def attempt():
+            for name, node in self.nodes.items():
+                digests[name] = (await node.status())["digest"]
+            return len(set(digests.values())) == 1
+
+        await eventually(attempt, lambda: f"the nodes differ: {digests}")
 
     async def knows_cut(self, name):
         """Waits until a node and all others know that they do not reach each other."""

@@ -85,6 +85,7 @@ class ThreeNodes(unittest.IsolatedAsyncioTestCase):
         await asyncio.gather(*(client.sees(said) for client in everyone))
         history = await self.one_history(everyone, containing=said)
         self.assertCountEqual(history, said)
+        await self.mesh.converged()
         for client in everyone:
             self.assertIsNone(client.lost, f"{client} was disconnected")
             self.assertEqual(client.twice(), [], f"{client} saw messages twice")
@@ -98,6 +99,7 @@ class ThreeNodes(unittest.IsolatedAsyncioTestCase):
 
         back = await self.in_room(IrcClient("bob"), "b")
         await self.one_history([alice, carol, back], containing=acknowledged)
+        await self.mesh.converged()
         self.assertIsNone(alice.lost)
         self.assertIsNone(carol.lost)
 

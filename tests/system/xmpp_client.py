@@ -1,7 +1,6 @@
 """An XMPP client on slixmpp: TLS, SCRAM, multi-user chat, archive queries."""
 
 import itertools
-import ssl
 
 from slixmpp import JID, ClientXMPP
 
@@ -24,9 +23,7 @@ class XmppClient(Client):
     async def attempt(self, node, password):
         """Connects to a node with STARTTLS and logs in; ConnectionRefusedError when the account is not (yet) there."""
         self.lost, self.state, self.acknowledged = None, "connecting", {}
-        self.stream = stream = ClientXMPP(
-            f"{self.nick}@{DOMAIN}/test", password, ssl_context=trusting(node.certificate())
-        )
+        self.stream = stream = ClientXMPP(f"{self.nick}@{DOMAIN}/test", password, ssl_context=node.trusted())
         stream.enable_direct_tls = False
         for plugin in ("xep_0030", "xep_0045", "xep_0313", "xep_0359"):
             stream.register_plugin(plugin)
@@ -84,11 +81,6 @@ class XmppClient(Client):
         if self.stream:
             self.stream.cancel_connection_attempt()
             self.stream.abort()
-
-
-def trusting(certificate):
-    """TLS as a user has it who was given the server's certificate: it is checked, and the name in it too."""
-    return ssl.create_default_context(cafile=certificate)
 
 
 def stanza_id(xml):

@@ -3,6 +3,17 @@
 //! [`Node`](node::Node) takes `(now, Input)` and gives `Output`s. It knows no protocol, socket, file, thread or clock. The tokio server and the
 //! simulator are two shells around it.
 
+mod gate;
+mod glob;
+mod invites;
+mod kicks;
+mod lookalikes;
 pub mod node;
+mod people;
 pub mod replica;
+mod rosters;
+mod said;
+mod sessions;
+mod signal;
+mod splits;
 pub mod store;

@@ -9,7 +9,7 @@ use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh::Place;
 use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// First wait after a dial that led to no connection: longer than a handshake over most links.
 const DIAL_BACKOFF_MS_MIN: u64 = 200;
@@ -209,6 +209,12 @@ impl Links {
             nodes.push(self.me);
         }
         nodes
+    }
+
+    /// All regions, this node's too.
+    pub(crate) fn regions(&self) -> BTreeSet<&str> {
+        let others = self.peers.values().map(|link| link.place.region.as_str());
+        others.chain([self.place.region.as_str()]).collect()
     }
 
     pub(crate) fn region(&self) -> &str {

@@ -3,6 +3,7 @@
 
 use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::{NodeId, Origin};
+use std::collections::BTreeSet;
 
 /// Gateways of one region for the entries of an origin in a scope, best first.
 pub(crate) fn gateways(scope: &Hash, origin: Origin, candidates: &[NodeId]) -> Vec<NodeId> {
@@ -12,6 +13,19 @@ pub(crate) fn gateways(scope: &Hash, origin: Origin, candidates: &[NodeId]) -> V
 /// Nodes of one region that compare replicas with another region, best first.
 pub(crate) fn envoys(regions: (&str, &str), candidates: &[NodeId]) -> Vec<NodeId> {
     rank("lavina 1 envoy", &[regions.0.as_bytes(), &[0], regions.1.as_bytes()], candidates)
+}
+
+/// How many of the pairs that `region` makes with all others rank before its pair with `other`.
+pub(crate) fn region_rank(region: &str, other: &str, regions: &BTreeSet<&str>) -> usize {
+    let score = |with: &str| {
+        let mut hasher = blake3::Hasher::new_derive_key("lavina 1 regions");
+        hasher.update(region.min(with).as_bytes());
+        hasher.update(&[0]);
+        hasher.update(region.max(with).as_bytes());
+        (*hasher.finalize().as_bytes(), region.min(with).to_owned(), region.max(with).to_owned())
+    };
+    let own = score(other);
+    regions.iter().filter(|with| **with != region && score(with) > own).count()
 }
 
 fn rank(context: &str, key: &[&[u8]], candidates: &[NodeId]) -> Vec<NodeId> {

@@ -30,8 +30,13 @@ const VECTORS_BYTES_MAX: usize = 1024 * 1024;
 const SECOND_WORD_MS: u64 = 300;
 /// Time for which a pair of nodes of two regions waits for a pair that ranks before it, per rank.
 const ENVOY_WAIT_MS: u64 = 1_000;
-/// Longest such wait.
-const ENVOY_WAIT_MS_MAX: u64 = 4_000;
+/// Time for which two regions wait for another pair of regions that ranks before them, per rank: a region that comes back is not told the
+/// same by all others at once. A small comparison is over by then; for a large one see [`Sync::on_time`].
+const REGION_WAIT_MS: u64 = 500;
+/// Time for which a node that has near peers leaves far ones alone, since they may know it all.
+const NEAR_FIRST_MS: u64 = 500;
+/// Longest of these waits together.
+const FAR_WAIT_MS_MAX: u64 = 4_000;
 /// Wait before comparing again with a peer with whom a comparison is under way or was cut short.
 const AGAIN_MS: u64 = 1_000;
 /// A peer connected for longer than this was compared with already when it comes into reach.
@@ -78,7 +83,7 @@ impl Sync {
 
     pub(crate) fn on_up(&mut self, now: Now, peer: NodeId, links: &Links) {
         let second = if links.me < peer { 0 } else { SECOND_WORD_MS };
-        self.due.insert(peer, now.deadline_ms(envoy_wait_ms(peer, links) + second));
+        self.due.insert(peer, now.deadline_ms(far_wait_ms(peer, links) + second));
     }
 
     pub(crate) fn on_reach(&mut self, now: Now, peer: NodeId, links: &Links) {
@@ -227,7 +232,8 @@ impl Sync {
         }
     }
 
-    /// Compares with whoever is due; returns the peers of this round of the slow timer, if it is time for one.
+    /// Compares with whoever is due; returns the peers of this round of the slow timer, if it is time for one. While a far peer sends
+    /// batches no other far peer is asked: what that one has, it most likely has too.
     pub(crate) fn on_time(&mut self, view: &View<'_>, flights: &mut InFlight, out: &mut Outbox) -> Vec<NodeId> {
         let now = view.now;
         for peer in self.catch_up.overdue(now.mono_us) {
@@ -239,7 +245,9 @@ impl Sync {
         }
         let due: Vec<NodeId> = self.due.iter().filter(|(_, at)| **at <= now.mono_us).map(|(peer, _)| *peer).collect();
         for peer in due {
-            let receiving = self.incoming.get(&peer).is_some_and(|until| *until > now.mono_us);
+            let far = !view.links.is_near(peer);
+            let same_source = |from: NodeId| from == peer || (far && !view.links.is_near(from));
+            let receiving = self.incoming.iter().any(|(from, until)| *until > now.mono_us && same_source(*from));
             if receiving || self.catch_up.is_busy(peer) {
                 self.due.insert(peer, now.deadline_ms(AGAIN_MS));
                 continue;
@@ -289,18 +297,21 @@ fn next_in_turn(peers: &BTreeSet<NodeId>, last: &mut Option<NodeId>) -> Option<N
     next
 }
 
-/// How long to leave the comparison of two regions to a pair of nodes that ranks before this one; not at all within a region.
-fn envoy_wait_ms(peer: NodeId, links: &Links) -> u64 {
+/// How long to leave the comparison of two regions to whoever ranks before this pair of nodes; not at all within a region.
+fn far_wait_ms(peer: NodeId, links: &Links) -> u64 {
     let Some(there) = links.get(peer).map(|link| link.place.region.as_str()) else { return 0 };
     let here = links.region();
     if here == there {
         return 0;
     }
-    let regions = if here < there { (here, there) } else { (there, here) };
-    let rank = |region: &str, node: NodeId| {
-        let ranked = rendezvous::envoys(regions, &links.of_region(region));
+    let envoy_rank = |region: &str, node: NodeId| {
+        let ranked = rendezvous::envoys((here.min(there), here.max(there)), &links.of_region(region));
         ranked.iter().position(|candidate| *candidate == node).unwrap_or(0)
     };
-    let ranks = u64::try_from(rank(here, links.me) + rank(there, peer)).unwrap_or(u64::MAX);
-    ranks.saturating_mul(ENVOY_WAIT_MS).min(ENVOY_WAIT_MS_MAX)
+    let envoys = envoy_rank(here, links.me) + envoy_rank(there, peer);
+    let regions = links.regions();
+    let pairs = rendezvous::region_rank(here, there, &regions).max(rendezvous::region_rank(there, here, &regions));
+    let wait = |rank: usize, ms: u64| u64::try_from(rank).unwrap_or(u64::MAX).saturating_mul(ms);
+    let near = if links.near_live().next().is_some() { NEAR_FIRST_MS } else { 0 };
+    wait(envoys, ENVOY_WAIT_MS).saturating_add(wait(pairs, REGION_WAIT_MS)).saturating_add(near).min(FAR_WAIT_MS_MAX)
 }

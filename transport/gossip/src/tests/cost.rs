@@ -37,7 +37,7 @@ fn equal_replicas_exchange_only_their_root() {
 
 #[test]
 fn one_differing_scope_among_many_costs_its_bucket() {
-    let mut net = preloaded(1_000);
+    let mut net = preloaded(5_000);
     net.preload(0, 0, &room(500), 3);
     net.start();
     net.run_ms(1_000);
@@ -49,7 +49,7 @@ fn one_differing_scope_among_many_costs_its_bucket() {
         kinds.push(match frame {
             Frame::Vectors { buckets, vectors, .. } => {
                 assert_eq!(buckets.len(), 1);
-                assert!(vectors.len() < 20);
+                assert!(vectors.len() < 50);
                 "vectors"
             }
             Frame::Delta { runs, more } => {
@@ -79,14 +79,14 @@ fn a_busy_mesh_sends_next_to_nothing_twice() {
     net.start();
     net.run_ms(3_000);
     let since_us = net.now_us;
-    for n in 0..2_000 {
+    for n in 0..1_000 {
         net.write(n % 4, &room(n % 10), 1);
         net.run_ms(10);
     }
     net.run_ms(3_000);
     assert!(net.converged());
     let copies: usize = (0..4).map(|node| net.copies_to(node, since_us)).sum();
-    assert!(copies <= 6_060, "{copies} copies, 6000 needed");
+    assert!(copies <= 3_030, "{copies} copies, 3000 needed");
 }
 
 #[test]

@@ -56,6 +56,46 @@ fn what_was_missed_enters_a_region_about_once() {
 }
 
 #[test]
+fn a_region_that_comes_back_to_two_others_is_told_about_once() {
+    let mut net = Net::new(&[0, 0, 1, 1, 2, 2], 9);
+    net.start();
+    net.run_ms(3_000);
+    cut_between(&mut net, &[0, 1], &[2, 3, 4, 5]);
+    net.run_ms(2_000);
+    for n in 0..300 {
+        net.write(n % 6, &room(n % 50), 1);
+        net.run_ms(5);
+    }
+    net.run_ms(2_000);
+    net.heal();
+    let since_us = net.now_us;
+    net.run_ms(12_000);
+    assert!(net.converged());
+    let copies = net.copies_into(0, since_us);
+    assert!((196..=240).contains(&copies), "{copies} copies for about 200 entries");
+}
+
+#[test]
+fn a_node_that_comes_back_learns_from_its_own_region() {
+    let mut net = Net::new(&[0, 0, 1, 1], 10);
+    net.start();
+    net.run_ms(3_000);
+    cut_between(&mut net, &[0], &[1, 2, 3]);
+    net.run_ms(2_000);
+    for n in 0..200 {
+        net.write(n % 4, &room(n % 50), 1);
+        net.run_ms(5);
+    }
+    net.run_ms(2_000);
+    net.heal();
+    let since_us = net.now_us;
+    net.run_ms(12_000);
+    assert!(net.converged());
+    assert!(net.copies_into(0, since_us) <= 10, "{}", net.copies_into(0, since_us));
+    assert!(net.copies_into(1, since_us) <= 60, "{}", net.copies_into(1, since_us));
+}
+
+#[test]
 fn a_restarted_node_catches_up_and_is_in_reach_again() {
     let mut net = Net::new(&[0, 0, 1], 3);
     net.start();

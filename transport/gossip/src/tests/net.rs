@@ -27,46 +27,47 @@ pub(super) fn room(n: usize) -> Scope {
 /// Runs in memory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Memory {
-    logs: BTreeMap<(Scope, Origin), (OriginKey, Vec<SealedEntry>)>,
+    logs: BTreeMap<Scope, BTreeMap<Origin, (OriginKey, Vec<SealedEntry>)>>,
 }
 
 impl Memory {
     /// Takes what continues the log; returns whether anything was new.
     fn append(&mut self, run: &Run) -> bool {
-        let log = self.logs.entry((run.scope.clone(), run.origin.origin())).or_insert_with(|| (run.origin, Vec::new()));
-        let have = u64::try_from(log.1.len()).unwrap();
-        if run.first > have {
+        let before =
+            self.logs.get(&run.scope).and_then(|logs| logs.get(&run.origin.origin())).map_or(0, |log| log.1.len());
+        let Some(skip) = u64::try_from(before).unwrap().checked_sub(run.first) else { return false };
+        let new: Vec<SealedEntry> = run.entries.iter().skip(usize::try_from(skip).unwrap()).cloned().collect();
+        if new.is_empty() {
             return false;
         }
-        let new = run.entries.iter().skip(usize::try_from(have - run.first).unwrap());
-        let before = log.1.len();
-        log.1.extend(new.cloned());
-        log.1.len() > before
+        let logs = self.logs.entry(run.scope.clone()).or_default();
+        logs.entry(run.origin.origin()).or_insert_with(|| (run.origin, Vec::new())).1.extend(new);
+        true
     }
 
     pub(super) fn scopes(&self) -> BTreeSet<Scope> {
-        self.logs.iter().filter(|(_, log)| !log.1.is_empty()).map(|((scope, _), _)| scope.clone()).collect()
+        self.logs.keys().cloned().collect()
     }
 
     pub(super) fn entries(&self) -> usize {
-        self.logs.values().map(|log| log.1.len()).sum()
+        self.logs.values().flat_map(BTreeMap::values).map(|log| log.1.len()).sum()
     }
 }
 
 impl Replica for Memory {
     fn vector(&self, scope: &Scope) -> VersionVector {
         let mut vector = VersionVector::default();
-        for ((_, origin), log) in self.logs.iter().filter(|((of, _), _)| of == scope) {
+        for (origin, log) in self.logs.get(scope).into_iter().flatten() {
             vector.advance(*origin, u64::try_from(log.1.len()).unwrap());
         }
         vector
     }
 
     fn run(&self, scope: &Scope, origin: Origin, first: u64, bytes_max: usize) -> Option<Run> {
-        let (key, log) = self.logs.get(&(scope.clone(), origin))?;
+        let (key, log) = self.logs.get(scope)?.get(&origin)?;
         let mut room = bytes_max;
         let mut entries = Vec::new();
-        for entry in log.iter().skip(usize::try_from(first).unwrap()) {
+        for entry in log.iter().skip(usize::try_from(first).unwrap_or(usize::MAX)) {
             if room < entry.bytes.len() && !entries.is_empty() {
                 break;
             }
@@ -296,7 +297,9 @@ impl Net {
                 let it = &mut self.nodes[node];
                 let dirty = std::mem::take(&mut it.dirty);
                 if it.alive && !dirty.is_empty() {
-                    it.durable = it.arrived.clone();
+                    for scope in &dirty {
+                        it.durable.logs.insert(scope.clone(), it.arrived.logs[scope].clone());
+                    }
                     let vectors = dirty.into_iter().map(|scope| (scope.clone(), it.durable.vector(&scope))).collect();
                     self.input(node, Input::Durable(vectors));
                 }

@@ -146,12 +146,25 @@ fn frames_of_strangers_are_refused_and_counted() {
 fn a_peer_that_never_acknowledges_is_left_to_sync() {
     let mut net = mesh(&[0, 0], 8);
     net.loss = 100;
-    for _ in 0..40 {
+    for _ in 0..25 {
         net.write(0, &room(1), 4_000);
     }
     let counters = net.nodes[0].gossip.counters();
     assert!(counters.pushes_withheld > 0, "{counters:?}");
     net.loss = 0;
     net.run_ms(30_000);
+    assert!(net.converged());
+}
+
+#[test]
+fn copies_waited_for_are_bounded_and_their_loss_is_counted() {
+    let mut net = mesh(&[0, 1], 9);
+    net.loss = 100;
+    for _ in 0..4_200 {
+        net.write(0, &room(1), 1);
+    }
+    assert_eq!(net.nodes[0].gossip.counters().tables_overflowed, 4_200 - 4_096);
+    net.loss = 0;
+    net.run_ms(15_000);
     assert!(net.converged());
 }

@@ -1,9 +1,8 @@
-//! The state machine: see [`Node`].
+//! What a node is told at its start, what goes into it and what comes out of it.
 
-use crate::store::{Batch, BatchId, Store, StoreError};
+use crate::store::{Batch, BatchId, StoreError};
 use bytes::Bytes;
 use lavina_crdt::account::Credentials;
-use lavina_crdt::clock::Now;
 use lavina_crdt::entry::Signature;
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh::{Admission, Place};
@@ -188,35 +187,6 @@ pub enum Output {
     Hangup(NodeId, String),
     /// The answer to an operator.
     AdminAnswer(u64, Result<AdminReply, Refusal>),
-    /// Call [`Node::handle`] with [`Input::Timeout`] at this monotonic time (microseconds) at the latest; replaces the one before.
+    /// Call [`Node::handle`](super::Node::handle) with [`Input::Timeout`] at this monotonic time (microseconds) at the latest; replaces the one before.
     Timeout(u64),
-}
-
-/// One node. Drive it: [`Node::handle`] with each input, then drain [`Node::poll_output`].
-#[derive(Debug)]
-pub struct Node<S> {
-    store: S,
-}
-
-impl<S: Store> Node<S> {
-    /// A node over what its store holds. `seed` feeds its own generator; `now` is the time of the start.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn open(_config: NodeConfig, _store: S, _now: Now, _seed: u64) -> Result<Self, StoreError> {
-        unimplemented!()
-    }
-
-    /// Takes one input.
-    pub fn handle(&mut self, _now: Now, _input: Input) {}
-
-    /// The next output; drain until `None`.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        None
-    }
-
-    /// The store it reads.
-    pub fn store(&self) -> &S {
-        &self.store
-    }
 }

@@ -1,0 +1,299 @@
+//! Sessions come, log in, become visible, change and end.
+
+use super::commands::Asker;
+use super::presence::Why;
+use super::{Node, SessionMeta, SessionNumber};
+use crate::replica::Account;
+use crate::said::nick_when_away;
+use crate::signal::Signal;
+use crate::store::Store;
+use lavina_crdt::account::{AccountCreate, Credentials};
+use lavina_crdt::clock::Now;
+use lavina_crdt::content::{Author, Principal};
+use lavina_crdt::entry::Body;
+use lavina_crdt::ids::Scope;
+use lavina_crdt::names::{AccountName, Nick};
+use lavina_crdt::presence::{SessionRecord, Show};
+use lavina_crdt::register::RegisterSet;
+use lavina_protocols::command::{Open, Opened, PresenceChange, Refusal, Reply};
+use lavina_protocols::event::{CloseReason, Event};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Longest key of a register that a client names, bytes.
+const REGISTER_KEY_BYTES_MAX: usize = 256;
+/// Largest register that a client sets, bytes: an avatar fits.
+const REGISTER_BYTES_MAX: usize = 64 * 1024;
+/// Before the keys of registers that clients name, so that they never reach the node's own.
+const CLIENT_REGISTERS: &str = "client/";
+/// The register of an account's password verifiers.
+const CREDENTIALS: &str = "credentials";
+
+impl<S: Store> Node<S> {
+    pub(super) fn on_session_opened(&mut self, number: SessionNumber, meta: SessionMeta) {
+        self.sessions.insert(number, meta);
+        if self.draining {
+            self.sessions.disconnect(number, CloseReason::Shutdown, &mut self.out);
+        }
+    }
+
+    /// The session is gone, by its own will or not.
+    pub(super) fn end_session(&mut self, now: Now, number: SessionNumber, reason: &str) {
+        let session = self.sessions.id(number);
+        let Some(ended) = self.sessions.remove(number) else { return };
+        if ended.open {
+            let why = Why { actor: Some(number), reason: reason.to_owned(), ..Why::default() };
+            self.put_own(now, session, None, &why);
+        }
+        self.drop_unused_roster(ended.account.as_ref());
+    }
+
+    /// The node ends a session.
+    pub(super) fn disconnect(&mut self, now: Now, number: SessionNumber, reason: CloseReason) {
+        let session = self.sessions.id(number);
+        let Some(ending) = self.sessions.get(number) else { return };
+        let (open, account) = (ending.open, ending.account.clone());
+        self.sessions.disconnect(number, reason, &mut self.out);
+        if open {
+            self.put_own(now, session, None, &Why { reason: words(reason).to_owned(), ..Why::default() });
+        }
+        self.drop_unused_roster(account.as_ref());
+    }
+
+    pub(super) fn credentials(&self, account: &AccountName) -> Option<Credentials> {
+        self.replicas.account(account)?.credentials().cloned()
+    }
+
+    pub(super) fn log_in(&mut self, now: Now, number: SessionNumber, account: AccountName) -> Result<Reply, Refusal> {
+        let registration = self.replicas.account(&account).and_then(Account::created).ok_or(Refusal::NoSuchAccount)?;
+        let session = self.sessions.get_mut(number).ok_or(Refusal::NotOpen)?;
+        session.account = Some(account.clone());
+        session.registration = Some(registration);
+        if session.open {
+            let id = self.sessions.id(number);
+            let why = Why { actor: Some(number), ..Why::default() };
+            self.change_own(now, id, &why, |record| record.account = Some(account));
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn register_account(
+        &mut self,
+        now: Now,
+        account: AccountName,
+        credentials: Credentials,
+    ) -> Result<Reply, Refusal> {
+        if self.replicas.account(&account).is_some() || self.lookalikes.like(account.as_str()).next().is_some() {
+            return Err(Refusal::AccountExists);
+        }
+        let create = AccountCreate { name: account.clone(), credentials };
+        let appended = self.append(now, Scope::Account(account), None, Body::AccountCreate(create))?;
+        self.on_effects(now, appended.effects);
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn set_credentials(
+        &mut self,
+        now: Now,
+        number: SessionNumber,
+        credentials: Credentials,
+    ) -> Result<Reply, Refusal> {
+        let (account, author) = self.logged_in(number)?;
+        let value = postcard::to_stdvec(&credentials).map_err(|_| Refusal::Storage)?;
+        self.set_register(now, account, author, CREDENTIALS.to_owned(), value)?;
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn register_get(&self, number: SessionNumber, key: &str) -> Result<Reply, Refusal> {
+        let (account, _) = self.logged_in(number)?;
+        Ok(Reply::Register(self.register(&account, &format!("{CLIENT_REGISTERS}{key}"))))
+    }
+
+    pub(super) fn register_set(
+        &mut self,
+        now: Now,
+        number: SessionNumber,
+        key: String,
+        value: Vec<u8>,
+    ) -> Result<Reply, Refusal> {
+        let (account, author) = self.logged_in(number)?;
+        if key.len() > REGISTER_KEY_BYTES_MAX || value.len() > REGISTER_BYTES_MAX {
+            return Err(Refusal::TooMany("bytes"));
+        }
+        self.set_register(now, account, author, format!("{CLIENT_REGISTERS}{key}"), value)?;
+        Ok(Reply::Done)
+    }
+
+    /// Sets a register of an account's scope.
+    pub(super) fn set_register(
+        &mut self,
+        now: Now,
+        account: AccountName,
+        author: Author,
+        key: String,
+        value: Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let body = Body::Register(RegisterSet { of: None, key, value });
+        let appended = self.append(now, Scope::Account(account), Some(author), body)?;
+        self.on_effects(now, appended.effects);
+        Ok(())
+    }
+
+    /// The value of an account's register.
+    pub(super) fn register(&self, account: &AccountName, key: &str) -> Option<Vec<u8>> {
+        self.replicas.account(account)?.register(key).map(<[u8]>::to_vec)
+    }
+
+    /// The account of a session, visible or not, and the session as an author.
+    fn logged_in(&self, number: SessionNumber) -> Result<(AccountName, Author), Refusal> {
+        let id = self.sessions.id(number);
+        let session = self.sessions.get(number).ok_or(Refusal::NotOpen)?;
+        let account = session.account.clone().ok_or(Refusal::NeedsAccount)?;
+        if let Some(record) = self.people.get(id) {
+            return Ok((account, self.author(id, record, &record.nick)));
+        }
+        let nick = nick_when_away(&Principal::Account(account.clone())).ok_or(Refusal::NotOpen)?;
+        let (user, host) = (account.as_str().to_owned(), session.meta.host.clone());
+        Ok((account.clone(), Author { session: id, account: Some(account), nick, user, host }))
+    }
+
+    /// An account's name has another holder than before: sessions here that logged in as who has lost it go on without an account.
+    pub(super) fn settle_sessions(&mut self, now: Now, account: &AccountName) {
+        let holder = self.replicas.account(account).and_then(Account::created);
+        let lost = |number: &SessionNumber| {
+            let session = self.sessions.get(*number);
+            session.is_some_and(|session| session.account.as_ref() == Some(account) && session.registration != holder)
+        };
+        let losers: Vec<SessionNumber> = self.sessions.numbers().filter(lost).collect();
+        for number in losers {
+            self.count("accounts_lost");
+            if let Some(session) = self.sessions.get_mut(number) {
+                (session.account, session.registration) = (None, None);
+            }
+            let id = self.sessions.id(number);
+            self.change_own(now, id, &Why { forced: true, ..Why::default() }, |record| record.account = None);
+            let words =
+                format!("The account {account} was registered earlier on another node: you are logged out of it.");
+            self.sessions.deliver(vec![number], Event::Notice(words), &mut self.out);
+        }
+    }
+
+    /// At the start: the names that are taken.
+    pub(super) fn learn_accounts(&mut self) {
+        let names: Vec<AccountName> = self.replicas.accounts().map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.lookalikes.add(name);
+        }
+    }
+
+    pub(super) fn open_session(&mut self, now: Now, number: SessionNumber, open: Open) -> Result<Reply, Refusal> {
+        let id = self.sessions.id(number);
+        let session = self.sessions.get(number).ok_or(Refusal::NotOpen)?;
+        if session.open {
+            return Err(Refusal::AlreadyPresent);
+        }
+        let account = session.account.clone();
+        let who = account.clone().map_or(Principal::Guest(id), Principal::Account);
+        let (host, secure) = (session.meta.host.clone(), session.meta.secure);
+        self.may_claim(&open.nick, &who)?;
+        if let (Some(account), Some(resource)) = (&account, &open.resource) {
+            self.replace_resource(now, account, resource);
+            self.keep_roster(account);
+        }
+        let signed_on = self.replicas.stamp(now);
+        let record = SessionRecord {
+            account: account.clone(),
+            nick: open.nick.clone(),
+            nick_since: signed_on,
+            user: open.user,
+            host,
+            realname: open.realname,
+            resource: open.resource,
+            priority: 0,
+            available: open.available,
+            show: Show::default(),
+            status: String::new(),
+            payloads: Vec::new(),
+            rooms: BTreeMap::new(),
+            secure,
+            signed_on,
+        };
+        if let Some(session) = self.sessions.get_mut(number) {
+            session.open = true;
+        }
+        self.put_own(now, id, Some(record), &Why { actor: Some(number), ..Why::default() });
+        Ok(Reply::Opened(Opened { session: id, nick: open.nick, account }))
+    }
+
+    /// RFC 6120 section 7.7.2.2: the session that has the resource ends, wherever it is.
+    fn replace_resource(&mut self, now: Now, account: &AccountName, resource: &str) {
+        let has_it = |record: &Arc<SessionRecord>| record.resource.as_deref() == Some(resource);
+        let same: Vec<_> = self
+            .people
+            .directory()
+            .sessions_of(account)
+            .filter(|id| self.people.get(*id).is_some_and(has_it))
+            .collect();
+        for session in same {
+            match self.sessions.number(session) {
+                Some(number) => self.disconnect(now, number, CloseReason::Replaced),
+                None => self.signal(now, session, &Signal::Replaced),
+            }
+        }
+    }
+
+    pub(super) fn claim_nick(&mut self, now: Now, asker: &Asker, nick: &Nick) -> Result<Reply, Refusal> {
+        if asker.record.nick == *nick {
+            return Ok(Reply::Done);
+        }
+        let who = crate::people::principal(asker.session, &asker.record);
+        self.may_claim(nick, &who)?;
+        self.rename(now, asker.session, nick);
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn set_presence(&mut self, now: Now, asker: &Asker, change: PresenceChange) -> Result<Reply, Refusal> {
+        let why = Why { actor: Some(asker.number), ..Why::default() };
+        let comes = change.available == Some(true) && !asker.record.available;
+        self.change_own(now, asker.session, &why, |record| {
+            record.available = change.available.unwrap_or(record.available);
+            record.show = change.show.unwrap_or(record.show);
+            record.priority = change.priority.unwrap_or(record.priority);
+            if let Some(status) = change.status {
+                record.status = status;
+            }
+            if let Some(payloads) = change.payloads {
+                record.payloads = payloads;
+            }
+        });
+        if comes {
+            self.show_contacts_to(asker);
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn set_realname(&mut self, now: Now, asker: &Asker, realname: String) -> Result<Reply, Refusal> {
+        let why = Why { actor: Some(asker.number), ..Why::default() };
+        self.change_own(now, asker.session, &why, |record| record.realname = realname);
+        Ok(Reply::Done)
+    }
+
+    /// Ends all sessions.
+    pub(super) fn drain(&mut self, now: Now) {
+        self.draining = true;
+        let all: Vec<SessionNumber> = self.sessions.numbers().collect();
+        for number in all {
+            self.disconnect(now, number, CloseReason::Shutdown);
+        }
+    }
+}
+
+/// What others are shown as the reason.
+fn words(reason: CloseReason) -> &'static str {
+    match reason {
+        CloseReason::Replaced => "Replaced by a new connection",
+        CloseReason::Shutdown => "Server shutting down",
+        CloseReason::SlowReader => "Reads too slowly",
+        CloseReason::Removed => "Removed by an operator",
+    }
+}

@@ -1,0 +1,96 @@
+//! Commands: which area carries each out. Every command but `Quit` gets exactly one answer, in order.
+
+use super::{Node, SessionNumber};
+use crate::store::Store;
+use lavina_crdt::clock::Now;
+use lavina_crdt::ids::SessionId;
+use lavina_crdt::presence::SessionRecord;
+use lavina_protocols::command::{Command, CommandId, Refusal, Reply};
+use std::sync::Arc;
+
+/// The session a command comes from, visible and with its record.
+pub(super) struct Asker {
+    pub(super) number: SessionNumber,
+    pub(super) session: SessionId,
+    pub(super) record: Arc<SessionRecord>,
+}
+
+impl<S: Store> Node<S> {
+    pub(super) fn on_command(&mut self, now: Now, number: SessionNumber, id: CommandId, command: Command) {
+        if self.sessions.get(number).is_none() {
+            return;
+        }
+        if let Command::Quit(reason) = command {
+            self.end_session(now, number, &reason);
+            return;
+        }
+        self.acting = Some((number, id));
+        let answer = self.carry_out(now, number, command);
+        self.acting = None;
+        self.sessions.answer(number, id, answer, &mut self.out);
+    }
+
+    fn carry_out(&mut self, now: Now, number: SessionNumber, command: Command) -> Result<Reply, Refusal> {
+        match command {
+            Command::LookupCredentials(account) => Ok(Reply::Credentials(self.credentials(&account))),
+            Command::LogIn(account) => self.log_in(now, number, account),
+            Command::RegisterAccount(account, credentials) => self.register_account(now, account, credentials),
+            Command::SetCredentials(credentials) => self.set_credentials(now, number, credentials),
+            Command::Open(open) => self.open_session(now, number, open),
+            Command::AccountExists(account) => Ok(Reply::Exists(self.replicas.account(&account).is_some())),
+            Command::Sync => Ok(Reply::Done),
+            Command::Counts => Ok(Reply::Counts(self.counts())),
+            Command::Quit(_) => Ok(Reply::Done),
+            Command::RegisterGet(key) => self.register_get(number, &key),
+            Command::RegisterSet(key, value) => self.register_set(now, number, key, value),
+            visible => {
+                let asker = self.asker(number)?;
+                self.carry_out_visible(now, &asker, visible)
+            }
+        }
+    }
+
+    /// Commands of sessions that are visible.
+    fn carry_out_visible(&mut self, now: Now, asker: &Asker, command: Command) -> Result<Reply, Refusal> {
+        match command {
+            Command::ClaimNick(nick) => self.claim_nick(now, asker, &nick),
+            Command::SetPresence(change) => self.set_presence(now, asker, change),
+            Command::SetRealname(realname) => self.set_realname(now, asker, realname),
+            Command::Join { room, nick, key } => self.join(now, asker, room, nick, key.as_deref()),
+            Command::Part { room, reason } => self.part(now, asker, &room, reason),
+            Command::SetRoomNick { room, nick } => self.set_room_nick(now, asker, &room, &nick),
+            Command::Say(target, content) => self.say(now, asker, target, content),
+            Command::Act(room, acts) => self.act(now, asker, &room, &acts),
+            Command::Kick { room, nick, reason } => self.kick(now, asker, &room, &nick, reason),
+            Command::Invite { room, whom, reason } => self.invite(now, asker, room, whom, reason),
+            Command::RosterGet => self.roster_get(asker),
+            Command::RosterSet(contact, edit) => self.roster_set(now, asker, contact, edit),
+            Command::Subscription(contact, step) => self.subscription(now, asker, contact, step),
+            Command::Whisper(target, stanza) => self.whisper(now, asker, &target, stanza),
+            Command::RoomInfo(room) => Ok(Reply::Room(self.room_info(asker, &room))),
+            Command::ListRooms => Ok(Reply::Rooms(self.list_rooms(asker))),
+            Command::FindNick(nick) => Ok(Reply::People(self.find_nick(asker, &nick))),
+            Command::FindMask { mask, limit } => Ok(Reply::People(self.find_mask(asker, &mask, limit))),
+            Command::FindAccount(account) => Ok(Reply::People(self.find_account(asker, &account))),
+            Command::History(query) => self.history(asker, &query),
+            Command::HistoryTargets { from_ms, to_ms, limit } => self.history_targets(asker, from_ms, to_ms, limit),
+            Command::LookupCredentials(_)
+            | Command::LogIn(_)
+            | Command::RegisterAccount(..)
+            | Command::SetCredentials(_)
+            | Command::Open(_)
+            | Command::AccountExists(_)
+            | Command::Sync
+            | Command::Counts
+            | Command::Quit(_)
+            | Command::RegisterGet(_)
+            | Command::RegisterSet(..) => Err(Refusal::NotOpen),
+        }
+    }
+
+    fn asker(&self, number: SessionNumber) -> Result<Asker, Refusal> {
+        let session = self.sessions.id(number);
+        let record = self.people.get(session).ok_or(Refusal::NotOpen)?;
+        Ok(Asker { number, session, record: Arc::clone(record) })
+    }
+}

@@ -1,0 +1,123 @@
+//! What entries do, own and foreign alike, as local sessions see it.
+
+use super::Node;
+use crate::replica::{Effect, Message};
+use crate::rosters;
+use crate::said::said;
+use crate::store::Store;
+use lavina_crdt::clock::Now;
+use lavina_crdt::content::{Author, Principal};
+use lavina_crdt::ids::OrderKey;
+use lavina_crdt::names::{AccountName, NickKey, RoomName};
+use lavina_crdt::room::{Act, RoomState};
+use lavina_protocols::event::{Event, Occupant, Said};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How long after the last late message of a room its catching-up counts as over, milliseconds: sync brings its batches closer together.
+const CAUGHT_UP_MS: u64 = 500;
+
+/// Rooms in which messages from behind a cut are coming in, and when that counts as over.
+pub(super) type CatchUps = BTreeMap<RoomName, u64>;
+
+impl<S: Store> Node<S> {
+    pub(super) fn on_effects(&mut self, now: Now, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Said(message, late) => {
+                    self.on_said(now, message, late);
+                }
+                Effect::RoomChanged { room, key, author, acts, old, new } => {
+                    self.on_room_changed(room, key, author, acts, old, new);
+                }
+                Effect::Kicked { room, key, author, kick } => self.on_kicked(now, &room, &author, &kick, key.hlc),
+                Effect::Account(account) => self.on_account(now, account),
+                Effect::Register { account, key, at } => self.on_register(&account, &key, at),
+                Effect::Mesh => self.on_roster_changed(now),
+            }
+        }
+    }
+
+    /// Something was said: shows it to those here that it is for.
+    pub(super) fn on_said(&mut self, now: Now, message: Message, late: bool) -> Option<Arc<Said>> {
+        let via = message.content.via_room.clone();
+        let said = Arc::new(said(message, late, |who| self.nick_of(who, via.as_ref()))?);
+        if late && let lavina_protocols::event::Conversation::Room(room) = &said.conversation {
+            let room = room.clone();
+            self.begin_catch_up(now, room);
+        }
+        self.deliver_said(&said);
+        Some(said)
+    }
+
+    fn begin_catch_up(&mut self, now: Now, room: RoomName) {
+        let to = self.people.local(&room).to_vec();
+        if to.is_empty() {
+            return;
+        }
+        if self.catch_ups.insert(room.clone(), now.deadline_ms(CAUGHT_UP_MS)).is_none() {
+            self.sessions.deliver(to, Event::Caught { room, begin: true }, &mut self.out);
+        }
+    }
+
+    /// Marks the end where no late message has come for a while.
+    pub(super) fn end_catch_ups(&mut self, now: Now) {
+        let over = |(room, at): (&RoomName, &u64)| (*at <= now.mono_us).then(|| room.clone());
+        let over: Vec<RoomName> = self.catch_ups.iter().filter_map(over).collect();
+        for room in over {
+            self.catch_ups.remove(&room);
+            let to = self.people.local(&room).to_vec();
+            self.sessions.deliver(to, Event::Caught { room, begin: false }, &mut self.out);
+        }
+    }
+
+    fn on_room_changed(
+        &mut self,
+        room: RoomName,
+        key: OrderKey,
+        by: Author,
+        acts: Vec<Act>,
+        old: Arc<RoomState>,
+        new: Arc<RoomState>,
+    ) {
+        self.states.insert(room.clone(), Arc::clone(&new));
+        if old == new {
+            return;
+        }
+        let to = self.people.local(&room).to_vec();
+        if to.is_empty() {
+            return;
+        }
+        let ranks = self.rank_changes(&room, &old, &new);
+        self.sessions.deliver(
+            to,
+            Event::RoomChanged { room, by, id: key.msg_id(), acts, old, new, ranks },
+            &mut self.out,
+        );
+    }
+
+    /// Occupants whose standing differs between two states.
+    fn rank_changes(&self, room: &RoomName, old: &RoomState, new: &RoomState) -> Vec<Occupant> {
+        let who: BTreeSet<&Principal> = old.ranks.keys().chain(new.ranks.keys()).collect();
+        let mut nicks = BTreeSet::new();
+        for who in who.into_iter().filter(|who| old.rank(who) != new.rank(who)) {
+            for session in self.people.directory().sessions_of_principal(who) {
+                let place = self.people.get(session).and_then(|record| record.rooms.get(room));
+                nicks.extend(place.map(|place| place.nick.key()));
+            }
+        }
+        nicks.iter().filter_map(|nick: &NickKey| self.occupant_by_nick(room, new, nick)).collect()
+    }
+
+    /// An account came to be, or its name has another holder after a merge.
+    fn on_account(&mut self, now: Now, account: AccountName) {
+        self.lookalikes.add(account.clone());
+        self.settle_sessions(now, &account);
+    }
+
+    fn on_register(&mut self, account: &AccountName, key: &str, _at: OrderKey) {
+        if let Some(contact) = rosters::contact(key) {
+            self.on_contact_changed(account, &contact);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Pages of history, for who may read it: occupants, and everybody where the room is open.
+
+use super::Node;
+use super::commands::Asker;
+use crate::people::principal;
+use crate::replica::{Message, Query};
+use crate::said::said;
+use crate::store::Store;
+use lavina_crdt::content::Principal;
+use lavina_crdt::ids::{OrderKey, Scope};
+use lavina_crdt::names::RoomName;
+use lavina_crdt::room::{Denied, Flag};
+use lavina_protocols::command::{ConversationName, HistoryOf, HistoryQuery, Refusal, Reply, Target};
+use lavina_protocols::event::{HistoryPage, Said};
+use std::sync::Arc;
+
+impl<S: Store> Node<S> {
+    pub(super) fn history(&mut self, asker: &Asker, query: &HistoryQuery) -> Result<Reply, Refusal> {
+        let scopes = match &query.of {
+            HistoryOf::Room(room) => {
+                self.may_read(asker, room)?;
+                vec![Scope::Room(room.clone())]
+            }
+            HistoryOf::With(target) => vec![self.conversation_with(asker, target)?],
+            HistoryOf::Account => {
+                let account = asker.record.account.clone().ok_or(Refusal::NeedsAccount)?;
+                self.replicas.conversations(&account).cloned().collect()
+            }
+        };
+        let wanted = Query {
+            scopes: &scopes,
+            after: query.after,
+            before: query.before,
+            ids: &query.ids,
+            limit: query.limit.min(self.config.limits.history_page_max),
+            newest: query.newest,
+        };
+        let page = self.replicas.history(&wanted)?;
+        let messages = page.messages.into_iter().filter_map(|message| self.said_before(message)).collect();
+        Ok(Reply::History(HistoryPage { messages, complete: page.complete }))
+    }
+
+    fn said_before(&self, message: Message) -> Option<Arc<Said>> {
+        let via = message.content.via_room.clone();
+        said(message, true, |who| self.nick_of(who, via.as_ref())).map(Arc::new)
+    }
+
+    /// Whether the asker may read a room's history: from inside; from outside when anybody could come in and see it.
+    fn may_read(&mut self, asker: &Asker, room: &RoomName) -> Result<(), Refusal> {
+        let state = self.load_room(room);
+        if state.created.is_none() {
+            return Err(Refusal::Denied(Denied::NoRoom));
+        }
+        if asker.record.rooms.contains_key(room) {
+            return Ok(());
+        }
+        if state.has(Flag::Secret) {
+            return Err(Refusal::Denied(Denied::NoRoom));
+        }
+        let author = self.author_in(asker, room);
+        match state.admits(&author, None, 0, false) {
+            Ok(()) | Err(Denied::Full) => Ok(()),
+            Err(denied) => Err(Refusal::Denied(denied)),
+        }
+    }
+
+    fn conversation_with(&self, asker: &Asker, target: &Target) -> Result<Scope, Refusal> {
+        let other = match target {
+            Target::Nick(nick) => self.whose_nick(nick).ok_or(Refusal::NoSuchNick)?,
+            Target::Account(account, _) => Principal::Account(account.clone()),
+            Target::Occupant(room, nick) => self.whose_place(room, nick).ok_or(Refusal::NoSuchOccupant)?,
+            Target::Room(_) => return Err(Refusal::NoSuchNick),
+        };
+        Ok(Scope::direct(principal(asker.session, &asker.record), other))
+    }
+
+    pub(super) fn history_targets(
+        &mut self,
+        asker: &Asker,
+        from_ms: u64,
+        to_ms: u64,
+        limit: usize,
+    ) -> Result<Reply, Refusal> {
+        let me = principal(asker.session, &asker.record);
+        let rooms = asker.record.rooms.keys().cloned().map(Scope::Room);
+        let account = asker.record.account.as_ref();
+        let direct = account.into_iter().flat_map(|account| self.replicas.conversations(account)).cloned();
+        let scopes: Vec<Scope> = rooms.chain(direct).collect();
+        let limit = limit.min(self.config.limits.history_page_max);
+        let targets = self.replicas.targets(&scopes, from_ms, to_ms, limit)?;
+        let named = |(scope, key): (Scope, OrderKey)| Some((conversation_name(scope, &me)?, key.hlc.ms()));
+        Ok(Reply::Targets(targets.into_iter().filter_map(named).collect()))
+    }
+}
+
+/// A conversation in a list; guests' conversations have no name that would last.
+fn conversation_name(scope: Scope, me: &Principal) -> Option<ConversationName> {
+    match scope {
+        Scope::Room(room) => Some(ConversationName::Room(room)),
+        Scope::Direct(one, other) => match if one == *me { other } else { one } {
+            Principal::Account(account) => Some(ConversationName::Account(account)),
+            Principal::Guest(_) => None,
+        },
+        Scope::Mesh | Scope::Account(_) => None,
+    }
+}

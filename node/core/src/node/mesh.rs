@@ -1,0 +1,69 @@
+//! The node among its peers: what gossip wants, and who belongs to the mesh.
+
+use super::{Node, NodeConfig, Output};
+use crate::store::Store;
+use lavina_crdt::clock::Now;
+use lavina_crdt::ids::NodeId;
+use lavina_crdt::mesh::Admission;
+use lavina_gossip::machine::{self, GossipConfig, Peer};
+use std::sync::Arc;
+
+/// Least time before another gateway gets a copy, milliseconds: a WAN round trip and a commit.
+const GATEWAY_PATIENCE_MS: u64 = 500;
+
+pub(super) fn gossip_config(config: &NodeConfig, me: NodeId, generation: u64) -> GossipConfig {
+    GossipConfig {
+        me,
+        place: config.place.clone(),
+        generation,
+        sync_period_ms: config.limits.sync_period_ms,
+        probe_period_ms: config.limits.probe_period_ms,
+        gateway_patience_ms: GATEWAY_PATIENCE_MS,
+    }
+}
+
+impl<S: Store> Node<S> {
+    /// Gives gossip an input and does what it wants.
+    pub(super) fn gossip(&mut self, now: Now, input: machine::Input) {
+        self.gossip.handle(now, input, &self.replicas, &self.presence);
+        while let Some(output) = self.gossip.poll_output() {
+            self.on_gossip(now, output);
+        }
+    }
+
+    fn on_gossip(&mut self, now: Now, output: machine::Output) {
+        match output {
+            machine::Output::Send(peer, lane, frame) => self.out.push_back(Output::Send(peer, lane, frame)),
+            machine::Output::Datagram(peer, bytes) => self.out.push_back(Output::Datagram(peer, bytes)),
+            machine::Output::Dial(peer, addresses) => self.out.push_back(Output::Dial(peer, addresses)),
+            machine::Output::Received { from, runs, relay } => self.on_received(now, from, runs, relay),
+            machine::Output::Presence(update) => self.on_presence(now, &update),
+            machine::Output::Signal(to, bytes) => self.on_signal_bytes(now, to, &bytes),
+            machine::Output::Reach(node, in_reach) => self.on_reach(now, node, in_reach),
+            machine::Output::Timeout(at) => self.gossip_timeout = Some(at),
+        }
+    }
+
+    fn on_received(&mut self, now: Now, from: NodeId, runs: Vec<lavina_crdt::entry::Run>, relay: bool) {
+        let received = self.replicas.receive(now, from, runs);
+        self.gossip(now, machine::Input::Verified { from, runs: received.verified, relay });
+        self.on_effects(now, received.effects);
+        for (node, fault) in received.faults {
+            self.count("peer_faults");
+            self.out.push_back(Output::Hangup(node, fault.to_string()));
+        }
+    }
+
+    /// Who belongs to the mesh has changed, or is known for the first time.
+    pub(super) fn on_roster_changed(&mut self, now: Now) {
+        let admitted: Vec<Admission> = self.replicas.mesh().admitted().cloned().collect();
+        self.names = admitted.iter().map(|one| (one.node, Arc::from(one.name.as_str()))).collect();
+        self.names.entry(self.replicas.me()).or_insert_with(|| Arc::from(self.config.name.as_str()));
+        let peer =
+            |one: &Admission| Peer { node: one.node, place: one.place.clone(), addresses: one.addresses.clone() };
+        let roster = admitted.iter().map(peer).collect();
+        self.gossip(now, machine::Input::Roster(roster));
+        let nodes = admitted.iter().map(|one| one.node).collect();
+        self.out.push_back(Output::Admitted(nodes));
+    }
+}

@@ -1,0 +1,211 @@
+//! The state machine: see [`Node`]. This file drives; each area of commands and inputs is a file beside it.
+
+mod access;
+mod admin;
+mod commands;
+mod contacts;
+mod effects;
+mod history;
+mod io;
+mod mesh;
+mod names;
+mod places;
+mod presence;
+mod questions;
+mod rooms;
+mod say;
+mod signals;
+mod split;
+mod writes;
+
+pub use io::{
+    AdminCommand, AdminReply, Input, Limits, MeshIdentity, NodeConfig, Output, SessionMeta, SessionNumber, Status,
+};
+
+use crate::invites::Invites;
+use crate::kicks::Kicks;
+use crate::lookalikes::Lookalikes;
+use crate::people::People;
+use crate::replica::Replicas;
+use crate::rosters::Rosters;
+use crate::sessions::{Outputs, Sessions};
+use crate::splits::Splits;
+use crate::store::{BatchId, Store, StoreError};
+use lavina_crdt::clock::Now;
+use lavina_crdt::ids::NodeId;
+use lavina_crdt::names::RoomName;
+use lavina_crdt::presence::PresenceMap;
+use lavina_crdt::room::RoomState;
+use lavina_gossip::machine::{self, Gossip};
+use lavina_protocols::command::CommandId;
+use lavina_protocols::event::CloseReason;
+use rand::{Rng, SeedableRng};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// One node. Drive it: [`Node::handle`] with each input, then drain [`Node::poll_output`].
+///
+/// Within one [`Node::handle`] everything an input causes is done: what local sessions see, what is to be written, what peers are sent.
+/// Nothing written goes to a peer, and no answer to a writing command to its session, before [`Input::Persisted`].
+#[derive(Debug)]
+pub struct Node<S> {
+    config: NodeConfig,
+    replicas: Replicas<S>,
+    gossip: Gossip,
+    presence: PresenceMap,
+    /// This start's number, for presence and membership.
+    incarnation: u64,
+    people: People,
+    sessions: Sessions,
+    rosters: Rosters,
+    kicks: Kicks,
+    invites: Invites,
+    splits: Splits,
+    lookalikes: Lookalikes,
+    /// States of rooms, as far as they were asked for.
+    states: BTreeMap<RoomName, Arc<RoomState>>,
+    catch_ups: effects::CatchUps,
+    /// Comings and goings gathered for one event.
+    together: presence::Together,
+    /// Operators whose writes are not durable yet.
+    admins_waiting: VecDeque<(BatchId, u64)>,
+    /// Names of nodes, for people.
+    names: BTreeMap<NodeId, Arc<str>>,
+    out: Outputs,
+    /// Whose command is at work: its writes put barriers before its session.
+    acting: Option<(SessionNumber, CommandId)>,
+    sending: presence::Sending,
+    writes: writes::Writes,
+    gossip_timeout: Option<u64>,
+    timeout_told: Option<u64>,
+    draining: bool,
+    counters: BTreeMap<&'static str, u64>,
+}
+
+impl<S: Store> Node<S> {
+    /// A node over what its store holds. `seed` feeds its own generator; `now` is the time of the start.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn open(config: NodeConfig, store: S, now: Now, seed: u64) -> Result<Self, StoreError> {
+        let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+        let me = NodeId(config.key.verifying_key().to_bytes());
+        let replicas = Replicas::open(store, config.key.clone(), &config.mesh, &config.bootstrap, &config.limits, now)?;
+        // Half of the number space is left for the shell's count, so that ids keep the order of connections.
+        let base = random.random::<u64>() >> 1;
+        let incarnation = replicas.incarnation();
+        let gossip = Gossip::new(mesh::gossip_config(&config, me, incarnation), random.random());
+        let mut node = Self {
+            replicas,
+            gossip,
+            presence: PresenceMap::new(),
+            incarnation,
+            people: People::new(me, base),
+            sessions: Sessions::new(me, base),
+            rosters: Rosters::default(),
+            kicks: Kicks::default(),
+            invites: Invites::default(),
+            splits: Splits::default(),
+            lookalikes: Lookalikes::default(),
+            states: BTreeMap::new(),
+            catch_ups: BTreeMap::new(),
+            together: presence::Together::default(),
+            admins_waiting: VecDeque::new(),
+            names: BTreeMap::new(),
+            out: VecDeque::new(),
+            acting: None,
+            sending: presence::Sending::default(),
+            writes: writes::Writes::default(),
+            gossip_timeout: None,
+            timeout_told: None,
+            draining: false,
+            counters: BTreeMap::new(),
+            config,
+        };
+        node.on_roster_changed(now);
+        node.learn_accounts();
+        let vectors = node.replicas.vectors().map(|(scope, vector)| (scope.clone(), vector.clone())).collect();
+        node.gossip(now, machine::Input::Durable(vectors));
+        node.settle(now);
+        Ok(node)
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::SessionOpened(number, meta) => self.on_session_opened(number, meta),
+            Input::Command(number, id, command) => self.on_command(now, number, id, command),
+            Input::SessionClosed(number, reason) => self.end_session(now, number, &reason),
+            Input::Persisted(batch) => self.on_persisted(now, batch),
+            Input::PersistFailed(batch, error) => self.on_persist_failed(now, batch, error),
+            Input::PeerUp(peer) => self.gossip(now, machine::Input::PeerUp(peer)),
+            Input::PeerDown(peer) => self.gossip(now, machine::Input::PeerDown(peer)),
+            Input::RoundTrip(peer, us) => self.gossip(now, machine::Input::RoundTrip(peer, us)),
+            Input::Frame(peer, frame) => self.gossip(now, machine::Input::Frame(peer, frame)),
+            Input::Datagram(peer, bytes) => self.gossip(now, machine::Input::Datagram(peer, bytes)),
+            Input::Admin(id, command) => self.on_admin(now, id, command),
+            Input::Timeout => self.on_timeout(now),
+        }
+        self.settle(now);
+    }
+
+    /// The next output; drain until `None`.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// The store it reads.
+    pub fn store(&self) -> &S {
+        self.replicas.store()
+    }
+
+    fn me(&self) -> NodeId {
+        self.replicas.me()
+    }
+
+    fn on_timeout(&mut self, now: Now) {
+        self.timeout_told = None;
+        if self.gossip_timeout.is_some_and(|at| at <= now.mono_us) {
+            self.gossip_timeout = None;
+            self.gossip(now, machine::Input::Timeout);
+        }
+        let effects = self.replicas.timeout(now);
+        self.on_effects(now, effects);
+        self.on_split_timeout(now);
+        self.on_write_timeout(now);
+        self.end_catch_ups(now);
+    }
+
+    /// What one input leaves to be done at its end: sessions over a bound end, presence goes out, the batch is closed, the timer is set.
+    fn settle(&mut self, now: Now) {
+        for number in self.sessions.take_overflowed() {
+            self.count("sessions_too_slow");
+            self.disconnect(now, number, CloseReason::SlowReader);
+        }
+        self.send_presence(now);
+        while let Some(batch) = self.replicas.take_batch() {
+            self.out.push_back(Output::Persist(batch));
+        }
+        self.tell_timeout();
+    }
+
+    fn tell_timeout(&mut self) {
+        let timeouts = [
+            self.gossip_timeout,
+            self.replicas.next_timeout(),
+            self.splits.next_timeout(),
+            self.writes.next_timeout(),
+            self.sending.next_timeout(),
+            self.catch_ups.values().min().copied(),
+        ];
+        let Some(next) = timeouts.into_iter().flatten().min() else { return };
+        if self.timeout_told.is_none_or(|told| told != next) {
+            self.timeout_told = Some(next);
+            self.out.push_back(Output::Timeout(next));
+        }
+    }
+
+    fn count(&mut self, name: &'static str) {
+        *self.counters.entry(name).or_default() += 1;
+    }
+}

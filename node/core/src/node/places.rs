@@ -1,0 +1,104 @@
+//! Views: persons, occupants and rooms as events and answers show them.
+
+use super::Node;
+use crate::people::principal;
+use crate::store::Store;
+use lavina_crdt::content::{Author, Principal};
+use lavina_crdt::ids::{NodeId, SessionId};
+use lavina_crdt::names::{Nick, NickKey, RoomName};
+use lavina_crdt::presence::SessionRecord;
+use lavina_crdt::room::{Rank, RoomState};
+use lavina_protocols::event::{Occupant, Person, RoomView};
+use std::sync::Arc;
+
+impl<S: Store> Node<S> {
+    /// A session as it is.
+    pub(super) fn person(&self, session: SessionId) -> Option<Person> {
+        Some(self.person_as(session, self.people.get(session)?))
+    }
+
+    /// A session with the record given.
+    pub(super) fn person_as(&self, session: SessionId, record: &Arc<SessionRecord>) -> Person {
+        Person {
+            session,
+            record: Arc::clone(record),
+            node: self.node_name(session.node),
+            unreachable_since: self.splits.since(session.node),
+        }
+    }
+
+    /// A node's name for people.
+    pub(super) fn node_name(&self, node: NodeId) -> Arc<str> {
+        self.names.get(&node).cloned().unwrap_or_else(|| format!("{node:?}").into())
+    }
+
+    /// Reads a room's state in, where there is one.
+    pub(super) fn load_room(&mut self, room: &RoomName) -> Arc<RoomState> {
+        if let Some(state) = self.states.get(room) {
+            return Arc::clone(state);
+        }
+        let Some(state) = self.replicas.room(room) else { return Arc::default() };
+        self.states.insert(room.clone(), Arc::clone(&state));
+        state
+    }
+
+    /// The state of a room that was read in; the default one when nobody has created it.
+    pub(super) fn room_state(&self, room: &RoomName) -> Arc<RoomState> {
+        self.states.get(room).cloned().unwrap_or_default()
+    }
+
+    /// The standing of a principal in a room.
+    pub(super) fn rank_of(&self, room: &RoomName, who: &Principal) -> Rank {
+        self.room_state(room).rank(who)
+    }
+
+    /// An occupant by one session with the record given.
+    pub(super) fn lone_occupant(
+        &self,
+        session: SessionId,
+        record: &Arc<SessionRecord>,
+        room: &RoomName,
+        nick: Nick,
+    ) -> Occupant {
+        let rank = self.rank_of(room, &principal(session, record));
+        Occupant { nick, rank, people: vec![self.person_as(session, record)] }
+    }
+
+    /// A nick's place in a room whose state is given; `None` when nobody has it.
+    pub(super) fn occupant_by_nick(&self, room: &RoomName, state: &RoomState, nick: &NickKey) -> Option<Occupant> {
+        self.occupant(room, state, self.people.place(room, nick))
+    }
+
+    fn occupant(
+        &self,
+        room: &RoomName,
+        state: &RoomState,
+        sessions: impl Iterator<Item = SessionId>,
+    ) -> Option<Occupant> {
+        let people: Vec<Person> = sessions.filter_map(|session| self.person(session)).collect();
+        let first = people.first()?;
+        let nick = first.record.rooms.get(room)?.nick.clone();
+        Some(Occupant { nick, rank: state.rank(&first.principal()), people })
+    }
+
+    /// A room as `asker` sees it.
+    pub(super) fn room_view(&self, room: &RoomName, asker: SessionId, created: bool) -> Arc<RoomView> {
+        let state = self.room_state(room);
+        let places = self.people.occupants(room).into_iter().flatten();
+        let occupants =
+            places.filter_map(|(_, sessions)| self.occupant(room, &state, sessions.iter().copied())).collect();
+        let own_nick = self.people.get(asker).and_then(|record| Some(record.rooms.get(room)?.nick.clone()));
+        Arc::new(RoomView { name: room.clone(), state, occupants, own_nick, created })
+    }
+
+    /// A session as the author of an entry, under the nick given.
+    pub(super) fn author(&self, session: SessionId, record: &SessionRecord, nick: &Nick) -> Author {
+        Author {
+            session,
+            account: record.account.clone(),
+            nick: nick.clone(),
+            user: record.user.clone(),
+            host: record.host.clone(),
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Presence: one way from a changed record to what local sessions see, for own and foreign sessions alike, and own changes to peers.
+
+use super::{Node, SessionNumber};
+use crate::people::{Diff, RoomDiff, principal};
+use crate::store::{BatchId, Store};
+use lavina_crdt::clock::Now;
+use lavina_crdt::content::Author;
+use lavina_crdt::ids::SessionId;
+use lavina_crdt::names::{Nick, RoomName};
+use lavina_crdt::presence::{PresenceUpdate, SessionRecord};
+use lavina_crdt::room::Rank;
+use lavina_gossip::machine;
+use lavina_protocols::event::{Event, Leave, Occupant, Person};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Longest that own presence waits behind own entries that are not durable yet, milliseconds. Under steady load some entry always is.
+const BEHIND_ENTRIES_MS_MAX: u64 = 200;
+
+/// Why a record changes: what the event cannot read off the records.
+#[derive(Debug, Default)]
+pub(super) struct Why {
+    /// The session that asked for it; its answer tells it.
+    pub(super) actor: Option<SessionNumber>,
+    /// The words of a leave.
+    pub(super) reason: String,
+    /// The kick that ends a place.
+    pub(super) kick: Option<(Author, bool)>,
+    /// Whether the mesh renames, not the owner.
+    pub(super) forced: bool,
+    /// Comings and goings are told together by the caller.
+    pub(super) together: bool,
+}
+
+/// Own changes on their way to peers.
+#[derive(Debug, Default)]
+pub(super) struct Sending {
+    sent: u64,
+    behind: BatchId,
+    at_the_latest: Option<u64>,
+}
+
+impl Sending {
+    pub(super) fn next_timeout(&self) -> Option<u64> {
+        self.at_the_latest
+    }
+}
+
+/// Comings and goings that are told together.
+#[derive(Debug, Default)]
+pub(super) struct Together {
+    pub(super) gone: Vec<(Person, Vec<(RoomName, Nick)>)>,
+    pub(super) back: Vec<(RoomName, Occupant)>,
+}
+
+impl<S: Store> Node<S> {
+    /// Changes the record of an own session.
+    pub(super) fn change_own(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        why: &Why,
+        change: impl FnOnce(&mut SessionRecord),
+    ) {
+        let Some(record) = self.people.get(session) else { return };
+        let mut record = SessionRecord::clone(record);
+        change(&mut record);
+        self.put_own(now, session, Some(record), why);
+    }
+
+    /// Sets or ends the record of an own session.
+    pub(super) fn put_own(&mut self, now: Now, session: SessionId, record: Option<SessionRecord>, why: &Why) {
+        self.presence.put(self.incarnation, session, record.clone());
+        self.sending.behind = self.writes.newest;
+        self.sending.at_the_latest.get_or_insert(now.deadline_ms(BEHIND_ENTRIES_MS_MAX));
+        self.show(now, session, record, why);
+    }
+
+    /// Gives own changes to gossip, when the entries appended before them are durable.
+    pub(super) fn send_presence(&mut self, now: Now) {
+        let Some(latest) = self.sending.at_the_latest else { return };
+        if self.sending.behind > self.writes.persisted && now.mono_us < latest {
+            return;
+        }
+        self.sending.at_the_latest = None;
+        if let Some(update) = self.presence.since(self.me(), self.sending.sent) {
+            self.sending.sent = update.version;
+            self.gossip(now, machine::Input::Presence(update));
+        }
+    }
+
+    /// Takes in what a node says of its sessions.
+    pub(super) fn on_presence(&mut self, now: Now, update: &PresenceUpdate) {
+        if update.node == self.me() {
+            return;
+        }
+        // A gap is not an error: gossip asks for the rest.
+        let Ok(changes) = self.presence.merge(update) else { return };
+        let together = self.splits.returns(update.node);
+        let why = Why { together, ..Why::default() };
+        for change in changes {
+            self.observe_stamps(now, change.new.as_ref());
+            self.show(now, change.session, change.new, &why);
+        }
+        if together {
+            self.tell_netjoin(update.node);
+        }
+    }
+
+    /// Own stamps are to come after those of foreign presence, like after those of entries: who answers a join comes later.
+    fn observe_stamps(&mut self, now: Now, record: Option<&SessionRecord>) {
+        let Some(record) = record else { return };
+        let places = record.rooms.values().map(|place| place.since);
+        let newest = places.chain([record.nick_since, record.signed_on]).max().unwrap_or_default();
+        if !self.replicas.observe(now, newest) {
+            self.count("presence_ahead");
+        }
+    }
+
+    /// Puts a record in place of the one before and tells local sessions what that changes for them.
+    pub(super) fn show(&mut self, now: Now, session: SessionId, new: Option<SessionRecord>, why: &Why) {
+        let new = new.map(|mut record| {
+            self.kicks.mask(session, &mut record);
+            Arc::new(record)
+        });
+        for room in new.iter().flat_map(|record| record.rooms.keys()) {
+            self.load_room(room);
+        }
+        if new.is_none() {
+            self.kicks.forget(session);
+        }
+        let Diff { old, rooms: diffs, nicks } = self.people.set(session, new.clone());
+        match (&old, &new) {
+            (None, Some(new)) => self.on_came(session, new, diffs, why),
+            (Some(old), None) => self.on_gone(session, old, diffs, why),
+            (Some(old), Some(new)) if old != new => self.on_changed(session, old, new, diffs, why),
+            (Some(_) | None, Some(_) | None) => {}
+        }
+        self.show_to_contacts(session, old.as_ref(), new.as_ref());
+        self.resolve_nicks(now, &nicks);
+    }
+
+    fn on_came(&mut self, session: SessionId, new: &Arc<SessionRecord>, diffs: Vec<RoomDiff>, why: &Why) {
+        for diff in diffs {
+            if let (true, Some(nick)) = (diff.new_fresh, diff.new) {
+                self.on_joined(session, new, diff.room, nick, why);
+            }
+        }
+    }
+
+    fn on_joined(&mut self, session: SessionId, record: &Arc<SessionRecord>, room: RoomName, nick: Nick, why: &Why) {
+        let occupant = self.lone_occupant(session, record, &room, nick);
+        if why.together {
+            self.together.back.push((room, occupant));
+            return;
+        }
+        let to = self.in_room_but(&room, session);
+        self.sessions.deliver(to, Event::Joined { room, occupant }, &mut self.out);
+    }
+
+    fn on_gone(&mut self, session: SessionId, old: &Arc<SessionRecord>, diffs: Vec<RoomDiff>, why: &Why) {
+        let places: Vec<(RoomName, Nick)> =
+            diffs.into_iter().filter(|diff| diff.old_ended).filter_map(|diff| Some((diff.room, diff.old?))).collect();
+        let person = self.person_as(session, old);
+        if why.together {
+            self.together.gone.push((person, places));
+            return;
+        }
+        let to = self.in_any_but(places.iter().map(|(room, _)| room), None);
+        self.sessions.deliver(to, Event::Quit { person, places, reason: why.reason.clone() }, &mut self.out);
+    }
+
+    fn on_changed(
+        &mut self,
+        session: SessionId,
+        old: &Arc<SessionRecord>,
+        new: &Arc<SessionRecord>,
+        diffs: Vec<RoomDiff>,
+        why: &Why,
+    ) {
+        let mut renamed = Vec::new();
+        for diff in diffs {
+            match (diff.old, diff.new) {
+                (Some(from), Some(to)) if diff.old_ended && diff.new_fresh => renamed.push((diff.room, from, to)),
+                (from, to) => {
+                    if let Some(nick) = from {
+                        let out = to.is_none();
+                        self.on_left(session, old, diff.room.clone(), nick, diff.old_ended, out, why);
+                    }
+                    if let (true, Some(nick)) = (diff.new_fresh, to) {
+                        self.on_joined(session, new, diff.room, nick, why);
+                    }
+                }
+            }
+        }
+        self.on_renamed(session, old, new, renamed, why);
+        if !same_person(old, new) {
+            self.on_person_changed(session, old, new, why);
+        }
+    }
+
+    /// A place ended: `last` when it was the nick's last in the room, `out` when the session is not in the room under another nick.
+    #[expect(clippy::too_many_arguments, reason = "one place as its parts; a struct would be made for this call alone")]
+    fn on_left(
+        &mut self,
+        session: SessionId,
+        old: &Arc<SessionRecord>,
+        room: RoomName,
+        nick: Nick,
+        last: bool,
+        out: bool,
+        why: &Why,
+    ) {
+        let occupant = self.lone_occupant(session, old, &room, nick);
+        let how = match &why.kick {
+            Some((by, banned)) => Leave::Kick { by: by.clone(), reason: why.reason.clone(), banned: *banned },
+            None => Leave::Part(why.reason.clone()),
+        };
+        let own = self.sessions.number(session).filter(|number| out && why.actor != Some(*number));
+        if let Some(number) = own {
+            let event = Event::Left { room: room.clone(), occupant: occupant.clone(), how: how.clone(), own: true };
+            self.sessions.deliver(vec![number], event, &mut self.out);
+        }
+        if last {
+            let to = self.in_room_but(&room, session);
+            self.sessions.deliver(to, Event::Left { room, occupant, how, own: false }, &mut self.out);
+        }
+    }
+
+    /// The nick changed everywhere, or in some rooms only (each told by itself).
+    fn on_renamed(
+        &mut self,
+        session: SessionId,
+        old: &Arc<SessionRecord>,
+        new: &Arc<SessionRecord>,
+        renamed: Vec<(RoomName, Nick, Nick)>,
+        why: &Why,
+    ) {
+        let own = self.sessions.number(session);
+        let mut everywhere = Vec::new();
+        for (room, from, to) in renamed {
+            let rank = self.rank_of(&room, &principal(session, new));
+            if old.nick != new.nick && from == old.nick && to == new.nick {
+                everywhere.push((room, rank));
+                continue;
+            }
+            let receivers = self.people.local(&room).to_vec();
+            let person = self.person_as(session, new);
+            let event =
+                Event::NickChanged { person, old: from, new: to, rooms: vec![(room, rank)], forced: why.forced };
+            self.sessions.deliver(receivers, event, &mut self.out);
+        }
+        if old.nick == new.nick {
+            return;
+        }
+        let mut receivers = self.in_any_but(everywhere.iter().map(|(room, _)| room), own);
+        receivers.extend(own);
+        let event = Event::NickChanged {
+            person: self.person_as(session, new),
+            old: old.nick.clone(),
+            new: new.nick.clone(),
+            rooms: everywhere,
+            forced: why.forced,
+        };
+        self.sessions.deliver(receivers, event, &mut self.out);
+    }
+
+    fn on_person_changed(&mut self, session: SessionId, old: &Arc<SessionRecord>, new: &Arc<SessionRecord>, why: &Why) {
+        let to = self.in_any_but(new.rooms.keys(), why.actor);
+        if to.is_empty() {
+            return;
+        }
+        let who = principal(session, new);
+        let rooms: Vec<(RoomName, Nick, Rank)> = new
+            .rooms
+            .iter()
+            .map(|(room, place)| (room.clone(), place.nick.clone(), self.rank_of(room, &who)))
+            .collect();
+        let event = Event::PersonChanged { old: Arc::clone(old), person: self.person_as(session, new), rooms };
+        self.sessions.deliver(to, event, &mut self.out);
+    }
+
+    /// Local sessions in a room, without one.
+    pub(super) fn in_room_but(&self, room: &RoomName, but: SessionId) -> Vec<SessionNumber> {
+        let but = self.sessions.number(but);
+        self.people.local(room).iter().copied().filter(|number| Some(*number) != but).collect()
+    }
+
+    /// Local sessions in any of the rooms, each once, without one.
+    pub(super) fn in_any_but<'a>(
+        &self,
+        rooms: impl Iterator<Item = &'a RoomName>,
+        but: Option<SessionNumber>,
+    ) -> Vec<SessionNumber> {
+        let mut all = BTreeSet::new();
+        for room in rooms {
+            all.extend(self.people.local(room).iter().copied());
+        }
+        if let Some(but) = but {
+            all.remove(&but);
+        }
+        all.into_iter().collect()
+    }
+}
+
+/// Whether nothing but nick and places differs.
+fn same_person(old: &SessionRecord, new: &SessionRecord) -> bool {
+    let shape = |record: &SessionRecord| {
+        (record.account.clone(), record.show, record.status.clone(), record.realname.clone(), record.user.clone())
+    };
+    let reach =
+        |record: &SessionRecord| (record.available, record.priority, record.host.clone(), record.payloads.clone());
+    shape(old) == shape(new) && reach(old) == reach(new)
+}

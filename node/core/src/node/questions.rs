@@ -1,0 +1,89 @@
+//! Questions about rooms and people, answered with what the asker may know: a secret room is there for its occupants only.
+
+use super::Node;
+use super::commands::Asker;
+use crate::glob;
+use crate::store::Store;
+use lavina_crdt::directory::Occupants;
+use lavina_crdt::ids::SessionId;
+use lavina_crdt::names::{AccountName, Nick, RoomName};
+use lavina_crdt::presence::SessionRecord;
+use lavina_crdt::room::Flag;
+use lavina_protocols::command::{Counts, RoomSummary};
+use lavina_protocols::event::{Person, RoomView};
+use std::sync::Arc;
+
+/// Most people of one answer to a mask.
+const FOUND_MAX: usize = 1_000;
+
+impl<S: Store> Node<S> {
+    /// Whether the asker may know of a room.
+    pub(super) fn sees_room(&self, asker: &SessionRecord, room: &RoomName) -> bool {
+        asker.rooms.contains_key(room) || !self.room_state(room).has(Flag::Secret)
+    }
+
+    pub(super) fn room_info(&mut self, asker: &Asker, room: &RoomName) -> Option<Arc<RoomView>> {
+        let exists = self.load_room(room).created.is_some() || self.people.occupants(room).is_some();
+        let seen = exists && self.sees_room(&asker.record, room);
+        seen.then(|| self.room_view(room, asker.session, false))
+    }
+
+    /// Rooms somebody is in, and those that stay when empty.
+    pub(super) fn list_rooms(&mut self, asker: &Asker) -> Vec<RoomSummary> {
+        let mut rooms = Vec::new();
+        for name in self.replicas.rooms() {
+            let state = self.load_room(&name);
+            let occupants = self.people.occupants_len(&name);
+            let there = occupants > 0 || state.has(Flag::Persistent);
+            if there && self.sees_room(&asker.record, &name) {
+                let topic = state.topic.as_ref().map(|topic| topic.text.clone()).unwrap_or_default();
+                let title = state.title.clone().unwrap_or_default();
+                rooms.push(RoomSummary { name, occupants, topic, title });
+            }
+        }
+        rooms
+    }
+
+    pub(super) fn find_nick(&self, asker: &Asker, nick: &Nick) -> Vec<Person> {
+        let key = nick.key();
+        let holders = self.people.directory().holders(&key);
+        holders.filter_map(|session| self.person_for(asker, session)).collect()
+    }
+
+    pub(super) fn find_account(&self, asker: &Asker, account: &AccountName) -> Vec<Person> {
+        let sessions = self.people.directory().sessions_of(account);
+        sessions.filter_map(|session| self.person_for(asker, session)).collect()
+    }
+
+    pub(super) fn find_mask(&self, asker: &Asker, mask: &str, limit: usize) -> Vec<Person> {
+        let matches = |record: &SessionRecord| {
+            record.available
+                && (glob::matches(mask, record.nick.as_str())
+                    || glob::matches(mask, &record.realname)
+                    || glob::matches(mask, &format!("{}!{}@{}", record.nick, record.user, record.host)))
+        };
+        let found = self.people.iter().filter(|(_, record)| matches(record));
+        found.take(limit.min(FOUND_MAX)).filter_map(|(session, _)| self.person_for(asker, session)).collect()
+    }
+
+    /// A person with the rooms that the asker may know of.
+    fn person_for(&self, asker: &Asker, session: SessionId) -> Option<Person> {
+        let person = self.person(session)?;
+        let hides = person.record.rooms.keys().any(|room| !self.sees_room(&asker.record, room));
+        if session == asker.session || !hides {
+            return Some(person);
+        }
+        let mut record = SessionRecord::clone(&person.record);
+        record.rooms.retain(|room, _| self.sees_room(&asker.record, room));
+        Some(Person { record: Arc::new(record), ..person })
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            sessions: self.people.len(),
+            sessions_here: self.sessions.len(),
+            rooms: self.people.directory().rooms().filter(|(_, occupants)| !Occupants::is_empty(occupants)).count(),
+            nodes: self.names.len().max(1),
+        }
+    }
+}

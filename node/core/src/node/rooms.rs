@@ -1,0 +1,190 @@
+//! Places in rooms and acts upon rooms.
+
+use super::Node;
+use super::commands::Asker;
+use super::presence::Why;
+use crate::people::principal;
+use crate::store::Store;
+use lavina_crdt::clock::{Hlc, Now};
+use lavina_crdt::content::Author;
+use lavina_crdt::entry::Body;
+use lavina_crdt::ids::{Scope, SessionId};
+use lavina_crdt::names::{Nick, RoomName};
+use lavina_crdt::presence::Place;
+use lavina_crdt::room::{Act, Denied, Kick, Right};
+use lavina_protocols::command::{Refusal, Reply};
+
+/// Most acts of one command: an IRC MODE line and an XMPP configuration form are far smaller.
+const ACTS_MAX: usize = 64;
+
+impl<S: Store> Node<S> {
+    pub(super) fn join(
+        &mut self,
+        now: Now,
+        asker: &Asker,
+        room: RoomName,
+        nick: Option<Nick>,
+        key: Option<&str>,
+    ) -> Result<Reply, Refusal> {
+        let record = &asker.record;
+        if let Some(place) = record.rooms.get(&room) {
+            if let Some(nick) = nick.filter(|nick| *nick != place.nick) {
+                self.set_room_nick(now, asker, &room, &nick)?;
+            }
+            return Ok(Reply::Joined(self.room_view(&room, asker.session, false), false));
+        }
+        if record.rooms.len() >= self.config.limits.rooms_per_session_max {
+            return Err(Refusal::TooMany("rooms"));
+        }
+        let nick = nick.unwrap_or_else(|| record.nick.clone());
+        let who = principal(asker.session, record);
+        self.may_claim(&nick, &who)?;
+        let created = self.enter(now, asker, &room, &nick, key)?;
+        self.invites.take(&room, &who);
+        let since = self.replicas.stamp(now);
+        let why = Why { actor: Some(asker.number), ..Why::default() };
+        self.change_own(now, asker.session, &why, |record| {
+            record.rooms.insert(room.clone(), Place { nick, since });
+        });
+        Ok(Reply::Joined(self.room_view(&room, asker.session, created), true))
+    }
+
+    /// Whether the room lets the asker in; creates it when there is none. Tells whether it did.
+    fn enter(
+        &mut self,
+        now: Now,
+        asker: &Asker,
+        room: &RoomName,
+        nick: &Nick,
+        key: Option<&str>,
+    ) -> Result<bool, Refusal> {
+        let state = self.load_room(room);
+        let author = self.author(asker.session, &asker.record, nick);
+        let who = author.principal();
+        if state.created.is_none() {
+            self.append_acts(now, room, author, &[Act::Create])?;
+            return Ok(true);
+        }
+        let inside = self.people.occupants_len(room);
+        let shares_a_place = self.people.place(room, &nick.key()).next().is_some();
+        // A second session of a nick takes no further place.
+        let occupants = if shares_a_place { inside.saturating_sub(1) } else { inside };
+        let invited = self.invites.has(room, &who);
+        state.admits(&author, key, occupants, invited).map_err(Refusal::Denied)?;
+        Ok(false)
+    }
+
+    pub(super) fn part(&mut self, now: Now, asker: &Asker, room: &RoomName, reason: String) -> Result<Reply, Refusal> {
+        if !asker.record.rooms.contains_key(room) {
+            return Err(Refusal::Denied(self.absent(room)));
+        }
+        let why = Why { actor: Some(asker.number), reason, ..Why::default() };
+        self.change_own(now, asker.session, &why, |record| {
+            record.rooms.remove(room);
+        });
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn set_room_nick(
+        &mut self,
+        now: Now,
+        asker: &Asker,
+        room: &RoomName,
+        nick: &Nick,
+    ) -> Result<Reply, Refusal> {
+        let place = asker.record.rooms.get(room).ok_or_else(|| Refusal::Denied(self.absent(room)))?;
+        if place.nick != *nick {
+            self.may_claim(nick, &principal(asker.session, &asker.record))?;
+            self.change_own(now, asker.session, &Why::default(), |record| {
+                if let Some(place) = record.rooms.get_mut(room) {
+                    place.nick = nick.clone();
+                }
+            });
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn act(&mut self, now: Now, asker: &Asker, room: &RoomName, acts: &[Act]) -> Result<Reply, Refusal> {
+        if acts.len() > ACTS_MAX {
+            return Err(Refusal::TooMany("changes"));
+        }
+        let state = self.load_room(room);
+        if state.created.is_none() {
+            return Err(Refusal::Denied(Denied::NoRoom));
+        }
+        let author = self.author_in(asker, room);
+        for act in acts {
+            state.allows(&author, &Right::Act(act)).map_err(Refusal::Denied)?;
+        }
+        if !acts.is_empty() {
+            self.append_acts(now, room, author, acts)?;
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn kick(
+        &mut self,
+        now: Now,
+        asker: &Asker,
+        room: &RoomName,
+        nick: &Nick,
+        reason: String,
+    ) -> Result<Reply, Refusal> {
+        let state = self.load_room(room);
+        if state.created.is_none() {
+            return Err(Refusal::Denied(Denied::NoRoom));
+        }
+        let sessions: Vec<SessionId> = self.people.place(room, &nick.key()).collect();
+        let who = sessions.first().and_then(|session| self.people.principal(*session));
+        let who = who.ok_or(Refusal::NoSuchOccupant)?;
+        let kick = Kick { nick: nick.key(), who, sessions, reason };
+        let author = self.author_in(asker, room);
+        state.allows(&author, &Right::Kick(&kick)).map_err(Refusal::Denied)?;
+        let appended = self.append(now, Scope::Room(room.clone()), Some(author), Body::Kick(kick))?;
+        self.on_effects(now, appended.effects);
+        Ok(Reply::Done)
+    }
+
+    /// A kick counts: the places it means end, here at once and elsewhere as this node shows it.
+    pub(super) fn on_kicked(&mut self, now: Now, room: &RoomName, by: &Author, kick: &Kick, at: Hlc) {
+        for session in &kick.sessions {
+            let Some(record) = self.people.get(*session) else { continue };
+            let Some(place) = record.rooms.get(room).filter(|place| place.since < at) else { continue };
+            let who = self.author(*session, record, &place.nick);
+            let banned = self.room_state(room).admits(&who, None, 0, true) == Err(Denied::Banned);
+            let why = Why { reason: kick.reason.clone(), kick: Some((by.clone(), banned)), ..Why::default() };
+            if self.sessions.number(*session).is_some() {
+                self.change_own(now, *session, &why, |record| {
+                    record.rooms.remove(room);
+                });
+            } else {
+                self.end_foreign_place(now, *session, room, at, &why);
+            }
+        }
+    }
+
+    fn end_foreign_place(&mut self, now: Now, session: SessionId, room: &RoomName, at: Hlc, why: &Why) {
+        let Some(record) = self.presence.get(session).cloned() else { return };
+        self.kicks.mark(session, room, at);
+        self.show(now, session, Some(record), why);
+    }
+
+    fn append_acts(&mut self, now: Now, room: &RoomName, author: Author, acts: &[Act]) -> Result<(), Refusal> {
+        self.may_write()?;
+        let appended = self.replicas.append_acts(now, room, author, acts)?;
+        self.on_appended(&appended);
+        self.on_effects(now, appended.effects);
+        Ok(())
+    }
+
+    /// The asker as an author, under its nick in the room when it is inside.
+    pub(super) fn author_in(&self, asker: &Asker, room: &RoomName) -> Author {
+        let nick = asker.record.rooms.get(room).map_or(&asker.record.nick, |place| &place.nick);
+        self.author(asker.session, &asker.record, nick)
+    }
+
+    /// Why somebody outside cannot do what occupants do.
+    fn absent(&self, room: &RoomName) -> Denied {
+        if self.room_state(room).created.is_some() { Denied::NotPresent } else { Denied::NoRoom }
+    }
+}

@@ -1,0 +1,156 @@
+//! Messages, to rooms and to people.
+
+use super::Node;
+use super::commands::Asker;
+use super::names::account_of;
+use crate::people::principal;
+use crate::replica::Effect;
+use crate::store::Store;
+use lavina_crdt::clock::Now;
+use lavina_crdt::content::{Author, Content, Principal};
+use lavina_crdt::entry::Body;
+use lavina_crdt::ids::{Scope, SessionId};
+use lavina_crdt::names::{Nick, RoomName};
+use lavina_crdt::room::{Denied, Right};
+use lavina_protocols::command::{Refusal, Reply, Target};
+use lavina_protocols::event::{Conversation, Event, Said};
+use std::sync::Arc;
+
+impl<S: Store> Node<S> {
+    pub(super) fn say(&mut self, now: Now, asker: &Asker, target: Target, content: Content) -> Result<Reply, Refusal> {
+        match target {
+            Target::Room(room) => self.say_in(now, asker, room, content),
+            Target::Nick(nick) => {
+                let to = self.whose_nick(&nick).ok_or(Refusal::NoSuchNick)?;
+                self.say_to(now, asker, to, content)
+            }
+            Target::Account(account, resource) => {
+                self.replicas.account(&account).ok_or(Refusal::NoSuchAccount)?;
+                let content = Content { to_resource: resource, ..content };
+                self.say_to(now, asker, Principal::Account(account), content)
+            }
+            Target::Occupant(room, nick) => self.say_through(now, asker, room, &nick, content),
+        }
+    }
+
+    fn say_in(&mut self, now: Now, asker: &Asker, room: RoomName, content: Content) -> Result<Reply, Refusal> {
+        let state = self.load_room(&room);
+        if state.created.is_none() {
+            return Err(Refusal::Denied(Denied::NoRoom));
+        }
+        let present = asker.record.rooms.contains_key(&room);
+        let author = self.author_in(asker, &room);
+        state.allows(&author, &Right::Speak { present }).map_err(Refusal::Denied)?;
+        let content = Content { to_resource: None, from_resource: None, via_room: None, ..content };
+        self.append_said(now, Scope::Room(room), author, content)
+    }
+
+    fn say_through(
+        &mut self,
+        now: Now,
+        asker: &Asker,
+        room: RoomName,
+        nick: &Nick,
+        content: Content,
+    ) -> Result<Reply, Refusal> {
+        if !asker.record.rooms.contains_key(&room) {
+            return Err(Refusal::Denied(Denied::NotPresent));
+        }
+        let to = self.whose_place(&room, nick).ok_or(Refusal::NoSuchOccupant)?;
+        self.say_to(now, asker, to, Content { via_room: Some(room), ..content })
+    }
+
+    fn say_to(&mut self, now: Now, asker: &Asker, to: Principal, content: Content) -> Result<Reply, Refusal> {
+        let author = match &content.via_room {
+            Some(room) => self.author_in(asker, room),
+            None => self.author(asker.session, &asker.record, &asker.record.nick),
+        };
+        let content = Content { from_resource: asker.record.resource.clone(), ..content };
+        let scope = Scope::direct(principal(asker.session, &asker.record), to);
+        self.append_said(now, scope, author, content)
+    }
+
+    fn append_said(&mut self, now: Now, scope: Scope, author: Author, content: Content) -> Result<Reply, Refusal> {
+        let appended = self.append(now, scope, Some(author), Body::Message(content))?;
+        let mut answer = Err(Refusal::Denied(Denied::Rank));
+        for effect in appended.effects {
+            match effect {
+                Effect::Said(message, late) => {
+                    if let Some(said) = self.on_said(now, message, late) {
+                        answer = Ok(Reply::Said(said));
+                    }
+                }
+                other => self.on_effects(now, vec![other]),
+            }
+        }
+        answer
+    }
+
+    /// Shows something said to the local sessions it is for, without the one that said it.
+    pub(super) fn deliver_said(&mut self, said: &Arc<Said>) {
+        let speaker = self.sessions.number(said.author.session);
+        let to: Vec<_> = match &said.conversation {
+            Conversation::Room(room) => {
+                self.people.local(room).iter().copied().filter(|number| Some(*number) != speaker).collect()
+            }
+            Conversation::Direct { from, to, .. } => {
+                let mut sessions = self.receivers(to, &said.content);
+                if from != to {
+                    sessions.extend(self.people.directory().sessions_of_principal(from));
+                }
+                let local = sessions.into_iter().filter_map(|session| self.sessions.number(session));
+                local.filter(|number| Some(*number) != speaker).collect()
+            }
+        };
+        self.sessions.deliver(to, Event::Said(Arc::clone(said)), &mut self.out);
+    }
+
+    /// Sessions of the receiver that a direct message is for: the resource addressed when it is there (RFC 6121 section 8.5.3), else
+    /// all that take messages to the bare JID (section 8.5.2).
+    fn receivers(&self, to: &Principal, content: &Content) -> Vec<SessionId> {
+        let all = self.people.directory().sessions_of_principal(to);
+        let record = |session: &SessionId| self.people.get(*session);
+        if let Some(resource) = &content.to_resource {
+            let addressed =
+                |session: &SessionId| record(session).is_some_and(|record| record.resource.as_ref() == Some(resource));
+            if let Some(session) = all.iter().copied().find(addressed) {
+                return vec![session];
+            }
+        }
+        let takes =
+            |session: &SessionId| record(session).is_some_and(|record| record.available && record.priority >= 0);
+        all.into_iter().filter(takes).collect()
+    }
+
+    /// Who goes by a nick: its holder, else the account of that name.
+    pub(super) fn whose_nick(&self, nick: &Nick) -> Option<Principal> {
+        self.people.directory().owner(&nick.key()).or_else(|| {
+            let account = account_of(nick)?;
+            self.replicas.account(&account).map(|_| Principal::Account(account))
+        })
+    }
+
+    /// Who goes by a nick in a room.
+    pub(super) fn whose_place(&self, room: &RoomName, nick: &Nick) -> Option<Principal> {
+        self.people.principal(self.people.place(room, &nick.key()).next()?)
+    }
+
+    /// The nick by which somebody is known: in the room given, else outside; an account that is away goes by its name.
+    pub(super) fn nick_of(&self, who: &Principal, room: Option<&RoomName>) -> Option<Nick> {
+        let records = || {
+            self.people
+                .directory()
+                .sessions_of_principal(who)
+                .into_iter()
+                .filter_map(|session| self.people.get(session))
+        };
+        let in_room = room.and_then(|room| records().find_map(|record| record.rooms.get(room)));
+        if let Some(place) = in_room {
+            return Some(place.nick.clone());
+        }
+        if let Some(record) = records().next() {
+            return Some(record.nick.clone());
+        }
+        crate::said::nick_when_away(who)
+    }
+}

@@ -1,0 +1,129 @@
+//! Invitations and whispers: from session to session, through the home node of the receiver.
+
+use super::Node;
+use super::commands::Asker;
+use crate::people::principal;
+use crate::signal::Signal;
+use crate::store::Store;
+use bytes::Bytes;
+use lavina_crdt::clock::Now;
+use lavina_crdt::content::Principal;
+use lavina_crdt::ids::SessionId;
+use lavina_crdt::names::{Nick, RoomName};
+use lavina_crdt::room::{Denied, Right};
+use lavina_gossip::machine;
+use lavina_protocols::command::{Refusal, Reply, Target};
+use lavina_protocols::event::{CloseReason, Event};
+
+impl<S: Store> Node<S> {
+    /// Gives a signal to a session, wherever it is.
+    pub(super) fn signal(&mut self, now: Now, to: SessionId, signal: &Signal) {
+        if to.node == self.me() {
+            self.on_signal(now, to, signal);
+        } else if let Some(bytes) = signal.encode() {
+            self.gossip(now, machine::Input::Signal(to, bytes));
+        } else {
+            self.count("signals_too_large");
+        }
+    }
+
+    /// A signal for an own session.
+    pub(super) fn on_signal(&mut self, now: Now, to: SessionId, signal: &Signal) {
+        let Some(number) = self.sessions.number(to) else { return };
+        let Some(record) = self.people.get(to) else { return };
+        match signal {
+            Signal::Whisper { from, via, stanza } => {
+                let Some(from) = self.person(*from) else { return };
+                let event = Event::Whisper { from, via: via.clone(), stanza: stanza.clone() };
+                self.sessions.deliver(vec![number], event, &mut self.out);
+            }
+            Signal::Invited { room, by, reason } => {
+                self.invites.add(room.clone(), principal(to, record));
+                let nick = record.nick.clone();
+                let event = Event::Invited { room: room.clone(), by: by.clone(), nick, reason: reason.clone() };
+                self.sessions.deliver(vec![number], event, &mut self.out);
+            }
+            Signal::Replaced => self.disconnect(now, number, CloseReason::Replaced),
+        }
+    }
+
+    pub(super) fn on_signal_bytes(&mut self, now: Now, to: SessionId, bytes: &[u8]) {
+        match Signal::decode(bytes) {
+            Some(signal) => self.on_signal(now, to, &signal),
+            None => self.count("signals_malformed"),
+        }
+    }
+
+    pub(super) fn whisper(
+        &mut self,
+        now: Now,
+        asker: &Asker,
+        target: &Target,
+        stanza: Bytes,
+    ) -> Result<Reply, Refusal> {
+        let (to, via) = self.whispered_to(asker, target)?;
+        self.signal(now, to, &Signal::Whisper { from: asker.session, via, stanza });
+        Ok(Reply::Done)
+    }
+
+    /// The one session a whisper is for, and the room and nick it is seen to come from.
+    fn whispered_to(&self, asker: &Asker, target: &Target) -> Result<(SessionId, Option<(RoomName, Nick)>), Refusal> {
+        match target {
+            Target::Occupant(room, nick) => {
+                let place = asker.record.rooms.get(room).ok_or(Refusal::Denied(Denied::NotPresent))?;
+                let to = self.people.place(room, &nick.key()).next().ok_or(Refusal::NoSuchOccupant)?;
+                Ok((to, Some((room.clone(), place.nick.clone()))))
+            }
+            Target::Account(account, resource) => {
+                let sessions = self.people.directory().sessions_of(account);
+                let record = |session: &SessionId| self.people.get(*session);
+                let wanted = |session: &SessionId| match (record(session), resource) {
+                    (Some(record), Some(resource)) => record.resource.as_ref() == Some(resource),
+                    (Some(record), None) => record.available && record.priority >= 0,
+                    (None, _) => false,
+                };
+                let best = sessions.filter(wanted).max_by_key(|session| record(session).map(|record| record.priority));
+                Ok((best.ok_or(Refusal::NoSuchNick)?, None))
+            }
+            Target::Nick(nick) => Ok((self.people.directory().holder(&nick.key()).ok_or(Refusal::NoSuchNick)?, None)),
+            Target::Room(_) => Err(Refusal::NoSuchNick),
+        }
+    }
+
+    pub(super) fn invite(
+        &mut self,
+        now: Now,
+        asker: &Asker,
+        room: RoomName,
+        whom: Target,
+        reason: String,
+    ) -> Result<Reply, Refusal> {
+        let state = self.load_room(&room);
+        if state.created.is_none() {
+            return Err(Refusal::Denied(Denied::NoRoom));
+        }
+        if !asker.record.rooms.contains_key(&room) {
+            return Err(Refusal::Denied(Denied::NotPresent));
+        }
+        let by = self.author_in(asker, &room);
+        state.allows(&by, &Right::Invite).map_err(Refusal::Denied)?;
+        let who = match &whom {
+            Target::Nick(nick) => self.people.directory().owner(&nick.key()).ok_or(Refusal::NoSuchNick)?,
+            Target::Account(account, _) => Principal::Account(account.clone()),
+            Target::Occupant(..) | Target::Room(_) => return Err(Refusal::NoSuchNick),
+        };
+        let sessions: Vec<SessionId> = self.people.directory().sessions_of_principal(&who);
+        let inside =
+            |session: &SessionId| self.people.get(*session).is_some_and(|record| record.rooms.contains_key(&room));
+        if sessions.iter().any(inside) {
+            return Err(Refusal::AlreadyPresent);
+        }
+        if sessions.is_empty() {
+            return Err(Refusal::NoSuchNick);
+        }
+        for session in sessions {
+            self.signal(now, session, &Signal::Invited { room: room.clone(), by: by.clone(), reason: reason.clone() });
+        }
+        Ok(Reply::Done)
+    }
+}

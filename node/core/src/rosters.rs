@@ -1,0 +1,233 @@
+//! Rosters and the subscription exchange (RFC 6121 sections 2 and 3, appendix A) between accounts of this mesh.
+//!
+//! Both sides of a contact are registers, one in each account's scope: [`step`] changes both as one act, and [`told`] derives from what
+//! changed on one side what its owner is told. [`Rosters`] keeps the rosters of accounts with sessions here, and who watches whom.
+
+use lavina_crdt::names::AccountName;
+use lavina_protocols::command::{RosterItem, Subscription, SubscriptionStep};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most contacts of one account, asked-for ones too.
+pub(crate) const CONTACTS_MAX: usize = 2_000;
+
+/// The first segment of the keys of roster registers.
+pub(crate) const PREFIX: &str = "roster/";
+
+/// The register that holds a contact.
+pub(crate) fn key(contact: &AccountName) -> String {
+    format!("{PREFIX}{contact}")
+}
+
+/// The contact that a register holds.
+pub(crate) fn contact(key: &str) -> Option<AccountName> {
+    AccountName::new(key.strip_prefix(PREFIX)?).ok()
+}
+
+/// The value of a contact's register.
+pub(crate) fn encode(item: Option<&RosterItem>) -> Vec<u8> {
+    item.and_then(|item| postcard::to_stdvec(item).ok()).unwrap_or_default()
+}
+
+/// A contact from its register's value; `None` for a removed one, and for bytes that are none.
+pub(crate) fn decode(value: &[u8]) -> Option<RosterItem> {
+    postcard::from_bytes(value).ok()
+}
+
+/// A contact nobody has said anything about.
+pub(crate) fn blank(contact: AccountName) -> RosterItem {
+    RosterItem {
+        contact,
+        name: String::new(),
+        groups: Vec::new(),
+        subscription: Subscription::default(),
+        listed: false,
+    }
+}
+
+/// Whether the item still says anything.
+pub(crate) fn means_something(item: &RosterItem) -> bool {
+    item.listed || item.subscription != Subscription::default()
+}
+
+/// One side takes a step towards the other: `own` is its item of the other, `theirs` the other's item of it.
+pub(crate) fn step(step: SubscriptionStep, own: &mut RosterItem, theirs: &mut RosterItem) {
+    let (mine, other) = (&mut own.subscription, &mut theirs.subscription);
+    match step {
+        // RFC 6121 section 3.1.2: the contact is in the roster from the request on.
+        SubscriptionStep::Subscribe => {
+            own.listed = true;
+            if other.from {
+                (mine.to, mine.asked) = (true, false);
+            } else {
+                (mine.asked, other.asked_by) = (true, true);
+            }
+        }
+        // Section 3.1.5. What was not asked for is not granted: pre-approval (section 3.4) is not offered.
+        SubscriptionStep::Subscribed => {
+            if mine.asked_by || other.asked {
+                own.listed = true;
+                (mine.from, mine.asked_by) = (true, false);
+                (other.to, other.asked) = (true, false);
+            }
+        }
+        // Section 3.3.
+        SubscriptionStep::Unsubscribe => {
+            (mine.to, mine.asked) = (false, false);
+            (other.from, other.asked_by) = (false, false);
+        }
+        // Section 3.2.
+        SubscriptionStep::Unsubscribed => {
+            (mine.from, mine.asked_by) = (false, false);
+            (other.to, other.asked) = (false, false);
+        }
+    }
+}
+
+/// What the owner of an item is told when the contact has changed it.
+pub(crate) fn told(old: Subscription, new: Subscription) -> Vec<SubscriptionStep> {
+    let mut steps = Vec::new();
+    if new.asked_by && !old.asked_by {
+        steps.push(SubscriptionStep::Subscribe);
+    }
+    if new.to && !old.to {
+        steps.push(SubscriptionStep::Subscribed);
+    }
+    if !new.to && (old.to || old.asked && !new.asked) {
+        steps.push(SubscriptionStep::Unsubscribed);
+    }
+    if !new.from && (old.from || old.asked_by && !new.asked_by) {
+        steps.push(SubscriptionStep::Unsubscribe);
+    }
+    steps
+}
+
+/// Rosters of the accounts with XMPP sessions here.
+#[derive(Debug, Default)]
+pub(crate) struct Rosters {
+    accounts: BTreeMap<AccountName, BTreeMap<AccountName, RosterItem>>,
+    /// Contact -> accounts here that see its presence.
+    watchers: BTreeMap<AccountName, BTreeSet<AccountName>>,
+}
+
+impl Rosters {
+    /// The roster of an account, when it is kept.
+    pub(crate) fn get(&self, account: &AccountName) -> Option<&BTreeMap<AccountName, RosterItem>> {
+        self.accounts.get(account)
+    }
+
+    /// Keeps an account's roster from here on.
+    pub(crate) fn keep(&mut self, account: &AccountName, items: Vec<RosterItem>) {
+        self.accounts.entry(account.clone()).or_default();
+        for item in items {
+            let contact = item.contact.clone();
+            self.set(account, &contact, Some(item));
+        }
+    }
+
+    /// Keeps an account's roster no longer.
+    pub(crate) fn drop(&mut self, account: &AccountName) {
+        let contacts: Vec<AccountName> =
+            self.accounts.get(account).into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        for contact in contacts {
+            self.set(account, &contact, None);
+        }
+        self.accounts.remove(account);
+    }
+
+    /// Sets one contact of a kept roster; gives the old one.
+    pub(crate) fn set(
+        &mut self,
+        account: &AccountName,
+        contact: &AccountName,
+        item: Option<RosterItem>,
+    ) -> Option<RosterItem> {
+        let roster = self.accounts.get_mut(account)?;
+        let sees = item.as_ref().is_some_and(|item| item.subscription.to);
+        let old = match item {
+            Some(item) => roster.insert(contact.clone(), item),
+            None => roster.remove(contact),
+        };
+        if sees {
+            self.watchers.entry(contact.clone()).or_default().insert(account.clone());
+        } else if let Some(watchers) = self.watchers.get_mut(contact) {
+            watchers.remove(account);
+            if watchers.is_empty() {
+                self.watchers.remove(contact);
+            }
+        }
+        old
+    }
+
+    /// Accounts here that see the presence of `contact`.
+    pub(crate) fn watchers(&self, contact: &AccountName) -> impl Iterator<Item = &AccountName> + '_ {
+        self.watchers.get(contact).into_iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use SubscriptionStep::{Subscribe, Subscribed, Unsubscribe, Unsubscribed};
+
+    fn name(text: &str) -> AccountName {
+        AccountName::new(text).unwrap()
+    }
+
+    /// Takes the steps (true: by juliet) and tells what the other side is told.
+    fn exchange(steps: &[(bool, SubscriptionStep)]) -> (RosterItem, RosterItem, Vec<SubscriptionStep>) {
+        let (mut juliet, mut romeo) = (blank(name("romeo")), blank(name("juliet")));
+        let mut all = Vec::new();
+        for (by_juliet, taken) in steps {
+            let (own, theirs) = if *by_juliet { (&mut juliet, &mut romeo) } else { (&mut romeo, &mut juliet) };
+            let before = theirs.subscription;
+            step(*taken, own, theirs);
+            all.extend(told(before, theirs.subscription));
+        }
+        (juliet, romeo, all)
+    }
+
+    #[test]
+    fn a_request_that_is_granted_shows_presence_one_way() {
+        let (juliet, romeo, told) = exchange(&[(true, Subscribe), (false, Subscribed)]);
+        assert_eq!(juliet.subscription, Subscription { to: true, ..Subscription::default() });
+        assert_eq!(romeo.subscription, Subscription { from: true, ..Subscription::default() });
+        assert_eq!(told, [Subscribe, Subscribed]);
+        assert!(juliet.listed && romeo.listed);
+    }
+
+    #[test]
+    fn a_request_that_is_refused_leaves_nothing_but_the_contact() {
+        let (juliet, romeo, told) = exchange(&[(true, Subscribe), (false, Unsubscribed)]);
+        assert_eq!(juliet.subscription, Subscription::default());
+        assert!(!means_something(&romeo));
+        assert_eq!(told, [Subscribe, Unsubscribed]);
+    }
+
+    #[test]
+    fn a_grant_nobody_asked_for_gives_nothing() {
+        let (juliet, _, told) = exchange(&[(false, Subscribed)]);
+        assert_eq!(juliet.subscription, Subscription::default());
+        assert!(told.is_empty());
+    }
+
+    #[test]
+    fn either_side_ends_a_subscription() {
+        let both = [(true, Subscribe), (false, Subscribed), (false, Subscribe), (true, Subscribed)];
+        let (juliet, romeo, _) = exchange(&both);
+        assert!(juliet.subscription.to && juliet.subscription.from && romeo.subscription.to && romeo.subscription.from);
+        let (juliet, romeo, told) = exchange(&[&both[..], &[(true, Unsubscribe), (true, Unsubscribed)]].concat());
+        assert_eq!((juliet.subscription, romeo.subscription), (Subscription::default(), Subscription::default()));
+        assert_eq!(told.get(4..), Some(&[Unsubscribe, Unsubscribed][..]));
+    }
+
+    #[test]
+    fn who_watches_whom_follows_the_rosters() {
+        let mut rosters = Rosters::default();
+        let mut item = blank(name("romeo"));
+        item.subscription.to = true;
+        rosters.keep(&name("juliet"), vec![item]);
+        assert_eq!(rosters.watchers(&name("romeo")).count(), 1);
+        rosters.drop(&name("juliet"));
+        assert_eq!(rosters.watchers(&name("romeo")).count(), 0);
+    }
+}
