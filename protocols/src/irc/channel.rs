@@ -52,9 +52,13 @@ impl Session {
 pub(super) fn join(session: &mut Session, _now: Now, message: &Message<'_>) {
     let list = message.param(0).unwrap_or_default();
     if list == "0" {
-        for room in session.rooms.clone() {
-            leave(session, room, String::new());
-        }
+        // Which rooms those are is known once the answers before have come.
+        session.answers.hold();
+        session.ask(Command::Sync, |session, _, _| {
+            for room in session.rooms.clone() {
+                leave(session, room, String::new());
+            }
+        });
         return;
     }
     let mut keys = message.param(1).unwrap_or_default().split(',').map(str::to_owned);

@@ -5,6 +5,7 @@ use super::Caps;
 use super::message::Line;
 use super::modes;
 use super::names::{letter, source_of};
+use super::numerics::RPL_LOGGEDOUT;
 use super::people::{away_text, record_away_text};
 use super::said::{self, Look, author_source, channel_name};
 use super::{Now, Session};
@@ -74,7 +75,7 @@ impl Session {
                 }
             }
             Event::NickChanged { person, new, .. } => {
-                if self.is_me(&person.principal()) {
+                if self.session_id() == Some(person.session) {
                     if self.me.nick == new.as_str() {
                         return;
                     }
@@ -83,7 +84,9 @@ impl Session {
                 self.shared(now, event, renders);
             }
             Event::PersonChanged { person, .. } => {
-                if self.session_id() != Some(person.session) {
+                if self.session_id() == Some(person.session) {
+                    self.on_self_changed(now, person);
+                } else {
                     self.shared(now, event, renders);
                 }
             }
@@ -111,6 +114,16 @@ impl Session {
         }
     }
 
+    /// The session's own record changed without its asking: its account went to an earlier registration.
+    fn on_self_changed(&mut self, now: Now, person: &Person) {
+        if self.me.account.is_some() && person.record.account.is_none() {
+            let middle = [self.me.nick.as_str(), &self.source()];
+            let line = Line::with_text(&self.config.node_name, RPL_LOGGEDOUT, &middle, "You are now logged out");
+            self.tell(now, |look| vec![look.stamp(line, look.wall_ms, None)]);
+        }
+        self.me.account.clone_from(&person.record.account);
+    }
+
     fn is_here(&self, people: &[Person]) -> bool {
         people.iter().any(|person| self.session_id() == Some(person.session))
     }
@@ -135,7 +148,7 @@ impl Session {
     /// A direct message: to this person, or by another of their sessions (which only clients with `echo-message` can show).
     fn on_direct(&mut self, now: Now, said: &Said) {
         let Conversation::Direct { from, to, to_nick } = &said.conversation else { return };
-        if self.is_me(to) && !self.is_me(from) {
+        if !self.is_me(from) {
             let target = self.me.nick.clone();
             self.tell(now, |look| said::lines(look, said, &target, None));
         } else if self.is_me(to) || self.caps.has(Caps::ECHO_MESSAGE) {

@@ -366,3 +366,6 @@ impl Session {
 fn is_http(command: &str) -> bool {
     ["GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "CONNECT", "PATCH", "TRACE"].contains(&command)
 }
+
+#[cfg(test)]
+mod tests;

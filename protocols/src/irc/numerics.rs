@@ -95,6 +95,7 @@ pub(super) const RPL_HELPSTART: &str = "704";
 pub(super) const RPL_HELPTXT: &str = "705";
 pub(super) const RPL_ENDOFHELP: &str = "706";
 pub(super) const RPL_LOGGEDIN: &str = "900";
+pub(super) const RPL_LOGGEDOUT: &str = "901";
 pub(super) const RPL_SASLSUCCESS: &str = "903";
 pub(super) const ERR_SASLFAIL: &str = "904";
 pub(super) const ERR_SASLTOOLONG: &str = "905";

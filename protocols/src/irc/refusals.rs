@@ -51,7 +51,15 @@ impl Session {
             }
             Refusal::TooMany(_) => (ERR_TOOMANYCHANNELS, "You have joined too many channels"),
             Refusal::NickInUse => (ERR_BANNEDFROMCHAN, "Somebody in the channel has your nickname"),
-            other => return self.refuse_in("JOIN", channel, other),
+            Refusal::Denied(_)
+            | Refusal::AccountExists
+            | Refusal::NoSuchNick
+            | Refusal::NoSuchAccount
+            | Refusal::NoSuchOccupant
+            | Refusal::AlreadyPresent
+            | Refusal::NotOpen
+            | Refusal::Storage
+            | Refusal::NoSuchMessage => return self.refuse_in("JOIN", channel, refusal),
         };
         self.numeric(code, &[channel], text);
     }
@@ -68,7 +76,14 @@ impl Session {
             }
             Refusal::Denied(_) => self.numeric(ERR_CANNOTSENDTOCHAN, &[target], "Cannot send to channel"),
             Refusal::NoSuchNick | Refusal::NoSuchAccount | Refusal::NoSuchOccupant => self.no_such_nick(target),
-            other => self.refuse_unknown(verb, other),
+            Refusal::NickInUse
+            | Refusal::AccountExists
+            | Refusal::AlreadyPresent
+            | Refusal::NeedsAccount
+            | Refusal::NotOpen
+            | Refusal::TooMany(_)
+            | Refusal::Storage
+            | Refusal::NoSuchMessage => self.refuse_unknown(verb, refusal),
         }
     }
 

@@ -224,6 +224,8 @@ pub(super) fn nick(session: &mut Session, _now: Now, message: &Message<'_>) {
         session.me.nick = wanted.to_owned();
         session.advance();
     } else if wanted != session.me.nick {
+        // Later lines are answered to the nick that comes of it.
+        session.answers.hold();
         session.ask(Command::ClaimNick(nick.clone()), move |session, _, answer| match answer {
             Ok(_) => session.nick_is(&nick),
             Err(refusal) => session.refuse_nick(nick.as_str(), &refusal),
@@ -284,9 +286,11 @@ fn welcome(session: &mut Session) {
     }
 }
 
-/// QUIT.
+/// QUIT: what the client is still owed comes first, such as the echo of what it has just said.
 pub(super) fn quit(session: &mut Session, _now: Now, message: &Message<'_>) {
     let reason = clip(message.param(0).unwrap_or("Quit"), REASON_BYTES_MAX).to_owned();
-    session.answers.settle(&mut session.out, &session.config.node_name);
-    session.end(&reason, Some(&format!("Closing link: {} (Quit: {reason})", session.host)));
+    session.answers.hold();
+    session.ask(Command::Sync, move |session, _, _| {
+        session.end(&reason, Some(&format!("Closing link: {} (Quit: {reason})", session.host)));
+    });
 }

@@ -222,4 +222,4 @@ fn authenticating(identity: &str, domain: &str) -> Result<AccountName, Failure> 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

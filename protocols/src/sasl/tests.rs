@@ -30,9 +30,9 @@ fn pencil() -> Credentials {
 }
 
 fn text(step: Step) -> String {
-    match step {
+    match step.clone() {
         Step::Challenge(data) | Step::Success { data, .. } => String::from_utf8(data).unwrap(),
-        other => format!("{other:?}"),
+        Step::LookUp(_) | Step::Failure(_) => format!("{step:?}"),
     }
 }
 
@@ -63,7 +63,7 @@ fn scram_sha_256_follows_the_vector_of_rfc_7677_section_3() {
 }
 
 /// A client of SCRAM-SHA-256, to try what the vectors do not.
-fn client_final(header_and_binding: &[u8], bare: &str, server_first: &str, password: &str) -> String {
+pub(crate) fn client_final(header_and_binding: &[u8], bare: &str, server_first: &str, password: &str) -> String {
     let part = |key: &str| server_first.split(',').find_map(|part| part.strip_prefix(key)).unwrap().to_owned();
     let salt = STANDARD.decode(part("s=")).unwrap();
     let rounds = part("i=").parse().unwrap();
@@ -149,10 +149,8 @@ fn plain_takes_the_right_password_only() {
     let kept = derive_credentials_with("pass\u{a0}word", [1; 16], 2).unwrap();
     let attempt = |message: &str, kept: Option<&Credentials>| {
         let mut exchange = exchange(Mechanism::Plain, "");
-        match exchange.handle_response(message.as_bytes()) {
-            Step::LookUp(_) => exchange.handle_credentials(kept.cloned()),
-            other => other,
-        }
+        let step = exchange.handle_response(message.as_bytes());
+        if matches!(step, Step::LookUp(_)) { exchange.handle_credentials(kept.cloned()) } else { step }
     };
     let success = Step::Success { account: account("user"), data: Vec::new() };
     assert_eq!(

@@ -1,0 +1,264 @@
+//! A core of one room, `#r`, in which `bob` is founder, and a few accounts. It answers what a session asks and keeps no more than that takes.
+
+use crate::command::{Command, ConversationName, Counts, HistoryQuery, Opened, Refusal, Reply, RoomSummary, Target};
+use crate::event::{Conversation, HistoryPage, Occupant, Person, RoomView, Said};
+use crate::sasl::derive_credentials_with;
+use lavina_crdt::account::Credentials;
+use lavina_crdt::clock::Hlc;
+use lavina_crdt::content::{Author, Content, Principal};
+use lavina_crdt::ids::{MsgId, NodeId, OrderKey, Origin, SessionId};
+use lavina_crdt::names::{AccountName, Nick, RoomName};
+use lavina_crdt::presence::{SessionRecord, Show};
+use lavina_crdt::room::{Ban, Denied, Flag, Mask, Rank, RoomState, Topic};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(super) fn session(number: u64) -> SessionId {
+    SessionId { node: NodeId([1; 32]), number }
+}
+
+pub(super) fn nick(name: &str) -> Nick {
+    Nick::new(name).unwrap()
+}
+
+pub(super) fn room(name: &str) -> RoomName {
+    RoomName::new(name).unwrap()
+}
+
+pub(super) fn account(name: &str) -> AccountName {
+    AccountName::new(name).unwrap()
+}
+
+pub(super) fn id(ms: u64) -> MsgId {
+    OrderKey { hlc: Hlc::from_ms(ms), origin: Origin([2; 16]), seq: 1 }.msg_id()
+}
+
+pub(super) fn record(name: &str) -> SessionRecord {
+    SessionRecord {
+        account: (name == "bob").then(|| account("bob")),
+        nick: nick(name),
+        nick_since: Hlc(0),
+        user: format!("u{name}"),
+        host: "far".to_owned(),
+        realname: format!("Real {name}"),
+        resource: None,
+        priority: 0,
+        available: true,
+        show: if name == "sleepy" { Show::Away } else { Show::Available },
+        status: if name == "sleepy" { "zzz".to_owned() } else { String::new() },
+        payloads: Vec::new(),
+        rooms: BTreeMap::new(),
+        secure: true,
+        signed_on: Hlc::from_ms(1_700_000_000_000),
+    }
+}
+
+pub(super) fn person(name: &str) -> Person {
+    Person { session: session(7), record: Arc::new(record(name)), node: "node".into(), unreachable_since: None }
+}
+
+pub(super) fn occupant(name: &str, rank: Rank) -> Occupant {
+    Occupant { nick: nick(name), rank, people: vec![person(name)] }
+}
+
+pub(super) fn author(name: &str) -> Author {
+    Author {
+        session: session(7),
+        account: (name == "bob").then(|| account("bob")),
+        nick: nick(name),
+        user: format!("u{name}"),
+        host: "far".to_owned(),
+    }
+}
+
+pub(super) fn said(by: &str, conversation: Conversation, content: Content) -> Said {
+    Said { id: id(super::WALL_MS), conversation, author: author(by), content, late: false }
+}
+
+pub(super) fn in_room(by: &str, text: &str) -> Said {
+    said(by, Conversation::Room(room("r")), Content::text(text))
+}
+
+/// See the module's head.
+pub(super) struct FakeCore {
+    accounts: BTreeMap<AccountName, Credentials>,
+    nick: Nick,
+    account: Option<AccountName>,
+    inside: bool,
+    messages: u64,
+    pub(super) queries: Vec<HistoryQuery>,
+    pub(super) refusal: Option<Refusal>,
+}
+
+impl Default for FakeCore {
+    fn default() -> Self {
+        let credentials = derive_credentials_with("secret", [3; 16], 4).unwrap();
+        Self {
+            accounts: [(account("alice"), credentials)].into(),
+            nick: nick("x"),
+            account: None,
+            inside: false,
+            messages: 0,
+            queries: Vec::new(),
+            refusal: None,
+        }
+    }
+}
+
+impl FakeCore {
+    /// The answer to a command; `None` for one that has none.
+    pub(super) fn answer(&mut self, command: Command) -> Option<Result<Reply, Refusal>> {
+        if matches!(command, Command::Quit(_)) {
+            return None;
+        }
+        if !matches!(command, Command::Sync)
+            && let Some(refusal) = self.refusal.take()
+        {
+            return Some(Err(refusal));
+        }
+        Some(self.carry_out(command))
+    }
+
+    fn carry_out(&mut self, command: Command) -> Result<Reply, Refusal> {
+        Ok(match command {
+            Command::LookupCredentials(account) => Reply::Credentials(self.accounts.get(&account).cloned()),
+            Command::LogIn(account) => {
+                self.account = Some(account);
+                Reply::Done
+            }
+            Command::RegisterAccount(account, credentials) => {
+                if self.accounts.contains_key(&account) {
+                    return Err(Refusal::AccountExists);
+                }
+                self.accounts.insert(account, credentials);
+                Reply::Done
+            }
+            Command::Open(open) => {
+                self.claim(open.nick)?;
+                Reply::Opened(Opened { session: session(1), nick: self.nick.clone(), account: self.account.clone() })
+            }
+            Command::ClaimNick(nick) => {
+                self.claim(nick)?;
+                Reply::Done
+            }
+            Command::Join { room, key, .. } => match room.as_str() {
+                "banned" => return Err(Refusal::Denied(Denied::Banned)),
+                "locked" if key.as_deref() != Some("key") => return Err(Refusal::Denied(Denied::BadKey)),
+                _ => {
+                    let fresh = !std::mem::replace(&mut self.inside, true);
+                    Reply::Joined(Arc::new(self.view(room)), fresh)
+                }
+            },
+            Command::Say(Target::Nick(to), _) if to.as_str() == "nobody" => return Err(Refusal::NoSuchNick),
+            Command::Say(Target::Room(to), _) if to.as_str() == "mute" => {
+                return Err(Refusal::Denied(Denied::Moderated));
+            }
+            Command::Say(target, content) => Reply::Said(Arc::new(self.say(target, content))),
+            Command::RoomInfo(room) if room.as_str() == "nowhere" => Reply::Room(None),
+            Command::RoomInfo(room) => Reply::Room(Some(Arc::new(self.view(room)))),
+            Command::Part { room, .. } if room.as_str() != "r" => return Err(Refusal::Denied(Denied::NotPresent)),
+            Command::Kick { nick, .. } if nick.as_str() == "nobody" => return Err(Refusal::NoSuchOccupant),
+            Command::ListRooms => Reply::Rooms(vec![
+                RoomSummary { name: room("r"), occupants: 2, topic: "On things".to_owned(), title: String::new() },
+                RoomSummary { name: room("other"), occupants: 9, topic: String::new(), title: String::new() },
+            ]),
+            Command::FindNick(nick) if nick.as_str() == "nobody" => Reply::People(Vec::new()),
+            Command::FindNick(nick) => Reply::People(vec![person(nick.as_str())]),
+            Command::FindMask { .. } => Reply::People(vec![person("bob"), person("sleepy")]),
+            Command::History(query) => {
+                let page = Self::page(&query);
+                self.queries.push(query);
+                Reply::History(page)
+            }
+            Command::HistoryTargets { .. } => Reply::Targets(vec![
+                (ConversationName::Room(room("r")), 1_000),
+                (ConversationName::Account(account("bob")), 2_000),
+            ]),
+            Command::Counts => Reply::Counts(Counts { sessions: 5, sessions_here: 2, rooms: 3, nodes: 3 }),
+            Command::SetCredentials(_)
+            | Command::SetPresence(_)
+            | Command::SetRealname(_)
+            | Command::Sync
+            | Command::Quit(_)
+            | Command::Part { .. }
+            | Command::SetRoomNick { .. }
+            | Command::Act(..)
+            | Command::Kick { .. }
+            | Command::Invite { .. }
+            | Command::RosterGet
+            | Command::RosterSet(..)
+            | Command::Subscription(..)
+            | Command::Whisper(..)
+            | Command::FindAccount(_)
+            | Command::AccountExists(_)
+            | Command::RegisterGet(_)
+            | Command::RegisterSet(..) => Reply::Done,
+        })
+    }
+
+    fn claim(&mut self, nick: Nick) -> Result<(), Refusal> {
+        if nick.as_str() == "taken" {
+            return Err(Refusal::NickInUse);
+        }
+        self.nick = nick;
+        Ok(())
+    }
+
+    fn me(&self) -> Author {
+        Author {
+            session: session(1),
+            account: self.account.clone(),
+            nick: self.nick.clone(),
+            user: "al".to_owned(),
+            host: "host".to_owned(),
+        }
+    }
+
+    fn say(&mut self, target: Target, content: Content) -> Said {
+        self.messages += 1;
+        let conversation = match target.clone() {
+            Target::Room(room) => Conversation::Room(room),
+            Target::Nick(nick) => Conversation::Direct {
+                from: self.me().principal(),
+                to: Principal::Account(account("bob")),
+                to_nick: nick,
+            },
+            Target::Account(..) | Target::Occupant(..) => panic!("{target:?}"),
+        };
+        Said { id: id(super::WALL_MS + self.messages), conversation, author: self.me(), content, late: false }
+    }
+
+    fn page(query: &HistoryQuery) -> HistoryPage {
+        let said = |ms: u64, text: &str| Arc::new(Said { id: id(ms), late: true, ..in_room("bob", text) });
+        let messages = match (query.after, query.before, query.ids.is_empty()) {
+            (None, Some(_), _) => vec![said(1_000, "before")],
+            (_, _, false) => vec![said(2_000, "itself")],
+            (Some(_), None, _) => vec![said(3_000, "after\nsecond line")],
+            (_, _, true) => vec![said(1_000, "before"), said(3_000, "after")],
+        };
+        HistoryPage { messages, complete: true }
+    }
+
+    fn view(&self, name: RoomName) -> RoomView {
+        let at = Hlc::from_ms(1_600_000_000_000);
+        let ban = Ban { reason: String::new(), by: nick("bob"), at };
+        let mut own = occupant("alice", Rank::None);
+        own.nick = self.nick.clone();
+        own.people[0].session = session(1);
+        RoomView {
+            name,
+            state: Arc::new(RoomState {
+                created: Some(at),
+                ranks: [(Principal::Account(account("bob")), Rank::Founder)].into(),
+                bans: [(Mask::Glob("evil!*@*".to_owned()), ban)].into(),
+                flags: [Flag::NoExternal, Flag::TopicLocked].into(),
+                key: Some("key".to_owned()),
+                topic: Some(Topic { text: "On things".to_owned(), by: nick("bob"), at }),
+                ..RoomState::default()
+            }),
+            occupants: vec![own, occupant("bob", Rank::Founder), occupant("sleepy", Rank::Voice)],
+            own_nick: self.inside.then(|| self.nick.clone()),
+            created: false,
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Registration, capabilities, logging in, accounts.
+
+use super::*;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use expect_test::{Expect, expect};
+
+fn check(lines: &str, expected: Expect) {
+    expected.assert_eq(&Client::connect().said_to(lines));
+}
+
+#[test]
+fn a_plain_client_is_welcomed() {
+    check(
+        "NICK alice\nUSER al 0 * :Alice A",
+        expect![[r#"
+        :node 001 alice :Welcome to the Net network, alice
+        :node 002 alice :Your host is node, running version lavina-0.1.0
+        :node 003 alice :This server was started 1970-01-01T00:00:00.000Z
+        :node 004 alice node lavina-0.1.0 i beIiklmnPRstqaohv beIklqaohv
+        :node 005 alice CASEMAPPING=ascii CHANTYPES=# PREFIX=(qaohv)~&@%+ CHANMODES=beI,k,l,imnPRst MODES=12 EXCEPTS=e INVEX=I EXTBAN=$,a ACCOUNTEXTBAN=a NETWORK=Net NICKLEN=32 USERLEN=16 :are supported by this server
+        :node 005 alice NAMELEN=150 CHANNELLEN=65 TOPICLEN=340 AWAYLEN=300 KICKLEN=300 TARGMAX=JOIN:32,PART:32,NAMES:32,LIST:,PRIVMSG:4,NOTICE:4,TAGMSG:4,KICK:4,WHOIS:1,USERHOST:4 ELIST=MU SAFELIST WHOX UTF8ONLY CHATHISTORY=500 MSGREFTYPES=msgid,timestamp :are supported by this server
+        :node 251 alice :There are 5 users and 0 invisible on 3 servers
+        :node 254 alice 3 :channels formed
+        :node 255 alice :I have 2 clients and 2 servers
+        :node 265 alice 2 2 :Current local users 2, max 2
+        :node 266 alice 5 5 :Current global users 5, max 5
+        :node 422 alice :There is no message of the day
+    "#]],
+    );
+}
+
+#[test]
+fn capabilities_are_listed_with_values_for_clients_that_know_them() {
+    check(
+        "CAP LS 302",
+        expect![[r#"
+        :node CAP * LS :account-notify account-tag away-notify batch cap-notify chghost draft/account-registration=before-connect,custom-account-name draft/chathistory echo-message extended-join invite-notify labeled-response message-tags multi-prefix no-implicit-names sasl=SCRAM-SHA-256,PLAIN server-time setname standard-replies userhost-in-names
+    "#]],
+    );
+    check(
+        "CAP LS",
+        expect![[r#"
+        :node CAP * LS :account-notify account-tag away-notify batch cap-notify chghost draft/account-registration draft/chathistory echo-message extended-join invite-notify labeled-response message-tags multi-prefix no-implicit-names sasl server-time setname standard-replies userhost-in-names
+    "#]],
+    );
+}
+
+#[test]
+fn capabilities_are_granted_all_or_none() {
+    check(
+        "CAP REQ :batch server-time\nCAP REQ :batch unknown\nCAP REQ :-batch\nCAP LIST\nCAP WHAT",
+        expect![[r#"
+        :node CAP * ACK :batch server-time
+        :node CAP * NAK :batch unknown
+        :node CAP * ACK :-batch
+        :node CAP * LIST :server-time
+        :node 410 * WHAT :Invalid CAP command
+    "#]],
+    );
+}
+
+#[test]
+fn before_the_welcome_little_is_allowed() {
+    check(
+        "JOIN #a\nBLAH\nPING x\nNICK\nNICK #bad\nUSER a b",
+        expect![[r#"
+        :node 451 * :You have not registered
+        :node 421 * BLAH :Unknown command
+        :node PONG node :x
+        :node 431 * :No nickname given
+        :node 432 * #bad :Erroneous nickname
+        :node 461 * USER :Not enough parameters
+    "#]],
+    );
+}
+
+#[test]
+fn a_nick_in_use_can_be_replaced_by_another() {
+    let mut client = Client::connect();
+    client.send("NICK taken\nUSER al 0 * :Alice A");
+    expect![[r#"
+        :node 433 * taken :Nickname is already in use
+    "#]]
+    .assert_eq(&client.take());
+    client.send("NICK alice");
+    expect![":node 001 alice :Welcome to the Net network, alice"].assert_eq(client.take().lines().next().unwrap());
+    expect![[r#"
+        :node 433 alice taken :Nickname is already in use
+        :alice!al@host NICK :Alice2
+        :node 462 Alice2 :You may not reregister
+    "#]]
+    .assert_eq(&client.said_to("NICK taken\nNICK Alice2\nNICK Alice2\nUSER a b c d"));
+}
+
+#[test]
+fn sasl_plain_logs_in() {
+    let response = STANDARD.encode("alice\0alice\0secret");
+    check(
+        &format!("CAP REQ :sasl\nNICK alice\nUSER al 0 * :A\nAUTHENTICATE PLAIN\nAUTHENTICATE {response}"),
+        expect![[r#"
+            :node CAP * ACK :sasl
+            AUTHENTICATE +
+            :node 900 alice alice!al@host alice :You are now logged in as alice
+            :node 903 alice :SASL authentication successful
+        "#]],
+    );
+    let wrong = STANDARD.encode("\0alice\0wrong");
+    check(
+        &format!(
+            "CAP REQ :sasl\nAUTHENTICATE PLAIN\nAUTHENTICATE {wrong}\nAUTHENTICATE FOO\nAUTHENTICATE PLAIN\nAUTHENTICATE *"
+        ),
+        expect![[r#"
+            :node CAP * ACK :sasl
+            AUTHENTICATE +
+            :node 904 * :SASL authentication failed
+            :node 908 * SCRAM-SHA-256,PLAIN :are available SASL mechanisms
+            :node 904 * :SASL authentication failed
+            AUTHENTICATE +
+            :node 906 * :SASL authentication aborted
+        "#]],
+    );
+}
+
+#[test]
+fn five_failed_attempts_end_the_connection() {
+    let wrong = STANDARD.encode("\0alice\0wrong");
+    let attempt = format!("AUTHENTICATE PLAIN\nAUTHENTICATE {wrong}\n");
+    let text = Client::connect().said_to(&format!("CAP REQ :sasl\n{}", attempt.repeat(6)));
+    assert!(text.ends_with("ERROR :Too many failed log-ins\n<close>\n"), "{text}");
+}
+
+#[test]
+fn sasl_scram_logs_in_with_the_last_word_as_a_challenge() {
+    let mut client = Client::connect();
+    client.send("CAP REQ :sasl\nNICK alice\nUSER al 0 * :A\nAUTHENTICATE SCRAM-SHA-256");
+    client.take();
+    let bare = "n=alice,r=clientnonce";
+    let first = client.said_to(&format!("AUTHENTICATE {}", STANDARD.encode(format!("n,,{bare}"))));
+    let first = STANDARD.decode(first.trim().strip_prefix("AUTHENTICATE ").unwrap()).unwrap();
+    let last = crate::sasl::tests::client_final(b"n,,", bare, &String::from_utf8(first).unwrap(), "secret");
+    let verdict = client.said_to(&format!("AUTHENTICATE {}", STANDARD.encode(last)));
+    assert!(verdict.starts_with("AUTHENTICATE "), "{verdict}");
+    expect![[r#"
+        :node 900 alice alice!al@host alice :You are now logged in as alice
+        :node 903 alice :SASL authentication successful
+    "#]]
+    .assert_eq(&client.said_to("AUTHENTICATE +"));
+}
+
+#[test]
+fn a_password_does_not_cross_an_open_connection() {
+    let mut client = Client::connect();
+    client.session.tls = None;
+    let text = client.said_to("CAP LS 302\nCAP REQ :sasl\nAUTHENTICATE PLAIN");
+    assert!(text.contains("sasl=SCRAM-SHA-256 ") && !text.contains("draft/account-registration"), "{text}");
+    assert!(text.contains("908 * SCRAM-SHA-256 :are available"), "{text}");
+}
+
+#[test]
+fn pass_with_an_account_logs_in() {
+    let text = Client::connect().said_to("PASS alice:secret\nNICK alice\nUSER al 0 * :A");
+    assert!(
+        text.starts_with(":node 900 alice alice!al@host alice :You are now logged in as alice\n:node 001"),
+        "{text}"
+    );
+    check(
+        "PASS alice:wrong\nNICK alice\nUSER al 0 * :A",
+        expect![[r#"
+        :node 464 alice :Password incorrect
+        ERROR :Password incorrect
+        <close>
+    "#]],
+    );
+    assert!(Client::connect().said_to("PASS word\nNICK alice\nUSER al 0 * :A").starts_with(":node 001"));
+}
+
+#[test]
+fn an_account_is_registered_and_logged_in_to() {
+    let mut client = Client::registered("draft/account-registration");
+    expect![[r#"
+        :node FAIL REGISTER ACCOUNT_EXISTS alice :That account exists already
+        :node FAIL REGISTER BAD_ACCOUNT_NAME a!b :That cannot be an account's name
+        :node 461 alice REGISTER :Not enough parameters
+        :node REGISTER SUCCESS new :Account successfully registered
+        :node 900 alice alice!al@host new :You are now logged in as new
+        :node FAIL REGISTER ALREADY_AUTHENTICATED more :You are logged in already
+    "#]]
+    .assert_eq(&client.said_to(
+        "REGISTER alice * other\nREGISTER a!b * x\nREGISTER new * \nREGISTER new * pencil\nREGISTER more * pencil",
+    ));
+}
+
+#[test]
+fn a_client_that_does_not_register_in_time_is_closed() {
+    let mut client = Client::connect();
+    client.send("NICK alice");
+    assert_eq!(client.session.next_timeout(), Some(31_000_000));
+    client.wait(29_999);
+    assert_eq!(client.take(), "");
+    client.wait(1);
+    assert_eq!(client.take(), "ERROR :Registration timeout\n<close>\n");
+    assert_eq!(client.session.next_timeout(), None);
+}
+
+#[test]
+fn a_silent_client_is_asked_and_then_closed() {
+    let mut client = Client::registered("batch");
+    client.wait(120_000);
+    assert_eq!(client.take(), "PING :node\n");
+    client.wait(59_000);
+    client.send("PONG node");
+    client.wait(120_000);
+    assert_eq!(client.take(), "PING :node\n");
+    client.wait(60_000);
+    assert_eq!(client.take(), "ERROR :Ping timeout: 180 seconds\n<close>\n");
+}
+
+#[test]
+fn quitting_tells_the_core_and_closes() {
+    let mut client = Client::registered("batch");
+    client.shows_commands = true;
+    assert_eq!(
+        client.said_to("QUIT :bye"),
+        "? Sync\nERROR :Closing link: host (Quit: bye)\n? Quit(\"bye\")\n<close>\n"
+    );
+    client.send("PING x");
+    client.event(Event::Notice("x".to_owned()));
+    assert_eq!(client.take(), "");
+}

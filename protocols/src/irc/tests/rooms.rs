@@ -1,0 +1,236 @@
+//! JOIN, PART, MODE, TOPIC, KICK, INVITE, NAMES, WHO, LIST.
+
+use super::*;
+use expect_test::{Expect, expect};
+
+fn check(lines: &str, expected: Expect) {
+    expected.assert_eq(&Client::in_room("batch").said_to(lines));
+}
+
+#[test]
+fn joining_shows_topic_and_names() {
+    let mut client = Client::registered("extended-join server-time userhost-in-names");
+    expect![[r#"
+        @time=2026-01-02T03:04:05.678Z :alice!al@host JOIN #r * :Alice A
+        :node 332 alice #r :On things
+        :node 333 alice #r bob 1600000000
+        :node 353 alice = #r :alice!ualice@far ~bob!ubob@far +sleepy!usleepy@far
+        :node 366 alice #r :End of /NAMES list
+    "#]]
+    .assert_eq(&client.said_to("JOIN #R\nJOIN #r"));
+    expect![[r#"
+        :node 403 alice bad :No such channel
+        :node 403 alice # :No such channel
+        :node 474 alice #banned :Cannot join channel (+b)
+        :node 475 alice #locked :Cannot join channel (+k)
+    "#]]
+    .assert_eq(&client.said_to("JOIN #banned,#locked,bad,#"));
+    let mut client = Client::registered("no-implicit-names");
+    expect![[r#"
+        :alice!al@host JOIN #locked
+        :node 332 alice #locked :On things
+        :node 333 alice #locked bob 1600000000
+    "#]]
+    .assert_eq(&client.said_to("JOIN #locked key"));
+}
+
+#[test]
+fn parting_is_said_once_whichever_comes_first() {
+    check(
+        "PART #r :bye\nPART #r\nPART #x\nJOIN 0",
+        expect![[r#"
+        :alice!al@host PART #r :bye
+        :node 442 alice #x :You're not on that channel
+    "#]],
+    );
+    check(
+        "JOIN 0",
+        expect![[r#"
+        :alice!al@host PART #r
+    "#]],
+    );
+}
+
+#[test]
+fn modes_are_shown_and_changed() {
+    check(
+        "MODE #r\nMODE #r b\nMODE #r +e\nMODE #nowhere\nMODE alice\nMODE alice +i\nMODE bob +i\nMODE alice +z",
+        expect![[r#"
+            :node 324 alice #r +ntk key
+            :node 329 alice #r 1600000000
+            :node 367 alice #r evil!*@* bob 1600000000
+            :node 368 alice #r :End of channel ban list
+            :node 349 alice #r :End of channel exception list
+            :node 403 alice #nowhere :No such channel
+            :node 221 alice +i
+            :node 502 alice :Cannot change mode for other users
+            :node 501 alice :Unknown MODE flag
+        "#]],
+    );
+    let mut client = Client::in_room("batch");
+    client.shows_commands = true;
+    expect![[r#"
+        ? Act(r, [SetFlag { flag: Moderated, on: true }, SetBan { mask: Account(evil), ban: Some("") }, SetKey(None), SetLimit(Some(5))])
+        ? RoomInfo(r)
+        ? Act(r, [SetRank { who: Guest(SessionId { node: n01010101, number: 7 }), rank: Operator }, SetRank { who: Account(bob), rank: None }])
+        :node 441 alice nobody #r :They aren't on that channel
+        :node 472 alice z :is unknown mode char to me
+        :node 696 alice #r k bad,key :That cannot be a key
+        :node 696 alice #r l 0 :That is not a limit
+        :node 696 alice #r v * :Whom do you mean?
+    "#]].assert_eq(&client.said_to(
+        "MODE #r +mb-k+l $a:evil x 5\nMODE #r +o-q+v sleepy bob nobody\nMODE #r +zk bad,key\nMODE #r +l 0\nMODE #r +v",
+    ));
+}
+
+#[test]
+fn topic_kick_and_invite() {
+    check(
+        "TOPIC #r\nTOPIC #nowhere\nTOPIC #r :new\nKICK #r nobody,bob :out\nINVITE bob #r\nINVITE bob",
+        expect![[r#"
+        :node 332 alice #r :On things
+        :node 333 alice #r bob 1600000000
+        :node 403 alice #nowhere :No such channel
+        :node 441 alice nobody #r :They aren't on that channel
+        :node 341 alice bob #r
+        :node 461 alice INVITE :Not enough parameters
+    "#]],
+    );
+}
+
+#[test]
+fn refusals_have_their_numerics() {
+    let mut client = Client::in_room("batch");
+    for refusal in [
+        crate::command::Refusal::Denied(lavina_crdt::room::Denied::Rank),
+        crate::command::Refusal::Denied(lavina_crdt::room::Denied::NotPresent),
+        crate::command::Refusal::Denied(lavina_crdt::room::Denied::NoRoom),
+        crate::command::Refusal::Storage,
+    ] {
+        client.core.refusal = Some(refusal);
+        client.send("TOPIC #r :x");
+    }
+    expect![[r#"
+        :node 482 alice #r :You're not channel operator
+        :node 442 alice #r :You're not on that channel
+        :node 403 alice #r :No such channel
+        :node 400 alice TOPIC :The server cannot store anything at the moment
+    "#]]
+    .assert_eq(&client.take());
+}
+
+#[test]
+fn who_whois_names_and_list() {
+    check(
+        "NAMES #r\nNAMES\nNAMES #nowhere",
+        expect![[r#"
+        :node 353 alice = #r :alice ~bob +sleepy
+        :node 366 alice #r :End of /NAMES list
+        :node 366 alice * :End of /NAMES list
+        :node 366 alice #nowhere :End of /NAMES list
+    "#]],
+    );
+    check(
+        "WHO #r\nWHO bo*\nWHO #r %tcuihsnfdlaor,42\nWHO #r %na",
+        expect![[r#"
+        :node 352 alice #r ualice far node alice H :0 Real alice
+        :node 352 alice #r ubob far node bob H~ :0 Real bob
+        :node 352 alice #r usleepy far node sleepy G+ :0 Real sleepy
+        :node 315 alice #r :End of WHO list
+        :node 352 alice * ubob far node bob H :0 Real bob
+        :node 352 alice * usleepy far node sleepy G :0 Real sleepy
+        :node 315 alice bo* :End of WHO list
+        :node 354 alice 42 #r ualice 255.255.255.255 far node alice H 0 0 0 n/a :Real alice
+        :node 354 alice 42 #r ubob 255.255.255.255 far node bob H~ 0 0 bob n/a :Real bob
+        :node 354 alice 42 #r usleepy 255.255.255.255 far node sleepy G+ 0 0 0 n/a :Real sleepy
+        :node 315 alice #r :End of WHO list
+        :node 354 alice alice 0
+        :node 354 alice bob bob
+        :node 354 alice sleepy 0
+        :node 315 alice #r :End of WHO list
+    "#]],
+    );
+    check(
+        "WHOIS sleepy\nWHOIS node bob\nWHOIS nobody\nWHOWAS x",
+        expect![[r#"
+        :node 311 alice sleepy usleepy far * :Real sleepy
+        :node 312 alice sleepy node :Net
+        :node 301 alice sleepy :zzz
+        :node 671 alice sleepy :is using a secure connection
+        :node 317 alice sleepy 0 1700000000 :seconds idle, signon time
+        :node 318 alice sleepy :End of /WHOIS list
+        :node 311 alice bob ubob far * :Real bob
+        :node 312 alice bob node :Net
+        :node 330 alice bob bob :is logged in as
+        :node 671 alice bob :is using a secure connection
+        :node 317 alice bob 0 1700000000 :seconds idle, signon time
+        :node 318 alice bob :End of /WHOIS list
+        :node 401 alice nobody :No such nick/channel
+        :node 318 alice nobody :End of /WHOIS list
+        :node 406 alice x :There was no such nickname
+        :node 369 alice x :End of WHOWAS
+    "#]],
+    );
+    check(
+        "LIST\nLIST >5\nLIST #R*,#zzz",
+        expect![[r#"
+        :node 321 alice Channel :Users  Name
+        :node 322 alice #r 2 :On things
+        :node 322 alice #other 9 :
+        :node 323 alice :End of /LIST
+        :node 321 alice Channel :Users  Name
+        :node 322 alice #other 9 :
+        :node 323 alice :End of /LIST
+        :node 321 alice Channel :Users  Name
+        :node 322 alice #r 2 :On things
+        :node 323 alice :End of /LIST
+    "#]],
+    );
+    check(
+        "USERHOST bob nobody sleepy\nISON bob nobody\nISON nobody",
+        expect![[r#"
+        :node 302 alice :bob=+ubob@far sleepy=-usleepy@far
+        :node 303 alice :bob
+        :node 303 alice :
+    "#]],
+    );
+}
+
+#[test]
+fn what_one_says_of_oneself() {
+    let mut client = Client::registered("setname");
+    client.shows_commands = true;
+    expect![[r#"
+        ? SetPresence(PresenceChange { available: None, show: Some(Away), status: Some("lunch"), priority: None, payloads: None })
+        :node 306 alice :You have been marked as being away
+        ? SetPresence(PresenceChange { available: None, show: Some(Available), status: Some(""), priority: None, payloads: None })
+        :node 305 alice :You are no longer marked as being away
+        ? SetRealname("New Name")
+        :alice!al@host SETNAME :New Name
+    "#]].assert_eq(&client.said_to("AWAY :lunch\nAWAY\nSETNAME :New Name"));
+}
+
+#[test]
+fn questions_about_the_server() {
+    check(
+        "MOTD\nLUSERS\nVERSION\nTIME\nADMIN\nLINKS\nHELP WHAT\nPING token\nFOO",
+        expect![[r#"
+        :node 422 alice :There is no message of the day
+        :node 251 alice :There are 5 users and 0 invisible on 3 servers
+        :node 254 alice 3 :channels formed
+        :node 255 alice :I have 2 clients and 2 servers
+        :node 265 alice 2 2 :Current local users 2, max 2
+        :node 266 alice 5 5 :Current global users 5, max 5
+        :node 351 alice lavina-0.1.0 node :A mesh of equal nodes
+        :node 391 alice node :2026-01-02T03:04:05.678Z
+        :node 256 alice node :Administrative info
+        :node 257 alice :node on the Net network
+        :node 259 alice :admin@example.org
+        :node 364 alice node node :0 Net
+        :node 365 alice * :End of /LINKS list
+        :node 524 alice WHAT :No help available on this topic
+        :node PONG node :token
+        :node 421 alice FOO :Unknown command
+    "#]],
+    );
+}
