@@ -1,46 +1,302 @@
-//! placeholder
+//! XMPP (RFC 6120, 6121, 7622): the machine of one client connection.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `tag`, `xml`, `element` | bytes to trees of elements and back |
+//! | `stream`, `auth`, `bind` | the stream from its header to a bound resource |
+//! | `link`, `pending` | the way out, and what is owed to the client in which order |
+//! | `client`, `stanza`, `iq` | a bound client: where its stanzas go |
+//! | `events` | what the core tells |
+//! | `muc/` | rooms, a file for each part of XEP-0045 |
+//! | all others | one extension or part of RFC 6121 each |
+//!
+//! **Invariant:** everything a client is shown as somebody's is stamped here: `from`, stanza ids, occupant ids and delays that a client writes
+//! itself are taken out or refused. Nothing here knows a socket, other sessions, or how rooms are kept.
+
+mod archive;
+mod auth;
+mod bind;
+mod carbons;
+mod client;
+mod data;
+mod datetime;
+mod delay;
+mod disco;
+mod element;
+mod error;
+mod events;
+mod iq;
+mod jid;
+mod link;
+mod message;
+mod muc;
+mod ns;
+mod paging;
+mod pending;
+mod ping;
+mod presence;
+mod private;
+mod registration;
+mod roster;
+mod sid;
+mod stanza;
+mod stream;
+mod stream_management;
+mod subscription;
+mod tag;
+mod time;
+mod vcard;
+mod version;
+mod xml;
+
+#[cfg(test)]
+mod tests;
 
 use crate::command::{CommandId, Refusal, Reply};
-use crate::event::Event;
+use crate::event::{CloseReason, Event};
 use crate::render::Renders;
+use crate::sasl::Exchange;
 use crate::session::{Connection, Output, SessionConfig, Tls};
+use client::Client;
+use error::StreamError;
 use lavina_crdt::clock::Now;
+use lavina_crdt::names::AccountName;
+use link::Link;
+use pending::Pending;
 use std::sync::Arc;
+use xml::{LIMITS, LIMITS_BEFORE_LOGIN, Parser, Token};
+
+/// From the connection to a bound resource: enough for people with slow lines, too short to collect idle connections.
+const LOGIN_MS_MAX: u64 = 30_000;
+/// After so much silence a client is asked whether it is there.
+const IDLE_MS_MAX: u64 = 180_000;
+/// And after so much more it is taken for gone.
+const PING_MS_MAX: u64 = 60_000;
+/// Unread input: the shell stops reading when asked to, so this only holds what one of its reads can bring.
+const UNREAD_BYTES_MAX: usize = 1024 * 1024;
 
 /// One connection.
 #[derive(Debug)]
-pub struct Session {}
+pub struct Session {
+    link: Link,
+    parser: Parser,
+    phase: Phase,
+    /// Whether both sides' stream headers are out.
+    open: bool,
+    /// When the session ends if nothing happens (before binding), or a sign of life is due (after it).
+    deadline: u64,
+    /// A sign of life has been asked for.
+    pinged: bool,
+    /// The stream ends, with an error or in peace, once the client has what it is owed.
+    ending: Option<Option<StreamError>>,
+}
+
+/// How far the stream has come.
+#[derive(Debug)]
+enum Phase {
+    /// Nobody has logged in; the exchange that is under way, and how many have failed.
+    Anonymous { exchange: Option<Box<Exchange>>, failures: u8 },
+    /// STARTTLS has been agreed on; the shell does the handshake.
+    Handshake,
+    /// Logged in, without a resource.
+    Authenticated(AccountName),
+    /// Bound.
+    Bound(Box<Client>),
+    /// Over.
+    Closed,
+}
+
+impl Phase {
+    const FRESH: Self = Self::Anonymous { exchange: None, failures: 0 };
+}
 
 impl Session {
     /// A new connection.
     #[must_use]
-    pub fn new(_now: Now, _config: Arc<SessionConfig>, _connection: Connection) -> Self {
-        unimplemented!()
+    pub fn new(now: Now, config: Arc<SessionConfig>, connection: Connection) -> Self {
+        Self {
+            link: Link::new(now, config, connection),
+            parser: Parser::new(LIMITS_BEFORE_LOGIN),
+            phase: Phase::FRESH,
+            open: false,
+            deadline: now.deadline_ms(LOGIN_MS_MAX),
+            pinged: false,
+            ending: None,
+        }
     }
+
     /// See [`crate::session::Session::handle_bytes`].
-    pub fn handle_bytes(&mut self, _now: Now, _bytes: &[u8]) {}
+    pub fn handle_bytes(&mut self, now: Now, bytes: &[u8]) {
+        self.link.now = now;
+        match self.phase {
+            // What was sent in clear after <starttls/> is not to be believed (RFC 6120 section 5.4.3.3).
+            Phase::Handshake | Phase::Closed => return,
+            _ if self.ending.is_some() => return,
+            Phase::Bound(_) => {
+                self.deadline = now.deadline_ms(IDLE_MS_MAX);
+                self.pinged = false;
+            }
+            Phase::Anonymous { .. } | Phase::Authenticated(_) => {}
+        }
+        self.parser.push(bytes);
+        self.drive();
+        if self.parser.unread() > UNREAD_BYTES_MAX {
+            self.fail_now(StreamError::policy("too much at once"));
+        }
+    }
+
     /// See [`crate::session::Session::handle_eof`].
-    pub fn handle_eof(&mut self, _now: Now, _reason: &str) {}
+    pub fn handle_eof(&mut self, now: Now, reason: &str) {
+        self.link.now = now;
+        self.end(reason);
+    }
+
     /// See [`crate::session::Session::handle_event`].
-    pub fn handle_event(&mut self, _now: Now, _event: &Arc<Event>, _renders: &mut Renders) {}
+    pub fn handle_event(&mut self, now: Now, event: &Arc<Event>, renders: &mut Renders) {
+        self.link.now = now;
+        if let Event::Closed { reason } = event.as_ref() {
+            self.on_closed(*reason);
+        } else if let Phase::Bound(client) = &mut self.phase {
+            client.on_event(&mut self.link, event, renders);
+        }
+    }
+
     /// See [`crate::session::Session::handle_answer`].
-    pub fn handle_answer(&mut self, _now: Now, _id: CommandId, _answer: Result<Reply, Refusal>) {}
+    pub fn handle_answer(&mut self, now: Now, id: CommandId, answer: Result<Reply, Refusal>) {
+        self.link.now = now;
+        let Some(pending) = self.link.take(id) else { return };
+        match pending {
+            Pending::Login(waiting) => self.on_login_answer(waiting, answer),
+            Pending::Registration(waiting) => self.on_registration_answer(waiting, answer),
+            Pending::Bind(waiting) => self.on_bind_answer(waiting, answer),
+            other => {
+                if let Phase::Bound(client) = &mut self.phase {
+                    client.on_answer(&mut self.link, other, answer);
+                }
+            }
+        }
+        self.link.settle();
+        self.end_in_order();
+        self.drive();
+    }
+
     /// See [`crate::session::Session::handle_tls`].
-    pub fn handle_tls(&mut self, _now: Now, _tls: Tls) {}
+    pub fn handle_tls(&mut self, now: Now, tls: Tls) {
+        self.link.now = now;
+        if matches!(self.phase, Phase::Handshake) {
+            self.link.connection.tls = Some(tls);
+            self.parser = Parser::new(LIMITS_BEFORE_LOGIN);
+            self.open = false;
+            self.phase = Phase::FRESH;
+        }
+    }
+
     /// See [`crate::session::Session::handle_timeout`].
-    pub fn handle_timeout(&mut self, _now: Now) {}
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.link.now = now;
+        if now.mono_us < self.deadline {
+            return;
+        }
+        if matches!(self.phase, Phase::Bound(_)) && !self.pinged && self.ending.is_none() {
+            self.pinged = true;
+            self.deadline = now.deadline_ms(PING_MS_MAX);
+            ping::ask(&mut self.link);
+        } else {
+            self.fail_now(StreamError::new("connection-timeout"));
+        }
+    }
+
     /// See [`crate::session::Session::next_timeout`].
     #[must_use]
     pub fn next_timeout(&self) -> Option<u64> {
-        None
+        (!matches!(self.phase, Phase::Closed)).then_some(self.deadline)
     }
+
     /// See [`crate::session::Session::poll_output`].
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.link.poll_output()
     }
+
     /// See [`crate::session::Session::wants_pause`].
     #[must_use]
     pub fn wants_pause(&self) -> bool {
-        false
+        self.link.is_blocked()
+    }
+
+    /// Handles what has been read, as long as nothing must be waited for.
+    fn drive(&mut self) {
+        while !self.link.is_blocked() && self.ending.is_none() {
+            if matches!(self.phase, Phase::Closed | Phase::Handshake) {
+                return;
+            }
+            match self.parser.next() {
+                None => return,
+                Some(Ok(Token::Open(root, default_ns))) => self.on_header(&root, &default_ns),
+                Some(Ok(Token::Stanza(element))) => self.on_element(element),
+                Some(Ok(Token::Close)) => self.on_stream_close(),
+                Some(Err(error)) => self.fail(error.into()),
+            }
+        }
+    }
+
+    /// The stream begins anew, over the same bytes (RFC 6120 section 4.3.3).
+    fn restart(&mut self) {
+        self.parser.restart(LIMITS);
+        self.open = false;
+    }
+
+    /// Ends the stream with an error (RFC 6120 section 4.9.1.1: an error is always the end), after what the client is owed.
+    fn fail(&mut self, error: StreamError) {
+        self.ending = Some(Some(error));
+        self.end_in_order();
+    }
+
+    fn on_stream_close(&mut self) {
+        self.ending = Some(None);
+        self.end_in_order();
+    }
+
+    fn end_in_order(&mut self) {
+        if self.link.owes() {
+            return;
+        }
+        match self.ending.take() {
+            Some(Some(error)) => self.fail_now(error),
+            Some(None) => {
+                self.link.send_bytes("</stream:stream>");
+                self.end("");
+            }
+            None => {}
+        }
+    }
+
+    /// Ends the stream with an error at once.
+    fn fail_now(&mut self, error: StreamError) {
+        if matches!(self.phase, Phase::Closed) {
+            return;
+        }
+        if !self.open {
+            // RFC 6120 section 4.9.1.2: an error comes inside a stream.
+            self.send_header(None);
+        }
+        self.link.send_bytes(format!("{}</stream:stream>", error.write()));
+        self.end(if error.text.is_empty() { error.condition } else { error.text });
+    }
+
+    fn on_closed(&mut self, reason: CloseReason) {
+        self.fail_now(match reason {
+            CloseReason::Replaced => StreamError::new("conflict"),
+            CloseReason::Shutdown => StreamError::new("system-shutdown"),
+            CloseReason::SlowReader => StreamError::policy("the client reads too slowly"),
+            CloseReason::Removed => StreamError::new("not-authorized"),
+        });
+    }
+
+    fn end(&mut self, reason: &str) {
+        if !matches!(self.phase, Phase::Closed) {
+            self.link.quit(reason);
+            self.link.output(Output::Close);
+            self.phase = Phase::Closed;
+        }
     }
 }

@@ -1,0 +1,260 @@
+//! Message archives of accounts and rooms (XEP-0313). The id in an archive is the message's public id, its stanza id (XEP-0359).
+
+use super::client::Client;
+use super::data;
+use super::delay;
+use super::element::Element;
+use super::error::StanzaError;
+use super::iq::Request;
+use super::jid::Address;
+use super::link::Link;
+use super::paging::{self, Page};
+use super::pending::{Asked, Pending};
+use super::{datetime, message, muc, ns};
+use crate::command::{Bound, Command, HistoryOf, HistoryQuery, Refusal, Reply, Target};
+use crate::event::{HistoryPage, Said};
+use lavina_crdt::ids::MsgId;
+use lavina_crdt::names::RoomName;
+
+/// Messages on a page where the client does not say how many.
+const PAGE_DEFAULT: usize = 50;
+/// Most messages on a page.
+const PAGE_MAX: usize = 100;
+/// Ids in one query.
+const IDS_MAX: usize = 100;
+
+/// What an answer is for.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// A page.
+    Page(Asked, Shape),
+    /// The oldest message of an archive; its newest is asked for next.
+    Oldest(Asked, Option<RoomName>),
+    /// The newest message; the oldest as it is to be shown.
+    Newest(Asked, Option<Element>),
+}
+
+/// How a page is shown.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    room: Option<RoomName>,
+    query_id: Option<String>,
+    flip: bool,
+}
+
+/// `<query/>`: the form, or a page.
+pub(crate) fn on_query(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
+    if !request.set {
+        link.reply(&request.asked.result(Some(Element::new("query", ns::MAM).child(form()))));
+        return Ok(());
+    }
+    let room = room_of(&request)?;
+    let page = Page::of(&request.payload);
+    let shape = Shape {
+        room: room.clone(),
+        query_id: request.payload.get_attr("queryid").map(str::to_owned),
+        flip: request.payload.get("flip-page", ns::MAM).is_some(),
+    };
+    let mut query = HistoryQuery {
+        of: room.map_or(HistoryOf::Account, HistoryOf::Room),
+        after: None,
+        before: None,
+        ids: Vec::new(),
+        limit: page.max.unwrap_or(PAGE_DEFAULT).min(PAGE_MAX),
+        newest: page.before.is_some(),
+    };
+    if let Some((_, form)) = data::answer(&request.payload) {
+        for (var, values) in data::fields(form) {
+            filter(link, &mut query, var, &values)?;
+        }
+    }
+    if let Some(after) = &page.after {
+        narrow_after(&mut query, Bound::Id(id_of(after)?));
+    }
+    if let Some(before) = page.before.as_ref().filter(|before| !before.is_empty()) {
+        narrow_before(&mut query, Bound::Id(id_of(before)?));
+    }
+    if query.limit == 0 {
+        // XEP-0059 section 2.6: a client that only counts; counting would mean reading everything.
+        link.reply(&request.asked.result(Some(fin(false, None, None))));
+        return Ok(());
+    }
+    link.ask(Command::History(query), Pending::Archive(Waiting::Page(request.asked, shape)));
+    Ok(())
+}
+
+/// One field of the form (section 4.1).
+fn filter(link: &Link, query: &mut HistoryQuery, var: &str, values: &[String]) -> Result<(), StanzaError> {
+    let value = values.first().map(String::as_str).unwrap_or_default();
+    let time = || datetime::parse(value).ok_or(StanzaError::BAD_REQUEST);
+    match var {
+        // Bounds of a query are exclusive, those of the form are not.
+        "start" => match time()? {
+            0 => {}
+            start => narrow_after(query, Bound::Time(start - 1)),
+        },
+        "end" => narrow_before(query, Bound::Time(time()?.saturating_add(1))),
+        "after-id" => narrow_after(query, Bound::Id(id_of(value)?)),
+        "before-id" => narrow_before(query, Bound::Id(id_of(value)?)),
+        "ids" => {
+            if values.len() > IDS_MAX {
+                return Err(StanzaError::POLICY_VIOLATION.text("too many ids"));
+            }
+            query.ids = values.iter().map(|id| id_of(id)).collect::<Result<_, _>>()?;
+            query.limit = query.limit.max(query.ids.len());
+        }
+        "with" if query.of == HistoryOf::Account => query.of = HistoryOf::With(correspondent(link, value)?),
+        _ => return Err(StanzaError::FEATURE_NOT_IMPLEMENTED),
+    }
+    Ok(())
+}
+
+fn correspondent(link: &Link, jid: &str) -> Result<Target, StanzaError> {
+    match link.domains.parse(jid).map_err(|_| StanzaError::JID_MALFORMED)? {
+        Address::Account(account, _) => Ok(Target::Account(account, None)),
+        Address::Guest(nick) => Ok(Target::Nick(nick)),
+        Address::Occupant(room, nick) => Ok(Target::Occupant(room, nick)),
+        Address::Server | Address::Rooms | Address::Room(_) | Address::Foreign => Err(StanzaError::ITEM_NOT_FOUND),
+    }
+}
+
+fn narrow_after(query: &mut HistoryQuery, bound: Bound) {
+    query.after = Some(match query.after {
+        Some(known) if position(known) > position(bound) => known,
+        Some(_) | None => bound,
+    });
+}
+
+fn narrow_before(query: &mut HistoryQuery, bound: Bound) {
+    query.before = Some(match query.before {
+        Some(known) if position(known) < position(bound) => known,
+        Some(_) | None => bound,
+    });
+}
+
+/// Where a bound lies: messages of a millisecond come after the millisecond's beginning.
+fn position(bound: Bound) -> (u64, Option<MsgId>) {
+    match bound {
+        Bound::Time(ms) => (ms, None),
+        Bound::Id(id) => (id.hlc().ms(), Some(id)),
+    }
+}
+
+fn id_of(text: &str) -> Result<MsgId, StanzaError> {
+    text.trim().parse().map_err(|_| StanzaError::ITEM_NOT_FOUND)
+}
+
+fn room_of(request: &Request) -> Result<Option<RoomName>, StanzaError> {
+    match &request.to {
+        None | Some(Address::Account(_, None)) => Ok(None),
+        Some(Address::Room(room)) => Ok(Some(room.clone())),
+        Some(
+            Address::Server
+            | Address::Account(_, Some(_))
+            | Address::Rooms
+            | Address::Occupant(..)
+            | Address::Guest(_)
+            | Address::Foreign,
+        ) => Err(StanzaError::SERVICE_UNAVAILABLE),
+    }
+}
+
+fn form() -> Element {
+    let field = |var: &str, kind: &str| Element::new("field", ns::DATA).attr("type", kind).attr("var", var);
+    let open = Element::new("validate", "http://jabber.org/protocol/xdata-validate")
+        .attr("datatype", "xs:string")
+        .child(Element::new("open", "http://jabber.org/protocol/xdata-validate"));
+    data::form("form", ns::MAM)
+        .child(field("with", "jid-single"))
+        .child(field("start", "text-single"))
+        .child(field("end", "text-single"))
+        .child(field("before-id", "text-single"))
+        .child(field("after-id", "text-single"))
+        .child(field("ids", "list-multi").child(open))
+}
+
+/// `<metadata/>`: the first and last message (section 5).
+pub(crate) fn on_metadata(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
+    let room = room_of(&request)?;
+    let waiting = Waiting::Oldest(request.asked, room.clone());
+    link.ask_and_hold(Command::History(edge(room, false)), Pending::Archive(waiting));
+    Ok(())
+}
+
+fn edge(room: Option<RoomName>, newest: bool) -> HistoryQuery {
+    let of = room.map_or(HistoryOf::Account, HistoryOf::Room);
+    HistoryQuery { of, after: None, before: None, ids: Vec::new(), limit: 1, newest }
+}
+
+/// `<prefs/>` (section 6): everything is kept, and that cannot be changed.
+pub(crate) fn on_prefs(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
+    let prefs = Element::new("prefs", ns::MAM)
+        .attr("default", "always")
+        .child(Element::new("always", ns::MAM))
+        .child(Element::new("never", ns::MAM));
+    link.reply(&request.asked.result(Some(prefs)));
+    Ok(())
+}
+
+/// The core's answer.
+pub(crate) fn on_answer(client: &Client, link: &mut Link, waiting: Waiting, answer: Result<Reply, Refusal>) {
+    let (Waiting::Page(asked, _) | Waiting::Oldest(asked, _) | Waiting::Newest(asked, _)) = &waiting;
+    let page = match answer {
+        Ok(Reply::History(page)) => page,
+        Ok(_) => HistoryPage::default(),
+        Err(refusal) => {
+            let error = asked.error(refusal);
+            link.send(&error);
+            return;
+        }
+    };
+    match waiting {
+        Waiting::Page(asked, shape) => show(client, link, &asked, &shape, &page),
+        Waiting::Oldest(asked, room) => {
+            let start = page.messages.first().map(|said| edge_of("start", said));
+            let waiting = Waiting::Newest(asked, start);
+            link.ask_and_hold(Command::History(edge(room, true)), Pending::Archive(waiting));
+        }
+        Waiting::Newest(asked, start) => {
+            let end = page.messages.last().map(|said| edge_of("end", said));
+            let metadata = Element::new("metadata", ns::MAM).maybe_child(start).maybe_child(end);
+            link.send(&asked.result(Some(metadata)));
+        }
+    }
+}
+
+fn edge_of(name: &str, said: &Said) -> Element {
+    let stamp = datetime::format(said.id.hlc().ms());
+    Element::new(name, ns::MAM).attr("id", said.id.to_string()).attr("timestamp", stamp)
+}
+
+fn show(client: &Client, link: &mut Link, asked: &Asked, shape: &Shape, page: &HistoryPage) {
+    let results = page.messages.iter().map(|said| result(client, link, shape, said));
+    let mut results: Vec<Element> = results.collect();
+    if shape.flip {
+        results.reverse();
+    }
+    for result in results {
+        link.send(&result);
+    }
+    let id = |said: Option<&std::sync::Arc<Said>>| said.map(|said| said.id.to_string());
+    let fin = fin(page.complete, id(page.messages.first()), id(page.messages.last()));
+    link.send(&asked.result(Some(fin)));
+}
+
+fn result(client: &Client, link: &Link, shape: &Shape, said: &Said) -> Element {
+    let (archive, message) = match &shape.room {
+        Some(room) => (link.domains.room(room), muc::message::render(&link.domains, room, said, false)),
+        None => (client.bare.clone(), message::render(&link.domains, said, &client.bare)),
+    };
+    let result = Element::new("result", ns::MAM)
+        .maybe_attr("queryid", shape.query_id.as_deref())
+        .attr("id", said.id.to_string())
+        .child(delay::forwarded(Some(said.id.hlc().ms()), message));
+    Element::new("message", ns::CLIENT).attr("from", archive).child(result)
+}
+
+fn fin(complete: bool, first: Option<String>, last: Option<String>) -> Element {
+    let complete = complete.then_some("true");
+    Element::new("fin", ns::MAM).maybe_attr("complete", complete).child(paging::set(first, last, None))
+}

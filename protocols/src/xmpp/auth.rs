@@ -1,0 +1,206 @@
+//! STARTTLS (RFC 6120 section 5) and SASL (section 6), with channel binding types announced (XEP-0440).
+
+use super::element::Element;
+use super::error::StreamError;
+use super::pending::Pending;
+use super::{Phase, Session, ns};
+use crate::command::{Command, Refusal, Reply};
+use crate::sasl::{Exchange, Failure, Mechanism, Step, Surroundings};
+use crate::session::Output;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lavina_crdt::names::AccountName;
+
+/// Failed attempts on one connection before it is closed (RFC 6120 section 6.4.5 suggests 2 to 5).
+const FAILURES_MAX: u8 = 5;
+
+/// Salt of new credentials.
+pub(crate) const SALT_BYTES: usize = 16;
+
+/// Answers that a log-in waits for.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// What is kept of the password.
+    Credentials,
+    /// The log-in itself, and what is to be said with the success.
+    LogIn(AccountName, Vec<u8>),
+}
+
+impl Session {
+    /// `<mechanisms/>` and the channel bindings; nothing where only an unprotected log-in would be possible.
+    pub(super) fn sasl_features(&self) -> Vec<Element> {
+        let offered: Vec<Element> = Mechanism::ALL
+            .into_iter()
+            .filter(|mechanism| self.offers(*mechanism))
+            .map(|mechanism| Element::new("mechanism", ns::SASL).text(mechanism.name()))
+            .collect();
+        if offered.is_empty() {
+            return Vec::new();
+        }
+        let mut features = vec![Element::new("mechanisms", ns::SASL).children(offered)];
+        let bindings: Vec<Element> = self
+            .bindings()
+            .map(|name| Element::new("channel-binding", ns::SASL_CHANNEL_BINDING).attr("type", name))
+            .collect();
+        if !bindings.is_empty() {
+            features.push(Element::new("sasl-channel-binding", ns::SASL_CHANNEL_BINDING).children(bindings));
+        }
+        features
+    }
+
+    fn bindings(&self) -> impl Iterator<Item = &'static str> {
+        let tls = self.link.connection.tls.as_ref();
+        let exporter = tls.is_some_and(|tls| tls.exporter.is_some()).then_some("tls-exporter");
+        let end_point = tls.is_some_and(|tls| tls.server_end_point.is_some()).then_some("tls-server-end-point");
+        exporter.into_iter().chain(end_point)
+    }
+
+    fn offers(&self, mechanism: Mechanism) -> bool {
+        let safe = self.link.connection.tls.is_some() || self.link.config.plain_without_tls;
+        match mechanism {
+            Mechanism::Plain => safe,
+            // Where encryption can be had, nobody logs in without it.
+            Mechanism::ScramSha1 | Mechanism::ScramSha256 => safe || !self.can_start_tls(),
+            Mechanism::ScramSha1Plus | Mechanism::ScramSha256Plus => self.bindings().next().is_some(),
+        }
+    }
+
+    /// `<starttls/>`.
+    pub(super) fn on_starttls(&mut self) {
+        if !self.can_start_tls() {
+            // RFC 6120 section 5.4.2.2: a failure ends the stream.
+            self.link.send_bytes(Element::new("failure", ns::TLS).to_standalone());
+            self.on_stream_close();
+            return;
+        }
+        self.link.send_bytes(Element::new("proceed", ns::TLS).to_standalone());
+        self.link.output(Output::StartTls);
+        self.parser = super::Parser::new(super::LIMITS_BEFORE_LOGIN);
+        self.phase = Phase::Handshake;
+    }
+
+    /// An element of the SASL namespace.
+    pub(super) fn on_sasl(&mut self, element: &Element) {
+        match element.name.as_str() {
+            "auth" => self.on_auth(element),
+            "response" => match decode(element) {
+                Some(response) => self.on_response(&response.unwrap_or_default()),
+                None => self.refuse("incorrect-encoding"),
+            },
+            "abort" => self.refuse("aborted"),
+            _ => self.fail(StreamError::new("unsupported-stanza-type")),
+        }
+    }
+
+    fn on_auth(&mut self, element: &Element) {
+        let Some(mechanism) = element.get_attr("mechanism").and_then(Mechanism::parse) else {
+            self.refuse("invalid-mechanism");
+            return;
+        };
+        if !self.offers(mechanism) {
+            let unsafe_here = self.link.connection.tls.is_none();
+            self.refuse(if unsafe_here { "encryption-required" } else { "invalid-mechanism" });
+            return;
+        }
+        let Some(initial) = decode(element) else {
+            self.refuse("incorrect-encoding");
+            return;
+        };
+        let nonce = self.link.token();
+        let surroundings = Surroundings {
+            domain: &self.link.domains.server,
+            tls: self.link.connection.tls.as_ref(),
+            plus_advertised: self.offers(Mechanism::ScramSha256Plus),
+            salt_secret: &self.link.config.salt_secret,
+        };
+        let fresh = Exchange::new(mechanism, surroundings, nonce);
+        if let Phase::Anonymous { exchange, .. } = &mut self.phase {
+            *exchange = Some(Box::new(fresh));
+        }
+        match initial {
+            Some(initial) => self.on_response(&initial),
+            // RFC 6120 section 6.4.2: without an initial response the first challenge is empty.
+            None => self.link.send_bytes(Element::new("challenge", ns::SASL).to_standalone()),
+        }
+    }
+
+    fn on_response(&mut self, response: &[u8]) {
+        if let Phase::Anonymous { exchange: Some(exchange), .. } = &mut self.phase {
+            let step = exchange.handle_response(response);
+            self.on_step(step);
+        } else {
+            self.refuse("malformed-request");
+        }
+    }
+
+    fn on_step(&mut self, step: Step) {
+        match step {
+            Step::LookUp(account) => {
+                let pending = Pending::Login(Waiting::Credentials);
+                self.link.ask_and_hold(Command::LookupCredentials(account), pending);
+            }
+            Step::Challenge(data) => {
+                let challenge = Element::new("challenge", ns::SASL).text(STANDARD.encode(data));
+                self.link.send_bytes(challenge.to_standalone());
+            }
+            Step::Success { account, data } => {
+                let pending = Pending::Login(Waiting::LogIn(account.clone(), data));
+                self.link.ask_and_hold(Command::LogIn(account), pending);
+            }
+            Step::Failure(failure) => self.refuse(condition(failure)),
+        }
+    }
+
+    /// The core's answer to a step of a log-in.
+    pub(super) fn on_login_answer(&mut self, waiting: Waiting, answer: Result<Reply, Refusal>) {
+        match (waiting, answer) {
+            (Waiting::Credentials, Ok(Reply::Credentials(credentials))) => {
+                if let Phase::Anonymous { exchange: Some(exchange), .. } = &mut self.phase {
+                    let step = exchange.handle_credentials(credentials);
+                    self.on_step(step);
+                }
+            }
+            (Waiting::LogIn(account, data), Ok(_)) => {
+                if !matches!(self.phase, Phase::Anonymous { .. }) {
+                    return;
+                }
+                let success = Element::new("success", ns::SASL);
+                let success = if data.is_empty() { success } else { success.text(STANDARD.encode(data)) };
+                self.link.send_bytes(success.to_standalone());
+                self.phase = Phase::Authenticated(account);
+                self.restart();
+            }
+            (Waiting::Credentials | Waiting::LogIn(..), _) => self.refuse("temporary-auth-failure"),
+        }
+    }
+
+    fn refuse(&mut self, condition: &str) {
+        let Phase::Anonymous { exchange, failures } = &mut self.phase else { return };
+        *exchange = None;
+        *failures = failures.saturating_add(1);
+        let exhausted = *failures >= FAILURES_MAX;
+        let failure = Element::new("failure", ns::SASL).child(Element::new(condition, ns::SASL));
+        self.link.send_bytes(failure.to_standalone());
+        if exhausted {
+            self.fail(StreamError::policy("too many failed attempts to log in"));
+        }
+    }
+}
+
+/// What an element carries: `Some(None)` for nothing, `Some(Some(_))` for data (`=` for empty data), `None` for what is not base64.
+fn decode(element: &Element) -> Option<Option<Vec<u8>>> {
+    match element.content().trim() {
+        "" => Some(None),
+        "=" => Some(Some(Vec::new())),
+        text => STANDARD.decode(text).ok().map(Some),
+    }
+}
+
+/// RFC 6120 section 6.5.
+const fn condition(failure: Failure) -> &'static str {
+    match failure {
+        Failure::Malformed | Failure::UnsupportedBinding => "malformed-request",
+        Failure::NotAuthorized | Failure::Downgrade => "not-authorized",
+        Failure::InvalidAuthzid => "invalid-authzid",
+    }
+}

@@ -1,0 +1,151 @@
+//! A client with a bound resource: what it has asked to be told, and its places in rooms.
+
+use super::element::Element;
+use super::error::{StanzaError, StreamError};
+use super::jid::{Address, Domains};
+use super::link::Link;
+use super::muc::Place;
+use super::pending::{Asked, Pending};
+use super::{message, muc, ns, presence, roster};
+use crate::command::{Command, Refusal, Reply};
+use lavina_crdt::content::Principal;
+use lavina_crdt::ids::SessionId;
+use lavina_crdt::names::{AccountName, RoomName};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// See the module's head.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) account: AccountName,
+    pub(crate) resource: String,
+    /// The core's id of it.
+    pub(crate) session: SessionId,
+    /// `account@DOMAIN`.
+    pub(crate) bare: String,
+    /// `account@DOMAIN/resource`.
+    pub(crate) full: String,
+    /// Initial presence has been sent.
+    pub(crate) available: bool,
+    /// Never below 0 when messages to the bare JID are wanted.
+    pub(crate) priority: i8,
+    /// Copies of the account's other conversations are wanted (XEP-0280).
+    pub(crate) carbons: bool,
+    /// The roster has been asked for: roster pushes are wanted.
+    pub(crate) interested: bool,
+    /// Resources of the account's other sessions that are available.
+    pub(crate) siblings: BTreeSet<String>,
+    /// Rooms the client is in.
+    pub(crate) rooms: BTreeMap<RoomName, Place>,
+}
+
+impl Client {
+    pub(crate) fn new(domains: &Domains, account: AccountName, resource: String, session: SessionId) -> Self {
+        Self {
+            bare: domains.account(&account),
+            full: domains.full(&account, &resource),
+            account,
+            resource,
+            session,
+            available: false,
+            priority: 0,
+            carbons: false,
+            interested: false,
+            siblings: BTreeSet::new(),
+            rooms: BTreeMap::new(),
+        }
+    }
+
+    /// Whose rights the client acts with.
+    pub(crate) fn principal(&self) -> Principal {
+        Principal::Account(self.account.clone())
+    }
+
+    /// A child of the stream.
+    pub(crate) fn on_element(&mut self, link: &mut Link, element: Element) -> Result<(), StreamError> {
+        match element.ns.as_str() {
+            ns::CLIENT => {
+                self.check_from(&element)?;
+                self.on_stanza(link, element)?;
+                link.mark_handled();
+                Ok(())
+            }
+            ns::SM => super::stream_management::on_element(link, &element),
+            _ => Err(StreamError::new("unsupported-stanza-type")),
+        }
+    }
+
+    /// **Invariant:** nobody speaks as somebody else (RFC 6120 section 8.1.2.1).
+    fn check_from(&self, stanza: &Element) -> Result<(), StreamError> {
+        match stanza.get_attr("from") {
+            Some(from) if !from.eq_ignore_ascii_case(&self.bare) && from != self.full => {
+                Err(StreamError::new("invalid-from"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn on_stanza(&mut self, link: &mut Link, stanza: Element) -> Result<(), StreamError> {
+        let asked = Asked::of(&stanza);
+        let to = match stanza.get_attr("to").map(|to| link.domains.parse(to)) {
+            None => None,
+            Some(Ok(to)) => Some(to),
+            Some(Err(_)) => {
+                self.bounce(link, &stanza, StanzaError::JID_MALFORMED);
+                return Ok(());
+            }
+        };
+        if to == Some(Address::Foreign) {
+            // There is no server-to-server link.
+            self.bounce(link, &stanza, StanzaError::REMOTE_SERVER_NOT_FOUND);
+            return Ok(());
+        }
+        match stanza.name.as_str() {
+            "iq" => self.on_iq(link, asked, to, stanza),
+            "message" => self.on_message(link, asked, to, &stanza),
+            "presence" => self.on_presence(link, asked, to, &stanza),
+            _ => return Err(StreamError::new("unsupported-stanza-type")),
+        }
+        Ok(())
+    }
+
+    /// Answers with an error, unless the stanza is an answer itself (RFC 6120 section 8.3.1).
+    pub(crate) fn bounce(&self, link: &mut Link, stanza: &Element, error: StanzaError) {
+        let kind = stanza.get_attr("type");
+        let is_answer = kind == Some("error") || (stanza.name == "iq" && kind == Some("result"));
+        if !is_answer {
+            link.reply(&Asked::of(stanza).error(error));
+        }
+    }
+
+    /// The core's answer to something a bound client asked.
+    pub(crate) fn on_answer(&mut self, link: &mut Link, pending: Pending, answer: Result<Reply, Refusal>) {
+        match (pending, answer) {
+            (Pending::Done(asked), Ok(_)) => link.send(&asked.result(None)),
+            (Pending::Done(asked) | Pending::Delivery(asked) | Pending::Roster(asked), Err(refusal)) => {
+                link.send(&asked.error(refusal));
+            }
+            (Pending::Said(asked), answer) => message::on_said(self, link, &asked, answer),
+            (Pending::Roster(asked), Ok(reply)) => roster::on_answer(link, &asked, reply),
+            (Pending::Muc(waiting), answer) => self.on_muc_answer(link, waiting, answer),
+            (Pending::Part(room), _) => muc::leave::on_left(self, link, &room, ""),
+            (Pending::Disco(waiting), answer) => super::disco::on_answer(self, link, waiting, answer),
+            (Pending::Archive(waiting), answer) => super::archive::on_answer(self, link, waiting, answer),
+            (Pending::Private(waiting), answer) => super::private::on_answer(link, waiting, answer),
+            (Pending::Registration(_) | Pending::Login(_) | Pending::Bind(_), _)
+            | (Pending::Nothing | Pending::Delivery(_), _) => {}
+        }
+    }
+
+    /// Tells the core something that nobody waits for.
+    pub(crate) fn tell(&self, link: &mut Link, command: Command) {
+        link.ask(command, Pending::Nothing);
+    }
+
+    fn on_presence(&mut self, link: &mut Link, asked: Asked, to: Option<Address>, stanza: &Element) {
+        presence::on_presence(self, link, asked, to, stanza);
+    }
+
+    fn on_message(&mut self, link: &mut Link, asked: Asked, to: Option<Address>, stanza: &Element) {
+        message::on_message(self, link, asked, to, stanza);
+    }
+}

@@ -1,0 +1,125 @@
+//! Service discovery (XEP-0030): the features are the rows of the table in [`super::iq`], and what has no row.
+
+use super::client::Client;
+use super::element::Element;
+use super::error::StanzaError;
+use super::iq::{self, At, Request};
+use super::jid::Address;
+use super::link::Link;
+use super::paging::{self, Page};
+use super::pending::{Asked, Pending};
+use super::{muc, ns};
+use crate::command::{Command, Refusal, Reply, RoomSummary};
+
+/// Rooms on one page of a list.
+const ROOMS_PAGE_MAX: usize = 200;
+
+/// What an answer is for.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// `disco#info` of a room.
+    Info(Asked),
+    /// `disco#items` of a room.
+    Items(Asked),
+    /// `disco#items` of the MUC service.
+    Rooms(Asked, Page),
+}
+
+/// `disco#info`.
+pub(crate) fn on_info(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
+    check(&request)?;
+    let (category, kind, name) = match (request.at, request.to) {
+        (At::Account | At::Contact, _) => ("account", "registered", None),
+        (At::Server, _) => ("server", "im", Some(link.config.network.as_str())),
+        (At::Rooms, _) => ("conference", "text", Some("Rooms")),
+        (At::Room, Some(Address::Room(room))) => {
+            link.ask(Command::RoomInfo(room), Pending::Disco(Waiting::Info(request.asked)));
+            return Ok(());
+        }
+        (At::Room, _) => return Err(StanzaError::ITEM_NOT_FOUND),
+    };
+    let more: &[&str] = match request.at {
+        At::Account => &[ns::MAM_EXTENDED, ns::SID],
+        At::Rooms => &[ns::MUC, ns::OCCUPANT_ID, ns::RSM],
+        At::Contact | At::Server | At::Room => &[],
+    };
+    let features = iq::features(request.at).into_iter().chain(more.iter().copied());
+    let query = info(category, kind, name, features);
+    link.reply(&request.asked.result(Some(query)));
+    Ok(())
+}
+
+/// `disco#items`.
+pub(crate) fn on_items(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
+    check(&request)?;
+    let query = Element::new("query", ns::DISCO_ITEMS);
+    match (request.at, request.to) {
+        (At::Server, _) => {
+            let rooms = Element::new("item", ns::DISCO_ITEMS).attr("jid", link.domains.rooms.as_str());
+            link.reply(&request.asked.result(Some(query.child(rooms.attr("name", "Rooms")))));
+        }
+        (At::Rooms, _) => {
+            let page = Page::of(&request.payload);
+            link.ask(Command::ListRooms, Pending::Disco(Waiting::Rooms(request.asked, page)));
+        }
+        (At::Room, Some(Address::Room(room))) => {
+            link.ask(Command::RoomInfo(room), Pending::Disco(Waiting::Items(request.asked)));
+        }
+        (At::Account | At::Contact | At::Room, _) => link.reply(&request.asked.result(Some(query))),
+    }
+    Ok(())
+}
+
+/// Only a `get`, and no node but the root.
+fn check(request: &Request) -> Result<(), StanzaError> {
+    if request.set {
+        return Err(StanzaError::BAD_REQUEST);
+    }
+    match request.payload.get_attr("node") {
+        None | Some("") => Ok(()),
+        Some(_) => Err(StanzaError::ITEM_NOT_FOUND),
+    }
+}
+
+fn info<'a>(category: &str, kind: &str, name: Option<&str>, features: impl Iterator<Item = &'a str>) -> Element {
+    let identity =
+        Element::new("identity", ns::DISCO_INFO).attr("category", category).attr("type", kind).maybe_attr("name", name);
+    let features = features.map(|feature| Element::new("feature", ns::DISCO_INFO).attr("var", feature));
+    Element::new("query", ns::DISCO_INFO).child(identity).children(features)
+}
+
+/// The core's answer.
+pub(crate) fn on_answer(_: &Client, link: &mut Link, waiting: Waiting, answer: Result<Reply, Refusal>) {
+    let (asked, payload) = match (waiting, answer) {
+        (Waiting::Info(asked), Ok(Reply::Room(Some(view)))) => {
+            let features = iq::features(At::Room).into_iter().chain(muc::disco::features(&view.state));
+            let info = info("conference", "text", Some(muc::disco::title(&view)), features);
+            (asked, info.child(muc::disco::form(&view)))
+        }
+        (Waiting::Items(asked), Ok(Reply::Room(Some(view)))) => {
+            let items = muc::disco::items(&link.domains, &view);
+            (asked, Element::new("query", ns::DISCO_ITEMS).children(items))
+        }
+        (Waiting::Rooms(asked, page), Ok(Reply::Rooms(rooms))) => (asked, list(link, rooms, &page)),
+        (Waiting::Info(asked) | Waiting::Items(asked) | Waiting::Rooms(asked, _), answer) => {
+            let error = answer.err().map_or(StanzaError::ITEM_NOT_FOUND, StanzaError::from);
+            link.send(&asked.error(error));
+            return;
+        }
+    };
+    link.send(&asked.result(Some(payload)));
+}
+
+fn list(link: &Link, mut rooms: Vec<RoomSummary>, page: &Page) -> Element {
+    rooms.sort_by(|a, b| a.name.cmp(&b.name));
+    let shown = paging::slice(&rooms, page, ROOMS_PAGE_MAX, |room| room.name.as_str());
+    let items = shown.iter().map(|room| {
+        let title = if room.title.is_empty() { room.name.as_str() } else { room.title.as_str() };
+        let name = format!("{title} ({})", room.occupants);
+        Element::new("item", ns::DISCO_ITEMS).attr("jid", link.domains.room(&room.name)).attr("name", name)
+    });
+    let query = Element::new("query", ns::DISCO_ITEMS).children(items);
+    let name = |room: Option<&RoomSummary>| room.map(|room| room.name.to_string());
+    let paged = shown.len() < rooms.len() || *page != Page::default();
+    query.maybe_child(paged.then(|| paging::set(name(shown.first()), name(shown.last()), Some(rooms.len()))))
+}

@@ -1,0 +1,97 @@
+//! What the core tells a bound client, and who of the files beside shows it.
+
+use super::client::Client;
+use super::element::Element;
+use super::link::Link;
+use super::xml::parse_standalone;
+use super::{message, muc, ns, presence, roster, subscription};
+use crate::event::{Conversation, Event, Person};
+use crate::render::Renders;
+use lavina_crdt::names::{Nick, RoomName};
+use std::sync::Arc;
+
+impl Client {
+    /// An event.
+    pub(crate) fn on_event(&mut self, link: &mut Link, event: &Arc<Event>, renders: &mut Renders) {
+        match event.as_ref() {
+            Event::Said(said) => match &said.conversation {
+                Conversation::Room(room) => self.on_room_event(link, room, event, 0, renders),
+                Conversation::Direct { .. } => message::on_direct(self, link, said),
+            },
+            Event::Joined { room, .. }
+            | Event::Left { room, .. }
+            | Event::RoomChanged { room, .. }
+            | Event::Unreachable { room, .. }
+            | Event::Reachable { room, .. } => self.on_room_event(link, room, event, 0, renders),
+            Event::Quit { places, .. } => {
+                self.on_rooms_event(link, places.iter().map(|(room, _)| room), event, renders);
+            }
+            Event::NickChanged { rooms, .. } => {
+                self.on_rooms_event(link, rooms.iter().map(|(room, _)| room), event, renders);
+            }
+            Event::PersonChanged { rooms, .. } => {
+                self.on_rooms_event(link, rooms.iter().map(|(room, ..)| room), event, renders);
+            }
+            Event::Netsplit { gone, .. } => {
+                let rooms = gone.iter().flat_map(|(_, places)| places.iter().map(|(room, _)| room));
+                self.on_rooms_event(link, rooms, event, renders);
+            }
+            Event::Netjoin { back, .. } => {
+                self.on_rooms_event(link, back.iter().map(|(room, _)| room), event, renders);
+            }
+            Event::Invited { room, by, reason, .. } => muc::invite::on_invited(link, room, by, reason),
+            Event::RosterPush(item, removed) => roster::push(self, link, item, *removed),
+            Event::Subscription(contact, step) => subscription::on_event(link, contact, *step),
+            Event::ContactPresence { person, available } => presence::on_contact(self, link, person, *available),
+            Event::Whisper { from, via, stanza } => on_whisper(link, from, via.as_ref(), stanza),
+            Event::Notice(text) => on_notice(link, text),
+            // Each message from behind a cut carries its own delay. The session itself sees to the end of a session.
+            Event::Caught { .. } | Event::Closed { .. } => {}
+        }
+    }
+
+    /// An event in several rooms, of which the client may be in some. Each room is shown once.
+    fn on_rooms_event<'a>(
+        &mut self,
+        link: &mut Link,
+        rooms: impl Iterator<Item = &'a RoomName>,
+        event: &Arc<Event>,
+        renders: &mut Renders,
+    ) {
+        let mut rooms: Vec<&RoomName> = rooms.collect();
+        rooms.sort();
+        rooms.dedup();
+        for (index, room) in (0..).zip(rooms) {
+            self.on_room_event(link, room, event, index, renders);
+        }
+    }
+}
+
+/// A stanza from somebody's client (IQ or directed presence). It comes from another session, maybe through another node, so it is read anew.
+fn on_whisper(link: &mut Link, from: &Person, via: Option<&(RoomName, Nick)>, stanza: &[u8]) {
+    let Some(mut stanza) = std::str::from_utf8(stanza).ok().and_then(parse_standalone) else { return };
+    let kind = stanza.get_attr("type").unwrap_or_default();
+    let expected = match stanza.name.as_str() {
+        "iq" => matches!(kind, "get" | "set" | "result" | "error"),
+        "presence" => matches!(kind, "" | "unavailable"),
+        _ => false,
+    };
+    if stanza.ns != ns::CLIENT || !expected {
+        return;
+    }
+    let sender = match via {
+        Some((room, nick)) => link.domains.occupant(room, nick),
+        None => link.domains.person(from),
+    };
+    stanza.remove_attr("to");
+    stanza.set_attr("from", sender);
+    link.send(&stanza);
+}
+
+fn on_notice(link: &mut Link, text: &str) {
+    let message = Element::new("message", ns::CLIENT)
+        .attr("from", link.domains.server.as_str())
+        .attr("type", "headline")
+        .text_child("body", text);
+    link.send(&message);
+}

@@ -1,0 +1,215 @@
+//! Addresses (RFC 7622) and what they name here.
+//!
+//! | JID | names |
+//! |---|---|
+//! | `DOMAIN` | the server |
+//! | `account@DOMAIN[/resource]` | an account, or one session of it |
+//! | `rooms.DOMAIN` | the MUC service |
+//! | `room@rooms.DOMAIN[/nick]` | a room, or an occupant |
+//! | `nick@guests.DOMAIN` | somebody on IRC without an account; the localpart is the nick's canonical key, which holds no character that a JID cannot |
+//!
+//! An IRC session of an account has no resource of its own; it is shown under `irc.` and a number, so that a full JID names it.
+
+use crate::event::Person;
+use crate::session::SessionConfig;
+use lavina_crdt::content::{Author, Principal};
+use lavina_crdt::ids::SessionId;
+use lavina_crdt::names::{AccountName, Nick, RoomName};
+
+/// Longest part of a JID in bytes (RFC 7622 section 3.1).
+const PART_BYTES_MAX: usize = 1023;
+
+/// Longest resource taken at resource binding: enough for any client's generated one, small in every presence.
+pub(crate) const RESOURCE_BYTES_MAX: usize = 256;
+
+/// Begins the resource under which an IRC session is shown.
+const IRC_RESOURCE: &str = "irc.";
+
+/// What a JID names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// This server.
+    Server,
+    /// An account, or one session of it.
+    Account(AccountName, Option<String>),
+    /// The MUC service.
+    Rooms,
+    /// A room.
+    Room(RoomName),
+    /// A nick in a room.
+    Occupant(RoomName, Nick),
+    /// Somebody without an account.
+    Guest(Nick),
+    /// Something at another server.
+    Foreign,
+}
+
+/// The text is no JID, or names nothing that could exist here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed JID")]
+pub(crate) struct Malformed;
+
+/// The names under which this mesh is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Domains {
+    /// `DOMAIN`.
+    pub(crate) server: String,
+    /// `rooms.DOMAIN`.
+    pub(crate) rooms: String,
+    /// `guests.DOMAIN`.
+    pub(crate) guests: String,
+}
+
+impl Domains {
+    /// From a session's configuration.
+    pub(crate) fn new(config: &SessionConfig) -> Self {
+        Self {
+            server: config.domain.clone(),
+            rooms: config.rooms_domain.clone(),
+            guests: format!("guests.{}", config.domain),
+        }
+    }
+
+    /// What a JID names.
+    pub(crate) fn parse(&self, text: &str) -> Result<Address, Malformed> {
+        let (bare, resource) = match text.split_once('/') {
+            Some((bare, resource)) => (bare, Some(part(resource)?)),
+            None => (text, None),
+        };
+        let (local, domain) = match bare.split_once('@') {
+            Some((local, domain)) => (Some(part(local)?), part(domain)?),
+            None => (None, part(bare)?),
+        };
+        let domain = domain.strip_suffix('.').unwrap_or(domain);
+        if domain.contains('@') {
+            return Err(Malformed);
+        }
+        if domain.eq_ignore_ascii_case(&self.server) {
+            let Some(local) = local else { return Ok(Address::Server) };
+            let account = AccountName::new(local).map_err(|_| Malformed)?;
+            return Ok(Address::Account(account, resource.map(str::to_owned)));
+        }
+        if domain.eq_ignore_ascii_case(&self.rooms) {
+            let Some(local) = local else { return Ok(Address::Rooms) };
+            let room = RoomName::new(local).map_err(|_| Malformed)?;
+            let Some(nick) = resource else { return Ok(Address::Room(room)) };
+            return Ok(Address::Occupant(room, Nick::new(nick).map_err(|_| Malformed)?));
+        }
+        if domain.eq_ignore_ascii_case(&self.guests) {
+            let nick = Nick::new(local.ok_or(Malformed)?).map_err(|_| Malformed)?;
+            return Ok(Address::Guest(nick));
+        }
+        Ok(Address::Foreign)
+    }
+
+    /// `account@DOMAIN`.
+    pub(crate) fn account(&self, account: &AccountName) -> String {
+        format!("{account}@{}", self.server)
+    }
+
+    /// `account@DOMAIN/resource`.
+    pub(crate) fn full(&self, account: &AccountName, resource: &str) -> String {
+        format!("{account}@{}/{resource}", self.server)
+    }
+
+    /// `room@rooms.DOMAIN`.
+    pub(crate) fn room(&self, room: &RoomName) -> String {
+        format!("{room}@{}", self.rooms)
+    }
+
+    /// `room@rooms.DOMAIN/nick`.
+    pub(crate) fn occupant(&self, room: &RoomName, nick: &Nick) -> String {
+        format!("{room}@{}/{nick}", self.rooms)
+    }
+
+    /// The address of somebody without an account.
+    pub(crate) fn guest(&self, nick: &Nick) -> String {
+        format!("{}@{}", nick.key(), self.guests)
+    }
+
+    /// Who wrote something, outside rooms: the full JID where the resource is known.
+    pub(crate) fn author(&self, author: &Author, resource: Option<&str>) -> String {
+        match (&author.account, resource) {
+            (Some(account), Some(resource)) => self.full(account, resource),
+            (Some(account), None) => self.account(account),
+            (None, _) => self.guest(&author.nick),
+        }
+    }
+
+    /// The real JID of a session: full for one with an account, none for a guest.
+    pub(crate) fn real(&self, person: &Person) -> Option<String> {
+        let account = person.record.account.as_ref()?;
+        Some(self.full(account, &resource_of(person)))
+    }
+
+    /// The JID by which a session is addressed outside rooms.
+    pub(crate) fn person(&self, person: &Person) -> String {
+        self.real(person).unwrap_or_else(|| self.guest(&person.record.nick))
+    }
+
+    /// The bare JID of a principal, who goes by `nick` where it is a guest.
+    pub(crate) fn principal(&self, principal: &Principal, nick: &Nick) -> String {
+        match principal {
+            Principal::Account(account) => self.account(account),
+            Principal::Guest(_) => self.guest(nick),
+        }
+    }
+}
+
+/// The resource under which a session is shown.
+pub(crate) fn resource_of(person: &Person) -> String {
+    person.record.resource.clone().unwrap_or_else(|| irc_resource(person.session))
+}
+
+/// Whether a resource is one of those made up for IRC sessions: nobody else may bind it.
+pub(crate) fn is_irc_resource(resource: &str) -> bool {
+    resource.starts_with(IRC_RESOURCE)
+}
+
+fn irc_resource(session: SessionId) -> String {
+    let hash = blake3::Hasher::new_derive_key("lavina 1 irc resource")
+        .update(&session.node.0)
+        .update(&session.number.to_be_bytes())
+        .finalize();
+    let hex = hash.to_hex();
+    format!("{IRC_RESOURCE}{}", hex.get(..8).unwrap_or_default())
+}
+
+fn part(text: &str) -> Result<&str, Malformed> {
+    if text.is_empty() || text.len() > PART_BYTES_MAX || text.chars().any(char::is_control) {
+        return Err(Malformed);
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jids_name_what_the_table_says() {
+        let domains =
+            Domains { server: "a.example".into(), rooms: "rooms.a.example".into(), guests: "guests.a.example".into() };
+        let account = AccountName::new("alice").unwrap();
+        let room = RoomName::new("rust").unwrap();
+        for (text, address) in [
+            ("a.example", Ok(Address::Server)),
+            ("A.Example.", Ok(Address::Server)),
+            ("Alice@a.example", Ok(Address::Account(account.clone(), None))),
+            ("alice@a.example/x/y@z", Ok(Address::Account(account, Some("x/y@z".into())))),
+            ("rooms.a.example", Ok(Address::Rooms)),
+            ("rust@rooms.a.example", Ok(Address::Room(room.clone()))),
+            ("rust@rooms.a.example/Bob", Ok(Address::Occupant(room, Nick::new("Bob").unwrap()))),
+            ("bob@guests.a.example", Ok(Address::Guest(Nick::new("bob").unwrap()))),
+            ("bob@b.example", Ok(Address::Foreign)),
+            ("", Err(Malformed)),
+            ("@a.example", Err(Malformed)),
+            ("a@b@c", Err(Malformed)),
+            ("alice@", Err(Malformed)),
+            ("alice@a.example/", Err(Malformed)),
+            ("al ice@a.example", Err(Malformed)),
+        ] {
+            assert_eq!(domains.parse(text), address, "{text}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What happens in a room, as its occupants see it (XEP-0045 sections 7.2 to 9). What is equal for all is rendered once (see [`crate::render`]).
+
+use super::{Held, join, leave, message, occupant};
+use crate::event::{Event, Leave, Occupant, Person};
+use crate::render::{RenderClass, Renders};
+use crate::xmpp::client::Client;
+use crate::xmpp::element::Element;
+use crate::xmpp::jid::Domains;
+use crate::xmpp::link::Link;
+use crate::xmpp::ns;
+use bytes::Bytes;
+use lavina_crdt::content::Author;
+use lavina_crdt::names::{Nick, RoomName};
+use lavina_crdt::room::{Flag, Rank, RoomState};
+use std::sync::Arc;
+
+/// Sets this protocol's ways of rendering apart from those of others.
+const CLASS: u64 = 1 << 63;
+
+/// One event in one room on its way to one client.
+struct Showing<'a> {
+    link: &'a mut Link,
+    renders: &'a mut Renders,
+    event: &'a Arc<Event>,
+    room: &'a RoomName,
+    /// Which of the event's rooms this is.
+    index: u32,
+    /// How many stanzas of this room have been rendered.
+    stanzas: u32,
+    moderated: bool,
+}
+
+impl Showing<'_> {
+    /// A stanza that everybody in the room gets alike.
+    fn share(&mut self, name: &str, make: impl FnOnce(&Domains) -> Element) {
+        let class = self.class();
+        let domains = &self.link.domains;
+        let tail = self.renders.get_or_render(self.event, class, || Bytes::from(make(domains).to_stanza_tail()));
+        self.link.send_tail(name, tail);
+    }
+
+    /// Many stanzas at once; they have no `to`, which a client reads as its own address (RFC 6120 section 8.1.1.1).
+    fn share_all(&mut self, make: impl FnOnce(&Domains) -> Vec<Element>) {
+        let class = self.class();
+        let domains = &self.link.domains;
+        let bytes = self.renders.get_or_render(self.event, class, || {
+            Bytes::from(make(domains).iter().map(Element::to_stanza).collect::<String>())
+        });
+        self.link.send_bytes(bytes);
+    }
+
+    fn class(&mut self) -> RenderClass {
+        self.stanzas += 1;
+        let place = u64::from(self.index) << 16 | u64::from(self.stanzas & 0x7fff) << 1;
+        RenderClass(CLASS | place | u64::from(self.moderated))
+    }
+
+    fn arrived(&mut self, who: &Occupant) {
+        let (room, moderated) = (self.room, self.moderated);
+        self.share("presence", |domains| occupant::available(domains, room, who, moderated, &[]));
+    }
+
+    fn departed(&mut self, nick: &Nick, person: &Person, rank: Rank, status: &str) {
+        let room = self.room;
+        self.share("presence", |domains| departure(domains, room, nick, person, rank, status));
+    }
+}
+
+impl Client {
+    /// An event in a room; nothing happens where the client is not in it. `index` tells the rooms of one event apart.
+    pub(crate) fn on_room_event(
+        &mut self,
+        link: &mut Link,
+        room: &RoomName,
+        event: &Arc<Event>,
+        index: u32,
+        renders: &mut Renders,
+    ) {
+        if join::hold(self, link, room, || Held::Event(Arc::clone(event))) {
+            return;
+        }
+        let Some(place) = self.rooms.get(room) else { return };
+        let moderated = place.moderated;
+        let own = place.nick.key();
+        let mut showing = Showing { link, renders, event, room, index, stanzas: 0, moderated };
+        match event.as_ref() {
+            Event::Said(said) => {
+                showing.share("message", |domains| message::render(domains, room, said, said.late));
+            }
+            Event::Joined { occupant, .. } if occupant.nick.key() != own => showing.arrived(occupant),
+            Event::Left { occupant, how, own, .. } => self.on_left(showing, occupant, how, *own),
+            Event::Quit { person, places, reason } => {
+                for (_, nick) in places.iter().filter(|(at, _)| at == room) {
+                    showing.departed(nick, person, Rank::None, reason);
+                }
+            }
+            Event::NickChanged { person, old, new, rooms, .. } => {
+                let rank = rooms.iter().find(|(at, _)| at == room).map(|(_, rank)| *rank).unwrap_or_default();
+                self.on_nick_changed(showing, person, old, new, rank);
+            }
+            Event::PersonChanged { person, rooms, .. } => {
+                for (_, nick, rank) in rooms.iter().filter(|(at, ..)| at == room) {
+                    on_person_changed(&mut showing, person, nick, *rank, nick.key() == own);
+                }
+            }
+            Event::RoomChanged { by, old, new, ranks, .. } => self.on_room_changed(showing, by, (old, new), ranks),
+            Event::Unreachable { nodes, occupants, .. } => {
+                on_reach_changed(&mut showing, &format!("Out of reach: {}.", nodes.join(", ")), occupants);
+            }
+            Event::Reachable { nodes, occupants, .. } => {
+                on_reach_changed(&mut showing, &format!("In reach again: {}.", nodes.join(", ")), occupants);
+            }
+            Event::Netsplit { gone, .. } => showing.share_all(|domains| {
+                let places = gone.iter().flat_map(|(person, places)| places.iter().map(move |place| (person, place)));
+                let here = places.filter(|(_, (at, _))| at == room);
+                here.map(|(person, (_, nick))| departure(domains, room, nick, person, Rank::None, "netsplit")).collect()
+            }),
+            Event::Netjoin { back, .. } => showing.share_all(|domains| {
+                let here = back.iter().filter(|(at, _)| at == room);
+                here.map(|(_, who)| occupant::available(domains, room, who, moderated, &[])).collect()
+            }),
+            Event::Joined { .. }
+            | Event::Invited { .. }
+            | Event::Caught { .. }
+            | Event::RosterPush(..)
+            | Event::Subscription(..)
+            | Event::ContactPresence { .. }
+            | Event::Whisper { .. }
+            | Event::Closed { .. }
+            | Event::Notice(_) => {}
+        }
+    }
+
+    fn on_left(&mut self, mut showing: Showing<'_>, who: &Occupant, how: &Leave, own: bool) {
+        let room = showing.room;
+        if !own {
+            showing.share("presence", |domains| left(domains, room, who, how, &[]));
+            return;
+        }
+        if let Leave::Part(reason) = how {
+            leave::on_left(self, showing.link, room, reason);
+        } else if self.rooms.remove(room).is_some() {
+            let presence = left(&showing.link.domains, room, who, how, &[110]);
+            showing.link.send(&presence);
+        }
+    }
+
+    /// Section 7.6: the old nick goes with status 303 and the new one comes.
+    fn on_nick_changed(&mut self, mut showing: Showing<'_>, person: &Person, old: &Nick, new: &Nick, rank: Rank) {
+        let (room, moderated) = (showing.room, showing.moderated);
+        let Some(place) = self.rooms.get_mut(room) else { return };
+        let mine = person.session == self.session;
+        let renamed = |domains: &Domains, codes: &[u16]| {
+            let item = occupant::item(domains, Some(person), occupant::affiliation(rank), "none");
+            let item = item.attr("nick", new.as_str());
+            occupant::gone(domains, room, old, Some(person), item, codes)
+        };
+        let present =
+            |domains: &Domains, codes: &[u16]| occupant::present(domains, room, new, person, (rank, moderated), codes);
+        if mine {
+            place.nick = new.clone();
+            let forced: &[u16] = if is_forced(showing.event) { &[110, 210] } else { &[110] };
+            let before = renamed(&showing.link.domains, &[110, 303]);
+            showing.link.send(&before);
+            let after = present(&showing.link.domains, forced);
+            showing.link.send(&after);
+        } else if place.nick.key() == old.key() {
+            // Another session of the same person, under the same nick until now: this one keeps it.
+            showing.share("presence", |domains| present(domains, &[]));
+        } else {
+            showing.share("presence", |domains| renamed(domains, &[303]));
+            showing.share("presence", |domains| present(domains, &[]));
+        }
+    }
+
+    fn on_room_changed(
+        &mut self,
+        mut showing: Showing<'_>,
+        by: &Author,
+        (old, new): (&RoomState, &RoomState),
+        ranks: &[Occupant],
+    ) {
+        let room = showing.room;
+        let Some(place) = self.rooms.get_mut(room) else { return };
+        let was_moderated = place.moderated;
+        let own_before = place.rank;
+        place.moderated = new.has(Flag::Moderated);
+        showing.moderated = place.moderated;
+        let own = place.nick.key();
+        if let Some(occupant) = ranks.iter().find(|occupant| occupant.nick.key() == own) {
+            place.rank = occupant.rank;
+        }
+        let (moderated, rank) = (place.moderated, place.rank);
+        for who in ranks {
+            if who.nick.key() == own {
+                let presence = occupant::available(&showing.link.domains, room, who, moderated, &[110]);
+                showing.link.send(&presence);
+            } else {
+                showing.arrived(who);
+            }
+        }
+        let told = ranks.iter().any(|who| who.nick.key() == own);
+        if !told && occupant::role(own_before, was_moderated) != occupant::role(rank, moderated) {
+            // Others see new roles as people speak or join; the client itself must know whether it may speak.
+            self.show_own_role(&mut showing, rank);
+        }
+        if old.topic.as_ref().map(|topic| &topic.text) != new.topic.as_ref().map(|topic| &topic.text) {
+            showing.share("message", |domains| {
+                let subject = message::subject(domains, room, new.topic.as_ref(), false);
+                subject.attr("from", domains.occupant(room, &by.nick))
+            });
+        }
+        let settings = |state: &RoomState| (state.flags.clone(), state.key.clone(), state.limit, state.title.clone());
+        if settings(old) != settings(new) {
+            showing.share("message", |domains| {
+                // Section 10.2.1.
+                let status = Element::new("status", ns::MUC_USER).attr("code", "104");
+                notice(domains, room).child(Element::new("x", ns::MUC_USER).child(status))
+            });
+        }
+    }
+
+    fn show_own_role(&self, showing: &mut Showing<'_>, rank: Rank) {
+        let Some(place) = self.rooms.get(showing.room) else { return };
+        let affiliation = occupant::affiliation(rank);
+        let item = occupant::item(&showing.link.domains, None, affiliation, occupant::role(rank, place.moderated));
+        let item = item.attr("jid", self.full.as_str());
+        let presence = Element::new("presence", ns::CLIENT)
+            .attr("from", showing.link.domains.occupant(showing.room, &place.nick))
+            .child(occupant::user(item, &[110]));
+        showing.link.send(&presence);
+    }
+}
+
+fn is_forced(event: &Event) -> bool {
+    matches!(event, Event::NickChanged { forced: true, .. })
+}
+
+fn on_person_changed(showing: &mut Showing<'_>, person: &Person, nick: &Nick, rank: Rank, own: bool) {
+    let (room, moderated) = (showing.room, showing.moderated);
+    if own {
+        let presence = occupant::present(&showing.link.domains, room, nick, person, (rank, moderated), &[110]);
+        showing.link.send(&presence);
+    } else {
+        showing.share("presence", |domains| occupant::present(domains, room, nick, person, (rank, moderated), &[]));
+    }
+}
+
+/// A cut or its end: one line for the room, and how its occupants are.
+fn on_reach_changed(showing: &mut Showing<'_>, text: &str, occupants: &[Occupant]) {
+    let (room, moderated) = (showing.room, showing.moderated);
+    showing.share("message", |domains| notice(domains, room).text_child("body", text));
+    showing.share_all(|domains| {
+        occupants.iter().map(|who| occupant::available(domains, room, who, moderated, &[])).collect()
+    });
+}
+
+/// A message of the room itself.
+fn notice(domains: &Domains, room: &RoomName) -> Element {
+    Element::new("message", ns::CLIENT).attr("from", domains.room(room)).attr("type", "groupchat")
+}
+
+fn departure(domains: &Domains, room: &RoomName, nick: &Nick, person: &Person, rank: Rank, status: &str) -> Element {
+    let item = occupant::item(domains, Some(person), occupant::affiliation(rank), "none");
+    let presence = occupant::gone(domains, room, nick, Some(person), item, &[]);
+    if status.is_empty() { presence } else { presence.text_child("status", status) }
+}
+
+/// Sections 7.14, 8.2 and 9.1.
+fn left(domains: &Domains, room: &RoomName, who: &Occupant, how: &Leave, codes: &[u16]) -> Element {
+    let person = occupant::face(who);
+    let (item, status, code) = match how {
+        Leave::Part(reason) => {
+            let item = occupant::item(domains, person, occupant::affiliation(who.rank), "none");
+            (item, reason.as_str(), None)
+        }
+        Leave::Kick { by, reason, banned } => {
+            let affiliation = if *banned { "outcast" } else { occupant::affiliation(who.rank) };
+            let actor = Element::new("actor", ns::MUC_USER).attr("nick", by.nick.as_str());
+            let item = occupant::item(domains, person, affiliation, "none").child(actor);
+            let item = if reason.is_empty() { item } else { item.text_child("reason", reason.as_str()) };
+            (item, "", Some(if *banned { 301 } else { 307 }))
+        }
+    };
+    let codes: Vec<u16> = codes.iter().copied().chain(code).collect();
+    let presence = occupant::gone(domains, room, &who.nick, person, item, &codes);
+    if status.is_empty() { presence } else { presence.text_child("status", status) }
+}

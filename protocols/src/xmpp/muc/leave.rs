@@ -1,0 +1,24 @@
+//! Leaving a room (XEP-0045 section 7.14).
+
+use super::occupant;
+use crate::command::Command;
+use crate::xmpp::client::Client;
+use crate::xmpp::element::Element;
+use crate::xmpp::link::Link;
+use crate::xmpp::pending::Pending;
+use lavina_crdt::names::RoomName;
+
+/// Unavailable presence to a room or to a nick in it.
+pub(crate) fn on_unavailable(_: &Client, link: &mut Link, room: RoomName, stanza: &Element) {
+    let reason = stanza.child_text("status").unwrap_or_default();
+    link.ask(Command::Part { room: room.clone(), reason }, Pending::Part(room));
+}
+
+/// The client is out, if it was in: its own unavailable presence is the last it gets from the room.
+pub(crate) fn on_left(client: &mut Client, link: &mut Link, room: &RoomName, status: &str) {
+    let Some(place) = client.rooms.remove(room) else { return };
+    let item = occupant::item(&link.domains, None, occupant::affiliation(place.rank), "none");
+    let presence = occupant::gone(&link.domains, room, &place.nick, None, item, &[110]);
+    let presence = if status.is_empty() { presence } else { presence.text_child("status", status) };
+    link.send(&presence);
+}

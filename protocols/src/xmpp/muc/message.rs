@@ -1,0 +1,75 @@
+//! Messages to everybody in a room, and its subject (XEP-0045 sections 7.4, 7.2.15, 8.1).
+
+use super::{Held, join};
+use crate::command::{Command, Target};
+use crate::event::Said;
+use crate::xmpp::client::Client;
+use crate::xmpp::delay::delay;
+use crate::xmpp::element::Element;
+use crate::xmpp::error::StanzaError;
+use crate::xmpp::jid::Domains;
+use crate::xmpp::link::Link;
+use crate::xmpp::message::{content_of, with_content};
+use crate::xmpp::pending::{Asked, Pending};
+use crate::xmpp::{ns, sid};
+use lavina_crdt::names::RoomName;
+use lavina_crdt::room::{Act, Topic};
+use std::sync::Arc;
+
+/// A message of type groupchat to a room.
+pub(crate) fn on_groupchat(
+    link: &mut Link,
+    asked: &Asked,
+    room: RoomName,
+    stanza: &Element,
+) -> Result<(), StanzaError> {
+    let has = |name: &str| stanza.get(name, ns::CLIENT).is_some();
+    if has("subject") && !has("body") && !has("thread") {
+        let topic = stanza.child_text("subject").unwrap_or_default();
+        // Nothing answers a subject but the subject, which comes as an event.
+        link.ask(Command::Act(room, vec![Act::SetTopic(topic)]), Pending::Delivery(asked.clone()));
+        return Ok(());
+    }
+    if let Some(content) = content_of(&link.domains, stanza)? {
+        link.ask(Command::Say(Target::Room(room), content), Pending::Said(asked.clone()));
+    }
+    Ok(())
+}
+
+/// The client's own message, durable: the reflection that tells it so.
+pub(crate) fn on_own(client: &mut Client, link: &mut Link, room: &RoomName, said: &Arc<Said>) {
+    if join::hold(client, link, room, || Held::Said(Arc::clone(said))) || !client.rooms.contains_key(room) {
+        return;
+    }
+    let message = render(&link.domains, room, said, said.late);
+    link.send(&message);
+}
+
+/// A room's message as everybody in it sees it.
+pub(crate) fn render(domains: &Domains, room: &RoomName, said: &Said, delayed: bool) -> Element {
+    let jid = domains.room(room);
+    let message = Element::new("message", ns::CLIENT)
+        .attr("from", domains.occupant(room, &said.author.nick))
+        .attr("type", "groupchat");
+    let delayed = delayed.then(|| delay(&jid, said.id.hlc().ms()));
+    with_content(message, said)
+        .child(sid::stanza_id(&jid, said.id))
+        .child(sid::occupant_id(room, &said.author.principal()))
+        .maybe_child(delayed)
+}
+
+/// The subject; at entry also where there is none, since it says that the history has ended.
+pub(crate) fn subject(domains: &Domains, room: &RoomName, topic: Option<&Topic>, delayed: bool) -> Element {
+    let topic = topic.filter(|topic| !topic.text.is_empty());
+    let from = match topic {
+        Some(topic) => domains.occupant(room, &topic.by),
+        None => domains.room(room),
+    };
+    let text = topic.map(|topic| topic.text.as_str()).unwrap_or_default();
+    let stamp = topic.filter(|_| delayed).map(|topic| delay(&domains.room(room), topic.at.ms()));
+    Element::new("message", ns::CLIENT)
+        .attr("from", from)
+        .attr("type", "groupchat")
+        .text_child("subject", text)
+        .maybe_child(stamp)
+}

@@ -1,0 +1,91 @@
+//! Rooms (XEP-0045): what a client's place in a room is, and the parts of the protocol.
+//!
+//! | rank | affiliation | role |
+//! |---|---|---|
+//! | founder | owner | moderator |
+//! | admin | admin | moderator |
+//! | operator, half-op | member | moderator |
+//! | voice | member | participant |
+//! | member | member | participant, visitor in a moderated room |
+//! | none | none | participant, visitor in a moderated room |
+//!
+//! Rooms show everybody's real JID (status 100). A nick that several sessions of one account share is one occupant, with one presence.
+
+pub(super) mod admin;
+pub(super) mod config;
+pub(super) mod disco;
+mod events;
+pub(super) mod invite;
+pub(super) mod join;
+pub(super) mod leave;
+pub(super) mod message;
+mod occupant;
+
+use super::client::Client;
+use super::link::Link;
+use super::pending::Asked;
+use crate::command::{Refusal, Reply};
+use crate::event::{Event, Said};
+use lavina_crdt::names::Nick;
+use lavina_crdt::room::{Rank, Topic};
+use std::sync::Arc;
+
+/// A client's place in a room.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// The nick in this room.
+    pub(crate) nick: Nick,
+    /// The standing.
+    pub(crate) rank: Rank,
+    /// Whether the room is moderated: decides the roles shown.
+    pub(crate) moderated: bool,
+    /// While the history has not come: what is to be shown after it.
+    joining: Option<Joining>,
+}
+
+/// A join that has not been shown to its end. XEP-0045 section 7.1: presences, own presence, history, subject, live messages, in this order.
+#[derive(Debug)]
+struct Joining {
+    topic: Option<Topic>,
+    held: Vec<Held>,
+}
+
+/// Something that waits for the history before it.
+#[derive(Debug)]
+enum Held {
+    /// An event in the room.
+    Event(Arc<Event>),
+    /// The client's own message.
+    Said(Arc<Said>),
+}
+
+/// What an answer is for.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// A join.
+    Join(join::Waiting),
+    /// The history that belongs to a join.
+    History(join::History),
+    /// The room as it is, for a request about affiliations and roles.
+    Admin(admin::Waiting),
+    /// The room as it is, for its configuration.
+    Config(config::Waiting),
+    /// Commands that follow from a request; the last one answers it.
+    Last(Asked),
+}
+
+impl Client {
+    /// The core's answer.
+    pub(crate) fn on_muc_answer(&mut self, link: &mut Link, waiting: Waiting, answer: Result<Reply, Refusal>) {
+        match waiting {
+            Waiting::Join(waiting) => join::on_joined(self, link, waiting, answer),
+            Waiting::History(waiting) => join::on_history(self, link, &waiting, answer),
+            Waiting::Admin(waiting) => admin::on_room(self, link, waiting, answer),
+            Waiting::Config(waiting) => config::on_room(link, waiting, answer),
+            Waiting::Last(asked) => match answer {
+                Ok(_) => link.send(&asked.result(None)),
+                Err(refusal) => link.send(&asked.error(refusal)),
+            },
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! XML namespaces, each named as its specification is called.
+
+/// RFC 6120 section 4.8.2: the stream itself.
+pub(crate) const STREAM: &str = "http://etherx.jabber.org/streams";
+/// RFC 6120 section 4.8.3: content from and to clients.
+pub(crate) const CLIENT: &str = "jabber:client";
+/// RFC 6120 section 4.9.
+pub(crate) const STREAM_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
+/// RFC 6120 section 8.3.
+pub(crate) const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+/// RFC 6120 section 5.
+pub(crate) const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
+/// RFC 6120 section 6.
+pub(crate) const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+/// XEP-0440.
+pub(crate) const SASL_CHANNEL_BINDING: &str = "urn:xmpp:sasl-cb:0";
+/// RFC 6120 section 7.
+pub(crate) const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
+/// RFC 3921 section 3, done away with by RFC 6121 and still asked for.
+pub(crate) const SESSION: &str = "urn:ietf:params:xml:ns:xmpp-session";
+/// RFC 6121 section 2.
+pub(crate) const ROSTER: &str = "jabber:iq:roster";
+/// XML itself.
+pub(crate) const XML: &str = "http://www.w3.org/XML/1998/namespace";
+/// Namespace declarations.
+pub(crate) const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
+
+/// XEP-0004.
+pub(crate) const DATA: &str = "jabber:x:data";
+/// XEP-0030.
+pub(crate) const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
+/// XEP-0030.
+pub(crate) const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
+/// XEP-0045.
+pub(crate) const MUC: &str = "http://jabber.org/protocol/muc";
+/// XEP-0045.
+pub(crate) const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+/// XEP-0045.
+pub(crate) const MUC_ADMIN: &str = "http://jabber.org/protocol/muc#admin";
+/// XEP-0045.
+pub(crate) const MUC_OWNER: &str = "http://jabber.org/protocol/muc#owner";
+/// XEP-0045 section 18.7: the traffic name of a room that is stable in ids.
+pub(crate) const MUC_STABLE_ID: &str = "http://jabber.org/protocol/muc#stable_id";
+/// XEP-0410.
+pub(crate) const MUC_SELF_PING: &str = "http://jabber.org/protocol/muc#self-ping-optimization";
+/// XEP-0249.
+pub(crate) const CONFERENCE: &str = "jabber:x:conference";
+/// XEP-0049.
+pub(crate) const PRIVATE: &str = "jabber:iq:private";
+/// XEP-0054.
+pub(crate) const VCARD: &str = "vcard-temp";
+/// XEP-0059.
+pub(crate) const RSM: &str = "http://jabber.org/protocol/rsm";
+/// XEP-0077.
+pub(crate) const REGISTER: &str = "jabber:iq:register";
+/// XEP-0077, stream feature.
+pub(crate) const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
+/// XEP-0092.
+pub(crate) const VERSION: &str = "jabber:iq:version";
+/// XEP-0198.
+pub(crate) const SM: &str = "urn:xmpp:sm:3";
+/// XEP-0199.
+pub(crate) const PING: &str = "urn:xmpp:ping";
+/// XEP-0202.
+pub(crate) const TIME: &str = "urn:xmpp:time";
+/// XEP-0203.
+pub(crate) const DELAY: &str = "urn:xmpp:delay";
+/// XEP-0280.
+pub(crate) const CARBONS: &str = "urn:xmpp:carbons:2";
+/// XEP-0297.
+pub(crate) const FORWARD: &str = "urn:xmpp:forward:0";
+/// XEP-0313.
+pub(crate) const MAM: &str = "urn:xmpp:mam:2";
+/// XEP-0313.
+pub(crate) const MAM_EXTENDED: &str = "urn:xmpp:mam:2#extended";
+/// XEP-0359.
+pub(crate) const SID: &str = "urn:xmpp:sid:0";
+/// XEP-0421.
+pub(crate) const OCCUPANT_ID: &str = "urn:xmpp:occupant-id:0";

@@ -1,0 +1,74 @@
+//! What a command was asked for, kept until its answer comes.
+
+use super::element::Element;
+use super::error::StanzaError;
+use super::ns;
+use super::{archive, auth, bind, disco, muc, private, registration};
+use lavina_crdt::names::RoomName;
+
+/// Each variant says what becomes of the answer; the files named hold it.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    /// Nobody waits for it.
+    Nothing,
+    /// An IQ: an empty result, or the error.
+    Done(Asked),
+    /// A message or presence, or an IQ for somebody else: only a refusal is told.
+    Delivery(Asked),
+    /// Something said: reflected in its room.
+    Said(Asked),
+    /// See [`auth`].
+    Login(auth::Waiting),
+    /// See [`registration`].
+    Registration(registration::Waiting),
+    /// See [`bind`].
+    Bind(bind::Waiting),
+    /// A roster asked for.
+    Roster(Asked),
+    /// See [`muc`].
+    Muc(muc::Waiting),
+    /// A place that is given up.
+    Part(RoomName),
+    /// See [`disco`].
+    Disco(disco::Waiting),
+    /// See [`archive`].
+    Archive(archive::Waiting),
+    /// See [`private`].
+    Private(private::Waiting),
+}
+
+/// What is needed to answer a stanza.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
+    name: String,
+    id: Option<String>,
+    to: Option<String>,
+}
+
+impl Asked {
+    /// From the stanza itself.
+    pub(crate) fn of(stanza: &Element) -> Self {
+        Self {
+            name: stanza.name.clone(),
+            id: stanza.get_attr("id").map(str::to_owned),
+            to: stanza.get_attr("to").map(str::to_owned),
+        }
+    }
+
+    /// The result of an IQ.
+    pub(crate) fn result(&self, payload: Option<Element>) -> Element {
+        self.answer("result").maybe_child(payload)
+    }
+
+    /// The error of any stanza.
+    pub(crate) fn error(&self, error: impl Into<StanzaError>) -> Element {
+        self.answer("error").child(error.into().to_element())
+    }
+
+    fn answer(&self, kind: &str) -> Element {
+        Element::new(&self.name, ns::CLIENT)
+            .maybe_attr("from", self.to.as_deref())
+            .maybe_attr("id", self.id.as_deref())
+            .attr("type", kind)
+    }
+}

@@ -1,0 +1,148 @@
+//! Presence outside rooms (RFC 6121 section 4), and where a client's presence stanzas go.
+
+use super::client::Client;
+use super::element::Element;
+use super::error::StanzaError;
+use super::jid::{Address, resource_of};
+use super::link::Link;
+use super::ns;
+use super::pending::{Asked, Pending};
+use super::xml::parse_standalone;
+use super::{muc, subscription};
+use crate::command::{Command, PresenceChange, Target};
+use crate::event::Person;
+use lavina_crdt::presence::{SessionRecord, Show};
+
+/// Payloads of one presence kept for others: capabilities, avatar hashes and the like take some hundred bytes. Everybody who sees the
+/// presence gets them, so what is beyond is left out.
+const PAYLOADS_BYTES_MAX: usize = 4096;
+/// Longest status text, in bytes.
+const STATUS_BYTES_MAX: usize = 1024;
+
+/// A presence stanza of the client.
+pub(crate) fn on_presence(client: &mut Client, link: &mut Link, asked: Asked, to: Option<Address>, stanza: &Element) {
+    let kind = stanza.get_attr("type");
+    if let Some(step) = kind.and_then(subscription::step_of) {
+        subscription::on_step(client, link, asked, to, step);
+        return;
+    }
+    match (kind, to) {
+        (None | Some("unavailable"), None) => broadcast(client, link, kind.is_none(), stanza),
+        (None, Some(Address::Occupant(room, nick))) => muc::join::on_presence(client, link, asked, room, nick, stanza),
+        (Some("unavailable"), Some(Address::Occupant(room, _) | Address::Room(room))) => {
+            muc::leave::on_unavailable(client, link, room, stanza);
+        }
+        (None, Some(Address::Room(_))) => {
+            // XEP-0045 section 7.2.1: a nick is needed.
+            link.reply(&asked.error(StanzaError::JID_MALFORMED));
+        }
+        (None | Some("unavailable"), Some(Address::Account(account, resource))) => {
+            client.whisper(link, Target::Account(account, resource), stanza, Pending::Nothing);
+        }
+        (None | Some("unavailable"), Some(Address::Server | Address::Rooms | Address::Guest(_) | Address::Foreign))
+        | (Some("probe" | "error"), _) => {}
+        (Some(_), _) => link.reply(&asked.error(StanzaError::BAD_REQUEST)),
+    }
+}
+
+/// Presence to everybody who may see it.
+fn broadcast(client: &mut Client, link: &mut Link, available: bool, stanza: &Element) {
+    let change = change_of(stanza, available);
+    client.available = available;
+    client.priority = change.priority.unwrap_or(0);
+    client.tell(link, Command::SetPresence(change));
+    if !available {
+        // Section 4.5.2: those who got directed presence are told too, so the client is in no room any more.
+        let status = stanza.child_text("status").unwrap_or_default();
+        for room in client.rooms.keys().cloned().collect::<Vec<_>>() {
+            link.ask(Command::Part { room: room.clone(), reason: status.clone() }, Pending::Part(room));
+        }
+    }
+}
+
+fn change_of(stanza: &Element, available: bool) -> PresenceChange {
+    let mut status = stanza.child_text("status").unwrap_or_default();
+    let end = status.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= STATUS_BYTES_MAX).last();
+    status.truncate(end.unwrap_or(0));
+    PresenceChange {
+        available: Some(available),
+        show: Some(show_of(stanza.child_text("show").as_deref())),
+        status: Some(status),
+        priority: Some(stanza.child_text("priority").and_then(|text| text.trim().parse().ok()).unwrap_or(0)),
+        payloads: Some(payloads_of(stanza)),
+    }
+}
+
+/// Everything but what RFC 6121 defines and what belongs to rooms.
+fn payloads_of(stanza: &Element) -> Vec<String> {
+    let mut bytes = 0;
+    let known = |child: &Element| {
+        matches!(child.ns.as_str(), ns::CLIENT | ns::MUC | ns::MUC_USER | ns::OCCUPANT_ID | ns::DELAY)
+    };
+    let payloads = stanza.elements().filter(|child| !known(child)).map(Element::to_standalone);
+    payloads
+        .take_while(|payload| {
+            bytes += payload.len();
+            bytes <= PAYLOADS_BYTES_MAX
+        })
+        .collect()
+}
+
+fn show_of(text: Option<&str>) -> Show {
+    match text.map(str::trim) {
+        Some("chat") => Show::Chatty,
+        Some("away") => Show::Away,
+        Some("xa") => Show::ExtendedAway,
+        Some("dnd") => Show::DoNotDisturb,
+        Some(_) | None => Show::Available,
+    }
+}
+
+/// A presence stanza that says how reachable a session is; without `from`.
+pub(crate) fn of_record(record: &SessionRecord) -> Element {
+    let show = match record.show {
+        Show::Available => None,
+        Show::Chatty => Some("chat"),
+        Show::Away => Some("away"),
+        Show::ExtendedAway => Some("xa"),
+        Show::DoNotDisturb => Some("dnd"),
+    };
+    let mut presence = Element::new("presence", ns::CLIENT);
+    if let Some(show) = show {
+        presence = presence.text_child("show", show);
+    }
+    if !record.status.is_empty() {
+        presence = presence.text_child("status", record.status.as_str());
+    }
+    presence.children(record.payloads.iter().filter_map(|payload| parse_standalone(payload)))
+}
+
+/// A contact, or another session of the account, came, changed or went.
+pub(crate) fn on_contact(client: &mut Client, link: &mut Link, person: &Person, available: bool) {
+    if person.record.account.as_ref() == Some(&client.account) {
+        let resource = resource_of(person);
+        if available {
+            client.siblings.insert(resource);
+        } else {
+            client.siblings.remove(&resource);
+        }
+    }
+    if !client.available {
+        return;
+    }
+    let from = link.domains.person(person);
+    let presence = if available {
+        let presence = of_record(&person.record).attr("from", from);
+        match person.record.priority {
+            0 => presence,
+            priority => presence.text_child("priority", priority.to_string()),
+        }
+    } else {
+        let presence = Element::new("presence", ns::CLIENT).attr("from", from).attr("type", "unavailable");
+        match person.record.status.as_str() {
+            "" => presence,
+            status => presence.text_child("status", status),
+        }
+    };
+    link.send(&presence);
+}

@@ -1,0 +1,128 @@
+//! Streams: headers (RFC 6120 section 4.7), features (section 4.3.2), and what comes before a resource is bound.
+
+use super::element::{Element, write_attr};
+use super::error::StreamError;
+use super::{Phase, Session, ns};
+use std::fmt::Write;
+
+impl Session {
+    /// The client's stream header.
+    pub(super) fn on_header(&mut self, root: &Element, default_ns: &str) {
+        self.send_header(root.get_attr("from"));
+        if let Err(error) = self.check_header(root, default_ns) {
+            self.fail(error);
+            return;
+        }
+        self.send_features();
+    }
+
+    fn check_header(&self, root: &Element, default_ns: &str) -> Result<(), StreamError> {
+        if root.ns != ns::STREAM {
+            return Err(StreamError::new("invalid-namespace"));
+        }
+        if root.name != "stream" {
+            return Err(StreamError::new("bad-format"));
+        }
+        if default_ns != ns::CLIENT {
+            return Err(StreamError::new("invalid-namespace"));
+        }
+        let to = root.get_attr("to").unwrap_or(&self.link.domains.server);
+        if !to.strip_suffix('.').unwrap_or(to).eq_ignore_ascii_case(&self.link.domains.server) {
+            return Err(StreamError::new("host-unknown"));
+        }
+        // RFC 6120 section 4.7.5: major versions must be equal.
+        if root.get_attr("version").is_none_or(|version| version.split('.').next() != Some("1")) {
+            return Err(StreamError::new("unsupported-version"));
+        }
+        Ok(())
+    }
+
+    /// Our stream header, with a fresh id.
+    pub(super) fn send_header(&mut self, to: Option<&str>) {
+        let id = self.link.token();
+        let mut header = String::from("<?xml version='1.0'?><stream:stream");
+        write_attr(&mut header, "xmlns", ns::CLIENT);
+        write_attr(&mut header, "xmlns:stream", ns::STREAM);
+        write_attr(&mut header, "from", &self.link.domains.server);
+        if let Some(to) = to {
+            write_attr(&mut header, "to", to);
+        }
+        write_attr(&mut header, "id", &id);
+        header.push_str(" version='1.0' xml:lang='en'>");
+        self.link.send_bytes(header);
+        self.open = true;
+    }
+
+    fn send_features(&mut self) {
+        let features = match &self.phase {
+            Phase::Anonymous { .. } => self.features_before_login(),
+            Phase::Authenticated(_) => features_after_login(),
+            Phase::Bound(_) | Phase::Handshake | Phase::Closed => Vec::new(),
+        };
+        let mut out = String::from("<stream:features>");
+        for feature in features {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{}", feature.to_standalone());
+        }
+        out.push_str("</stream:features>");
+        self.link.send_bytes(out);
+    }
+
+    fn features_before_login(&self) -> Vec<Element> {
+        let mut features = Vec::new();
+        if self.can_start_tls() {
+            let required = (!self.link.config.plain_without_tls).then(|| Element::new("required", ns::TLS));
+            features.push(Element::new("starttls", ns::TLS).maybe_child(required));
+        }
+        features.extend(self.sasl_features());
+        features.extend(self.registration_feature());
+        features
+    }
+
+    /// Whether STARTTLS is on offer.
+    pub(super) fn can_start_tls(&self) -> bool {
+        self.link.connection.starttls && self.link.connection.tls.is_none()
+    }
+
+    /// A child of the stream.
+    pub(super) fn on_element(&mut self, element: Element) {
+        match &mut self.phase {
+            Phase::Anonymous { .. } => self.on_element_before_login(&element),
+            Phase::Authenticated(_) => self.on_element_before_binding(&element),
+            Phase::Bound(client) => {
+                if let Err(error) = client.on_element(&mut self.link, element) {
+                    self.fail(error);
+                }
+            }
+            Phase::Handshake | Phase::Closed => {}
+        }
+    }
+
+    fn on_element_before_login(&mut self, element: &Element) {
+        match (element.name.as_str(), element.ns.as_str()) {
+            ("starttls", ns::TLS) => self.on_starttls(),
+            (_, ns::SASL) => self.on_sasl(element),
+            ("iq", ns::CLIENT) if element.elements().any(|child| child.ns == ns::REGISTER) => {
+                self.on_registration(element);
+            }
+            // RFC 6120 section 4.9.3.12.
+            (_, ns::CLIENT) => self.fail(StreamError::new("not-authorized")),
+            _ => self.fail(StreamError::new("unsupported-stanza-type")),
+        }
+    }
+
+    fn on_element_before_binding(&mut self, element: &Element) {
+        match element.elements().next() {
+            Some(payload) if element.is("iq", ns::CLIENT) && payload.is("bind", ns::BIND) => {
+                self.on_bind(element, payload);
+            }
+            // RFC 6120 section 7.1: no stanza before a resource is bound.
+            Some(_) | None => self.fail(StreamError::new("not-authorized")),
+        }
+    }
+}
+
+fn features_after_login() -> Vec<Element> {
+    let session = Element::new("session", ns::SESSION).child(Element::new("optional", ns::SESSION));
+    vec![Element::new("bind", ns::BIND), session, Element::new("sm", ns::SM)]
+}

@@ -1,0 +1,220 @@
+//! One person and another: messages, carbons, presence, rosters, and the other requests outside rooms.
+
+use super::*;
+use crate::command::{RosterItem, Subscription, SubscriptionStep};
+use expect_test::expect;
+use lavina_crdt::content::Principal;
+
+fn direct(from: Author, to: &str, content: Content) -> Event {
+    let conversation =
+        Conversation::Direct { from: from.principal(), to: Principal::Account(account(to)), to_nick: nick(to) };
+    Event::Said(Arc::new(Said { id: msg_id(4), conversation, author: from, content, late: false }))
+}
+
+#[test]
+fn a_message_goes_to_whom_it_is_for_and_comes_with_a_full_jid() {
+    let mut chat = Chat::bound();
+    chat.send(
+        "<message to='bob@a.example/phone' type='chat' id='d1'><body>hi</body>\
+         <active xmlns='http://jabber.org/protocol/chatstates'/></message>",
+    );
+    chat.answer(Err(Refusal::NoSuchAccount));
+    let content = Content { from_resource: Some("phone".into()), client_id: "d2".into(), ..Content::text("hello") };
+    chat.event(direct(author(2, "bob", true), "alice", content));
+    chat.event(direct(author(3, "carol", false), "alice", Content::text("from IRC")));
+    let content = Content { via_room: Some(room("rust")), ..Content::text("psst") };
+    chat.event(direct(author(3, "carol", false), "alice", content));
+    chat.send("<message to='carol@guests.a.example'><body>x</body></message>");
+    expect![[r#"
+            Say(Account(bob, Some("phone")), Content { kind: Message, text: "hi", tags: [], payloads: ["<active xmlns='http://jabber.org/protocol/chatstates'/>"], to_resource: Some("phone"), from_resource: Some("r1"), via_room: None, client_id: "d1" })
+        <message to='alice@a.example/r1' from='bob@a.example/phone' id='d1' type='error'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>no such account</text></error></message>
+        <message to='alice@a.example/r1' from='bob@a.example/phone' type='chat' id='d2'><body>hello</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
+        <message to='alice@a.example/r1' from='carol@guests.a.example' type='chat' id='06dndmlnk00001850k2ga18000000004'><body>from IRC</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/carol' type='chat' id='06dndmlnk00001850k2ga18000000004'><body>psst</body><x xmlns='http://jabber.org/protocol/muc#user'/><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
+            Say(Nick(carol), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "" })
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn carbons_are_copies_of_what_other_clients_of_the_account_send_and_get() {
+    let mut chat = Chat::bound();
+    chat.event(Event::ContactPresence { person: person(5, "alice", Some("r2")), available: true });
+    chat.log.clear();
+    let sent = || {
+        direct(author(5, "alice", true), "bob", Content { from_resource: Some("r2".into()), ..Content::text("sent") })
+    };
+    chat.event(sent());
+    let elsewhere = Content { to_resource: Some("r2".into()), ..Content::text("got") };
+    chat.event(direct(author(2, "bob", true), "alice", elsewhere.clone()));
+    assert_eq!(chat.take(), "\n");
+    chat.send("<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>");
+    chat.event(sent());
+    chat.event(direct(author(2, "bob", true), "alice", elsewhere.clone()));
+    let private = Content { payloads: vec!["<private xmlns='urn:xmpp:carbons:2'/>".into()], ..elsewhere };
+    chat.event(direct(author(2, "bob", true), "alice", private));
+    let stale = Content { to_resource: Some("gone".into()), ..Content::text("for whoever is there") };
+    chat.event(direct(author(2, "bob", true), "alice", stale));
+    expect![[r#"
+        <iq to='alice@a.example/r1' id='c' type='result'/>
+        <message to='alice@a.example/r1' from='alice@a.example' type='chat'><sent xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='alice@a.example/r2' to='bob@a.example' type='chat' id='06dndmlnk00001850k2ga18000000004'><body>sent</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message></forwarded></sent></message>
+        <message to='alice@a.example/r1' from='alice@a.example' type='chat'><received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' from='bob@a.example' to='alice@a.example/r2' type='chat' id='06dndmlnk00001850k2ga18000000004'><body>got</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message></forwarded></received></message>
+        <message to='alice@a.example/r1' from='bob@a.example' type='chat' id='06dndmlnk00001850k2ga18000000004'><body>for whoever is there</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn rosters_and_subscriptions() {
+    let mut chat = Chat::bound();
+    let item = RosterItem {
+        contact: account("bob"),
+        name: "Bob".into(),
+        groups: vec!["Friends".into()],
+        subscription: Subscription { to: true, asked: true, ..Subscription::default() },
+        listed: true,
+    };
+    chat.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+    chat.answer(Ok(Reply::Roster(vec![item.clone()])));
+    chat.send("<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='bob@a.example' name='B'><group>G</group></item></query></iq>");
+    chat.answer(Ok(Reply::Done));
+    chat.event(Event::RosterPush(item, true));
+    chat.send("<presence to='bob@a.example' type='subscribe'/>");
+    chat.answer(Ok(Reply::Done));
+    chat.event(Event::Subscription(account("bob"), SubscriptionStep::Subscribed));
+    chat.send("<iq type='set' id='x'><query xmlns='jabber:iq:roster'><item jid='bob@b.example'/></query></iq>");
+    expect![[r#"
+            RosterGet
+        <iq to='alice@a.example/r1' id='r' type='result'><query xmlns='jabber:iq:roster'><item jid='bob@a.example' name='Bob' subscription='to' ask='subscribe'><group>Friends</group></item></query></iq>
+            RosterSet(bob, Some(RosterEdit { name: "B", groups: ["G"] }))
+        <iq to='alice@a.example/r1' id='s' type='result'/>
+        <iq to='alice@a.example/r1' id='427f867a270f6fc867fc50e77d3679c5' type='set'><query xmlns='jabber:iq:roster'><item jid='bob@a.example' subscription='remove'/></query></iq>
+            Subscription(bob, Subscribe)
+        <presence to='alice@a.example/r1' from='bob@a.example' type='subscribed'/>
+        <iq to='alice@a.example/r1' id='x' type='error'><error type='cancel'><remote-server-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn presence_goes_out_and_comes_in() {
+    let mut chat = Chat::bound();
+    chat.send(
+        "<presence><show>away</show><status>lunch</status><priority>5</priority>\
+         <c xmlns='http://jabber.org/protocol/caps' node='n' ver='v' hash='sha-1'/></presence>",
+    );
+    chat.answer(Ok(Reply::Done));
+    let mut bob = person(2, "bob", Some("phone"));
+    let record = Arc::make_mut(&mut bob.record);
+    record.show = Show::DoNotDisturb;
+    record.status = "busy".into();
+    record.payloads = vec!["<c xmlns='urn:c' a='1'/>".into(), "<broken".into(), "</stream:stream>".into()];
+    chat.event(Event::ContactPresence { person: bob.clone(), available: true });
+    chat.event(Event::ContactPresence { person: bob, available: false });
+    expect![[r#"
+            SetPresence(PresenceChange { available: Some(true), show: Some(Away), status: Some("lunch"), priority: Some(5), payloads: Some(["<c xmlns='http://jabber.org/protocol/caps' node='n' ver='v' hash='sha-1'/>"]) })
+        <presence to='alice@a.example/r1' from='bob@a.example/phone'><show>dnd</show><status>busy</status><c xmlns='urn:c' a='1'/></presence>
+        <presence to='alice@a.example/r1' from='bob@a.example/phone' type='unavailable'><status>busy</status></presence>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn requests_go_from_client_to_client() {
+    let mut chat = Chat::bound();
+    chat.send("<iq type='get' id='v' to='bob@a.example/phone'><query xmlns='jabber:iq:version'/></iq>");
+    chat.answer(Err(Refusal::NoSuchNick));
+    let event = |stanza: &'static str| Event::Whisper {
+        from: person(2, "bob", Some("phone")),
+        via: None,
+        stanza: bytes::Bytes::from_static(stanza.as_bytes()),
+    };
+    chat.event(event("<iq xmlns='jabber:client' from='eve@a.example' to='x' type='result' id='v'><a xmlns='b'/></iq>"));
+    chat.event(event("<message xmlns='jabber:client'/>"));
+    chat.event(event("</stream:stream>"));
+    expect![[r#"
+            Whisper(Account(bob, Some("phone")), b"<iq xmlns='jabber:client' type='get' id='v' to='bob@a.example/phone'><query xmlns='jabber:iq:version'/></iq>")
+        <iq to='alice@a.example/r1' from='bob@a.example/phone' id='v' type='error'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>nobody by that name</text></error></iq>
+        <iq to='alice@a.example/r1' from='bob@a.example/phone' type='result' id='v'><a xmlns='b'/></iq>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn what_nobody_answers_is_unavailable() {
+    let mut chat = Chat::bound();
+    for stanza in [
+        "<iq type='get' id='1'><query xmlns='urn:unknown'/></iq>",
+        "<iq type='get' id='2' to='bob@a.example'><query xmlns='jabber:iq:version'/></iq>",
+        "<iq type='get' id='3' to='bob@b.example'><query xmlns='jabber:iq:version'/></iq>",
+        "<iq type='get' id='4' to='a@b@c'><query xmlns='jabber:iq:version'/></iq>",
+        "<iq type='get' id='5'/>",
+        "<iq type='get'><ping xmlns='urn:xmpp:ping'/></iq>",
+        "<iq type='result' id='6'/>",
+        "<iq type='odd' id='7'><a/></iq>",
+    ] {
+        chat.send(stanza);
+    }
+    expect![[r#"
+        <iq to='alice@a.example/r1' id='1' type='error'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+        <iq to='alice@a.example/r1' from='bob@a.example' id='2' type='error'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+        <iq to='alice@a.example/r1' from='bob@b.example' id='3' type='error'><error type='cancel'><remote-server-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+        <iq to='alice@a.example/r1' from='a@b@c' id='4' type='error'><error type='modify'><jid-malformed xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+        <iq to='alice@a.example/r1' id='5' type='error'><error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+        <iq to='alice@a.example/r1' type='error'><error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+        <iq to='alice@a.example/r1' id='7' type='error'><error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn small_requests_are_answered() {
+    let mut chat = Chat::bound();
+    chat.send("<iq type='get' id='1' to='a.example'><query xmlns='jabber:iq:version'/></iq>");
+    chat.send("<iq type='get' id='2' to='a.example'><time xmlns='urn:xmpp:time'/></iq>");
+    chat.send("<iq type='get' id='3' to='a.example'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>");
+    chat.send("<iq type='get' id='4'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>");
+    chat.send("<iq type='get' id='5' to='a.example'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>");
+    chat.send("<iq type='get' id='6'><vCard xmlns='vcard-temp'/></iq>");
+    chat.answer(Ok(Reply::Register(None)));
+    chat.send(
+        "<iq type='get' id='7'><query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'/></query></iq>",
+    );
+    chat.answer(Ok(Reply::Register(Some(
+        b"<storage xmlns='storage:bookmarks'><conference jid='r'/></storage>".to_vec(),
+    ))));
+    expect![[r#"
+        <iq to='alice@a.example/r1' from='a.example' id='1' type='result'><query xmlns='jabber:iq:version'><name>Lavina</name><version>0.1.0</version></query></iq>
+        <iq to='alice@a.example/r1' from='a.example' id='2' type='result'><time xmlns='urn:xmpp:time'><tzo>+00:00</tzo><utc>2026-01-01T00:00:00.000Z</utc></time></iq>
+        <iq to='alice@a.example/r1' from='a.example' id='3' type='result'><query xmlns='http://jabber.org/protocol/disco#info'><identity category='server' type='im' name='Lavina'/><feature var='http://jabber.org/protocol/disco#info'/><feature var='http://jabber.org/protocol/disco#items'/><feature var='urn:xmpp:ping'/><feature var='jabber:iq:version'/><feature var='urn:xmpp:time'/><feature var='jabber:iq:private'/><feature var='vcard-temp'/><feature var='jabber:iq:register'/><feature var='urn:xmpp:carbons:2'/></query></iq>
+        <iq to='alice@a.example/r1' id='4' type='result'><query xmlns='http://jabber.org/protocol/disco#info'><identity category='account' type='registered'/><feature var='http://jabber.org/protocol/disco#info'/><feature var='http://jabber.org/protocol/disco#items'/><feature var='urn:xmpp:ping'/><feature var='jabber:iq:roster'/><feature var='jabber:iq:private'/><feature var='vcard-temp'/><feature var='jabber:iq:register'/><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:mam:2'/><feature var='urn:xmpp:mam:2#extended'/><feature var='urn:xmpp:sid:0'/></query></iq>
+        <iq to='alice@a.example/r1' from='a.example' id='5' type='result'><query xmlns='http://jabber.org/protocol/disco#items'><item jid='rooms.a.example' name='Rooms'/></query></iq>
+            RegisterGet("private/vcard-temp")
+        <iq to='alice@a.example/r1' id='6' type='result'><vCard xmlns='vcard-temp'/></iq>
+            RegisterGet("private/storage storage:bookmarks")
+        <iq to='alice@a.example/r1' id='7' type='result'><query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'><conference jid='r'/></storage></query></iq>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn nobody_speaks_as_somebody_else() {
+    let mut chat = Chat::bound();
+    chat.send("<message from='alice@a.example' to='a.example' type='error'/>");
+    assert_eq!(chat.take(), "\n");
+    chat.send("<message from='bob@a.example' to='bob@a.example'><body>x</body></message>");
+    expect![[r#"
+        <stream:error><invalid-from xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>
+            Quit("invalid-from")
+            (closed)
+    "#]]
+    .assert_eq(&chat.take());
+}
+
+#[test]
+fn a_stanza_is_acknowledged_when_it_has_been_dealt_with() {
+    let mut chat = Chat::bound();
+    chat.send("<enable xmlns='urn:xmpp:sm:3'/>");
+    chat.send("<message to='bob@a.example' id='1'><body>x</body></message><r xmlns='urn:xmpp:sm:3'/>");
+    assert!(!chat.log.contains("<a "));
+    chat.answer(Err(Refusal::Storage));
+    expect![[r#"
+        <enabled xmlns='urn:xmpp:sm:3'/>
+            Say(Account(bob, None), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "1" })
+        <message to='alice@a.example/r1' from='bob@a.example' id='1' type='error'><error type='wait'><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>the server cannot store anything at the moment</text></error></message>
+        <a xmlns='urn:xmpp:sm:3' h='1'/>
+    "#]].assert_eq(&chat.take());
+}

@@ -1,0 +1,177 @@
+//! The stream before a resource is bound.
+
+use super::*;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use expect_test::expect;
+
+#[test]
+fn plain_login_and_binding() {
+    let mut chat = Chat::new();
+    chat.send(HEADER);
+    chat.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGFsaWNlAHNlY3JldA==</auth>");
+    chat.answer(Ok(Reply::Credentials(Some(credentials()))));
+    chat.answer(Ok(Reply::Done));
+    chat.send(HEADER);
+    chat.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
+    chat.answer(Ok(Reply::Opened(opened())));
+    expect![[r#"
+        <?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' id='2f8daf980b4a4d81450c049469f1a4dd' version='1.0' xml:lang='en'>
+        <stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><register xmlns='http://jabber.org/features/iq-register'/></stream:features>
+            LookupCredentials(alice)
+            LogIn(alice)
+        <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
+        <?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' id='5f9ae747e239f68412558968d738e8cb' version='1.0' xml:lang='en'>
+        <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session><sm xmlns='urn:xmpp:sm:3'/></stream:features>
+            Open(Open { nick: alice, user: "alice", realname: "alice", resource: Some("427f867a270f6fc867fc50e77d3679c5"), available: false })
+        <iq id='b' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>alice@a.example/427f867a270f6fc867fc50e77d3679c5</jid></bind></iq>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn scram_with_a_wrong_password_fails_like_an_unknown_account() {
+    let mut chat = Chat::new();
+    chat.send(HEADER);
+    chat.take();
+    for known in [Some(credentials()), None] {
+        chat.send(
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>biwsbj1hbGljZSxyPWFiYw==</auth>",
+        );
+        chat.answer(Ok(Reply::Credentials(known)));
+        let challenge = chat.take().lines().last().unwrap().to_owned();
+        chat.send(&format!("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{}</response>", proof(&challenge)));
+        assert_eq!(chat.take(), "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>\n");
+    }
+}
+
+/// A client's final message with the server's nonce and some proof.
+fn proof(challenge: &str) -> String {
+    let inner = challenge.split(['<', '>']).nth(2).unwrap();
+    let server_first = String::from_utf8(STANDARD.decode(inner).unwrap()).unwrap();
+    let nonce = server_first.split(',').next().unwrap();
+    STANDARD.encode(format!("c=biws,{nonce},p={}", STANDARD.encode([0; 20])))
+}
+
+#[test]
+fn starttls_discards_what_was_sent_in_clear() {
+    let connection = Connection { host: "h".into(), tls: None, starttls: true, seed: 1 };
+    let mut chat = Chat::with(connection);
+    chat.send(HEADER);
+    chat.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><presence/>");
+    chat.send("<presence/>");
+    chat.tls(Tls { exporter: Some([1; 32]), server_end_point: None });
+    chat.send(HEADER);
+    expect![[r#"
+        <?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' id='56287ec1566d9fb9d8f4c39dce34c75c' version='1.0' xml:lang='en'>
+        <stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><register xmlns='http://jabber.org/features/iq-register'/></stream:features>
+        <proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>
+            (handshake)
+        <?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' id='d1e0098a4b39d5736932e02b9158e64d' version='1.0' xml:lang='en'>
+        <stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256-PLUS</mechanism><mechanism>SCRAM-SHA-1-PLUS</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'><channel-binding type='tls-exporter'/></sasl-channel-binding><register xmlns='http://jabber.org/features/iq-register'/></stream:features>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn nobody_logs_in_in_clear_where_encryption_can_be_had() {
+    let mut config = (*Chat::new().session.link.config).clone();
+    config.plain_without_tls = false;
+    let connection = Connection { host: "h".into(), tls: None, starttls: true, seed: 1 };
+    let mut chat = Chat::configured(config, connection);
+    chat.send(HEADER);
+    chat.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGFsaWNlAHNlY3JldA==</auth>");
+    expect![[r#"
+        <?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' id='56287ec1566d9fb9d8f4c39dce34c75c' version='1.0' xml:lang='en'>
+        <stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls></stream:features>
+        <failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><encryption-required/></failure>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn a_stanza_before_login_ends_the_stream() {
+    let mut chat = Chat::new();
+    chat.send(HEADER);
+    chat.take();
+    chat.send("<message to='bob@a.example'><body>hi</body></message>");
+    expect![[r#"
+        <stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>
+            Quit("not-authorized")
+            (closed)
+    "#]]
+    .assert_eq(&chat.take());
+}
+
+#[test]
+fn what_is_no_stream_gets_a_stream_error() {
+    for (input, condition) in [
+        ("GET / HTTP/1.1\r\n", "not-well-formed"),
+        ("<stream xmlns='jabber:client'>", "invalid-namespace"),
+        ("<s:s xmlns='jabber:client' xmlns:s='http://etherx.jabber.org/streams'>", "bad-format"),
+        (&HEADER.replace("a.example", "b.example"), "host-unknown"),
+        (&HEADER.replace("version='1.0' xmlns=", "xmlns="), "unsupported-version"),
+        (&HEADER.replace("jabber:client", "jabber:server"), "invalid-namespace"),
+        ("<!DOCTYPE a>", "restricted-xml"),
+    ] {
+        let mut chat = Chat::new();
+        chat.send(input);
+        let log = chat.take();
+        assert!(log.contains(&format!("<stream:error><{condition} ")), "{input}: {log}");
+        assert!(log.ends_with("(closed)\n"), "{log}");
+    }
+}
+
+#[test]
+fn who_does_not_log_in_in_time_is_closed() {
+    let mut chat = Chat::new();
+    chat.send(HEADER);
+    chat.take();
+    chat.sleep(30_000);
+    expect![[r#"
+        <stream:error><connection-timeout xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>
+            Quit("connection-timeout")
+            (closed)
+    "#]]
+    .assert_eq(&chat.take());
+}
+
+#[test]
+fn accounts_are_registered_in_band() {
+    let mut chat = Chat::new();
+    chat.send(HEADER);
+    chat.take();
+    chat.send("<iq type='get' id='1'><query xmlns='jabber:iq:register'/></iq>");
+    chat.send(
+        "<iq type='set' id='2'><query xmlns='jabber:iq:register'><username>Dave</username>\
+         <password>pw</password></query></iq>",
+    );
+    assert!(matches!(&chat.asked[0].1, Command::RegisterAccount(name, _) if name.as_str() == "dave"));
+    chat.log.clear();
+    chat.answer(Err(Refusal::AccountExists));
+    expect![[r#"
+        <iq id='2' type='error'><error type='cancel'><conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>the account name is taken</text></error></iq>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn a_taken_resource_ends_the_older_session() {
+    let mut chat = Chat::bound();
+    chat.event(Event::Closed { reason: crate::event::CloseReason::Replaced });
+    expect![[r#"
+        <stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>
+            Quit("conflict")
+            (closed)
+    "#]]
+    .assert_eq(&chat.take());
+}
+
+#[test]
+fn a_silent_client_is_pinged_and_then_taken_for_gone() {
+    let mut chat = Chat::bound();
+    chat.sleep(180_000);
+    chat.sleep(60_000);
+    expect![[r#"
+        <iq to='alice@a.example/r1' from='a.example' id='427f867a270f6fc867fc50e77d3679c5' type='get'><ping xmlns='urn:xmpp:ping'/></iq>
+        <stream:error><connection-timeout xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>
+            Quit("connection-timeout")
+            (closed)
+    "#]].assert_eq(&chat.take());
+}

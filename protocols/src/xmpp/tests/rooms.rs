@@ -1,0 +1,282 @@
+//! Rooms (XEP-0045) and their archives.
+
+use super::*;
+use crate::command::HistoryOf;
+use crate::event::{HistoryPage, Leave};
+use expect_test::expect;
+use lavina_crdt::room::{Act, Denied, Flag};
+
+const JOIN: &str =
+    "<presence to='rust@rooms.a.example/alice' id='j'><x xmlns='http://jabber.org/protocol/muc'/></presence>";
+
+fn page(messages: Vec<Arc<Said>>) -> Reply {
+    Reply::History(HistoryPage { messages, complete: true })
+}
+
+/// A chat in the room.
+fn inside() -> Chat {
+    let mut chat = Chat::bound();
+    chat.send(JOIN);
+    chat.answer(Ok(Reply::Joined(Arc::new(view(false)), true)));
+    chat.answer(Ok(page(Vec::new())));
+    chat.log.clear();
+    chat
+}
+
+#[test]
+fn joining_shows_occupants_then_history_then_subject_then_what_is_live() {
+    let mut chat = Chat::bound();
+    chat.send(JOIN);
+    chat.answer(Ok(Reply::Joined(Arc::new(view(true)), true)));
+    let old = said_in("rust", 1, author(3, "carol", false), Content::text("\u{2}old\u{2}"));
+    let new = said_in("rust", 2, author(2, "bob", true), Content::text("new"));
+    chat.event(Event::Said(Arc::clone(&old)));
+    chat.event(Event::Said(new));
+    chat.answer(Ok(page(vec![old])));
+    expect![[r#"
+            Join { room: rust, nick: Some(alice), key: None }
+            History(HistoryQuery { of: Room(rust), after: None, before: None, ids: [], limit: 20, newest: true })
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/bob'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='08da0438ff9dc4c0beca2d0454e54673'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' jid='bob@a.example/phone' role='moderator'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/carol'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/alice'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='alice@a.example/r1' role='participant'/><status code='100'/><status code='110'/><status code='201'/></x></presence>
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/carol' type='groupchat' id='06dndmlbt00001850k2ga18000000001'><body>old</body><stanza-id xmlns='urn:xmpp:sid:0' by='rust@rooms.a.example' id='06dndmlbt00001850k2ga18000000001'/><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><delay xmlns='urn:xmpp:delay' from='rust@rooms.a.example' stamp='2026-01-01T00:00:01.000Z'/></message>
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/bob' type='groupchat'><subject>Rust</subject><delay xmlns='urn:xmpp:delay' from='rust@rooms.a.example' stamp='2026-01-01T00:00:00.000Z'/></message>
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/bob' type='groupchat' id='06dndmlfq00001850k2ga18000000002'><body>new</body><stanza-id xmlns='urn:xmpp:sid:0' by='rust@rooms.a.example' id='06dndmlfq00001850k2ga18000000002'/><occupant-id xmlns='urn:xmpp:occupant-id:0' id='08da0438ff9dc4c0beca2d0454e54673'/></message>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn a_message_is_reflected_once_it_is_durable_and_a_ping_waits_behind_it() {
+    let mut chat = inside();
+    chat.send(
+        "<message to='rust@rooms.a.example' type='groupchat' id='m1'><body>hi &lt;all&gt;</body>\
+         <origin-id xmlns='urn:xmpp:sid:0' id='m1'/><stanza-id xmlns='urn:xmpp:sid:0' by='rust@rooms.a.example' id='x'/>\
+         <occupant-id xmlns='urn:xmpp:occupant-id:0' id='forged'/></message>\
+         <iq type='get' id='p' to='a.example'><ping xmlns='urn:xmpp:ping'/></iq>",
+    );
+    let Some((_, Command::Say(_, content))) = chat.asked.front() else { panic!() };
+    let said = said_in("rust", 3, author(1, "alice", true), content.clone());
+    chat.answer(Ok(Reply::Said(said)));
+    expect![[r#"
+            Say(Room(rust), Content { kind: Message, text: "hi <all>", tags: [], payloads: ["<origin-id xmlns='urn:xmpp:sid:0' id='m1'/>"], to_resource: None, from_resource: None, via_room: None, client_id: "m1" })
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='groupchat' id='m1'><body>hi &lt;all&gt;</body><origin-id xmlns='urn:xmpp:sid:0' id='m1'/><stanza-id xmlns='urn:xmpp:sid:0' by='rust@rooms.a.example' id='06dndmljn00001850k2ga18000000003'/><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/></message>
+        <iq to='alice@a.example/r1' from='a.example' id='p' type='result'/>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn a_refused_join_says_why() {
+    for (refusal, expected) in [
+        (Refusal::Denied(Denied::BadKey), "<error type='auth'><not-authorized"),
+        (Refusal::Denied(Denied::Banned), "<error type='auth'><forbidden"),
+        (Refusal::Denied(Denied::InviteOnly), "<error type='auth'><registration-required"),
+        (Refusal::Denied(Denied::Full), "<error type='cancel'><service-unavailable"),
+        (Refusal::NickInUse, "<error type='cancel'><conflict"),
+    ] {
+        let mut chat = Chat::bound();
+        chat.send(JOIN);
+        chat.take();
+        chat.answer(Err(refusal));
+        let log = chat.take();
+        assert!(log.contains(expected), "{log}");
+        assert!(log.contains("from='rust@rooms.a.example/alice' id='j' type='error'"), "{log}");
+    }
+}
+
+#[test]
+fn occupants_come_change_and_go() {
+    let mut chat = inside();
+    let dave = occupant(4, "dave", Some(""), Rank::None);
+    let by = author(2, "bob", true);
+    chat.event(Event::Joined { room: room("rust"), occupant: dave.clone() });
+    let how = Leave::Kick { by: by.clone(), reason: "spam".into(), banned: true };
+    chat.event(Event::Left { room: room("rust"), occupant: dave.clone(), how, own: false });
+    chat.event(Event::NickChanged {
+        person: person(3, "carla", None),
+        old: nick("carol"),
+        new: nick("carla"),
+        rooms: vec![(room("rust"), Rank::Voice), (room("other"), Rank::None)],
+        forced: false,
+    });
+    chat.event(Event::Quit {
+        person: person(3, "carla", None),
+        places: vec![(room("other"), nick("carla")), (room("rust"), nick("carla"))],
+        reason: "bye".into(),
+    });
+    let own = occupant(1, "alice", Some("r1"), Rank::None);
+    let how = Leave::Kick { by, reason: String::new(), banned: false };
+    chat.event(Event::Left { room: room("rust"), occupant: own, how, own: true });
+    chat.event(Event::Joined { room: room("rust"), occupant: dave });
+    expect![[r#"
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/dave'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='6e94968955ec039d2c54b9f7b9bde5c0'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='dave@a.example/irc.4e1cb2a3' role='participant'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/dave' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='6e94968955ec039d2c54b9f7b9bde5c0'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='outcast' jid='dave@a.example/irc.4e1cb2a3' role='none'><actor nick='bob'/><reason>spam</reason></item><status code='301'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/carol' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' role='none' nick='carla'/><status code='303'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/carla'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' role='participant'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/carla' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='none'/></x><status>bye</status></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='alice@a.example/r1' role='none'><actor nick='bob'/></item><status code='110'/><status code='307'/></x></presence>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn state_changes_show_as_subject_roles_and_status() {
+    let mut chat = inside();
+    let old = view(false).state;
+    let mut new = (*old).clone();
+    new.flags.insert(Flag::Moderated);
+    new.topic = None;
+    chat.event(Event::RoomChanged {
+        room: room("rust"),
+        by: author(2, "bob", true),
+        id: msg_id(5),
+        acts: vec![Act::SetTopic(String::new())],
+        old,
+        new: Arc::new(new),
+        ranks: vec![occupant(3, "carol", None, Rank::Voice)],
+    });
+    expect![[r#"
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/carol'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' role='participant'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/alice'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='visitor' jid='alice@a.example/r1'/><status code='110'/></x></presence>
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/bob' type='groupchat'><subject/></message>
+        <message to='alice@a.example/r1' from='rust@rooms.a.example' type='groupchat'><x xmlns='http://jabber.org/protocol/muc#user'><status code='104'/></x></message>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn moderators_kick_ban_and_list() {
+    let mut chat = inside();
+    let admin = |item: &str, kind: &str| {
+        format!(
+            "<iq type='{kind}' id='a' to='rust@rooms.a.example'>\
+             <query xmlns='http://jabber.org/protocol/muc#admin'>{item}</query></iq>"
+        )
+    };
+    for (item, kind) in [
+        ("<item nick='carol' role='none'><reason>out</reason></item>", "set"),
+        ("<item jid='bob@a.example' affiliation='outcast'/>", "set"),
+        ("<item nick='carol' role='moderator'/>", "set"),
+        ("<item nick='nobody' role='moderator'/>", "set"),
+        ("<item role='moderator'/>", "get"),
+        ("<item affiliation='outcast'/>", "get"),
+    ] {
+        chat.send(&admin(item, kind));
+        chat.answer(Ok(Reply::Room(Some(Arc::new(view(false))))));
+        while !chat.asked.is_empty() {
+            chat.answer(Ok(Reply::Done));
+        }
+    }
+    expect![[r#"
+            RoomInfo(rust)
+            Kick { room: rust, nick: carol, reason: "out" }
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='a' type='result'/>
+            RoomInfo(rust)
+            Act(rust, [SetBan { mask: Account(bob), ban: Some("") }])
+            Kick { room: rust, nick: bob, reason: "" }
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='a' type='result'/>
+            RoomInfo(rust)
+            Act(rust, [SetRank { who: Guest(SessionId { node: n09090909, number: 3 }), rank: Operator }])
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='a' type='result'/>
+            RoomInfo(rust)
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='a' type='error'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+            RoomInfo(rust)
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='a' type='result'><query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='member' jid='bob@a.example/phone' nick='bob' role='moderator'/></query></iq>
+            RoomInfo(rust)
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='a' type='error'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn a_room_is_configured_with_a_form() {
+    let mut chat = inside();
+    let owner = |inner: &str, kind: &str| {
+        format!(
+            "<iq type='{kind}' id='o' to='rust@rooms.a.example'>\
+             <query xmlns='http://jabber.org/protocol/muc#owner'>{inner}</query></iq>"
+        )
+    };
+    chat.send(&owner("<x xmlns='jabber:x:data' type='submit'/>", "set"));
+    chat.send(&owner(
+        "<x xmlns='jabber:x:data' type='submit'>\
+         <field var='muc#roomconfig_membersonly'><value>1</value></field>\
+         <field var='muc#roomconfig_publicroom'><value>0</value></field>\
+         <field var='muc#roomconfig_roomname'><value>Rust people</value></field>\
+         <field var='muc#roomconfig_passwordprotectedroom'><value>1</value></field>\
+         <field var='muc#roomconfig_roomsecret'><value>pw</value></field></x>",
+        "set",
+    ));
+    chat.answer(Ok(Reply::Room(Some(Arc::new(view(false))))));
+    chat.answer(Ok(Reply::Done));
+    chat.send(&owner("", "get"));
+    chat.answer(Ok(Reply::Room(Some(Arc::new(view(false))))));
+    expect![[r#"
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='o' type='result'/>
+            RoomInfo(rust)
+            Act(rust, [SetFlag { flag: InviteOnly, on: true }, SetFlag { flag: Secret, on: true }, SetTitle("Rust people"), SetKey(Some("pw"))])
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='o' type='result'/>
+            RoomInfo(rust)
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='o' type='error'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn archives_are_read_in_pages() {
+    let mut chat = inside();
+    chat.send(
+        "<iq type='set' id='q' to='rust@rooms.a.example'><query xmlns='urn:xmpp:mam:2' queryid='f'>\
+         <x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field>\
+         <field var='start'><value>2026-01-01T00:00:00Z</value></field></x>\
+         <set xmlns='http://jabber.org/protocol/rsm'><max>10</max><before/></set></query></iq>",
+    );
+    let Some((_, Command::History(query))) = chat.asked.front() else { panic!() };
+    assert_eq!((&query.of, query.limit, query.newest), (&HistoryOf::Room(room("rust")), 10, true));
+    chat.answer(Ok(page(vec![said_in("rust", 1, author(3, "carol", false), Content::text("/me waves"))])));
+    chat.send("<iq type='set' id='q2'><query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'><after>junk</after></set></query></iq>");
+    chat.send("<iq type='get' id='md' to='rust@rooms.a.example'><metadata xmlns='urn:xmpp:mam:2'/></iq>");
+    chat.answer(Ok(page(vec![said_in("rust", 1, author(3, "carol", false), Content::text("a"))])));
+    chat.answer(Ok(page(vec![said_in("rust", 2, author(3, "carol", false), Content::text("b"))])));
+    expect![[r#"
+            History(HistoryQuery { of: Room(rust), after: Some(Time(1767225599999)), before: None, ids: [], limit: 10, newest: true })
+        <message to='alice@a.example/r1' from='rust@rooms.a.example'><result xmlns='urn:xmpp:mam:2' queryid='f' id='06dndmlbt00001850k2ga18000000001'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:01.000Z'/><message xmlns='jabber:client' from='rust@rooms.a.example/carol' type='groupchat' id='06dndmlbt00001850k2ga18000000001'><body>/me waves</body><stanza-id xmlns='urn:xmpp:sid:0' by='rust@rooms.a.example' id='06dndmlbt00001850k2ga18000000001'/><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/></message></forwarded></result></message>
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='q' type='result'><fin xmlns='urn:xmpp:mam:2' complete='true'><set xmlns='http://jabber.org/protocol/rsm'><first>06dndmlbt00001850k2ga18000000001</first><last>06dndmlbt00001850k2ga18000000001</last></set></fin></iq>
+        <iq to='alice@a.example/r1' id='q2' type='error'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+            History(HistoryQuery { of: Room(rust), after: None, before: None, ids: [], limit: 1, newest: false })
+            History(HistoryQuery { of: Room(rust), after: None, before: None, ids: [], limit: 1, newest: true })
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='md' type='result'><metadata xmlns='urn:xmpp:mam:2'><start id='06dndmlbt00001850k2ga18000000001' timestamp='2026-01-01T00:00:01.000Z'/><end id='06dndmlfq00001850k2ga18000000002' timestamp='2026-01-01T00:00:02.000Z'/></metadata></iq>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn a_self_ping_tells_whether_one_is_still_in() {
+    let mut chat = inside();
+    let ping = "<iq type='get' id='sp' to='rust@rooms.a.example/alice'><ping xmlns='urn:xmpp:ping'/></iq>";
+    chat.send(ping);
+    chat.send("<presence type='unavailable' to='rust@rooms.a.example/alice'><status>off</status></presence>");
+    chat.answer(Ok(Reply::Done));
+    chat.send(ping);
+    expect![[r#"
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example/alice' id='sp' type='result'/>
+            Part { room: rust, reason: "off" }
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='unavailable'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='none'/><status code='110'/></x></presence>
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example/alice' id='sp' type='error'><error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn rooms_are_discovered() {
+    let mut chat = inside();
+    chat.send("<iq type='get' id='1' to='rooms.a.example'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>");
+    chat.send(
+        "<iq type='get' id='2' to='rust@rooms.a.example'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>",
+    );
+    chat.answer(Ok(Reply::Room(Some(Arc::new(view(false))))));
+    chat.send(
+        "<iq type='get' id='3' to='none@rooms.a.example'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>",
+    );
+    chat.answer(Ok(Reply::Room(None)));
+    expect![[r#"
+        <iq to='alice@a.example/r1' from='rooms.a.example' id='1' type='result'><query xmlns='http://jabber.org/protocol/disco#info'><identity category='conference' type='text' name='Rooms'/><feature var='http://jabber.org/protocol/disco#info'/><feature var='http://jabber.org/protocol/disco#items'/><feature var='urn:xmpp:ping'/><feature var='jabber:iq:version'/><feature var='vcard-temp'/><feature var='http://jabber.org/protocol/muc'/><feature var='urn:xmpp:occupant-id:0'/><feature var='http://jabber.org/protocol/rsm'/></query></iq>
+            RoomInfo(rust)
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='2' type='result'><query xmlns='http://jabber.org/protocol/disco#info'><identity category='conference' type='text' name='rust'/><feature var='http://jabber.org/protocol/disco#info'/><feature var='http://jabber.org/protocol/disco#items'/><feature var='urn:xmpp:ping'/><feature var='vcard-temp'/><feature var='urn:xmpp:mam:2'/><feature var='http://jabber.org/protocol/muc#admin'/><feature var='http://jabber.org/protocol/muc#owner'/><feature var='http://jabber.org/protocol/muc'/><feature var='http://jabber.org/protocol/muc#stable_id'/><feature var='http://jabber.org/protocol/muc#self-ping-optimization'/><feature var='urn:xmpp:sid:0'/><feature var='urn:xmpp:occupant-id:0'/><feature var='urn:xmpp:mam:2#extended'/><feature var='muc_nonanonymous'/><feature var='muc_open'/><feature var='muc_unmoderated'/><feature var='muc_public'/><feature var='muc_unsecured'/><feature var='muc_temporary'/><x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/muc#roominfo</value></field><field var='muc#roominfo_description' type='text-single' label='Description'><value>rust</value></field><field var='muc#roominfo_subject' type='text-single' label='Subject'><value>Rust</value></field><field var='muc#roominfo_occupants' type='text-single' label='Occupants'><value>3</value></field><field var='muc#roominfo_changesubject' type='boolean' label='May be changed'><value>1</value></field></x></query></iq>
+            RoomInfo(none)
+        <iq to='alice@a.example/r1' from='none@rooms.a.example' id='3' type='error'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+    "#]].assert_eq(&chat.take());
+}
