@@ -11,6 +11,7 @@ use crate::join::{self, Tickets};
 use crate::link::Link;
 use crate::outbox::Full;
 use crate::peers::{Admittance, Peers};
+use crate::reset;
 use crate::tls::{self, TlsError};
 use crate::wan::Wan;
 use bytes::Bytes;
@@ -231,8 +232,8 @@ fn open_socket(config: &EndpointConfig) -> Result<quinn::Endpoint, BindError> {
     if let Some(wan) = &config.wan {
         socket = wan.wrap(socket);
     }
-    quinn::Endpoint::new_with_abstract_socket(quinn::EndpointConfig::default(), Some(server), socket, runtime)
-        .map_err(failed)
+    let endpoint = reset::endpoint(&config.key, config.boot);
+    quinn::Endpoint::new_with_abstract_socket(endpoint, Some(server), socket, runtime).map_err(failed)
 }
 
 impl Shared {

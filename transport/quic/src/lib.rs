@@ -24,6 +24,7 @@ pub mod join;
 mod link;
 mod outbox;
 mod peers;
+mod reset;
 mod tls;
 pub mod wan;
 mod wire;

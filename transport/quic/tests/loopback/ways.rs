@@ -1,8 +1,9 @@
 //! Long, cut and healed ways between nodes.
 
-use crate::node::{Node, acquainted, frame, start_with_wan};
+use crate::node::{Node, acquainted, config, frame, start, start_with_wan};
 use lavina_gossip::frame::Lane;
 use lavina_quic::wan::Wan;
+use lavina_quic::{Endpoint, EndpointConfig};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -66,6 +67,31 @@ async fn a_one_way_cut_is_noticed_by_both() {
     pair.from_a.cut(pair.b.address);
     pair.b.expect_down(pair.a.id).await;
     pair.a.expect_down(pair.b.id).await;
+}
+
+#[tokio::test]
+async fn a_node_that_was_killed_and_is_back_resets_connections_it_does_not_know() {
+    let wan = Wan::new();
+    let (a, b) = (start(EndpointConfig { wan: Some(wan.clone()), ..config(1) }), start(config(2)));
+    a.endpoint.set_admitted([b.id]);
+    b.endpoint.set_admitted([a.id]);
+    a.dial(&b).await;
+    let (mut a, mut b) = (a, b);
+    a.expect_up(b.id).await;
+    b.expect_up(a.id).await;
+    // Its last words are not heard, as those of a killed process are not said.
+    wan.cut(b.address);
+    a.endpoint.close().await;
+    let (address, peer) = (a.address, a.id);
+    drop(a);
+    let _again = loop {
+        match Endpoint::bind(EndpointConfig { listen: address, boot: 2, ..config(1) }) {
+            Ok(again) => break again,
+            // The socket goes with the first run's last task.
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(b.expect_down(peer).await, "the peer has lost the connection's state");
 }
 
 #[tokio::test]
