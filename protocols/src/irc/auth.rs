@@ -8,7 +8,6 @@ use crate::sasl::{Exchange, Mechanism, Step, Surroundings, derive_credentials};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lavina_crdt::names::AccountName;
-use rand::Rng;
 
 /// Bytes of base64 in one AUTHENTICATE line; a shorter one ends the message.
 const CHUNK_BYTES: usize = 400;
@@ -22,7 +21,7 @@ const REGISTRATIONS_MAX: u32 = 3;
 /// Where an attempt to authenticate is.
 #[derive(Debug, Default)]
 pub(super) struct Sasl {
-    exchange: Option<Exchange>,
+    exchange: Option<Box<Exchange>>,
     /// Base64 that has come of a message.
     received: String,
     /// Proven, but the client has not yet acknowledged the last challenge.
@@ -54,7 +53,7 @@ impl Session {
     }
 
     fn exchange(&mut self, mechanism: Mechanism) -> Exchange {
-        let nonce = STANDARD.encode(self.rng.random::<[u8; 24]>());
+        let nonce = STANDARD.encode(self.random::<24>());
         let surroundings = Surroundings {
             domain: &self.config.domain,
             tls: self.tls.as_ref(),
@@ -101,7 +100,7 @@ pub(super) fn authenticate(session: &mut Session, _now: Now, message: &Message<'
 fn begin(session: &mut Session, name: &str) {
     match Mechanism::parse(name).filter(|wanted| session.mechanisms().any(|offered| offered == *wanted)) {
         Some(mechanism) => {
-            session.sasl.exchange = Some(session.exchange(mechanism));
+            session.sasl.exchange = Some(Box::new(session.exchange(mechanism)));
             session.reply(Line::new("", "AUTHENTICATE", &["+"]));
         }
         None => {
@@ -255,7 +254,7 @@ pub(super) fn register(session: &mut Session, _now: Now, message: &Message<'_>) 
         return;
     };
     session.sasl.registrations += 1;
-    let salt = session.rng.random();
+    let salt = session.random();
     match derive_credentials(message.param(2).unwrap_or_default(), salt) {
         Err(error) => session.fail("REGISTER", "UNACCEPTABLE_PASSWORD", &[&wanted], &error.to_string()),
         Ok(credentials) => {

@@ -47,8 +47,6 @@ use lines::{Lines, Next};
 use message::{Line, Message, ParseError};
 use numerics::{ERR_INPUTTOOLONG, ERR_UNKNOWNERROR};
 use outbox::Outbox;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use registration::Registration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -91,7 +89,8 @@ pub struct Session {
     config: Arc<SessionConfig>,
     host: String,
     tls: Option<Tls>,
-    rng: StdRng,
+    /// What random bytes are made of, and how often it has been used.
+    seed: (u64, u64),
     phase: Phase,
     me: Me,
     caps: Caps,
@@ -120,7 +119,7 @@ impl Session {
             config,
             host: connection.host,
             tls: connection.tls,
-            rng: StdRng::seed_from_u64(connection.seed),
+            seed: (connection.seed, 0),
             phase: Phase::Registering(Registration::default()),
             me: Me { nick: "*".to_owned(), user: "*".to_owned(), realname: String::new(), account: None },
             caps: Caps::default(),
@@ -317,6 +316,18 @@ impl Session {
     fn fail(&mut self, command: &str, code: &str, context: &[&str], text: &str) {
         let line = Line::with_text(&self.config.node_name, "FAIL", &[&[command, code], context].concat(), text);
         self.reply(line);
+    }
+
+    /// Random bytes, as hard to guess as the node's secret. A generator's state would be a good part of what an idle session keeps.
+    fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.config.salt_secret);
+        hasher.update(b"lavina 1 irc random\0");
+        hasher.update(&self.seed.0.to_be_bytes());
+        hasher.update(&self.seed.1.to_be_bytes());
+        self.seed.1 += 1;
+        let mut bytes = [0; N];
+        hasher.finalize_xof().fill(&mut bytes);
+        bytes
     }
 
     /// `nick!user@host` of this session.

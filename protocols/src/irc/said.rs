@@ -67,7 +67,7 @@ pub(super) fn lines(look: &Look<'_>, said: &Said, target: &str, batch: Option<&s
 }
 
 fn tagged(look: &Look<'_>, said: &Said, line: Line, batch: Option<&str>, first: bool) -> Line {
-    let line = batch.map_or(line.clone(), |batch| line.tag("batch", batch));
+    let line = batch.into_iter().fold(line, |line, batch| line.tag("batch", batch));
     let line = look.stamp(line, said.id.hlc().ms(), said.author.account.as_ref());
     if !first || !look.caps.has(Caps::MESSAGE_TAGS) {
         return line;

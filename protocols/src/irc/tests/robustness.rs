@@ -39,6 +39,11 @@ fn lines_of_any_content_never_break_the_client_s_protocol() {
     assert_eq!(client.take(), ":node NOTICE alice :a  QUIT \n");
 }
 
+#[test]
+fn an_idle_session_is_small() {
+    assert!(size_of::<Session>() <= 704, "{}", size_of::<Session>());
+}
+
 const WORDS: &[&str] = &[
     "NICK",
     "USER",
