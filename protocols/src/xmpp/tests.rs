@@ -49,6 +49,7 @@ impl Chat {
             plain_without_tls: true,
             started_ms: EPOCH_MS,
             salt_secret: [1; 32],
+            ..SessionConfig::new("a.example")
         };
         Self::configured(config, connection)
     }
