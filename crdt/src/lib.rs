@@ -19,6 +19,7 @@ pub mod names;
 pub mod presence;
 pub mod register;
 pub mod room;
+pub mod ticket;
 pub mod version;
 
 #[cfg(test)]

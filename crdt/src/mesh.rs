@@ -3,9 +3,15 @@
 //! Admissions and revocations are signed by the mesh root key, so that each is trusted by itself, wherever it comes from.
 
 use crate::entry::Signature;
-use crate::ids::NodeId;
+use crate::ids::{NodeId, OrderKey};
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most bytes of a node's name, region, zone or an address: a domain name with a port (RFC 1035 section 2.3.4).
+pub const LABEL_BYTES_MAX: usize = 264;
+/// Most addresses of a node: both families on a few interfaces.
+pub const ADDRESSES_MAX: usize = 16;
 
 /// Where a node stands; free words chosen by the operator.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -79,9 +85,118 @@ impl Verdict {
     }
 }
 
+impl Admission {
+    /// Whether the root key of the mesh signed it, and it can be shown and dialled.
+    #[must_use]
+    pub fn is_valid(&self, root: NodeId, mesh: &[u8; 16]) -> bool {
+        let labels = [&self.name, &self.place.region, &self.place.zone];
+        let is_label = |text: &String| text.len() <= LABEL_BYTES_MAX && !text.chars().any(char::is_control);
+        self.addresses.len() <= ADDRESSES_MAX
+            && labels.into_iter().chain(&self.addresses).all(is_label)
+            && Verdict::Admit.is_signed(root, mesh, self.node, &self.signature)
+    }
+}
+
+/// Who may be a node, as a function of the set of the mesh scope's entries. Drive it: hand it every [`MeshAct`], in any order.
+///
+/// **Invariant:** a revoked node is never admitted again, as its admission's signature can be replayed; it comes back under another key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeshState {
+    mesh: [u8; 16],
+    root: NodeId,
+    /// What counts of each node's admissions, and what makes it count.
+    admissions: BTreeMap<NodeId, (Precedence, Admission)>,
+    revoked: BTreeSet<NodeId>,
+}
+
+/// Whether a node spoke for itself, and when; `None` for an admission that no entry brought.
+type Precedence = (bool, Option<OrderKey>);
+
+impl MeshState {
+    /// Of the mesh with that id and root key, without nodes.
+    #[must_use]
+    pub const fn new(mesh: [u8; 16], root: NodeId) -> Self {
+        Self { mesh, root, admissions: BTreeMap::new(), revoked: BTreeSet::new() }
+    }
+
+    /// Takes in an admission known from elsewhere than an entry; any entry about the node counts before it.
+    pub fn bootstrap(&mut self, admission: &Admission) -> bool {
+        self.admit((false, None), admission)
+    }
+
+    /// Takes an act in that node `by` wrote. Returns whether the nodes or where they stand changed. What a node says of itself counts
+    /// before what others say of it, then the newest.
+    pub fn apply(&mut self, by: Option<NodeId>, at: OrderKey, act: &MeshAct) -> bool {
+        match act {
+            MeshAct::Admit(admission) => self.admit((by == Some(admission.node), Some(at)), admission),
+            MeshAct::Revoke { node, signature } => {
+                Verdict::Revoke.is_signed(self.root, &self.mesh, *node, signature) && self.revoked.insert(*node)
+            }
+        }
+    }
+
+    /// Nodes that belong to the mesh, in id order.
+    pub fn admitted(&self) -> impl Iterator<Item = &Admission> + '_ {
+        let admissions = self.admissions.values().map(|(_, admission)| admission);
+        admissions.filter(|admission| !self.revoked.contains(&admission.node))
+    }
+
+    /// What is known of a node that belongs to the mesh.
+    #[must_use]
+    pub fn admission(&self, node: NodeId) -> Option<&Admission> {
+        self.admissions.get(&node).map(|(_, admission)| admission).filter(|_| !self.revoked.contains(&node))
+    }
+
+    /// Whether a node belongs to the mesh, or did until it was revoked: what it wrote until then is part of the logs.
+    #[must_use]
+    pub fn was_admitted(&self, node: NodeId) -> bool {
+        self.admissions.contains_key(&node)
+    }
+
+    fn admit(&mut self, precedence: Precedence, admission: &Admission) -> bool {
+        if !admission.is_valid(self.root, &self.mesh) {
+            return false;
+        }
+        let held = self.admissions.get(&admission.node);
+        if held.is_some_and(|(held, _)| *held >= precedence) {
+            return false;
+        }
+        let is_other = held.is_none_or(|(_, held)| held != admission);
+        self.admissions.insert(admission.node, (precedence, admission.clone()));
+        is_other && !self.revoked.contains(&admission.node)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{node, order_key, signing_key};
+    use proptest::prelude::*;
+
+    const MESH: [u8; 16] = [7; 16];
+
+    fn state() -> MeshState {
+        MeshState::new(MESH, node(99))
+    }
+
+    fn admission(number: u8, address: &str) -> Admission {
+        Admission {
+            node: node(number),
+            name: format!("node-{number}"),
+            place: Place { region: "eu".to_owned(), zone: "a".to_owned() },
+            addresses: vec![address.to_owned()],
+            signature: Verdict::Admit.sign(&signing_key(99), &MESH, node(number)),
+        }
+    }
+
+    fn admit(number: u8, address: &str) -> MeshAct {
+        MeshAct::Admit(admission(number, address))
+    }
+
+    fn revoke(number: u8) -> MeshAct {
+        let signature = Verdict::Revoke.sign(&signing_key(99), &MESH, node(number));
+        MeshAct::Revoke { node: node(number), signature }
+    }
 
     #[test]
     fn a_verdict_holds_for_its_mesh_its_node_and_itself_only() {
@@ -93,5 +208,62 @@ mod tests {
         assert!(!Verdict::Admit.is_signed(id, &[4; 16], node, &signature));
         assert!(!Verdict::Admit.is_signed(id, &[3; 16], NodeId([2; 32]), &signature));
         assert!(!Verdict::Admit.is_signed(NodeId([9; 32]), &[3; 16], node, &signature));
+    }
+
+    #[test]
+    fn only_the_root_key_admits_and_revokes() {
+        let mut mesh = state();
+        let forged = Verdict::Admit.sign(&signing_key(1), &MESH, node(1));
+        let own = MeshAct::Admit(Admission { signature: forged, ..admission(1, "a:1") });
+        assert!(!mesh.apply(Some(node(1)), order_key(1, 1), &own));
+        assert!(mesh.apply(Some(node(1)), order_key(1, 1), &admit(1, "a:1")));
+        let replayed = MeshAct::Revoke { node: node(1), signature: admission(1, "a:1").signature };
+        assert!(!mesh.apply(Some(node(1)), order_key(2, 1), &replayed));
+        assert!(mesh.admission(node(1)).is_some());
+        let unprintable = MeshAct::Admit(Admission { name: "a\r\nb".to_owned(), ..admission(2, "a:1") });
+        assert!(!mesh.apply(Some(node(2)), order_key(3, 1), &unprintable));
+    }
+
+    #[test]
+    fn a_node_says_itself_where_it_stands() {
+        let mut mesh = state();
+        assert!(mesh.bootstrap(&admission(1, "bootstrap:1")));
+        assert!(mesh.apply(Some(node(9)), order_key(1, 9), &admit(1, "first:1")));
+        assert!(mesh.apply(Some(node(1)), order_key(2, 1), &admit(1, "own:1")));
+        assert!(!mesh.apply(Some(node(9)), order_key(3, 9), &admit(1, "others:1")));
+        assert_eq!(mesh.admission(node(1)), Some(&admission(1, "own:1")));
+    }
+
+    #[test]
+    fn a_revoked_node_never_returns() {
+        let mut mesh = state();
+        mesh.apply(Some(node(1)), order_key(1, 1), &admit(1, "a:1"));
+        assert!(mesh.apply(Some(node(9)), order_key(2, 9), &revoke(1)));
+        assert!(!mesh.apply(Some(node(1)), order_key(3, 1), &admit(1, "b:1")));
+        assert!(mesh.admission(node(1)).is_none() && mesh.was_admitted(node(1)));
+        assert_eq!(mesh.admitted().count(), 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn every_order_of_acts_ends_alike(order in Just((0usize..8).collect::<Vec<_>>()).prop_shuffle()) {
+            let acts = [
+                (1, 1, admit(1, "a:1")), (2, 1, admit(1, "b:1")), (3, 9, admit(1, "c:1")), (4, 9, admit(2, "d:1")),
+                (5, 9, admit(2, "e:1")), (6, 3, admit(3, "f:1")), (7, 9, revoke(3)), (8, 3, admit(3, "g:1")),
+            ];
+            let mut in_order = state();
+            let mut shuffled = state();
+            for (hlc, by, act) in &acts {
+                in_order.apply(Some(node(*by)), order_key(*hlc, *by), act);
+            }
+            for index in order.iter().chain(&order) {
+                let (hlc, by, act) = &acts[*index];
+                shuffled.apply(Some(node(*by)), order_key(*hlc, *by), act);
+            }
+            prop_assert_eq!(&shuffled, &in_order);
+            prop_assert_eq!(shuffled.admitted().count(), 2);
+        }
     }
 }

@@ -4,7 +4,7 @@ use crate::chain::{encode_body, seal, sign};
 use crate::clock::Hlc;
 use crate::content::Author;
 use crate::entry::{Body, Entry, Hash, Run, SealedEntry};
-use crate::ids::{NodeId, OriginKey, Scope, SessionId};
+use crate::ids::{NodeId, OrderKey, Origin, OriginKey, Scope, SessionId};
 use crate::names::{AccountName, Nick, RoomName};
 use crate::presence::{SessionRecord, Show};
 use ed25519_dalek::SigningKey;
@@ -106,4 +106,9 @@ pub(crate) fn record(nick: &str, since: u64) -> SessionRecord {
         secure: true,
         signed_on: Hlc(since),
     }
+}
+
+/// The first entry of an origin at that time.
+pub(crate) fn order_key(hlc: u64, origin: u8) -> OrderKey {
+    OrderKey { hlc: Hlc(hlc), origin: Origin([origin; 16]), seq: 0 }
 }

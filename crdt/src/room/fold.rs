@@ -5,8 +5,8 @@
 //! somebody of at least the same rank, took the author's standing away. Of two who demote each other the earlier stamp wins. A change that
 //! would leave the room without a founder does not count. Of concurrent creations the earliest counts; what rests on another does not.
 //!
-//! Then each register has the value of the last change that counts; of several concurrent ones that of the most senior author, a ban
-//! before its lifting, and the latest stamp.
+//! Then each register has the value of the last change that counts; of several concurrent ones that of the most senior author, the lower
+//! of two ranks, and the latest stamp. A ban stands until somebody who has seen it lifts it, or somebody more senior who has not.
 
 use super::graph::{Graph, Index, Node};
 use super::register::{self, Register, is_ban, rank_given};
@@ -15,6 +15,7 @@ use super::{Act, Flag, Mask, Rank, RoomState};
 use crate::content::{Author, Principal};
 use crate::ids::OrderKey;
 use crate::version::VersionVector;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 const RANKS_FROM_ABOVE: [Rank; 7] =
@@ -154,17 +155,32 @@ impl<'a> Fold<'a> {
 
     /// The write whose value a register has, of all or of those in a causal past; `None` when the base's value stands.
     fn winner(&self, register: &Register, past: Option<&VersionVector>) -> Option<Write<'a>> {
+        let is_seen = |write: &&Write<'a>| past.is_none_or(|past| past.contains(self.graph.node(write.index).dot()));
+        let mut writes: Vec<Write<'a>> = self.writes.get(register)?.values().rev().filter(is_seen).copied().collect();
+        if register.banned().is_some() {
+            let lifts: Vec<Write<'a>> = writes.iter().filter(|write| !is_ban(write.act)).copied().collect();
+            let stands = |ban: &Write<'a>| is_ban(ban.act) && !lifts.iter().any(|lift| self.is_lifted_by(*ban, *lift));
+            if writes.iter().any(stands) {
+                writes.retain(stands);
+            }
+        }
         let mut last: Vec<Write<'a>> = Vec::new();
-        for write in self.writes.get(register)?.values().rev() {
-            let is_seen = past.is_none_or(|past| past.contains(self.graph.node(write.index).dot()));
-            if is_seen && !last.iter().any(|later| self.graph.is_before(write.index, later.index)) {
-                last.push(*write);
+        for write in writes {
+            if !last.iter().any(|later| self.graph.is_before(write.index, later.index)) {
+                last.push(write);
             }
         }
         let precedence = |write: &Write<'a>| {
-            (self.valid.get(&write.index).copied(), is_ban(write.act), self.graph.node(write.index).at)
+            let lower_first = register.ranked().map(|_| Reverse(rank_given(write.act)));
+            (self.valid.get(&write.index).copied(), lower_first, self.graph.node(write.index).at)
         };
         last.into_iter().max_by_key(precedence)
+    }
+
+    /// A ban is lifted by who has seen it, and by a more senior author who has not.
+    fn is_lifted_by(&self, ban: Write<'a>, lift: Write<'a>) -> bool {
+        let outranks = || self.valid.get(&lift.index) > self.valid.get(&ban.index);
+        self.graph.is_before(ban.index, lift.index) || (!self.graph.is_before(lift.index, ban.index) && outranks())
     }
 }
 

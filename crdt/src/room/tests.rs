@@ -321,7 +321,7 @@ fn folded_without_cuts(doc: &RoomDoc) -> RoomState {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn every_order_of_delivery_ends_in_one_state(
