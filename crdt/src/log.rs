@@ -10,6 +10,7 @@ use crate::ids::{Dot, Origin};
 use crate::version::VersionVector;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// Most entries of a scope that wait for their causal past. What is over it is dropped and comes again by sync.
 pub const HELD_MAX: usize = 4096;
@@ -157,11 +158,24 @@ impl ScopeLog {
         self.held.len()
     }
 
-    /// A held entry whose past is here, removed from the held ones; note it, then ask again until `None`.
+    /// A held entry whose past is here, removed from the held ones; note it, then ask again until `None`. Looks at one entry of each origin, however
+    /// many are held.
     pub fn release(&mut self) -> Option<(Entry, Hash)> {
-        self.held.retain(|dot, _| !self.vector.contains(*dot));
-        let dot = self.held.iter().find(|(_, (entry, _))| self.is_ready(entry)).map(|(dot, _)| *dot)?;
-        self.held.remove(&dot)
+        let mut from = Bound::Unbounded;
+        while let Some((first, _)) = self.held.range((from, Bound::Unbounded)).next() {
+            let first = *first;
+            let next = Dot { origin: first.origin, seq: self.next_seq(first.origin) };
+            if first < next {
+                // It was noted by another way.
+                self.held.remove(&first);
+                continue;
+            }
+            if first == next && self.held.get(&next).is_some_and(|(entry, _)| self.causal_ready(entry)) {
+                return self.held.remove(&next);
+            }
+            from = Bound::Excluded(Dot { origin: first.origin, seq: u64::MAX });
+        }
+        None
     }
 
     /// The hash that the entry after `seq` of the origin must name, when it is known here without the store: of the newest noted entry, or of

@@ -91,11 +91,11 @@ impl<S: Store> Replicas<S> {
     pub fn timeout(&mut self, now: Now) -> Vec<Effect> {
         self.journal.on_timeout(now);
         let mut effects = Vec::new();
-        while let Some((at, scope, dot)) = self.holds.first().cloned() {
+        while let Some((at, scope, dot)) = self.holds.front().cloned() {
             if at > now.mono_us {
                 break;
             }
-            self.holds.pop_first();
+            self.holds.pop_front();
             self.force(now, &scope, dot, &mut effects);
         }
         effects

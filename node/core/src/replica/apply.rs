@@ -43,7 +43,7 @@ impl<S: Store> Replicas<S> {
         let dot = entry.dot();
         if replica.log.hold((*entry).clone(), hash) {
             self.counters.entries_held += 1;
-            self.holds.insert((now.deadline_ms(self.hold_ms_max), scope.clone(), dot));
+            self.holds.push_back((now.deadline_ms(self.hold_ms_max), scope.clone(), dot));
             return Ok(());
         }
         // Too many are held: show what this origin has to show, in its own order at least.
@@ -74,6 +74,9 @@ impl<S: Store> Replicas<S> {
     }
 
     fn release(&mut self, now: Now, scope: &Scope, effects: &mut Vec<Effect>) {
+        if self.holds.is_empty() {
+            return;
+        }
         while let Some(replica) = self.scopes.get_mut(scope)
             && replica.log.held() > 0
             && let Some((entry, hash)) = replica.log.release()
@@ -81,8 +84,10 @@ impl<S: Store> Replicas<S> {
             replica.log.note(&entry, hash);
             self.apply(now, scope, &Arc::new(entry), effects);
         }
-        if self.scopes.get(scope).is_some_and(|replica| replica.log.held() == 0) {
-            self.holds.retain(|(_, held, _)| held != scope);
+        while let Some((_, scope, dot)) = self.holds.front()
+            && self.scopes.get(scope).is_none_or(|replica| replica.log.vector().contains(*dot))
+        {
+            self.holds.pop_front();
         }
     }
 
@@ -104,7 +109,6 @@ impl<S: Store> Replicas<S> {
 
     fn apply_room(&mut self, now: Now, name: &RoomName, entry: &Arc<Entry>, effects: &mut Vec<Effect>) {
         let Some(author) = entry.author.clone().filter(|author| self.is_home_of(entry, author)) else { return };
-        let applied = self.scopes.get(&Scope::Room(name.clone())).map(|replica| replica.log.vector().clone());
         let Some(room) = self.rooms.get_mut(name) else { return };
         let body = chain::body(entry);
         if let Body::DocChange(change) = &body {
@@ -126,8 +130,9 @@ impl<S: Store> Replicas<S> {
         } else {
             self.judge(now, name, entry, effects);
         }
-        if let (Some(room), Some(applied)) = (self.rooms.get_mut(name), applied)
-            && let Some((key, value)) = room.count(name, &applied)
+        let scope = Scope::Room(name.clone());
+        if let (Some(room), Some(replica)) = (self.rooms.get_mut(name), self.scopes.get(&scope))
+            && let Some((key, value)) = room.count(name, replica.log.vector())
         {
             self.journal.put_meta(key, value);
         }

@@ -41,7 +41,7 @@ use lavina_crdt::version::VersionVector;
 use room::Room;
 use scope::ScopeReplica;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// This node's copy of all scopes. Drive it: [`Replicas::append`] for what happens here, [`Replicas::receive`] for what peers send; then hand
@@ -69,8 +69,8 @@ pub struct Replicas<S> {
     /// States of rooms that were looked at and not loaded.
     glimpses: RefCell<BTreeMap<RoomName, Arc<RoomState>>>,
     journal: Journal,
-    /// Until when held entries are held.
-    holds: BTreeSet<(u64, Scope, Dot)>,
+    /// Until when held entries are held, in order; those applied since stay until they are the first.
+    holds: VecDeque<(u64, Scope, Dot)>,
     counters: Counters,
 }
 
@@ -115,7 +115,7 @@ impl<S: Store> Replicas<S> {
             rooms: BTreeMap::new(),
             glimpses: RefCell::default(),
             journal: Journal::new(key, origin_key),
-            holds: BTreeSet::new(),
+            holds: VecDeque::new(),
             counters: Counters::default(),
             store,
         };
@@ -212,7 +212,7 @@ impl<S: Store> Replicas<S> {
 
     /// When to call [`Replicas::timeout`], on the monotonic clock.
     pub fn next_timeout(&self) -> Option<u64> {
-        let hold = self.holds.first().map(|(at, _, _)| *at);
+        let hold = self.holds.front().map(|(at, _, _)| *at);
         [hold, self.journal.next_timeout()].into_iter().flatten().min()
     }
 

@@ -70,7 +70,7 @@ impl<S: Store> Replicas<S> {
         let new = Run { first: next, entries: run.entries.get(known..).unwrap_or_default().to_vec(), ..run.clone() };
         let entries = match verify(&new, tail) {
             Ok(entries) => entries,
-            Err(error) => return Ok(Outcome::Fault(from, error.into())),
+            Err(error) => return Ok(Outcome::Fault(if is_fork(&new) { run.origin.node } else { from }, error.into())),
         };
         self.take_run(now, new, entries, received)
     }
@@ -140,6 +140,12 @@ impl<S: Store> Replicas<S> {
         let bytes = run.entries.iter().map(|sealed| sealed.bytes.len()).sum();
         self.store.run(&run.scope, run.origin.origin(), run.first, bytes)
     }
+}
+
+/// Whether a run that does not continue what is here is its origin's all the same: whoever passed it on is not at fault.
+fn is_fork(run: &Run) -> bool {
+    let claimed = run.entries.first().and_then(chain::open).map(|entry| entry.prev);
+    claimed.is_some_and(|prev| chain::verify(run, prev).is_ok())
 }
 
 /// Verifies a run that continues what is here, also that its stamps go on growing.

@@ -91,11 +91,15 @@ impl ScopeReplica {
 
     /// Remembers who wrote an entry that was applied.
     pub(super) fn spoke(&mut self, entry: &Entry) {
-        let Some(account) = entry.author.as_ref().and_then(|author| author.account.clone()) else { return };
-        if self.speakers.len() >= SPEAKERS_MAX && !self.speakers.contains_key(&account) {
+        let Some(account) = entry.author.as_ref().and_then(|author| author.account.as_ref()) else { return };
+        if let Some(dot) = self.speakers.get_mut(account) {
+            *dot = entry.dot();
+            return;
+        }
+        if self.speakers.len() >= SPEAKERS_MAX {
             self.speakers.clear();
         }
-        self.speakers.insert(account, entry.dot());
+        self.speakers.insert(account.clone(), entry.dot());
     }
 }
 

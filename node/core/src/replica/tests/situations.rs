@@ -180,7 +180,20 @@ fn two_contents_of_one_entry_are_proof_against_their_origin() {
 }
 
 #[test]
-fn who_passes_on_a_forged_run_is_at_fault() {
+fn who_passes_on_a_fork_is_not_at_fault() {
+    let scope = direct("alice", "bob");
+    let (mut one, mut other, mut bob) = (Peer::new(1), Peer::new(1), Peer::new(2));
+    one.say(at(1), scope.clone(), "alice", "to you");
+    bob.receive(at(2), 1, &one.flush());
+    other.say(at(1), scope.clone(), "alice", "to them");
+    other.flush();
+    other.say(at(2), scope.clone(), "alice", "and more");
+    let received = bob.receive(at(3), 3, &other.flush());
+    assert_eq!(received.faults, [(node_id(1), Fault::Chain(ChainError::Broken { seq: 1 }))]);
+}
+
+#[test]
+fn who_passes_on_a_a_forged_run_is_at_fault() {
     let (mut alice, mut bob) = (Peer::new(1), Peer::new(2));
     alice.say(at(1), direct("alice", "bob"), "alice", "hi");
     let mut runs = alice.flush();
