@@ -1,0 +1,52 @@
+//! `lavina status`: how the running node is.
+
+use super::{ConfigFile, Out};
+use crate::admin::client;
+use crate::admin::view::{NodeView, PeerView};
+use anyhow::Result;
+use clap::Args;
+use std::fmt::Write;
+
+/// Show how the node is
+#[derive(Args)]
+pub(super) struct ShowStatus {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl ShowStatus {
+    pub(super) fn run(self, out: Out) -> Result<()> {
+        let view: NodeView = client::get(&self.config.load()?, "/status")?;
+        out.say(&view, || render(&view))
+    }
+}
+
+fn render(view: &NodeView) -> String {
+    let me = &view.me;
+    let mut text =
+        format!("{} of {} (region {}, zone {}), Lavina {}\n", me.name, me.domain, me.region, me.zone, me.version);
+    // Writing to a string cannot fail, here and below.
+    let _ = writeln!(text, "node     {}", me.id);
+    let _ = writeln!(text, "sessions {}   rooms {}   entries {}", view.sessions, view.rooms, view.entries);
+    let _ = writeln!(text, "digest   {}", view.digest);
+    if let Some(error) = &view.store_error {
+        let _ = writeln!(text, "THE STORE TAKES NO WRITES: {error}");
+    }
+    for peer in &view.peers {
+        let _ = writeln!(text, "{}", line(peer));
+    }
+    text.trim_end().to_owned()
+}
+
+/// One peer.
+pub(super) fn line(peer: &PeerView) -> String {
+    let state = match (peer.connected, peer.in_reach) {
+        (true, true) => "connected",
+        (false, true) => "in reach through others",
+        (true, false) => "connected, held to be out of reach",
+        (false, false) => "out of reach",
+    };
+    let round_trip = peer.round_trip_ms.map(|ms| format!(", {ms:.1} ms")).unwrap_or_default();
+    let behind = if peer.unacknowledged > 0 { format!(", {} behind", peer.unacknowledged) } else { String::new() };
+    format!("peer     {:12} {}/{}: {state}{round_trip}{behind}", peer.name, peer.region, peer.zone)
+}

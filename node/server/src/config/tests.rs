@@ -1,0 +1,152 @@
+//! What a configuration says when it is wrong.
+
+use super::{Config, Listen, render};
+use expect_test::{Expect, expect};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+const GOOD: &str = r#"domain = "chat.example"
+name = "eu-1"
+region = "eu"
+zone = "a"
+data = "data"
+irc = "127.0.0.1:6667"
+"#;
+
+fn check(text: &str, expected: Expect) {
+    let said = match Config::parse(Path::new("/etc/lavina/lavina.toml"), text) {
+        Ok(config) => format!("{config:#?}"),
+        Err(error) => error.to_string(),
+    };
+    expected.assert_eq(&said);
+}
+
+#[test]
+fn a_small_file_is_enough() {
+    check(
+        GOOD,
+        expect![[r#"
+        Config {
+            file: Some(
+                "/etc/lavina/lavina.toml",
+            ),
+            domain: "chat.example",
+            name: "eu-1",
+            network: "chat.example",
+            place: Place {
+                region: "eu",
+                zone: "a",
+            },
+            data: "/etc/lavina/data",
+            registration: false,
+            listen: Listen {
+                irc: Some(
+                    127.0.0.1:6667,
+                ),
+                irc_tls: None,
+                xmpp: None,
+                xmpp_tls: None,
+                mesh: None,
+                admin: None,
+            },
+            advertise: [],
+            certificate: None,
+        }"#]],
+    );
+}
+
+#[test]
+fn an_unknown_key_names_the_one_that_was_meant() {
+    check(
+        &format!("{GOOD}ircs-tls = \"127.0.0.1:6697\"\n"),
+        expect!["/etc/lavina/lavina.toml:7:1: ircs-tls: there is no such key; did you mean `irc-tls`?"],
+    );
+    check(
+        &format!("{GOOD}colour = \"red\"\n"),
+        expect![
+            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, irc, irc-tls, xmpp, xmpp-tls, mesh, mesh-advertise, admin, certificate, certificate-key"
+        ],
+    );
+}
+
+#[test]
+fn a_missing_key_shows_an_example() {
+    check(
+        &GOOD.replace("region = \"eu\"\n", ""),
+        expect![[r#"/etc/lavina/lavina.toml: region: the key is missing; for example: region = "eu""#]],
+    );
+}
+
+#[test]
+fn a_wrong_address_shows_what_is_expected() {
+    check(
+        &GOOD.replace("127.0.0.1:6667", "localhost:6667"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:6:7: irc: "localhost:6667" is not an address to listen on; IP:PORT is expected, such as "127.0.0.1:6667" or "[::1]:6667"; leave the key out to switch it off"#
+        ]],
+    );
+    check(
+        &format!("{GOOD}admin = \"0.0.0.0:7680\"\n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:7:9: admin: "0.0.0.0:7680" is not a loopback address; the admin page has no encryption: use "127.0.0.1:7680" and reach it through a tunnel"#
+        ]],
+    );
+    check(
+        &format!("{GOOD}mesh-advertise = [\"10.0.0.1:7667\", \"0.0.0.0:7667\"]\n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:7:36: mesh-advertise: "0.0.0.0:7667" is not an address that can be dialled; HOST:PORT that other nodes reach is expected, such as "203.0.113.1:7667""#
+        ]],
+    );
+}
+
+#[test]
+fn a_wrong_type_names_the_key() {
+    check(
+        &format!("{GOOD}registration = \"yes\"\n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:7:16: registration: invalid type: string "yes", expected a boolean; for example: registration = true"#
+        ]],
+    );
+}
+
+#[test]
+fn a_broken_line_is_pointed_at() {
+    check(
+        &format!("{GOOD}xmpp = \n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:7:8: xmpp: string values must be quoted, expected literal string; for example: xmpp = "0.0.0.0:5222""#
+        ]],
+    );
+}
+
+#[test]
+fn names_and_domains_are_checked() {
+    check(
+        &GOOD.replace("eu-1", "Eu 1"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:2:8: name: "Eu 1" is not usable in a host name; a short word of a-z, 0-9 and `-` is expected, such as "eu-1""#
+        ]],
+    );
+    check(
+        &GOOD.replace("chat.example", "chat..example"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:1:10: domain: "chat..example" is not a domain name; labels of a-z, 0-9 and `-`, parted by dots, are expected, such as "chat.example""#
+        ]],
+    );
+    check(
+        &format!("{GOOD}certificate = \"a.pem\"\n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:7:15: certificate: "a.pem" has no key; set `certificate-key` as well, or leave both out"#
+        ]],
+    );
+}
+
+#[test]
+fn what_init_writes_is_read_back_and_has_at_most_fifteen_lines() {
+    let mut config = Config::loopback(PathBuf::from("/srv/data"));
+    config.file = Some(PathBuf::from("/srv/lavina.toml"));
+    config.listen = Listen::customary(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let text = render(&config, Path::new("data"));
+    assert!(text.lines().count() <= 15, "{text}");
+    assert_eq!(Config::parse(Path::new("/srv/lavina.toml"), &text).unwrap(), config);
+}

@@ -1,0 +1,187 @@
+//! The one writer of the store: commits whatever waits with one fsync (group commit) and says so.
+//!
+//! Batches that somebody waits for are committed at once; while one commit runs, the next ones gather. Batches of foreign entries alone
+//! wait a little for company, since nobody but a peer's bookkeeping waits for them.
+
+use super::inbox::{Inbox, Progress};
+use super::metrics::Metrics;
+use lavina_core::store::{Batch, Commit};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Longest that foreign entries wait for others to share a commit with. A commit costs more than all else that is done for an entry.
+const COMPANY_WAIT: Duration = Duration::from_millis(100);
+
+/// Most batches of one commit: bounds the memory of one transaction and how long the first of them waits for the last.
+const BATCHES_PER_COMMIT_MAX: usize = 2048;
+
+/// Batches on their way to the disk. The core bounds how many there can be (it takes no input above its own limit).
+#[derive(Debug, Default)]
+pub(crate) struct WriteQueue {
+    state: Mutex<State>,
+    filled: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    batches: VecDeque<Batch>,
+    urgent: usize,
+    stopping: bool,
+    /// Set by a failed commit until the core has heard of it: what comes before that was made without knowing of the failure.
+    refusing: bool,
+}
+
+impl WriteQueue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a batch.
+    pub(crate) fn push(&self, batch: Batch) {
+        let mut state = self.lock();
+        if state.refusing {
+            return;
+        }
+        state.urgent += usize::from(batch.urgent);
+        state.batches.push_back(batch);
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// The core has heard that a commit failed: batches from here on are new attempts.
+    pub(crate) fn resume(&self) {
+        self.lock().refusing = false;
+    }
+
+    /// Lets the writer end after what is queued; with `at_once`, without it.
+    pub(crate) fn stop(&self, at_once: bool) {
+        let mut state = self.lock();
+        state.stopping = true;
+        if at_once {
+            state.batches.clear();
+            state.urgent = 0;
+        }
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// The batches of the next commit; `None` when there will be no more.
+    fn next(&self) -> Option<Vec<Batch>> {
+        let mut state = self.lock();
+        let mut company_until: Option<Instant> = None;
+        loop {
+            if state.stopping && state.batches.is_empty() {
+                return None;
+            }
+            let now = Instant::now();
+            let go = state.urgent > 0
+                || state.stopping
+                || state.batches.len() >= BATCHES_PER_COMMIT_MAX
+                || company_until.is_some_and(|until| until <= now);
+            if go && !state.batches.is_empty() {
+                break;
+            }
+            if state.batches.is_empty() {
+                company_until = None;
+                state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            } else {
+                let until = *company_until.get_or_insert(now + COMPANY_WAIT);
+                let wait = until.saturating_duration_since(now);
+                state = self
+                    .filled
+                    .wait_timeout(state, wait)
+                    .map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state);
+            }
+        }
+        let count = state.batches.len().min(BATCHES_PER_COMMIT_MAX);
+        let batches: Vec<Batch> = state.batches.drain(..count).collect();
+        state.urgent -= batches.iter().filter(|batch| batch.urgent).count();
+        Some(batches)
+    }
+
+    fn refuse(&self) {
+        let mut state = self.lock();
+        state.refusing = true;
+        state.batches.clear();
+        state.urgent = 0;
+    }
+}
+
+/// The writer's thread.
+pub(crate) fn run(queue: &WriteQueue, store: &impl Commit, inbox: &Arc<Inbox>, metrics: &Metrics) {
+    while let Some(batches) = queue.next() {
+        let (Some(first), Some(last)) = (batches.first().map(|batch| batch.id), batches.last().map(|batch| batch.id))
+        else {
+            continue;
+        };
+        match store.commit(&batches) {
+            Ok(()) => {
+                metrics.commits.add(1);
+                metrics.commit_batches.add_len(batches.len());
+                inbox.report(Progress::Persisted(last));
+            }
+            Err(error) => {
+                metrics.commit_failures.add(1);
+                tracing::error!(%error, "the store took no write");
+                queue.refuse();
+                inbox.report(Progress::Failed(first, error));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lavina_core::store::{BatchId, StoreError};
+
+    #[derive(Default)]
+    struct Disk {
+        commits: Mutex<Vec<Vec<u64>>>,
+        full: bool,
+    }
+
+    impl Commit for Disk {
+        fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {
+            if self.full {
+                return Err(StoreError::Full);
+            }
+            self.commits.lock().unwrap().push(batches.iter().map(|batch| batch.id.0).collect());
+            Ok(())
+        }
+    }
+
+    fn batch(id: u64, urgent: bool) -> Batch {
+        Batch { id: BatchId(id), urgent, ..Batch::default() }
+    }
+
+    #[test]
+    fn what_waits_goes_into_one_commit() {
+        let (queue, inbox, disk) = (WriteQueue::default(), Arc::new(Inbox::default()), Disk::default());
+        for id in 1..=3 {
+            queue.push(batch(id, id == 2));
+        }
+        queue.stop(false);
+        run(&queue, &disk, &inbox, &Metrics::default());
+        assert_eq!(*disk.commits.lock().unwrap(), vec![vec![1, 2, 3]]);
+        let taken = inbox.take(None, false);
+        assert!(matches!(taken.progress.as_slice(), [Progress::Persisted(BatchId(3))]), "{taken:?}");
+    }
+
+    #[test]
+    fn after_a_failure_nothing_is_taken_until_the_core_knows() {
+        let (queue, inbox, disk) =
+            (WriteQueue::default(), Arc::new(Inbox::default()), Disk { full: true, ..Disk::default() });
+        queue.push(batch(1, true));
+        queue.stop(false);
+        run(&queue, &disk, &inbox, &Metrics::default());
+        queue.push(batch(2, true));
+        assert!(queue.next().is_none(), "a batch made before the core knew is dropped");
+        queue.resume();
+        queue.push(batch(1, true));
+        assert_eq!(queue.next().map(|batches| batches.len()), Some(1));
+        let taken = inbox.take(None, true);
+        assert!(matches!(taken.progress.as_slice(), [Progress::Failed(BatchId(1), StoreError::Full)]), "{taken:?}");
+    }
+}

@@ -1,0 +1,177 @@
+//! Join tickets: what the inviting node hands out, and what it remembers of them.
+//!
+//! A ticket names the one node that may be spoken to, where it is, and a secret that the transport proves without showing it. It is good
+//! for one node and a limited time; the book of them survives a restart.
+
+use crate::identity::{DataDir, hex, random, unhex, write_secret};
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lavina_crdt::ids::NodeId;
+use lavina_quic::join::JoinRefusal;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+/// What a ticket's text begins with.
+const PREFIX: &str = "lavina1.";
+/// Bytes of the checksum: enough to notice a character that was lost in copying.
+const CHECK_BYTES: usize = 4;
+/// How long a used or expired ticket is remembered, milliseconds, so that its holder is told why it is refused: one week.
+const REMEMBER_MS: u64 = 7 * 24 * 3600 * 1000;
+/// Most tickets remembered: an operator makes a few.
+const TICKETS_MAX: usize = 1024;
+
+/// A ticket as its holder has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ticket {
+    /// Who made it.
+    pub(crate) inviter: NodeId,
+    /// Where that node is, `host:port`.
+    pub(crate) addresses: Vec<String>,
+    /// The secret.
+    pub(crate) secret: [u8; 16],
+    /// Until when it is good, milliseconds since the Unix epoch.
+    pub(crate) expires_ms: u64,
+}
+
+impl Ticket {
+    /// The text to hand over.
+    pub(crate) fn encode(&self) -> Result<String> {
+        let mut bytes = postcard::to_stdvec(self)?;
+        let check = blake3::hash(&bytes);
+        bytes.extend(check.as_bytes().iter().take(CHECK_BYTES));
+        Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// Reads what [`Ticket::encode`] wrote.
+    pub(crate) fn decode(text: &str) -> Result<Self> {
+        let Some(body) = text.trim().strip_prefix(PREFIX) else {
+            bail!("this is not a join ticket: it begins with `{PREFIX}`");
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(body).context("the ticket is damaged: copy it whole")?;
+        let Some((body, check)) = bytes.split_last_chunk::<CHECK_BYTES>() else {
+            bail!("the ticket is cut short: copy it whole");
+        };
+        if blake3::hash(body).as_bytes().get(..CHECK_BYTES) != Some(check.as_slice()) {
+            bail!("the ticket is damaged: copy it whole");
+        }
+        postcard::from_bytes(body).context("the ticket is of another version of Lavina")
+    }
+}
+
+/// A ticket as the node that made it remembers it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Remembered {
+    secret: String,
+    expires_ms: u64,
+    #[serde(default)]
+    used_by: Option<String>,
+}
+
+/// The tickets made here.
+#[derive(Debug)]
+pub(crate) struct Book {
+    file: PathBuf,
+    tickets: Mutex<Vec<Remembered>>,
+}
+
+impl Book {
+    /// Reads the book.
+    pub(crate) fn load(data: &DataDir) -> Result<Self> {
+        let file = data.tickets();
+        let tickets = match std::fs::read_to_string(&file) {
+            Ok(text) => serde_json::from_str(&text).with_context(|| format!("{} is damaged", file.display()))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+        };
+        Ok(Self { file, tickets: Mutex::new(tickets) })
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Vec<Remembered>) -> T) -> Result<T> {
+        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = tickets.clone();
+        let result = change(&mut changed);
+        // On disk first: what is not remembered there could be used twice.
+        write_secret(&self.file, &serde_json::to_string(&changed)?)?;
+        *tickets = changed;
+        Ok(result)
+    }
+
+    /// Makes a secret that is good until `expires_ms`.
+    pub(crate) fn issue(&self, now_ms: u64, expires_ms: u64) -> Result<[u8; 16]> {
+        let secret = random();
+        let made = self.change(|tickets| {
+            tickets.retain(|ticket| ticket.expires_ms.saturating_add(REMEMBER_MS) > now_ms);
+            let room = tickets.len() < TICKETS_MAX;
+            if room {
+                tickets.push(Remembered { secret: hex(&secret), expires_ms, used_by: None });
+            }
+            room
+        })?;
+        if !made {
+            bail!("{TICKETS_MAX} tickets are remembered already; wait until some have expired");
+        }
+        Ok(secret)
+    }
+
+    /// All secrets, used and expired ones too.
+    pub(crate) fn secrets(&self) -> Vec<[u8; 16]> {
+        let tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        tickets.iter().filter_map(|ticket| unhex(&ticket.secret)).collect()
+    }
+
+    /// Uses a ticket for a node. The same node may use it again until it expires, since the answer may have been lost.
+    pub(crate) fn redeem(&self, secret: [u8; 16], node: NodeId, now_ms: u64) -> Result<(), JoinRefusal> {
+        let (secret, node) = (hex(&secret), hex(&node.0));
+        let used = self.change(|tickets| {
+            let Some(ticket) = tickets.iter_mut().find(|ticket| ticket.secret == secret) else {
+                return Err(JoinRefusal::Expired);
+            };
+            if ticket.expires_ms <= now_ms {
+                return Err(JoinRefusal::Expired);
+            }
+            if ticket.used_by.get_or_insert_with(|| node.clone()) == &node { Ok(()) } else { Err(JoinRefusal::Used) }
+        });
+        used.unwrap_or_else(|error| {
+            tracing::error!(%error, "a ticket could not be marked as used");
+            Err(JoinRefusal::Unavailable)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_reads_back_and_a_damaged_one_is_refused() {
+        let ticket = Ticket {
+            inviter: NodeId([7; 32]),
+            addresses: vec!["203.0.113.1:7667".to_owned()],
+            secret: [9; 16],
+            expires_ms: 5,
+        };
+        let text = ticket.encode().unwrap();
+        assert_eq!(Ticket::decode(&format!(" {text}\n")).unwrap(), ticket);
+        for wrong in ["", "hello", PREFIX, &text[..text.len() - 2], &text.replacen("cH", "cI", 1)] {
+            assert!(Ticket::decode(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_ticket_is_good_for_one_node_and_a_time_and_over_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::new(dir.path());
+        let (first, second) = (NodeId([1; 32]), NodeId([2; 32]));
+        let book = Book::load(&data).unwrap();
+        let (used, late) = (book.issue(0, 1000).unwrap(), book.issue(0, 10).unwrap());
+        assert_eq!(book.redeem(used, first, 1), Ok(()));
+        let book = Book::load(&data).unwrap();
+        assert_eq!(book.secrets().len(), 2);
+        assert_eq!(book.redeem(used, first, 2), Ok(()), "the answer was lost");
+        assert_eq!(book.redeem(used, second, 3), Err(JoinRefusal::Used));
+        assert_eq!(book.redeem(late, first, 11), Err(JoinRefusal::Expired));
+        assert_eq!(book.redeem([0; 16], first, 0), Err(JoinRefusal::Expired));
+    }
+}

@@ -1,0 +1,396 @@
+//! One client connection: its session, perhaps TLS, and what waits to be written.
+
+use super::outbox::{Outbox, PAUSE_BYTES};
+use super::tls::{TlsSettings, TlsStream};
+use crate::shell::limits::Unregistered;
+use lavina_core::node::{Input, SessionMeta, SessionNumber};
+use lavina_crdt::clock::Now;
+use lavina_protocols::command::{Command, CommandId, Refusal, Reply};
+use lavina_protocols::event::{CloseReason, Event};
+use lavina_protocols::render::Renders;
+use lavina_protocols::session::{Connection, Output, Session, SessionConfig, Tls};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::Notify;
+
+/// Longest TLS handshake, milliseconds: several slow round trips.
+const HANDSHAKE_MS_MAX: u64 = 15_000;
+/// Longest that a closing connection may take to read its last words, milliseconds.
+const CLOSING_MS_MAX: u64 = 5_000;
+
+/// Which machine serves a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// IRC.
+    Irc,
+    /// XMPP.
+    Xmpp,
+}
+
+/// What all connections of one listener have in common.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// Which machine.
+    pub(crate) protocol: Protocol,
+    /// Whether TLS comes first.
+    pub(crate) direct_tls: bool,
+    /// The certificate.
+    pub(crate) tls: TlsSettings,
+    /// What the sessions need to know.
+    pub(crate) session: Arc<SessionConfig>,
+}
+
+/// A connection on its way to a worker.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// The socket, non-blocking.
+    pub(crate) stream: std::net::TcpStream,
+    /// How it came.
+    pub(crate) arrival: Arrival,
+}
+
+/// How a connection came.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// Where it came in.
+    pub(crate) listener: Arc<Listener>,
+    /// The cloaked host.
+    pub(crate) host: String,
+    /// Seed of the session.
+    pub(crate) seed: u64,
+    /// Its place among the connections of its address that have not registered.
+    pub(crate) unregistered: Unregistered,
+}
+
+/// The connection.
+pub(super) struct Link {
+    number: SessionNumber,
+    listener: Arc<Listener>,
+    host: String,
+    seed: u64,
+    unregistered: Option<Unregistered>,
+    session: Option<Session>,
+    tls: Option<TlsStream>,
+    outbox: Outbox,
+    socket: Rc<OwnedWriteHalf>,
+    /// Wakes the connection's task: what it is to wait for has changed.
+    pub(super) wake: Rc<Notify>,
+    /// In the list of connections to write.
+    pub(super) dirty: bool,
+    /// The socket takes no more at the moment.
+    blocked: bool,
+    /// TLS begins when what is queued has been sent.
+    starting_tls: bool,
+    /// Closes when what is queued has been sent.
+    closing: bool,
+    /// The core knows of the session.
+    known: bool,
+    /// When waiting ends, whatever the session says; microseconds.
+    deadline: Option<u64>,
+    /// When the worker looks at this connection next; microseconds.
+    pub(super) armed: Option<u64>,
+}
+
+/// What the connection's task is to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wants {
+    pub(super) read: bool,
+    pub(super) write: bool,
+}
+
+/// What a write has done.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) bytes: usize,
+    pub(super) calls: u64,
+    /// The connection is over.
+    pub(super) done: bool,
+    /// Why it broke, when it did.
+    pub(super) broken: Option<io::Error>,
+}
+
+impl Link {
+    pub(super) fn new(number: SessionNumber, arrival: Arrival, socket: Rc<OwnedWriteHalf>, now: Now) -> Self {
+        Self {
+            number,
+            listener: arrival.listener,
+            host: arrival.host,
+            seed: arrival.seed,
+            unregistered: Some(arrival.unregistered),
+            session: None,
+            tls: None,
+            outbox: Outbox::default(),
+            socket,
+            wake: Rc::new(Notify::new()),
+            dirty: false,
+            blocked: false,
+            starting_tls: false,
+            closing: false,
+            known: false,
+            deadline: Some(now.deadline_ms(HANDSHAKE_MS_MAX)),
+            armed: None,
+        }
+    }
+
+    /// Begins: with the handshake or with the session.
+    pub(super) fn begin(&mut self, now: Now, inputs: &mut Vec<Input>) -> Result<(), rustls::Error> {
+        if self.listener.direct_tls {
+            self.tls = Some(TlsStream::new(&self.listener.tls)?);
+        } else {
+            self.open(now, None, inputs);
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, now: Now, tls: Option<Tls>, inputs: &mut Vec<Input>) {
+        let secure = tls.is_some();
+        let starttls = !secure && self.listener.protocol == Protocol::Xmpp;
+        let connection = Connection { host: self.host.clone(), tls, starttls, seed: self.seed };
+        let config = Arc::clone(&self.listener.session);
+        self.session = Some(match self.listener.protocol {
+            Protocol::Irc => Session::irc(now, config, connection),
+            Protocol::Xmpp => Session::xmpp(now, config, connection),
+        });
+        self.deadline = None;
+        self.known = true;
+        inputs.push(Input::SessionOpened(self.number, SessionMeta { host: self.host.clone(), secure }));
+        self.pump(now, inputs, true);
+    }
+
+    pub(super) fn number(&self) -> SessionNumber {
+        self.number
+    }
+
+    /// Bytes from the client. `plain` is scratch for what TLS unseals.
+    pub(super) fn on_bytes(
+        &mut self,
+        now: Now,
+        bytes: &[u8],
+        plain: &mut Vec<u8>,
+        inputs: &mut Vec<Input>,
+    ) -> Result<(), rustls::Error> {
+        let Some(tls) = &mut self.tls else {
+            // What was sent in clear behind STARTTLS is dropped (RFC 6120 section 5.3.1 and 5.4.3.3).
+            if !self.starting_tls && !self.closing {
+                self.feed(now, bytes, inputs);
+            }
+            return Ok(());
+        };
+        plain.clear();
+        let received = tls.receive(bytes, plain)?;
+        if let Some(info) = received.established {
+            match &mut self.session {
+                Some(session) => {
+                    session.handle_tls(now, info);
+                    self.deadline = None;
+                    self.pump(now, inputs, true);
+                }
+                None => self.open(now, Some(info), inputs),
+            }
+        }
+        if !plain.is_empty() && !self.closing {
+            self.feed(now, plain, inputs);
+        }
+        if received.closed {
+            self.on_eof(now, "Connection closed", inputs);
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, now: Now, bytes: &[u8], inputs: &mut Vec<Input>) {
+        if let Some(session) = &mut self.session {
+            session.handle_bytes(now, bytes);
+            self.pump(now, inputs, true);
+        }
+    }
+
+    pub(super) fn on_event(&mut self, now: Now, event: &Arc<Event>, renders: &mut Renders, inputs: &mut Vec<Input>) {
+        if let Some(session) = &mut self.session {
+            session.handle_event(now, event, renders);
+            self.pump(now, inputs, false);
+        }
+    }
+
+    pub(super) fn on_answer(
+        &mut self,
+        now: Now,
+        id: CommandId,
+        answer: Result<Reply, Refusal>,
+        inputs: &mut Vec<Input>,
+    ) {
+        if matches!(answer, Ok(Reply::Opened(_))) {
+            self.unregistered = None;
+        }
+        let paused = self.is_paused();
+        if let Some(session) = &mut self.session {
+            session.handle_answer(now, id, answer);
+            self.pump(now, inputs, true);
+        }
+        self.wake_unless(paused);
+    }
+
+    /// The core has ended the session.
+    pub(super) fn on_disconnect(&mut self, now: Now, _reason: CloseReason) {
+        self.known = false;
+        self.close(now);
+    }
+
+    /// The client is gone or is to go.
+    pub(super) fn on_eof(&mut self, now: Now, reason: &str, inputs: &mut Vec<Input>) {
+        if let Some(session) = &mut self.session {
+            session.handle_eof(now, reason);
+            self.pump(now, inputs, false);
+        }
+        if std::mem::take(&mut self.known) {
+            inputs.push(Input::SessionClosed(self.number, reason.to_owned()));
+        }
+        self.close(now);
+    }
+
+    /// The time that [`Link::next_timeout`] named has come. `false`: the connection is over.
+    pub(super) fn on_timeout(&mut self, now: Now, inputs: &mut Vec<Input>) -> bool {
+        if self.deadline.is_some_and(|deadline| deadline <= now.mono_us) {
+            self.on_eof(now, "Timed out", inputs);
+            return false;
+        }
+        let paused = self.is_paused();
+        if let Some(session) = self.session.as_mut().filter(|_| !self.closing)
+            && session.next_timeout().is_some_and(|at| at <= now.mono_us)
+        {
+            session.handle_timeout(now);
+            self.pump(now, inputs, false);
+            self.wake_unless(paused);
+        }
+        true
+    }
+
+    /// When to call [`Link::on_timeout`], microseconds.
+    pub(super) fn next_timeout(&self) -> Option<u64> {
+        let session = self.session.as_ref().filter(|_| !self.closing).and_then(Session::next_timeout);
+        session.into_iter().chain(self.deadline).min()
+    }
+
+    fn is_paused(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::wants_pause)
+    }
+
+    /// Lets the task read again when the session was `paused` and is no more.
+    fn wake_unless(&self, paused: bool) {
+        if paused && !self.is_paused() {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Takes what the session wants done. `asked`: the client did something to cause it.
+    fn pump(&mut self, now: Now, inputs: &mut Vec<Input>, asked: bool) {
+        let Some(session) = &mut self.session else { return };
+        let mut close = false;
+        while let Some(output) = session.poll_output() {
+            match output {
+                Output::Send(bytes) => self.outbox.push(bytes, asked),
+                Output::Command(id, command) => {
+                    if self.known {
+                        self.known = !matches!(command, Command::Quit(_));
+                        inputs.push(Input::Command(self.number, id, command));
+                    }
+                }
+                Output::StartTls => {
+                    self.starting_tls = true;
+                    self.deadline = Some(now.deadline_ms(HANDSHAKE_MS_MAX));
+                }
+                Output::Close => close = true,
+            }
+        }
+        if close {
+            if std::mem::take(&mut self.known) {
+                inputs.push(Input::SessionClosed(self.number, "Connection closed".to_owned()));
+            }
+            self.close(now);
+        }
+    }
+
+    fn close(&mut self, now: Now) {
+        if !std::mem::replace(&mut self.closing, true) {
+            self.deadline = Some(now.deadline_ms(CLOSING_MS_MAX));
+        }
+    }
+
+    /// Closes when what is queued has been sent, without a word from the session.
+    pub(super) fn shut(&mut self, now: Now) {
+        self.known = false;
+        self.close(now);
+    }
+
+    /// Writes what the socket takes.
+    pub(super) fn write(&mut self) -> Written {
+        let waited = self.outbox.bytes() >= PAUSE_BYTES;
+        let written = self.write_all();
+        if waited && self.outbox.bytes() < PAUSE_BYTES {
+            self.wake.notify_one();
+        }
+        written
+    }
+
+    fn write_all(&mut self) -> Written {
+        let mut written = Written::default();
+        loop {
+            let (bytes, calls, result) = match &mut self.tls {
+                Some(tls) => tls.write(&mut self.outbox, &self.socket),
+                None => self.outbox.write(&self.socket),
+            };
+            written.bytes += bytes;
+            written.calls += calls;
+            match result {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.block();
+                    return written;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    written.broken = Some(error);
+                    return written;
+                }
+            }
+            self.blocked = false;
+            if std::mem::take(&mut self.starting_tls) {
+                match TlsStream::new(&self.listener.tls) {
+                    Ok(tls) => self.tls = Some(tls),
+                    Err(error) => written.broken = Some(io::Error::other(error)),
+                }
+                return written;
+            }
+            if self.closing
+                && let Some(tls) = &mut self.tls
+            {
+                tls.close(&self.socket);
+            }
+            written.done = self.closing;
+            return written;
+        }
+    }
+
+    fn block(&mut self) {
+        if !std::mem::replace(&mut self.blocked, true) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether more waits than may.
+    pub(super) fn is_over(&self) -> bool {
+        self.outbox.is_over()
+    }
+
+    /// Whether there is something that [`Link::write`] could do.
+    pub(super) fn is_due(&self) -> bool {
+        !self.blocked && (!self.outbox.is_empty() || self.tls.is_some() || self.starting_tls || self.closing)
+    }
+
+    /// What the connection's task is to wait for. `held`: the core has too much to do.
+    pub(super) fn wants(&self, held: bool) -> Wants {
+        let read = !held && !self.is_paused() && !self.closing && self.outbox.bytes() < PAUSE_BYTES;
+        Wants { read, write: self.blocked }
+    }
+}
