@@ -1,64 +1,19 @@
-//! Join tickets: what the inviting node hands out, and what it remembers of them.
+//! What the inviting node remembers of its join tickets: each is good for one node and a limited time, also over a restart.
 //!
-//! A ticket names the one node that may be spoken to, where it is, and a secret that the transport proves without showing it. It is good
-//! for one node and a limited time; the book of them survives a restart.
+//! The secrets themselves are kept, since the joining node proves that it has one without showing it.
 
 use crate::identity::{DataDir, hex, random, unhex, write_secret};
 use anyhow::{Context, Result, bail};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lavina_crdt::ids::NodeId;
 use lavina_quic::join::JoinRefusal;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-/// What a ticket's text begins with.
-const PREFIX: &str = "lavina1.";
-/// Bytes of the checksum: enough to notice a character that was lost in copying.
-const CHECK_BYTES: usize = 4;
 /// How long a used or expired ticket is remembered, milliseconds, so that its holder is told why it is refused: one week.
 const REMEMBER_MS: u64 = 7 * 24 * 3600 * 1000;
 /// Most tickets remembered: an operator makes a few.
 const TICKETS_MAX: usize = 1024;
-
-/// A ticket as its holder has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ticket {
-    /// Who made it.
-    pub(crate) inviter: NodeId,
-    /// Where that node is, `host:port`.
-    pub(crate) addresses: Vec<String>,
-    /// The secret.
-    pub(crate) secret: [u8; 16],
-    /// Until when it is good, milliseconds since the Unix epoch.
-    pub(crate) expires_ms: u64,
-}
-
-impl Ticket {
-    /// The text to hand over.
-    pub(crate) fn encode(&self) -> Result<String> {
-        let mut bytes = postcard::to_stdvec(self)?;
-        let check = blake3::hash(&bytes);
-        bytes.extend(check.as_bytes().iter().take(CHECK_BYTES));
-        Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
-    }
-
-    /// Reads what [`Ticket::encode`] wrote.
-    pub(crate) fn decode(text: &str) -> Result<Self> {
-        let Some(body) = text.trim().strip_prefix(PREFIX) else {
-            bail!("this is not a join ticket: it begins with `{PREFIX}`");
-        };
-        let bytes = URL_SAFE_NO_PAD.decode(body).context("the ticket is damaged: copy it whole")?;
-        let Some((body, check)) = bytes.split_last_chunk::<CHECK_BYTES>() else {
-            bail!("the ticket is cut short: copy it whole");
-        };
-        if blake3::hash(body).as_bytes().get(..CHECK_BYTES) != Some(check.as_slice()) {
-            bail!("the ticket is damaged: copy it whole");
-        }
-        postcard::from_bytes(body).context("the ticket is of another version of Lavina")
-    }
-}
 
 /// A ticket as the node that made it remembers it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -143,21 +98,6 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_ticket_reads_back_and_a_damaged_one_is_refused() {
-        let ticket = Ticket {
-            inviter: NodeId([7; 32]),
-            addresses: vec!["203.0.113.1:7667".to_owned()],
-            secret: [9; 16],
-            expires_ms: 5,
-        };
-        let text = ticket.encode().unwrap();
-        assert_eq!(Ticket::decode(&format!(" {text}\n")).unwrap(), ticket);
-        for wrong in ["", "hello", PREFIX, &text[..text.len() - 2], &text.replacen("cH", "cI", 1)] {
-            assert!(Ticket::decode(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_ticket_is_good_for_one_node_and_a_time_and_over_a_restart() {

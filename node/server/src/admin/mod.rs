@@ -13,7 +13,6 @@ use crate::shell::clock::wall_ms;
 use crate::shell::inbox::Inbox;
 use crate::shell::mesh::Reception;
 use crate::shell::metrics::{Metrics, write_metric};
-use crate::ticket::Ticket;
 use anyhow::{Context, Result};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -23,6 +22,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use lavina_core::node::{AdminCommand, AdminReply, Status};
 use lavina_crdt::names::AccountName;
+use lavina_crdt::ticket::Ticket;
 use lavina_protocols::sasl::derive_credentials;
 use lavina_quic::Endpoint;
 use serde::{Deserialize, Serialize};
@@ -265,7 +265,15 @@ impl Inner {
         let expires_ms = now.saturating_add(seconds.clamp(1, TICKET_SECONDS_MAX).saturating_mul(1000));
         let secret = self.reception.book.issue(now, expires_ms)?;
         self.endpoint.set_tickets(self.reception.book.secrets());
-        let ticket = Ticket { inviter: self.endpoint.node(), addresses: self.advertise.clone(), secret, expires_ms };
-        Ok(MadeTicket { ticket: ticket.encode()?, expires_ms })
+        let mesh = &self.reception.mesh;
+        let ticket = Ticket {
+            mesh: mesh.id,
+            root: mesh.root,
+            inviter: self.endpoint.node(),
+            addresses: self.advertise.clone(),
+            secret,
+            expires_ms,
+        };
+        Ok(MadeTicket { ticket: ticket.to_string(), expires_ms })
     }
 }

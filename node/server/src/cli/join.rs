@@ -5,11 +5,11 @@ use super::{Out, runtime};
 use crate::identity::{Identity, hex, id_of};
 use crate::shell::clock::wall_ms;
 use crate::shell::mesh::Welcome;
-use crate::ticket::Ticket;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use lavina_core::node::MeshIdentity;
-use lavina_crdt::mesh::Verdict;
+use lavina_crdt::mesh::Admission;
+use lavina_crdt::ticket::Ticket;
 use lavina_quic::identity::peer_id;
 use lavina_quic::join::{Invitation, JoinInfo, redeem};
 use serde_json::json;
@@ -25,7 +25,7 @@ pub(super) struct Join {
 
 impl Join {
     pub(super) fn run(self, out: Out) -> Result<()> {
-        let ticket = Ticket::decode(&self.ticket)?;
+        let ticket: Ticket = self.ticket.parse()?;
         if ticket.expires_ms <= wall_ms() {
             bail!("the ticket has expired (by this machine's clock); make a new one");
         }
@@ -41,14 +41,13 @@ impl Join {
             .with_context(|| format!("cannot join through {}", ticket.addresses.join(", ")))?;
         let welcome: Welcome = postcard::from_bytes(&answer)
             .context("the inviting node's answer is not understood; is it of another version?")?;
-        let admitted = welcome.admissions.iter().any(|admission| {
-            admission.node == me && Verdict::Admit.is_signed(welcome.root, &welcome.mesh, me, &admission.signature)
-        });
-        if !admitted {
+        // The ticket says which mesh it is; the inviting node cannot make it another.
+        let admits = |admission: &Admission| admission.node == me && admission.is_valid(ticket.root, &ticket.mesh);
+        if !welcome.admissions.iter().any(admits) {
             bail!("the inviting node's answer does not admit this node");
         }
         let config = self.node.write(&data, &welcome.domain, &welcome.network, &name, welcome.registration)?;
-        let mesh = MeshIdentity { id: welcome.mesh, root: welcome.root };
+        let mesh = MeshIdentity { id: ticket.mesh, root: ticket.root };
         let nodes = welcome.admissions.len();
         Identity { key, mesh, root: None, admissions: welcome.admissions }.save_mesh(&data)?;
         let file = self.node.file();

@@ -137,8 +137,8 @@ impl<S: Store> Round<S> {
     fn route(&mut self, output: Output) {
         match output {
             Output::Deliver(sessions, event) => self.deliver(sessions, event),
-            Output::Answer(session, id, answer) => self.to_worker(session, FromCore::Answer(session, id, answer)),
-            Output::Disconnect(session, reason) => self.to_worker(session, FromCore::Disconnect(session, reason)),
+            Output::Answer(session, id, answer) => self.hand_to_worker(session, FromCore::Answer(session, id, answer)),
+            Output::Disconnect(session, reason) => self.hand_to_worker(session, FromCore::Disconnect(session, reason)),
             Output::Persist(batch) => {
                 self.given = self.given.max(batch.id);
                 self.thread.writer.push(batch);
@@ -176,7 +176,7 @@ impl<S: Store> Round<S> {
         }
     }
 
-    fn to_worker(&mut self, session: u64, what: FromCore) {
+    fn hand_to_worker(&mut self, session: u64, what: FromCore) {
         if let Some(queue) = self.to_workers.get_mut(number::worker(session)) {
             queue.push(what);
         }

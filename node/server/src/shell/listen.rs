@@ -41,12 +41,13 @@ pub(crate) fn bind(key: &str, address: SocketAddr) -> Result<std::net::TcpListen
 
 /// What to say when an address cannot be had.
 pub(crate) fn explain_bind(key: &str, address: SocketAddr, error: &std::io::Error) -> String {
-    let way_out = match error.kind() {
-        std::io::ErrorKind::AddrInUse => "another program (or another node) has it",
-        std::io::ErrorKind::AddrNotAvailable => "this machine has no such address",
-        std::io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege",
-        _ => "the system refuses it",
-    };
+    const REASONS: [(std::io::ErrorKind, &str); 3] = [
+        (std::io::ErrorKind::AddrInUse, "another program (or another node) has it"),
+        (std::io::ErrorKind::AddrNotAvailable, "this machine has no such address"),
+        (std::io::ErrorKind::PermissionDenied, "ports below 1024 need a privilege"),
+    ];
+    let known = REASONS.iter().find(|(kind, _)| *kind == error.kind());
+    let way_out = known.map_or("the system refuses it", |(_, reason)| reason);
     format!("cannot listen on {address} ({error}): {way_out}; change `{key}` in the configuration")
 }
 

@@ -7,9 +7,10 @@ use crate::config::{is_dialable, is_label};
 use crate::ticket::Book;
 use ed25519_dalek::SigningKey;
 use lavina_core::node::{AdminCommand, Input, MeshIdentity};
+use lavina_core::store::StoreError;
 use lavina_core::store::redb::RedbStore;
 use lavina_crdt::ids::NodeId;
-use lavina_crdt::mesh::{Admission, Verdict};
+use lavina_crdt::mesh::{Admission, MeshState, Verdict};
 use lavina_gossip::frame::{Frame, Lane};
 use lavina_quic::join::{JoinRefusal, JoinRequest};
 use lavina_quic::{Endpoint, Event};
@@ -66,10 +67,6 @@ pub(crate) struct Welcome {
     pub(crate) network: String,
     /// Whether clients may register accounts.
     pub(crate) registration: bool,
-    /// The mesh's id.
-    pub(crate) mesh: [u8; 16],
-    /// Its root key.
-    pub(crate) root: NodeId,
     /// Who belongs to it, the new node too.
     pub(crate) admissions: Vec<Admission>,
 }
@@ -210,6 +207,14 @@ impl Reception {
         }
     }
 
+    /// Who belongs to the mesh as far as it is durable here.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn roster(&self) -> Result<MeshState, StoreError> {
+        roster::read(&self.store, &self.mesh, &self.bootstrap)
+    }
+
     async fn admit(&self, request: &JoinRequest) -> Result<Vec<u8>, JoinRefusal> {
         let root = self.root.as_ref().ok_or(JoinRefusal::Unavailable)?;
         let info = &request.info;
@@ -221,8 +226,8 @@ impl Reception {
         if !sane {
             return Err(JoinRefusal::Unavailable);
         }
-        let mut known = roster::read(&self.store, &self.bootstrap).map_err(|_| JoinRefusal::Unavailable)?;
-        if known.revoked.contains(&request.node) {
+        let known = self.roster().map_err(|_| JoinRefusal::Unavailable)?;
+        if known.was_admitted(request.node) && known.admission(request.node).is_none() {
             return Err(JoinRefusal::Revoked);
         }
         self.book.redeem(request.secret, request.node, super::clock::wall_ms())?;
@@ -239,14 +244,12 @@ impl Reception {
         if !matches!(done.await, Ok(Ok(_))) {
             return Err(JoinRefusal::Unavailable);
         }
-        known.admitted.insert(request.node, admission);
+        let others = known.admitted().filter(|other| other.node != request.node).cloned();
         let welcome = Welcome {
             domain: self.domain.clone(),
             network: self.network.clone(),
             registration: self.registration,
-            mesh: self.mesh.id,
-            root: self.mesh.root,
-            admissions: known.admitted.into_values().collect(),
+            admissions: others.chain([admission]).collect(),
         };
         postcard::to_stdvec(&welcome).map_err(|_| JoinRefusal::Unavailable)
     }

@@ -345,7 +345,7 @@ fn announce(
     first_start: bool,
 ) -> Result<()> {
     let me = id_of(&identity.key);
-    let known = roster::read(&reception.store, &reception.bootstrap)?.admitted.remove(&me);
+    let known = reception.roster()?.admission(me).cloned();
     let signature = match (&known, &identity.root) {
         (Some(known), _) => known.signature,
         (None, Some(root)) => Verdict::Admit.sign(root, &identity.mesh.id, me),
