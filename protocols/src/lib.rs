@@ -5,6 +5,7 @@
 
 pub mod command;
 pub mod event;
+mod flood;
 pub mod irc;
 pub mod render;
 pub mod sasl;

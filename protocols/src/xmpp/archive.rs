@@ -9,7 +9,7 @@ use super::iq::Request;
 use super::jid::Address;
 use super::link::Link;
 use super::paging::{self, Page};
-use super::pending::{Asked, Pending};
+use super::pending::{Asked, Awaited};
 use super::{datetime, message, muc, ns};
 use crate::command::{Bound, Command, HistoryOf, HistoryQuery, Refusal, Reply, Target};
 use crate::event::{HistoryPage, Said};
@@ -79,7 +79,7 @@ pub(crate) fn on_query(_: &mut Client, link: &mut Link, request: Request) -> Res
         link.reply(&request.asked.result(Some(fin(false, None, None))));
         return Ok(());
     }
-    link.ask(Command::History(query), Pending::Archive(Waiting::Page(request.asked, shape)));
+    link.ask(Command::History(query), Awaited::Archive(Waiting::Page(request.asked, shape)));
     Ok(())
 }
 
@@ -177,7 +177,7 @@ fn form() -> Element {
 pub(crate) fn on_metadata(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
     let room = room_of(&request)?;
     let waiting = Waiting::Oldest(request.asked, room.clone());
-    link.ask_and_hold(Command::History(edge(room, false)), Pending::Archive(waiting));
+    link.ask_and_hold(Command::History(edge(room, false)), Awaited::Archive(waiting));
     Ok(())
 }
 
@@ -213,7 +213,7 @@ pub(crate) fn on_answer(client: &Client, link: &mut Link, waiting: Waiting, answ
         Waiting::Oldest(asked, room) => {
             let start = page.messages.first().map(|said| edge_of("start", said));
             let waiting = Waiting::Newest(asked, start);
-            link.ask_and_hold(Command::History(edge(room, true)), Pending::Archive(waiting));
+            link.ask_and_hold(Command::History(edge(room, true)), Awaited::Archive(waiting));
         }
         Waiting::Newest(asked, start) => {
             let end = page.messages.last().map(|said| edge_of("end", said));

@@ -5,7 +5,7 @@ use super::error::{StanzaError, StreamError};
 use super::jid::{Address, Domains};
 use super::link::Link;
 use super::muc::Place;
-use super::pending::{Asked, Pending};
+use super::pending::{Asked, Awaited, Pending};
 use super::{message, muc, ns, presence, roster};
 use crate::command::{Command, Refusal, Reply};
 use lavina_crdt::content::Principal;
@@ -58,6 +58,11 @@ impl Client {
     /// Whose rights the client acts with.
     pub(crate) fn principal(&self) -> Principal {
         Principal::Account(self.account.clone())
+    }
+
+    /// Whether messages to the bare JID are for this client too (RFC 6121 section 8.5.2).
+    pub(crate) fn takes_messages(&self) -> bool {
+        self.available && self.priority >= 0
     }
 
     /// A child of the stream.
@@ -118,21 +123,21 @@ impl Client {
     }
 
     /// The core's answer to something a bound client asked.
-    pub(crate) fn on_answer(&mut self, link: &mut Link, pending: Pending, answer: Result<Reply, Refusal>) {
-        match (pending, answer) {
-            (Pending::Done(asked), Ok(_)) => link.send(&asked.result(None)),
-            (Pending::Done(asked) | Pending::Delivery(asked) | Pending::Roster(asked), Err(refusal)) => {
+    pub(crate) fn on_answer(&mut self, link: &mut Link, awaited: Awaited, answer: Result<Reply, Refusal>) {
+        match (awaited, answer) {
+            (Awaited::Done(asked), Ok(_)) => link.send(&asked.result(None)),
+            (Awaited::Done(asked) | Awaited::Delivery(asked) | Awaited::Roster(asked), Err(refusal)) => {
                 link.send(&asked.error(refusal));
             }
-            (Pending::Said(asked), answer) => message::on_said(self, link, &asked, answer),
-            (Pending::Roster(asked), Ok(reply)) => roster::on_answer(link, &asked, reply),
-            (Pending::Muc(waiting), answer) => self.on_muc_answer(link, waiting, answer),
-            (Pending::Part(room), _) => muc::leave::on_left(self, link, &room, ""),
-            (Pending::Disco(waiting), answer) => super::disco::on_answer(self, link, waiting, answer),
-            (Pending::Archive(waiting), answer) => super::archive::on_answer(self, link, waiting, answer),
-            (Pending::Private(waiting), answer) => super::private::on_answer(link, waiting, answer),
-            (Pending::Registration(_) | Pending::Login(_) | Pending::Bind(_), _)
-            | (Pending::Nothing | Pending::Delivery(_), _) => {}
+            (Awaited::Said(asked), answer) => message::on_said(self, link, &asked, answer),
+            (Awaited::Roster(asked), Ok(reply)) => roster::on_answer(link, &asked, reply),
+            (Awaited::Muc(waiting), answer) => self.on_muc_answer(link, waiting, answer),
+            (Awaited::Part(room), _) => muc::leave::on_left(self, link, &room, ""),
+            (Awaited::Disco(waiting), answer) => super::disco::on_answer(self, link, waiting, answer),
+            (Awaited::Archive(waiting), answer) => super::archive::on_answer(self, link, waiting, answer),
+            (Awaited::Private(waiting), answer) => super::private::on_answer(link, waiting, answer),
+            (Awaited::Presence(presence), Ok(_)) => link.send(&presence),
+            (Awaited::Presence(_), Err(_)) | (Awaited::Delivery(_), Ok(_)) => {}
         }
     }
 

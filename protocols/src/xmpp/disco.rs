@@ -7,7 +7,7 @@ use super::iq::{self, At, Request};
 use super::jid::Address;
 use super::link::Link;
 use super::paging::{self, Page};
-use super::pending::{Asked, Pending};
+use super::pending::{Asked, Awaited};
 use super::{muc, ns};
 use crate::command::{Command, Refusal, Reply, RoomSummary};
 
@@ -33,7 +33,7 @@ pub(crate) fn on_info(_: &mut Client, link: &mut Link, request: Request) -> Resu
         (At::Server, _) => ("server", "im", Some(link.config.network.as_str())),
         (At::Rooms, _) => ("conference", "text", Some("Rooms")),
         (At::Room, Some(Address::Room(room))) => {
-            link.ask(Command::RoomInfo(room), Pending::Disco(Waiting::Info(request.asked)));
+            link.ask(Command::RoomInfo(room), Awaited::Disco(Waiting::Info(request.asked)));
             return Ok(());
         }
         (At::Room, _) => return Err(StanzaError::ITEM_NOT_FOUND),
@@ -60,10 +60,10 @@ pub(crate) fn on_items(_: &mut Client, link: &mut Link, request: Request) -> Res
         }
         (At::Rooms, _) => {
             let page = Page::of(&request.payload);
-            link.ask(Command::ListRooms, Pending::Disco(Waiting::Rooms(request.asked, page)));
+            link.ask(Command::ListRooms, Awaited::Disco(Waiting::Rooms(request.asked, page)));
         }
         (At::Room, Some(Address::Room(room))) => {
-            link.ask(Command::RoomInfo(room), Pending::Disco(Waiting::Items(request.asked)));
+            link.ask(Command::RoomInfo(room), Awaited::Disco(Waiting::Items(request.asked)));
         }
         (At::Account | At::Contact | At::Room, _) => link.reply(&request.asked.result(Some(query))),
     }

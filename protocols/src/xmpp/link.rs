@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// backlog stays in the tens of kilobytes.
 const SLOTS_MAX: usize = 64;
 
+/// What an idle connection may keep of its output queue: a message is two outputs.
+const IDLE_QUEUE_LEN_MAX: usize = 8;
+
 /// See the module's head.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -118,16 +121,16 @@ impl Link {
     }
 
     /// Hands a command to the core; `pending` says what its answer is for.
-    pub(crate) fn ask(&mut self, command: Command, pending: Pending) {
+    pub(crate) fn ask(&mut self, command: Command, pending: impl Into<Pending>) {
         let id = self.issue(command);
-        self.slots.push_back(Slot::Answer(id, pending));
+        self.slots.push_back(Slot::Answer(id, pending.into()));
     }
 
     /// As [`Link::ask`]; nothing more is read before the answer is handled.
-    pub(crate) fn ask_and_hold(&mut self, command: Command, pending: Pending) {
+    pub(crate) fn ask_and_hold(&mut self, command: Command, pending: impl Into<Pending>) {
         let id = self.issue(command);
         self.hold = Some(id);
-        self.slots.push_back(Slot::Answer(id, pending));
+        self.slots.push_back(Slot::Answer(id, pending.into()));
     }
 
     /// Ends the session in the core; that has no answer.
@@ -142,9 +145,10 @@ impl Link {
 
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
         let output = self.outputs.pop_front();
-        if output.is_none() && self.outputs.capacity() > 64 {
+        if output.is_none() && self.outputs.capacity() > IDLE_QUEUE_LEN_MAX {
             // An idle connection holds no queue.
             self.outputs = VecDeque::new();
+            self.slots.shrink_to_fit();
         }
         output
     }

@@ -7,7 +7,7 @@ use super::element::Element;
 use super::error::StanzaError;
 use super::jid::{Address, Domains, is_irc_resource};
 use super::link::Link;
-use super::pending::{Asked, Pending};
+use super::pending::{Asked, Awaited};
 use super::xml::{LIMITS, parse_standalone};
 use super::{muc, ns, sid};
 use crate::command::{Command, Refusal, Reply, Target};
@@ -60,7 +60,7 @@ fn say(client: &Client, link: &mut Link, asked: &Asked, target: Target, stanza: 
         Target::Occupant(room, _) => content.via_room = Some(room.clone()),
         Target::Nick(_) | Target::Room(_) => content.from_resource = Some(client.resource.clone()),
     }
-    link.ask(Command::Say(target, content), Pending::Said(asked.clone()));
+    link.ask(Command::Say(target, content), Awaited::Said(asked.clone()));
     Ok(())
 }
 
@@ -124,8 +124,9 @@ pub(crate) fn on_direct(client: &Client, link: &mut Link, said: &Arc<Said>) {
     }
     let elsewhere = said.content.to_resource.as_ref().filter(|resource| client.siblings.contains(*resource));
     let mine = said.content.to_resource.as_ref() == Some(&client.resource);
+    let outside = said.content.via_room.as_ref().is_some_and(|room| !client.rooms.contains_key(room));
     // RFC 6121 section 8.5.3.2: a resource that is not there any more stands for the bare JID; section 8.5.2.1.1: which takes in who is available.
-    if mine || (elsewhere.is_none() && client.available && client.priority >= 0) {
+    if mine || (elsewhere.is_none() && !outside && client.takes_messages()) {
         let mut message = message;
         message.remove_attr("to");
         if said.late {

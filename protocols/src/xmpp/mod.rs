@@ -54,10 +54,12 @@ mod tests;
 
 use crate::command::{CommandId, Refusal, Reply};
 use crate::event::{CloseReason, Event};
+use crate::flood::Bucket;
 use crate::render::Renders;
 use crate::sasl::Exchange;
 use crate::session::{Connection, Output, SessionConfig, Tls};
 use client::Client;
+use element::Element;
 use error::StreamError;
 use lavina_crdt::clock::Now;
 use lavina_crdt::names::AccountName;
@@ -89,6 +91,9 @@ pub struct Session {
     pinged: bool,
     /// The stream ends, with an error or in peace, once the client has what it is owed.
     ending: Option<Option<StreamError>>,
+    bucket: Bucket,
+    /// What an empty bucket keeps waiting, and until when.
+    waiting: Option<(Element, u64)>,
 }
 
 /// How far the stream has come.
@@ -115,6 +120,7 @@ impl Session {
     #[must_use]
     pub fn new(now: Now, config: Arc<SessionConfig>, connection: Connection) -> Self {
         Self {
+            bucket: Bucket::new(config.flood),
             link: Link::new(now, config, connection),
             parser: Parser::new(LIMITS_BEFORE_LOGIN),
             phase: Phase::FRESH,
@@ -122,6 +128,7 @@ impl Session {
             deadline: now.deadline_ms(LOGIN_MS_MAX),
             pinged: false,
             ending: None,
+            waiting: None,
         }
     }
 
@@ -169,11 +176,12 @@ impl Session {
             Pending::Login(waiting) => self.on_login_answer(waiting, answer),
             Pending::Registration(waiting) => self.on_registration_answer(waiting, answer),
             Pending::Bind(waiting) => self.on_bind_answer(waiting, answer),
-            other => {
+            Pending::Client(waiting) => {
                 if let Phase::Bound(client) = &mut self.phase {
-                    client.on_answer(&mut self.link, other, answer);
+                    client.on_answer(&mut self.link, *waiting, answer);
                 }
             }
+            Pending::Nothing => {}
         }
         self.link.settle();
         self.end_in_order();
@@ -194,6 +202,7 @@ impl Session {
     /// See [`crate::session::Session::handle_timeout`].
     pub fn handle_timeout(&mut self, now: Now) {
         self.link.now = now;
+        self.drive();
         if now.mono_us < self.deadline {
             return;
         }
@@ -209,7 +218,9 @@ impl Session {
     /// See [`crate::session::Session::next_timeout`].
     #[must_use]
     pub fn next_timeout(&self) -> Option<u64> {
-        (!matches!(self.phase, Phase::Closed)).then_some(self.deadline)
+        let until = self.waiting.as_ref().map(|(_, until)| *until);
+        let next = until.map_or(self.deadline, |until| until.min(self.deadline));
+        (!matches!(self.phase, Phase::Closed)).then_some(next)
     }
 
     /// See [`crate::session::Session::poll_output`].
@@ -220,7 +231,7 @@ impl Session {
     /// See [`crate::session::Session::wants_pause`].
     #[must_use]
     pub fn wants_pause(&self) -> bool {
-        self.link.is_blocked()
+        self.link.is_blocked() || self.waiting.is_some()
     }
 
     /// Handles what has been read, as long as nothing must be waited for.
@@ -229,13 +240,30 @@ impl Session {
             if matches!(self.phase, Phase::Closed | Phase::Handshake) {
                 return;
             }
+            if let Some((_, until)) = self.waiting
+                && self.link.now.mono_us < until
+            {
+                return;
+            }
+            if let Some((element, _)) = self.waiting.take() {
+                self.admit(element);
+                continue;
+            }
             match self.parser.next() {
                 None => return,
                 Some(Ok(Token::Open(root, default_ns))) => self.on_header(&root, &default_ns),
-                Some(Ok(Token::Stanza(element))) => self.on_element(element),
+                Some(Ok(Token::Stanza(element))) => self.admit(element),
                 Some(Ok(Token::Close)) => self.on_stream_close(),
                 Some(Err(error)) => self.fail(error.into()),
             }
+        }
+    }
+
+    /// Handles an element, or keeps it until the client may ask again.
+    fn admit(&mut self, element: Element) {
+        match self.bucket.take(self.link.now) {
+            Ok(()) => self.on_element(element),
+            Err(until) => self.waiting = Some((element, until)),
         }
     }
 

@@ -6,23 +6,32 @@ use super::ns;
 use super::{archive, auth, bind, disco, muc, private, registration};
 use lavina_crdt::names::RoomName;
 
-/// Each variant says what becomes of the answer; the files named hold it.
+/// Each variant says what becomes of the answer.
 #[derive(Debug)]
 pub(crate) enum Pending {
     /// Nobody waits for it.
     Nothing,
-    /// An IQ: an empty result, or the error.
-    Done(Asked),
-    /// A message or presence, or an IQ for somebody else: only a refusal is told.
-    Delivery(Asked),
-    /// Something said: reflected in its room.
-    Said(Asked),
     /// See [`auth`].
     Login(auth::Waiting),
     /// See [`registration`].
     Registration(registration::Waiting),
     /// See [`bind`].
     Bind(bind::Waiting),
+    /// Something that a bound client asked.
+    Client(Box<Awaited>),
+}
+
+/// What a bound client waits for; the files named hold it.
+#[derive(Debug)]
+pub(crate) enum Awaited {
+    /// An IQ: an empty result, or the error.
+    Done(Asked),
+    /// A message or presence, or an IQ for somebody else: only a refusal is told.
+    Delivery(Asked),
+    /// Something said: reflected in its room.
+    Said(Asked),
+    /// Presence to everybody: the client's own copy (RFC 6121 section 4.2.2).
+    Presence(Element),
     /// A roster asked for.
     Roster(Asked),
     /// See [`muc`].
@@ -35,6 +44,12 @@ pub(crate) enum Pending {
     Archive(archive::Waiting),
     /// See [`private`].
     Private(private::Waiting),
+}
+
+impl From<Awaited> for Pending {
+    fn from(awaited: Awaited) -> Self {
+        Self::Client(Box::new(awaited))
+    }
 }
 
 /// What is needed to answer a stanza.

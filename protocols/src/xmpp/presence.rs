@@ -6,7 +6,7 @@ use super::error::StanzaError;
 use super::jid::{Address, resource_of};
 use super::link::Link;
 use super::ns;
-use super::pending::{Asked, Pending};
+use super::pending::{Asked, Awaited, Pending};
 use super::xml::parse_standalone;
 use super::{muc, subscription};
 use crate::command::{Command, PresenceChange, Target};
@@ -50,12 +50,14 @@ fn broadcast(client: &mut Client, link: &mut Link, available: bool, stanza: &Ele
     let change = change_of(stanza, available);
     client.available = available;
     client.priority = change.priority.unwrap_or(0);
-    client.tell(link, Command::SetPresence(change));
+    let mut copy = stanza.clone();
+    copy.set_attr("from", client.full.as_str());
+    link.ask(Command::SetPresence(change), Awaited::Presence(copy));
     if !available {
         // Section 4.5.2: those who got directed presence are told too, so the client is in no room any more.
         let status = stanza.child_text("status").unwrap_or_default();
         for room in client.rooms.keys().cloned().collect::<Vec<_>>() {
-            link.ask(Command::Part { room: room.clone(), reason: status.clone() }, Pending::Part(room));
+            link.ask(Command::Part { room: room.clone(), reason: status.clone() }, Awaited::Part(room));
         }
     }
 }

@@ -6,7 +6,7 @@ use super::error::StanzaError;
 use super::iq::Request;
 use super::link::Link;
 use super::ns;
-use super::pending::{Asked, Pending};
+use super::pending::{Asked, Awaited};
 use super::xml::parse_standalone;
 use crate::command::{Command, Refusal, Reply};
 
@@ -33,12 +33,12 @@ pub(crate) fn on_private(_: &mut Client, link: &mut Link, request: Request) -> R
     let register = format!("private/{} {}", stored.name, stored.ns);
     if request.set {
         let value = value_of(stored)?;
-        link.ask(Command::RegisterSet(register, value), Pending::Done(request.asked));
+        link.ask(Command::RegisterSet(register, value), Awaited::Done(request.asked));
     } else {
         let empty = Element::new(&stored.name, &stored.ns);
         let wrapper = Some(Element::new("query", ns::PRIVATE));
         let waiting = Waiting { asked: request.asked, wrapper, empty };
-        link.ask(Command::RegisterGet(register), Pending::Private(waiting));
+        link.ask(Command::RegisterGet(register), Awaited::Private(waiting));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::element::Element;
 use super::error::StanzaError;
 use super::iq::Request;
 use super::link::Link;
-use super::pending::{Asked, Pending};
+use super::pending::{Asked, Awaited, Pending};
 use super::{Session, ns};
 use crate::command::{Command, Refusal, Reply};
 use crate::sasl::derive_credentials;
@@ -87,7 +87,7 @@ pub(crate) fn on_request(client: &mut Client, link: &mut Link, request: Request)
         return Err(StanzaError::BAD_REQUEST);
     }
     let credentials = credentials_of(link, &request.payload)?;
-    link.ask(Command::SetCredentials(credentials), Pending::Done(request.asked));
+    link.ask(Command::SetCredentials(credentials), Awaited::Done(request.asked));
     Ok(())
 }
 

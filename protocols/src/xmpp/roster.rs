@@ -7,7 +7,7 @@ use super::iq::Request;
 use super::jid::{Address, Domains};
 use super::link::Link;
 use super::ns;
-use super::pending::{Asked, Pending};
+use super::pending::{Asked, Awaited};
 use crate::command::{Command, Reply, RosterEdit, RosterItem};
 
 /// Longest name or group, in bytes: what is shown in a line.
@@ -19,7 +19,7 @@ const GROUPS_MAX: usize = 16;
 pub(crate) fn on_roster(client: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
     if !request.set {
         client.interested = true;
-        link.ask(Command::RosterGet, Pending::Roster(request.asked));
+        link.ask(Command::RosterGet, Awaited::Roster(request.asked));
         return Ok(());
     }
     let mut items = request.payload.elements().filter(|item| item.is("item", ns::ROSTER));
@@ -34,7 +34,7 @@ pub(crate) fn on_roster(client: &mut Client, link: &mut Link, request: Request) 
         Address::Foreign => return Err(StanzaError::REMOTE_SERVER_NOT_FOUND),
     };
     let edit = if item.get_attr("subscription") == Some("remove") { None } else { Some(edit_of(item)?) };
-    link.ask(Command::RosterSet(contact, edit), Pending::Done(request.asked));
+    link.ask(Command::RosterSet(contact, edit), Awaited::Done(request.asked));
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use super::iq::{self, At, Request};
 use super::jid::Address;
 use super::link::Link;
 use super::ns;
-use super::pending::{Asked, Pending};
+use super::pending::{Asked, Awaited, Pending};
 use super::ping;
 use crate::command::{Command, Target};
 use bytes::Bytes;
@@ -38,7 +38,7 @@ impl Client {
             Some(Address::Room(_)) => At::Room,
             Some(Address::Account(account, Some(resource))) => {
                 let target = Target::Account(account.clone(), Some(resource.clone()));
-                self.whisper(link, target, &iq, Pending::Delivery(asked));
+                self.whisper(link, target, &iq, Awaited::Delivery(asked));
                 return;
             }
             Some(Address::Occupant(room, nick)) => {
@@ -46,7 +46,7 @@ impl Client {
                     link.reply(&asked.result(None));
                 } else if self.rooms.contains_key(room) {
                     let target = Target::Occupant(room.clone(), nick.clone());
-                    self.whisper(link, target, &iq, Pending::Delivery(asked));
+                    self.whisper(link, target, &iq, Awaited::Delivery(asked));
                 } else {
                     // XEP-0410 section 3: this is how a client learns that it is out.
                     link.reply(&asked.error(StanzaError::NOT_OCCUPANT));
@@ -85,7 +85,7 @@ impl Client {
     }
 
     /// Hands a stanza through to somebody's client.
-    pub(crate) fn whisper(&self, link: &mut Link, target: Target, stanza: &Element, pending: Pending) {
+    pub(crate) fn whisper(&self, link: &mut Link, target: Target, stanza: &Element, pending: impl Into<Pending>) {
         let mut stanza = stanza.clone();
         stanza.remove_attr("from");
         debug_assert_eq!(stanza.ns, ns::CLIENT);

@@ -6,7 +6,7 @@ use super::error::StanzaError;
 use super::jid::Address;
 use super::link::Link;
 use super::ns;
-use super::pending::{Asked, Pending};
+use super::pending::{Asked, Awaited};
 use crate::command::{Command, SubscriptionStep};
 use lavina_crdt::names::AccountName;
 
@@ -34,7 +34,7 @@ const fn name_of(step: SubscriptionStep) -> &'static str {
 pub(crate) fn on_step(client: &Client, link: &mut Link, asked: Asked, to: Option<Address>, step: SubscriptionStep) {
     match to {
         Some(Address::Account(contact, _)) if contact != client.account => {
-            link.ask(Command::Subscription(contact, step), Pending::Delivery(asked));
+            link.ask(Command::Subscription(contact, step), Awaited::Delivery(asked));
         }
         Some(
             Address::Account(..)

@@ -11,7 +11,7 @@ use crate::command::{Command, CommandId, Opened, Refusal, Reply};
 use crate::event::{Conversation, Event, Occupant, Person, RoomView, Said};
 use crate::render::Renders;
 use crate::sasl::derive_credentials_with;
-use crate::session::{Connection, Output, SessionConfig, Tls};
+use crate::session::{Connection, Flood, Output, SessionConfig, Tls};
 use lavina_crdt::account::Credentials;
 use lavina_crdt::clock::{Hlc, Now};
 use lavina_crdt::content::{Author, Content};
@@ -40,15 +40,11 @@ impl Chat {
 
     fn with(connection: Connection) -> Self {
         let config = SessionConfig {
-            domain: "a.example".into(),
-            rooms_domain: "rooms.a.example".into(),
-            node_name: "n1.a.example".into(),
             network: "Lavina".into(),
-            motd: Vec::new(),
             registration: true,
             plain_without_tls: true,
             started_ms: EPOCH_MS,
-            salt_secret: [1; 32],
+            flood: Flood::NONE,
             ..SessionConfig::new("a.example")
         };
         Self::configured(config, connection)

@@ -6,7 +6,7 @@ use super::error::StanzaError;
 use super::iq::{At, Request};
 use super::link::Link;
 use super::ns;
-use super::pending::Pending;
+use super::pending::Awaited;
 use super::private::{self, Waiting};
 use crate::command::Command;
 
@@ -19,12 +19,12 @@ pub(crate) fn on_vcard(_: &mut Client, link: &mut Link, request: Request) -> Res
         (At::Account, false) => {
             let empty = Element::new("vCard", ns::VCARD);
             let waiting = Waiting { asked: request.asked, wrapper: None, empty };
-            link.ask(Command::RegisterGet(REGISTER.to_owned()), Pending::Private(waiting));
+            link.ask(Command::RegisterGet(REGISTER.to_owned()), Awaited::Private(waiting));
             Ok(())
         }
         (At::Account, true) => {
             let value = private::value_of(&request.payload)?;
-            link.ask(Command::RegisterSet(REGISTER.to_owned(), value), Pending::Done(request.asked));
+            link.ask(Command::RegisterSet(REGISTER.to_owned(), value), Awaited::Done(request.asked));
             Ok(())
         }
         (At::Contact | At::Server | At::Rooms | At::Room, false) => Err(StanzaError::ITEM_NOT_FOUND),

@@ -10,7 +10,7 @@ use crate::xmpp::iq::Request;
 use crate::xmpp::jid::{Address, Domains};
 use crate::xmpp::link::Link;
 use crate::xmpp::ns;
-use crate::xmpp::pending::{Asked, Pending};
+use crate::xmpp::pending::{Asked, Awaited, Pending};
 use lavina_crdt::content::Principal;
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::room::{Act, Denied, Flag, Mask, Rank};
@@ -64,7 +64,7 @@ pub(crate) fn on_admin(_: &mut Client, link: &mut Link, request: Request) -> Res
         let wish = items.first().and_then(|item| wish_of(item)).ok_or(StanzaError::BAD_REQUEST)?;
         Waiting::List(request.asked, wish)
     };
-    link.ask_and_hold(Command::RoomInfo(room), Pending::Muc(MucWaiting::Admin(waiting)));
+    link.ask_and_hold(Command::RoomInfo(room), Awaited::Muc(MucWaiting::Admin(waiting)));
     Ok(())
 }
 
@@ -210,13 +210,13 @@ fn change(
     if !plan.acts.is_empty() {
         plan.banned.append(&mut plan.kicked);
         let waiting = Waiting::Acted(asked, room.clone(), plan.banned);
-        let pending = Pending::Muc(MucWaiting::Admin(waiting));
+        let pending = Awaited::Muc(MucWaiting::Admin(waiting));
         link.ask_and_hold(Command::Act(room.clone(), plan.acts), pending);
     } else if let Some(last) = plan.kicked.pop() {
         for kicked in plan.kicked {
             link.ask(kick(kicked), Pending::Nothing);
         }
-        link.ask(kick(last), Pending::Muc(MucWaiting::Last(asked)));
+        link.ask(kick(last), Awaited::Muc(MucWaiting::Last(asked)));
     } else {
         link.send(&asked.result(None));
     }

@@ -11,7 +11,7 @@ use crate::xmpp::iq::Request;
 use crate::xmpp::jid::Address;
 use crate::xmpp::link::Link;
 use crate::xmpp::ns;
-use crate::xmpp::pending::{Asked, Pending};
+use crate::xmpp::pending::{Asked, Awaited};
 use lavina_crdt::content::Principal;
 use lavina_crdt::names::RoomName;
 use lavina_crdt::room::{Act, Flag, Rank, RoomState};
@@ -51,7 +51,7 @@ pub(crate) fn on_owner(client: &mut Client, link: &mut Link, request: Request) -
     let Some(Address::Room(room)) = request.to else { return Err(StanzaError::BAD_REQUEST) };
     if !request.set {
         let waiting = Waiting::Show(request.asked, client.principal());
-        link.ask(Command::RoomInfo(room), Pending::Muc(MucWaiting::Config(waiting)));
+        link.ask(Command::RoomInfo(room), Awaited::Muc(MucWaiting::Config(waiting)));
         return Ok(());
     }
     if request.payload.get("destroy", ns::MUC_OWNER).is_some() {
@@ -61,7 +61,7 @@ pub(crate) fn on_owner(client: &mut Client, link: &mut Link, request: Request) -
         Some((Answer::Submit, form)) if data::fields(form).next().is_some() => {
             let wishes = Wishes::of(form)?;
             let waiting = Waiting::Submit(request.asked, room.clone(), wishes);
-            link.ask_and_hold(Command::RoomInfo(room), Pending::Muc(MucWaiting::Config(waiting)));
+            link.ask_and_hold(Command::RoomInfo(room), Awaited::Muc(MucWaiting::Config(waiting)));
         }
         Some(_) => link.reply(&request.asked.result(None)),
         None => return Err(StanzaError::BAD_REQUEST),
@@ -133,7 +133,7 @@ pub(super) fn on_room(link: &mut Link, waiting: Waiting, answer: Result<Reply, R
         Waiting::Submit(asked, room, wishes) => match view.and_then(|view| wishes.acts(&view.state)) {
             Ok(acts) if acts.is_empty() => asked.result(None),
             Ok(acts) => {
-                link.ask_and_hold(Command::Act(room, acts), Pending::Muc(MucWaiting::Last(asked)));
+                link.ask_and_hold(Command::Act(room, acts), Awaited::Muc(MucWaiting::Last(asked)));
                 return;
             }
             Err(error) => asked.error(error),

@@ -46,7 +46,9 @@ impl Showing<'_> {
         let bytes = self.renders.get_or_render(self.event, class, || {
             Bytes::from(make(domains).iter().map(Element::to_stanza).collect::<String>())
         });
-        self.link.send_bytes(bytes);
+        if !bytes.is_empty() {
+            self.link.send_bytes(bytes);
+        }
     }
 
     fn class(&mut self) -> RenderClass {
@@ -164,9 +166,6 @@ impl Client {
             showing.link.send(&before);
             let after = present(&showing.link.domains, forced);
             showing.link.send(&after);
-        } else if place.nick.key() == old.key() {
-            // Another session of the same person, under the same nick until now: this one keeps it.
-            showing.share("presence", |domains| present(domains, &[]));
         } else {
             showing.share("presence", |domains| renamed(domains, &[303]));
             showing.share("presence", |domains| present(domains, &[]));

@@ -6,7 +6,7 @@ use crate::xmpp::error::StanzaError;
 use crate::xmpp::jid::Address;
 use crate::xmpp::link::Link;
 use crate::xmpp::ns;
-use crate::xmpp::pending::{Asked, Pending};
+use crate::xmpp::pending::{Asked, Awaited};
 use lavina_crdt::content::Author;
 use lavina_crdt::names::RoomName;
 
@@ -22,7 +22,7 @@ pub(crate) fn on_message(link: &mut Link, asked: &Asked, room: RoomName, stanza:
     }
     let invites: Result<Vec<_>, _> = invites.into_iter().map(|invite| parse(link, invite)).collect();
     for (whom, reason) in invites? {
-        link.ask(Command::Invite { room: room.clone(), whom, reason }, Pending::Delivery(asked.clone()));
+        link.ask(Command::Invite { room: room.clone(), whom, reason }, Awaited::Delivery(asked.clone()));
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ use crate::xmpp::datetime;
 use crate::xmpp::element::Element;
 use crate::xmpp::error::StanzaError;
 use crate::xmpp::link::Link;
-use crate::xmpp::ns;
-use crate::xmpp::pending::{Asked, Pending};
+use crate::xmpp::pending::{Asked, Awaited};
+use crate::xmpp::{ns, sid};
 use lavina_crdt::ids::MsgId;
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::room::Flag;
@@ -53,13 +53,60 @@ pub(crate) fn on_presence(
     let muc = stanza.get("x", ns::MUC);
     match (client.rooms.get(&room), muc) {
         (Some(place), _) if place.nick != nick => {
-            link.ask(Command::SetRoomNick { room, nick }, Pending::Delivery(asked));
+            let waiting = MucWaiting::Nick(asked, room.clone(), nick.clone());
+            link.ask(Command::SetRoomNick { room, nick }, Awaited::Muc(waiting));
         }
-        // How reachable somebody is goes to all rooms with the presence to everybody.
-        (Some(_), None) => {}
+        // How reachable somebody is goes to all rooms with the presence to everybody; the client gets its own copy (section 7.7).
+        (Some(place), None) => {
+            let presence = own_copy(client, link, &room, place, stanza);
+            link.reply(&presence);
+        }
         (_, Some(muc)) => join(link, asked, room, nick, muc),
         // XEP-0045 section 7.2.1: who does not say that it speaks MUC does not come in by an update of its presence.
         (None, None) => link.reply(&asked.error(StanzaError::NOT_OCCUPANT)),
+    }
+}
+
+fn own_copy(client: &Client, link: &Link, room: &RoomName, place: &Place, stanza: &Element) -> Element {
+    let (affiliation, role) = (occupant::affiliation(place.rank), occupant::role(place.rank, place.moderated));
+    let item = occupant::item(&link.domains, None, affiliation, role).attr("jid", client.full.as_str());
+    let told = stanza.elements().filter(|child| child.ns != ns::MUC_USER && child.ns != ns::OCCUPANT_ID);
+    Element::new("presence", ns::CLIENT)
+        .attr("from", link.domains.occupant(room, &place.nick))
+        .maybe_attr("id", stanza.get_attr("id"))
+        .children(told.cloned())
+        .child(sid::occupant_id(room, &client.principal()))
+        .child(occupant::user(item, &[110]))
+}
+
+/// The client has another nick. Where others saw it change, an event has told so; where the old nick stays (another session of the person has
+/// it), the room is shown anew.
+pub(super) fn on_nick(
+    client: &mut Client,
+    link: &mut Link,
+    (asked, room, nick): (Asked, RoomName, Nick),
+    answer: Result<Reply, Refusal>,
+) {
+    if let Err(refusal) = answer {
+        link.send(&asked.error(refusal));
+        return;
+    }
+    let Some(place) = client.rooms.get_mut(&room) else { return };
+    if place.nick == nick || place.joining.is_some() {
+        return;
+    }
+    let item = occupant::item(&link.domains, None, occupant::affiliation(place.rank), "none");
+    let item = item.attr("nick", nick.as_str());
+    let gone = occupant::gone(&link.domains, &room, &place.nick, None, item, &[110, 303]);
+    link.send(&gone);
+    place.nick = nick;
+    link.ask(Command::RoomInfo(room.clone()), Awaited::Muc(MucWaiting::Anew(room)));
+}
+
+/// The room as it is, after a change of nick.
+pub(super) fn on_anew(client: &mut Client, link: &mut Link, room: &RoomName, answer: Result<Reply, Refusal>) {
+    if let (Some(place), Ok(Reply::Room(Some(view)))) = (client.rooms.get_mut(room), answer) {
+        *place = Place { joining: None, ..enter(link, &view, place.nick.clone()) };
     }
 }
 
@@ -69,7 +116,7 @@ fn join(link: &mut Link, asked: Asked, room: RoomName, nick: Nick, muc: &Element
     let key = muc.child_text("password");
     let command = Command::Join { room: room.clone(), nick: Some(nick.clone()), key };
     let waiting = Waiting { asked, room: room.clone(), nick, history };
-    link.ask(command, Pending::Muc(MucWaiting::Join(waiting)));
+    link.ask(command, Awaited::Muc(MucWaiting::Join(waiting)));
     if history {
         let query = HistoryQuery {
             of: HistoryOf::Room(room.clone()),
@@ -80,7 +127,7 @@ fn join(link: &mut Link, asked: Asked, room: RoomName, nick: Nick, muc: &Element
             newest: true,
         };
         let waiting = History { room, chars_max: wanted.chars_max };
-        link.ask(Command::History(query), Pending::Muc(MucWaiting::History(waiting)));
+        link.ask(Command::History(query), Awaited::Muc(MucWaiting::History(waiting)));
     }
 }
 

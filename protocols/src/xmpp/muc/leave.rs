@@ -5,13 +5,13 @@ use crate::command::Command;
 use crate::xmpp::client::Client;
 use crate::xmpp::element::Element;
 use crate::xmpp::link::Link;
-use crate::xmpp::pending::Pending;
+use crate::xmpp::pending::Awaited;
 use lavina_crdt::names::RoomName;
 
 /// Unavailable presence to a room or to a nick in it.
 pub(crate) fn on_unavailable(_: &Client, link: &mut Link, room: RoomName, stanza: &Element) {
     let reason = stanza.child_text("status").unwrap_or_default();
-    link.ask(Command::Part { room: room.clone(), reason }, Pending::Part(room));
+    link.ask(Command::Part { room: room.clone(), reason }, Awaited::Part(room));
 }
 
 /// The client is out, if it was in: its own unavailable presence is the last it gets from the room.

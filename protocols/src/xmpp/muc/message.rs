@@ -10,7 +10,7 @@ use crate::xmpp::error::StanzaError;
 use crate::xmpp::jid::Domains;
 use crate::xmpp::link::Link;
 use crate::xmpp::message::{content_of, with_content};
-use crate::xmpp::pending::{Asked, Pending};
+use crate::xmpp::pending::{Asked, Awaited};
 use crate::xmpp::{ns, sid};
 use lavina_crdt::names::RoomName;
 use lavina_crdt::room::{Act, Topic};
@@ -27,11 +27,11 @@ pub(crate) fn on_groupchat(
     if has("subject") && !has("body") && !has("thread") {
         let topic = stanza.child_text("subject").unwrap_or_default();
         // Nothing answers a subject but the subject, which comes as an event.
-        link.ask(Command::Act(room, vec![Act::SetTopic(topic)]), Pending::Delivery(asked.clone()));
+        link.ask(Command::Act(room, vec![Act::SetTopic(topic)]), Awaited::Delivery(asked.clone()));
         return Ok(());
     }
     if let Some(content) = content_of(&link.domains, stanza)? {
-        link.ask(Command::Say(Target::Room(room), content), Pending::Said(asked.clone()));
+        link.ask(Command::Say(Target::Room(room), content), Awaited::Said(asked.clone()));
     }
     Ok(())
 }

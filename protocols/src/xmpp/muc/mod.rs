@@ -26,7 +26,7 @@ use super::link::Link;
 use super::pending::Asked;
 use crate::command::{Refusal, Reply};
 use crate::event::{Event, Said};
-use lavina_crdt::names::Nick;
+use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::room::{Rank, Topic};
 use std::sync::Arc;
 
@@ -70,6 +70,10 @@ pub(crate) enum Waiting {
     Admin(admin::Waiting),
     /// The room as it is, for its configuration.
     Config(config::Waiting),
+    /// Another nick in a room.
+    Nick(Asked, RoomName, Nick),
+    /// The room as it is, to be shown anew.
+    Anew(RoomName),
     /// Commands that follow from a request; the last one answers it.
     Last(Asked),
 }
@@ -82,6 +86,8 @@ impl Client {
             Waiting::History(waiting) => join::on_history(self, link, &waiting, answer),
             Waiting::Admin(waiting) => admin::on_room(self, link, waiting, answer),
             Waiting::Config(waiting) => config::on_room(link, waiting, answer),
+            Waiting::Nick(asked, room, nick) => join::on_nick(self, link, (asked, room, nick), answer),
+            Waiting::Anew(room) => join::on_anew(self, link, &room, answer),
             Waiting::Last(asked) => match answer {
                 Ok(_) => link.send(&asked.result(None)),
                 Err(refusal) => link.send(&asked.error(refusal)),

@@ -5,7 +5,7 @@ use crate::command::{RosterItem, Subscription, SubscriptionStep};
 use expect_test::expect;
 use lavina_crdt::content::Principal;
 
-fn direct(from: Author, to: &str, content: Content) -> Event {
+pub(super) fn direct(from: Author, to: &str, content: Content) -> Event {
     let conversation =
         Conversation::Direct { from: from.principal(), to: Principal::Account(account(to)), to_nick: nick(to) };
     Event::Said(Arc::new(Said { id: msg_id(4), conversation, author: from, content, late: false }))
@@ -22,15 +22,12 @@ fn a_message_goes_to_whom_it_is_for_and_comes_with_a_full_jid() {
     let content = Content { from_resource: Some("phone".into()), client_id: "d2".into(), ..Content::text("hello") };
     chat.event(direct(author(2, "bob", true), "alice", content));
     chat.event(direct(author(3, "carol", false), "alice", Content::text("from IRC")));
-    let content = Content { via_room: Some(room("rust")), ..Content::text("psst") };
-    chat.event(direct(author(3, "carol", false), "alice", content));
     chat.send("<message to='carol@guests.a.example'><body>x</body></message>");
     expect![[r#"
             Say(Account(bob, Some("phone")), Content { kind: Message, text: "hi", tags: [], payloads: ["<active xmlns='http://jabber.org/protocol/chatstates'/>"], to_resource: Some("phone"), from_resource: Some("r1"), via_room: None, client_id: "d1" })
         <message to='alice@a.example/r1' from='bob@a.example/phone' id='d1' type='error'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>no such account</text></error></message>
         <message to='alice@a.example/r1' from='bob@a.example/phone' type='chat' id='d2'><body>hello</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
         <message to='alice@a.example/r1' from='carol@guests.a.example' type='chat' id='06dndmlnk00001850k2ga18000000004'><body>from IRC</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
-        <message to='alice@a.example/r1' from='rust@rooms.a.example/carol' type='chat' id='06dndmlnk00001850k2ga18000000004'><body>psst</body><x xmlns='http://jabber.org/protocol/muc#user'/><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
             Say(Nick(carol), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "" })
     "#]].assert_eq(&chat.take());
 }
@@ -110,6 +107,7 @@ fn presence_goes_out_and_comes_in() {
     chat.event(Event::ContactPresence { person: bob, available: false });
     expect![[r#"
             SetPresence(PresenceChange { available: Some(true), show: Some(Away), status: Some("lunch"), priority: Some(5), payloads: Some(["<c xmlns='http://jabber.org/protocol/caps' node='n' ver='v' hash='sha-1'/>"]) })
+        <presence to='alice@a.example/r1' from='alice@a.example/r1'><show>away</show><status>lunch</status><priority>5</priority><c xmlns='http://jabber.org/protocol/caps' node='n' ver='v' hash='sha-1'/></presence>
         <presence to='alice@a.example/r1' from='bob@a.example/phone'><show>dnd</show><status>busy</status><c xmlns='urn:c' a='1'/></presence>
         <presence to='alice@a.example/r1' from='bob@a.example/phone' type='unavailable'><status>busy</status></presence>
     "#]].assert_eq(&chat.take());
@@ -202,6 +200,23 @@ fn nobody_speaks_as_somebody_else() {
             (closed)
     "#]]
     .assert_eq(&chat.take());
+}
+
+#[test]
+fn a_flood_waits_and_nothing_is_lost() {
+    let mut chat = Chat::bound();
+    chat.session.bucket = crate::flood::Bucket::new(Flood { burst: 2, per_second: 1 });
+    for id in 0..4 {
+        chat.send(&format!("<iq type='get' id='{id}' to='a.example'><ping xmlns='urn:xmpp:ping'/></iq>"));
+    }
+    let answered = |chat: &mut Chat| chat.take().matches("type='result'").count();
+    assert_eq!(answered(&mut chat), 2);
+    assert!(chat.session.wants_pause());
+    chat.sleep(1000);
+    assert_eq!(answered(&mut chat), 1);
+    chat.sleep(1000);
+    assert_eq!(answered(&mut chat), 1);
+    assert!(!chat.session.wants_pause());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Rooms (XEP-0045) and their archives.
 
+use super::direct::direct;
 use super::*;
 use crate::command::HistoryOf;
 use crate::event::{HistoryPage, Leave};
@@ -115,6 +116,139 @@ fn occupants_come_change_and_go() {
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/carla' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='none'/></x><status>bye</status></presence>
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='alice@a.example/r1' role='none'><actor nick='bob'/></item><status code='110'/><status code='307'/></x></presence>
     "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn nicks_are_changed_and_refused() {
+    let mut chat = inside();
+    let nick_presence = "<presence to='rust@rooms.a.example/Alicia'/>";
+    chat.send(nick_presence);
+    chat.answer(Err(Refusal::NickInUse));
+    chat.send(nick_presence);
+    let mut renamed = person(1, "alice", Some("r1"));
+    Arc::make_mut(&mut renamed.record).show = Show::Away;
+    chat.event(Event::NickChanged {
+        person: renamed,
+        old: nick("alice"),
+        new: nick("Alicia"),
+        rooms: vec![(room("rust"), Rank::None)],
+        forced: false,
+    });
+    chat.answer(Ok(Reply::Done));
+    // Another session of alice's has the nick as well, so nobody sees it go.
+    chat.send("<presence to='rust@rooms.a.example/Alison'/>");
+    chat.answer(Ok(Reply::Done));
+    let mut view = view(false);
+    view.own_nick = Some(nick("Alison"));
+    view.occupants.insert(1, occupant(1, "Alison", Some("r1"), Rank::None));
+    chat.answer(Ok(Reply::Room(Some(Arc::new(view)))));
+    chat.send("<presence to='rust@rooms.a.example/Alison'><show>dnd</show></presence>");
+    expect![[r#"
+            SetRoomNick { room: rust, nick: Alicia }
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/Alicia' type='error'><error type='cancel'><conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>the nick is in use</text></error></presence>
+            SetRoomNick { room: rust, nick: Alicia }
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='alice@a.example/r1' role='none' nick='Alicia'/><status code='110'/><status code='303'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/Alicia'><show>away</show><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='alice@a.example/r1' role='participant'/><status code='110'/></x></presence>
+            SetRoomNick { room: rust, nick: Alison }
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/Alicia' type='unavailable'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='none' nick='Alison'/><status code='110'/><status code='303'/></x></presence>
+            RoomInfo(rust)
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/alice'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='alice@a.example/r1' role='participant'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/bob'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='08da0438ff9dc4c0beca2d0454e54673'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' jid='bob@a.example/phone' role='moderator'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/carol'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/Alison'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='d27641ac71083ea6afd8e75901d38f4f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='alison@a.example/r1' role='participant'/><status code='100'/><status code='110'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/Alison'><show>dnd</show><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant' jid='alice@a.example/r1'/><status code='110'/></x></presence>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn a_cut_is_told_in_one_line_and_shown_on_those_behind_it() {
+    let mut chat = inside();
+    let mut bob = occupant(2, "bob", Some("phone"), Rank::Operator);
+    bob.people[0].unreachable_since = Some(Hlc::from_ms(EPOCH_MS));
+    let carol = occupant(3, "carol", None, Rank::None);
+    let nodes: Vec<Arc<str>> = vec!["us-1".into()];
+    chat.event(Event::Unreachable {
+        room: room("rust"),
+        nodes: nodes.clone(),
+        occupants: vec![bob, carol],
+        since: Hlc::from_ms(EPOCH_MS),
+    });
+    chat.event(Event::Reachable {
+        room: room("rust"),
+        nodes,
+        occupants: vec![occupant(2, "bob", Some("phone"), Rank::Operator)],
+    });
+    let pair = || ("eu-1".into(), "us-1".into());
+    let gone = vec![
+        (person(2, "bob", Some("phone")), vec![(room("other"), nick("bob")), (room("rust"), nick("bob"))]),
+        (person(3, "carol", None), vec![(room("rust"), nick("carol"))]),
+    ];
+    chat.event(Event::Netsplit { nodes: pair(), gone });
+    let back = vec![(room("rust"), occupant(3, "carol", None, Rank::Voice))];
+    chat.event(Event::Netjoin { nodes: pair(), back });
+    let late = said_in("rust", 7, author(3, "carol", false), Content::text("while cut"));
+    chat.event(Event::Said(Arc::new(Said { late: true, ..(*late).clone() })));
+    expect![[r#"
+        <message to='alice@a.example/r1' from='rust@rooms.a.example' type='groupchat'><body>Out of reach: us-1.</body></message>
+        <presence from='rust@rooms.a.example/bob'><show>xa</show><status>unreachable since 2026-01-01T00:00:00.000Z</status><occupant-id xmlns='urn:xmpp:occupant-id:0' id='08da0438ff9dc4c0beca2d0454e54673'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' jid='bob@a.example/phone' role='moderator'/></x></presence><presence from='rust@rooms.a.example/carol'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant'/></x></presence>
+        <message to='alice@a.example/r1' from='rust@rooms.a.example' type='groupchat'><body>In reach again: us-1.</body></message>
+        <presence from='rust@rooms.a.example/bob'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='08da0438ff9dc4c0beca2d0454e54673'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' jid='bob@a.example/phone' role='moderator'/></x></presence>
+        <presence from='rust@rooms.a.example/bob' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='08da0438ff9dc4c0beca2d0454e54673'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='bob@a.example/phone' role='none'/></x><status>netsplit</status></presence><presence from='rust@rooms.a.example/carol' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='none'/></x><status>netsplit</status></presence>
+        <presence from='rust@rooms.a.example/carol'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' role='participant'/></x></presence>
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/carol' type='groupchat' id='06dndmm3b00001850k2ga18000000007'><body>while cut</body><stanza-id xmlns='urn:xmpp:sid:0' by='rust@rooms.a.example' id='06dndmm3b00001850k2ga18000000007'/><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><delay xmlns='urn:xmpp:delay' from='rust@rooms.a.example' stamp='2026-01-01T00:00:07.000Z'/></message>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn occupants_whisper_through_the_room() {
+    let mut chat = inside();
+    chat.send("<message to='rust@rooms.a.example/carol' type='chat' id='pm'><body>psst</body></message>");
+    chat.answer(Err(Refusal::NoSuchOccupant));
+    let whispered = |name| Content { via_room: Some(room(name)), ..Content::text("here") };
+    chat.event(direct(author(3, "carol", false), "alice", whispered("rust")));
+    // Another session of alice's is in that room.
+    chat.event(direct(author(3, "carol", false), "alice", whispered("other")));
+    expect![[r#"
+            Say(Occupant(rust, carol), Content { kind: Message, text: "psst", tags: [], payloads: [], to_resource: None, from_resource: None, via_room: Some(rust), client_id: "pm" })
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/carol' id='pm' type='error'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>no such occupant</text></error></message>
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/carol' type='chat' id='06dndmlnk00001850k2ga18000000004'><body>here</body><x xmlns='http://jabber.org/protocol/muc#user'/><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn invitations_go_through_the_room() {
+    let mut chat = inside();
+    chat.send(
+        "<message to='rust@rooms.a.example'><x xmlns='http://jabber.org/protocol/muc#user'>\
+         <invite to='bob@a.example'><reason>come</reason></invite></x></message>",
+    );
+    chat.answer(Ok(Reply::Done));
+    chat.event(Event::Invited {
+        room: room("other"),
+        by: author(2, "bob", true),
+        nick: nick("alice"),
+        reason: "see us".into(),
+    });
+    expect![[r#"
+            Invite { room: rust, whom: Account(bob, None), reason: "come" }
+        <message to='alice@a.example/r1' from='other@rooms.a.example'><x xmlns='http://jabber.org/protocol/muc#user'><invite from='bob@a.example'><reason>see us</reason></invite></x><x xmlns='jabber:x:conference' jid='other@rooms.a.example' reason='see us'/></message>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn two_clients_get_the_same_bytes_of_a_room_event() {
+    let (mut one, mut two) = (inside(), inside());
+    let said = said_in("rust", 3, author(2, "bob", true), Content::text("shared"));
+    let event = Arc::new(Event::Said(said));
+    let mut renders = Renders::default();
+    let mut tails = Vec::new();
+    for chat in [&mut one, &mut two] {
+        chat.session.handle_event(chat.now, &event, &mut renders);
+        let outputs: Vec<Output> = std::iter::from_fn(|| chat.session.poll_output()).collect();
+        let [Output::Send(_), Output::Send(tail)] = outputs.as_slice() else { panic!("{outputs:?}") };
+        tails.push(tail.as_ptr());
+    }
+    assert_eq!(tails[0], tails[1]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use lavina_crdt::clock::Now;
 
 /// One client's.
 #[derive(Debug)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     /// What a token is worth in time.
     token_us: u64,
     /// How far the stamp may be ahead.
@@ -16,13 +16,13 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// A full one.
-    pub(super) fn new(flood: Flood) -> Self {
+    pub(crate) fn new(flood: Flood) -> Self {
         let token_us = 1_000_000 / u64::from(flood.per_second.max(1));
         Self { token_us, burst_us: token_us.saturating_mul(u64::from(flood.burst.max(1))), full_at_us: 0 }
     }
 
     /// Takes a token; `Err` says when there will be one.
-    pub(super) fn take(&mut self, now: Now) -> Result<(), u64> {
+    pub(crate) fn take(&mut self, now: Now) -> Result<(), u64> {
         let full_at = self.full_at_us.max(now.mono_us).saturating_add(self.token_us);
         let earliest = full_at.saturating_sub(self.burst_us);
         if earliest > now.mono_us {
