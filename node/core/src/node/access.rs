@@ -3,7 +3,6 @@
 use super::commands::Asker;
 use super::presence::Why;
 use super::{Node, SessionMeta, SessionNumber};
-use crate::replica::Account;
 use crate::said::nick_when_away;
 use crate::signal::Signal;
 use crate::store::Store;
@@ -61,11 +60,12 @@ impl<S: Store> Node<S> {
     }
 
     pub(super) fn credentials(&self, account: &AccountName) -> Option<Credentials> {
-        self.replicas.account(account)?.credentials().cloned()
+        self.replicas.account(account).map(|account| account.credentials())
     }
 
     pub(super) fn log_in(&mut self, now: Now, number: SessionNumber, account: AccountName) -> Result<Reply, Refusal> {
-        let registration = self.replicas.account(&account).and_then(Account::created).ok_or(Refusal::NoSuchAccount)?;
+        let registration =
+            self.replicas.account(&account).map(|account| account.created).ok_or(Refusal::NoSuchAccount)?;
         let session = self.sessions.get_mut(number).ok_or(Refusal::NotOpen)?;
         session.account = Some(account.clone());
         session.registration = Some(registration);
@@ -141,7 +141,7 @@ impl<S: Store> Node<S> {
 
     /// The value of an account's register.
     pub(super) fn register(&self, account: &AccountName, key: &str) -> Option<Vec<u8>> {
-        self.replicas.account(account)?.register(key).map(<[u8]>::to_vec)
+        self.replicas.account(account)?.registers().get(key).map(<[u8]>::to_vec)
     }
 
     /// The account of a session, visible or not, and the session as an author.
@@ -157,9 +157,10 @@ impl<S: Store> Node<S> {
         Ok((account.clone(), Author { session: id, account: Some(account), nick, user, host }))
     }
 
-    /// An account's name has another holder than before: sessions here that logged in as who has lost it go on without an account.
+    /// An account's name has another holder than before: sessions here that logged in as who has lost it go on under the name that the lost
+    /// registration goes by from here on.
     pub(super) fn settle_sessions(&mut self, now: Now, account: &AccountName) {
-        let holder = self.replicas.account(account).and_then(Account::created);
+        let holder = self.replicas.account(account).map(|account| account.created);
         let lost = |number: &SessionNumber| {
             let session = self.sessions.get(*number);
             session.is_some_and(|session| session.account.as_ref() == Some(account) && session.registration != holder)
@@ -167,20 +168,32 @@ impl<S: Store> Node<S> {
         let losers: Vec<SessionNumber> = self.sessions.numbers().filter(lost).collect();
         for number in losers {
             self.count("accounts_lost");
-            if let Some(session) = self.sessions.get_mut(number) {
-                (session.account, session.registration) = (None, None);
-            }
-            let id = self.sessions.id(number);
-            self.change_own(now, id, &Why { forced: true, ..Why::default() }, |record| record.account = None);
-            let words =
-                format!("The account {account} was registered earlier on another node: you are logged out of it.");
-            self.sessions.deliver(vec![number], Event::Notice(words), &mut self.out);
+            self.rename_account(now, number, account);
         }
+    }
+
+    fn rename_account(&mut self, now: Now, number: SessionNumber, account: &AccountName) {
+        let Some(session) = self.sessions.get_mut(number) else { return };
+        let registration = session.registration;
+        let name = registration.and_then(|made| self.replicas.account_name(account, made.dot()));
+        session.account = name.clone();
+        if name.is_none() {
+            session.registration = None;
+        }
+        let words = match &name {
+            Some(name) => {
+                format!("The account {account} was registered earlier on another node: yours is called {name}.")
+            }
+            None => format!("The account {account} was registered earlier on another node: you are logged out of it."),
+        };
+        let id = self.sessions.id(number);
+        self.change_own(now, id, &Why { forced: true, ..Why::default() }, |record| record.account = name);
+        self.sessions.deliver(vec![number], Event::Notice(words), &mut self.out);
     }
 
     /// At the start: the names that are taken.
     pub(super) fn learn_accounts(&mut self) {
-        let names: Vec<AccountName> = self.replicas.accounts().map(|(name, _)| name.clone()).collect();
+        let names: Vec<AccountName> = self.replicas.accounts().map(|(name, _)| name).collect();
         for name in names {
             self.lookalikes.add(name);
         }

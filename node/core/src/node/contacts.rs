@@ -20,7 +20,7 @@ impl<S: Store> Node<S> {
     pub(super) fn keep_roster(&mut self, account: &AccountName) {
         if self.rosters.get(account).is_none() {
             let stored = self.replicas.account(account);
-            let registers = stored.into_iter().flat_map(|stored| stored.registers(rosters::PREFIX));
+            let registers = stored.into_iter().flat_map(|stored| stored.registers().iter(rosters::PREFIX));
             let items = registers.filter_map(|(_, value)| rosters::decode(value)).collect();
             self.rosters.keep(account, items);
         }

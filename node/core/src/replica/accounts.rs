@@ -1,176 +1,127 @@
 //! Accounts and their registers, as the accounts' scopes say.
 //!
-//! A name registered on both sides of a cut belongs to the earlier registration. What was written under the later one is kept apart, under
-//! its creation, and counts for nobody who logs in by the name.
+//! A scope holds every registration of its name: the earliest goes by it, the others by derived names. Here an account is asked for by the
+//! name it goes by, and what is written under a derived name goes to the scope it came from.
 
 use super::room::read_tail;
 use super::{Effect, Replicas, Scope};
 use crate::store::{Store, StoreError};
-use lavina_crdt::account::Credentials;
+use lavina_crdt::account::{AccountChange, AccountState, AccountView, derived_name};
 use lavina_crdt::chain;
 use lavina_crdt::entry::{Body, Entry};
-use lavina_crdt::ids::{Dot, OrderKey};
+use lavina_crdt::ids::Dot;
 use lavina_crdt::names::AccountName;
-use lavina_crdt::register::RegisterSet;
 use std::collections::BTreeMap;
 
-/// Register of an account's credentials, where they were changed after the registration.
-const CREDENTIALS: &str = "credentials";
-
-/// Who, beside the account itself, may write which of its registers: the first segment of the key, and the rule.
-const WRITERS: &[(&str, Writer)] = &[
-    // The subscription exchange (RFC 6121 section 3) changes both rosters: a contact may write the entry about itself.
-    ("roster", Writer::Contact),
-];
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Writer {
-    /// The account that the second segment names.
-    Contact,
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    /// By the name of the scope.
+    states: BTreeMap<AccountName, AccountState>,
+    /// Derived name -> the name of the scope.
+    derived: BTreeMap<AccountName, AccountName>,
 }
 
-/// One account. Equal on all nodes that have the same entries, in whatever order they came.
-#[derive(Clone, Debug, Default)]
-pub struct Account {
-    creations: BTreeMap<OrderKey, Credentials>,
-    /// By creation and key.
-    registers: BTreeMap<(Dot, String), (OrderKey, Vec<u8>)>,
-    changed: Option<Credentials>,
-}
-
-impl Account {
-    /// The creation that holds the name.
-    fn holder(&self) -> Option<Dot> {
-        self.creations.first_key_value().map(|(key, _)| key.dot())
+impl Accounts {
+    /// The name of the scope that holds an account.
+    fn home<'a>(&'a self, name: &'a AccountName) -> &'a AccountName {
+        self.derived.get(name).unwrap_or(name)
     }
 
-    /// Since when it exists; `None` when only registers of it have arrived.
-    #[must_use]
-    pub fn created(&self) -> Option<OrderKey> {
-        self.creations.first_key_value().map(|(key, _)| *key)
+    fn get(&self, name: &AccountName) -> Option<AccountView<'_>> {
+        self.states.get(self.home(name))?.by_name(name)
     }
 
-    /// What is kept of its password.
-    #[must_use]
-    pub fn credentials(&self) -> Option<&Credentials> {
-        self.changed.as_ref().or_else(|| self.creations.values().next())
+    fn name_of(&self, home: &AccountName, creation: Dot) -> Option<AccountName> {
+        self.states.get(home)?.name_of(creation)
     }
 
-    /// The value of a register; removed ones have none.
-    #[must_use]
-    pub fn register(&self, key: &str) -> Option<&[u8]> {
-        let (_, value) = self.registers.get(&(self.holder()?, key.to_owned()))?;
-        (!value.is_empty()).then_some(value.as_slice())
+    fn derive(&mut self, home: &AccountName, creation: Dot) -> AccountName {
+        let name = derived_name(home, creation);
+        self.derived.insert(name.clone(), home.clone());
+        name
     }
-
-    /// All registers whose key begins with `prefix`, in key order.
-    pub fn registers<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        let holder = self.holder();
-        let from = holder.map(|holder| self.registers.range((holder, prefix.to_owned())..));
-        from.into_iter()
-            .flatten()
-            .take_while(move |((of, key), _)| Some(*of) == holder && key.starts_with(prefix))
-            .filter(|(_, (_, value))| !value.is_empty())
-            .map(|((_, key), (_, value))| (key.as_str(), value.as_slice()))
-    }
-
-    fn create(&mut self, at: OrderKey, credentials: Credentials) -> bool {
-        let before = self.holder();
-        self.creations.insert(at, credentials);
-        self.changed = self.register(CREDENTIALS).and_then(|value| postcard::from_bytes(value).ok());
-        self.holder() != before
-    }
-
-    /// Whether the register that counts for the name has another value.
-    fn set(&mut self, at: OrderKey, set: RegisterSet) -> bool {
-        let Some(of) = set.of else { return false };
-        let slot = (of, set.key);
-        if self.registers.get(&slot).is_some_and(|(known, _)| *known >= at) {
-            return false;
-        }
-        let credentials = slot.1 == CREDENTIALS;
-        let old = self.registers.insert(slot, (at, set.value.clone()));
-        let counts = self.holder() == Some(of);
-        if counts && credentials {
-            self.changed = postcard::from_bytes(&set.value).ok();
-        }
-        counts && old.is_none_or(|(_, old)| old != set.value)
-    }
-}
-
-/// Whether `author` may write a register of `account`.
-fn may_write(account: &AccountName, author: &AccountName, key: &str) -> bool {
-    if author == account {
-        return true;
-    }
-    let (first, rest) = key.split_once('/').unwrap_or((key, ""));
-    WRITERS.iter().any(|(segment, writer)| match writer {
-        Writer::Contact => *segment == first && rest == author.as_str(),
-    })
 }
 
 impl<S: Store> Replicas<S> {
     pub(super) fn load_accounts(&mut self) -> Result<(), StoreError> {
-        let scopes: Vec<Scope> =
-            self.scopes.keys().filter(|scope| matches!(scope, Scope::Account(_))).cloned().collect();
-        for scope in scopes {
-            let Scope::Account(account) = &scope else { continue };
+        let homes: Vec<AccountName> = self.scopes.keys().filter_map(home).cloned().collect();
+        for home in homes {
+            let scope = Scope::Account(home.clone());
             let mut entries = Vec::new();
             for (origin, next) in self.durable(&scope).iter() {
                 read_tail(&self.store, &scope, origin, 0, next, &mut |entry| entries.push(entry))?;
             }
             for entry in entries {
-                self.apply_account(account, &entry, &mut Vec::new());
+                self.apply_account(&home, &entry, &mut Vec::new());
             }
         }
         Ok(())
     }
 
-    pub(super) fn apply_account(&mut self, account: &AccountName, entry: &Entry, effects: &mut Vec<Effect>) {
+    pub(super) fn apply_account(&mut self, home: &AccountName, entry: &Entry, effects: &mut Vec<Effect>) {
         let at = entry.order_key();
-        let body = chain::body(entry);
-        if let Body::AccountCreate(create) = body {
-            if create.name == *account
-                && self.accounts.entry(account.clone()).or_default().create(at, create.credentials)
-            {
-                effects.push(Effect::Account(account.clone()));
-            }
-        } else if let Body::Register(set) = body
-            && self.may_set(account, entry, &set.key)
-        {
-            let key = set.key.clone();
-            if self.accounts.entry(account.clone()).or_default().set(at, set) {
-                effects.push(Effect::Register { account: account.clone(), key, at });
-            }
-        }
-    }
-
-    fn may_set(&mut self, account: &AccountName, entry: &Entry, key: &str) -> bool {
         let author = entry.author.as_ref().filter(|author| self.is_home_of(entry, author));
-        let may =
-            author.and_then(|author| author.account.as_ref()).is_some_and(|author| may_write(account, author, key));
-        if !may {
-            self.counters.entries_denied += 1;
+        let body = chain::body(entry);
+        let state = self.accounts.states.entry(home.clone()).or_insert_with(|| AccountState::new(home.clone()));
+        let change = match (&body, author) {
+            (Body::AccountCreate(create), _) => state.create(at, create),
+            (Body::Register(set), Some(author)) => state.set(at, author, set),
+            (Body::Register(_), None)
+            | (Body::Message(_) | Body::DocChange(_) | Body::Kick(_) | Body::Mesh(_) | Body::Unknown { .. }, _) => {
+                AccountChange::None
+            }
+        };
+        match change {
+            AccountChange::None => {}
+            AccountChange::Created => effects.push(Effect::Account(home.clone())),
+            AccountChange::Displaced(creation, _) => {
+                effects.push(Effect::Account(self.accounts.derive(home, creation)));
+                effects.push(Effect::Account(home.clone()));
+            }
+            AccountChange::Derived(creation, _) => {
+                effects.push(Effect::Account(self.accounts.derive(home, creation)));
+            }
+            AccountChange::Register(creation, key) => {
+                let account = self.accounts.name_of(home, creation);
+                effects.extend(account.map(|account| Effect::Register { account, key, at }));
+            }
         }
-        may
     }
 
-    /// Names the creation that a register of an account rests on, where the caller has not.
-    pub(super) fn complete(&self, scope: &Scope, body: &mut Body) {
-        if let (Scope::Account(account), Body::Register(set)) = (scope, body)
-            && set.of.is_none()
-        {
-            set.of = self.accounts.get(account).and_then(Account::holder);
+    /// The scope to write to, and the body with what the caller leaves out: a register belongs to the registration that goes by the name
+    /// which the caller gave for the scope.
+    pub(super) fn complete(&self, scope: Scope, body: Body) -> (Scope, Body) {
+        let Scope::Account(name) = &scope else { return (scope, body) };
+        let of = self.accounts.get(name).map(|account| account.created.dot());
+        let home = Scope::Account(self.accounts.home(name).clone());
+        match body {
+            Body::Register(mut set) => {
+                set.of = set.of.or(of);
+                (home, Body::Register(set))
+            }
+            body => (home, body),
         }
     }
 
-    /// An account that exists.
-    pub fn account(&self, name: &AccountName) -> Option<&Account> {
-        self.accounts.get(name).filter(|account| account.created().is_some())
+    /// The account that goes by a name.
+    pub fn account(&self, name: &AccountName) -> Option<AccountView<'_>> {
+        self.accounts.get(name)
     }
 
-    /// The accounts that exist, in name order.
-    pub fn accounts(&self) -> impl Iterator<Item = (&AccountName, &Account)> + '_ {
-        self.accounts.iter().filter(|(_, account)| account.created().is_some())
+    /// The name that a registration goes by which went by `name` once.
+    pub fn account_name(&self, name: &AccountName, creation: Dot) -> Option<AccountName> {
+        self.accounts.name_of(self.accounts.home(name), creation)
+    }
+
+    /// All accounts by the names they go by.
+    pub fn accounts(&self) -> impl Iterator<Item = (AccountName, AccountView<'_>)> + '_ {
+        self.accounts.states.values().flat_map(AccountState::accounts)
+    }
+}
+
+fn home(scope: &Scope) -> Option<&AccountName> {
+    match scope {
+        Scope::Account(name) => Some(name),
+        Scope::Mesh | Scope::Room(_) | Scope::Direct(..) => None,
     }
 }

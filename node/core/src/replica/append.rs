@@ -15,17 +15,12 @@ use std::sync::Arc;
 
 impl<S: Store> Replicas<S> {
     /// Makes an entry and applies it at once; the next batch makes it durable. The caller has checked the author's right against the state as it is.
+    /// A register of an account needs no [`RegisterSet::of`](lavina_crdt::register::RegisterSet::of): it is the account's that goes by the scope's name.
     ///
     /// # Errors
     /// [`Refusal::Storage`] while the store takes no writes; nothing is changed then.
-    pub fn append(
-        &mut self,
-        now: Now,
-        scope: Scope,
-        author: Option<Author>,
-        mut body: Body,
-    ) -> Result<Appended, Refusal> {
-        self.complete(&scope, &mut body);
+    pub fn append(&mut self, now: Now, scope: Scope, author: Option<Author>, body: Body) -> Result<Appended, Refusal> {
+        let (scope, body) = self.complete(scope, body);
         self.make(now, &scope, author, |_, _| Ok(body))
     }
 

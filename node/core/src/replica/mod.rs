@@ -21,20 +21,19 @@ mod scope;
 #[cfg(test)]
 mod tests;
 
-pub use accounts::Account;
 pub use effect::{Appended, Counters, Effect, Fault, Message, Page, Persisted, Received};
 pub use history::Query;
-pub use mesh::MeshState;
 
 use crate::node::{Limits, MeshIdentity};
 use crate::store::{Batch, BatchId, Store, StoreError};
+use accounts::Accounts;
 use ed25519_dalek::SigningKey;
 use journal::Journal;
 use lavina_crdt::clock::{Clock, Hlc, Now};
 use lavina_crdt::content::Principal;
 use lavina_crdt::entry::{Hash, Run};
 use lavina_crdt::ids::{Dot, NodeId, Origin, OriginKey, Scope};
-use lavina_crdt::mesh::Admission;
+use lavina_crdt::mesh::{Admission, MeshState};
 use lavina_crdt::names::{AccountName, RoomName};
 use lavina_crdt::room::RoomState;
 use lavina_crdt::version::VersionVector;
@@ -64,7 +63,7 @@ pub struct Replicas<S> {
     /// The direct conversations of each account.
     conversations: BTreeMap<AccountName, BTreeSet<Scope>>,
     mesh: MeshState,
-    accounts: BTreeMap<AccountName, Account>,
+    accounts: Accounts,
     rooms: BTreeMap<RoomName, Room>,
     /// States of rooms that were looked at and not loaded.
     glimpses: RefCell<BTreeMap<RoomName, Arc<RoomState>>>,
@@ -110,8 +109,8 @@ impl<S: Store> Replicas<S> {
             scopes: BTreeMap::new(),
             nodes: BTreeMap::from([(origin_key.origin(), origin_key.node)]),
             conversations: BTreeMap::new(),
-            mesh: MeshState::new(mesh, bootstrap),
-            accounts: BTreeMap::new(),
+            mesh: mesh::state(mesh, bootstrap),
+            accounts: Accounts::default(),
             rooms: BTreeMap::new(),
             glimpses: RefCell::default(),
             journal: Journal::new(key, origin_key),

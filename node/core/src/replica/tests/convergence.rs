@@ -182,7 +182,7 @@ proptest! {
             }
             let register = |peer: &Peer| {
                 let alice = peer.replicas.account(&account("alice"))?;
-                alice.register("profile/x").map(<[u8]>::to_vec)
+                alice.registers().get("profile/x").map(<[u8]>::to_vec)
             };
             prop_assert_eq!(register(&first.peer), register(&other.peer));
         }

@@ -238,8 +238,33 @@ fn a_name_registered_on_both_sides_of_a_cut_is_the_earlier_ones() {
     sync(at(10), &mut peers);
     for peer in &peers {
         let alice = peer.replicas.account(&account("alice")).unwrap();
-        assert_eq!(alice.credentials(), Some(&credentials(2)));
-        assert_eq!(alice.register("profile/x"), Some(&b"early"[..]));
+        assert_eq!(alice.credentials(), credentials(2));
+        assert_eq!(alice.registers().get("profile/x"), Some(&b"early"[..]));
+        assert_eq!(peer.replicas.accounts().count(), 2);
+    }
+}
+
+#[test]
+fn an_account_that_lost_its_name_goes_on_under_another() {
+    let mut peers = [Peer::new(1), Peer::new(2)];
+    register(&mut peers[0], at(2), "alice", 1);
+    set(&mut peers[0], at(3), "alice", "alice", "profile/x", "late");
+    register(&mut peers[1], at(1), "alice", 2);
+    for peer in &mut peers {
+        peer.flush();
+    }
+    let lost = peers[0].replicas.account(&account("alice")).unwrap().created.dot();
+    sync(at(10), &mut peers);
+    let name = peers[0].replicas.account_name(&account("alice"), lost).unwrap();
+    let effects = set(&mut peers[0], at(11), name.as_str(), name.as_str(), "profile/x", "mine");
+    assert!(matches!(effects.as_slice(), [Effect::Register { account, .. }] if *account == name));
+    peers[0].flush();
+    sync(at(12), &mut peers);
+    for peer in peers.map(|peer| peer.restart(at(13))) {
+        let derived = peer.replicas.account(&name).unwrap();
+        assert_eq!(derived.credentials(), credentials(1));
+        assert_eq!(derived.registers().get("profile/x"), Some(&b"mine"[..]));
+        assert_eq!(peer.replicas.account(&account("alice")).unwrap().registers().get("profile/x"), None);
     }
 }
 
@@ -252,8 +277,8 @@ fn a_register_is_its_accounts_own_but_a_contact_may_write_about_itself() {
     assert_eq!(set(&mut peer, at(3), "alice", "bob", "roster/carol", "his"), []);
     assert_eq!(set(&mut peer, at(3), "alice", "bob", "roster/bob", "his").len(), 1);
     let alice = peer.replicas.account(&account("alice")).unwrap();
-    assert_eq!(alice.register("profile/x"), Some(&b"mine"[..]));
-    assert_eq!(alice.registers("roster/").collect::<Vec<_>>(), [("roster/bob", &b"his"[..])]);
+    assert_eq!(alice.registers().get("profile/x"), Some(&b"mine"[..]));
+    assert_eq!(alice.registers().iter("roster/").collect::<Vec<_>>(), [("roster/bob", &b"his"[..])]);
 }
 
 #[test]
@@ -266,7 +291,7 @@ fn a_changed_password_counts_on_every_node_and_after_a_restart() {
     peers[0].flush();
     sync(at(3), &mut peers);
     for peer in peers.map(|peer| peer.restart(at(4))) {
-        assert_eq!(peer.replicas.account(&account("alice")).unwrap().credentials(), Some(&credentials(9)));
+        assert_eq!(peer.replicas.account(&account("alice")).unwrap().credentials(), credentials(9));
     }
 }
 
