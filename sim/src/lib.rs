@@ -12,6 +12,8 @@ mod client;
 mod generate;
 mod plan;
 mod run;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod world;
 
