@@ -87,7 +87,8 @@ impl IrcWire {
                 text: param(1).to_owned(),
             }),
             "MODE" if param(1) == "+b" => heard.push(Heard::Banned { room: room(0), mask: param(2).to_owned() }),
-            "FAIL" | "401" | "403" | "404" | "432" | "433" | "441" | "442" | "471" | "473" | "474" | "475" | "482" => {
+            "FAIL" | "400" | "401" | "403" | "404" | "432" | "433" | "441" | "442" | "471" | "473" | "474" | "475"
+            | "482" => {
                 heard.push(Heard::Refused(text.to_owned()));
             }
             _ => {}

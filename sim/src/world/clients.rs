@@ -2,7 +2,7 @@
 
 use super::node::Link;
 use super::queue::Pending;
-use super::{CLIENT_DELAY_US, RECONNECT_US, World};
+use super::{CLIENT_DELAY_US, DISK_RECOVERY_US, RECONNECT_US, World};
 use crate::client::Sent;
 use crate::plan::{Action, Speaks};
 use bytes::Bytes;
@@ -133,7 +133,8 @@ impl World {
         text: String,
     ) -> String {
         let node = &self.nodes[self.clients[client].plan.node];
-        let healthy = !node.disk.full && node.disk.slow_ms <= 1 && node.core.is_some();
+        let calm = node.disk.trouble_us == 0 || self.now_us > node.disk.trouble_us + DISK_RECOVERY_US;
+        let healthy = calm && !node.disk.full && node.disk.slow_ms <= 1 && node.core.is_some();
         let inside = self.clients[client].inside.contains_key(room_name);
         let sent = Sent {
             room,

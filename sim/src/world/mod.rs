@@ -37,6 +37,8 @@ const RECONNECT_US: u64 = 1_000_000;
 const COMMIT_US: u64 = 300;
 /// How long foreign entries wait for company before a commit, microseconds.
 const COALESCE_US: u64 = 50_000;
+/// How long after a disk's trouble an answer in time is not expected: the node tries a full disk again now and then, microseconds.
+const DISK_RECOVERY_US: u64 = 1_500_000;
 /// How often the mesh is looked at after healing, microseconds.
 const LOOK_US: u64 = 250_000;
 
