@@ -155,7 +155,12 @@ impl XmppWire {
         }
         let Some(text) = child_text(stanza, "body") else { return };
         let from = attr(stanza, "from").unwrap_or_default();
-        let room = from.split_once(&format!("@{ROOMS}")).map(|(room, _)| room.to_owned());
+        let room = from.split_once(&format!("@{ROOMS}"));
+        // The room itself speaks of cuts; such words are no line and have no id.
+        if room.is_some_and(|(_, nick)| nick.is_empty()) {
+            return;
+        }
+        let room = room.map(|(room, _)| room.to_owned());
         let id = stanza.find("<stanza-id").and_then(|at| attr(&stanza[at..], "id")).unwrap_or_default();
         heard.push(Heard::Said { room, id: id.to_owned(), text: text.to_owned() });
     }
