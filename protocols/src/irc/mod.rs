@@ -1,12 +1,12 @@
 //! IRC: the session of one connection, its lines to [`Command`]s and events back to lines.
 //!
-//! The session is driven as [`crate::session::Session`] says. A line is parsed ([`message`]), looked up in [`verbs`] and handled by the file of its
-//! family; what that asks of the core is remembered with what to do with the answer ([`answers`]), so that the client gets its
-//! responses in the order of its lines. Events are rendered in [`events`].
+//! The session is driven as [`crate::session::Session`] says. A line is parsed (`message`), looked up in `verbs` and handled by the file of its
+//! family; what that asks of the core is remembered with what to do with the answer (`answers`), so that the client gets its
+//! responses in the order of its lines. Events are rendered in `events`.
 //!
-//! Follows modern.ircdocs.horse and the IRCv3 specifications; what is offered of the latter is in [`caps`].
+//! Follows modern.ircdocs.horse and the IRCv3 specifications; what is offered of the latter is in `caps`.
 //!
-//! **Invariant:** nothing a client says about who it is, when it speaks or what id its message has gets past [`messaging`].
+//! **Invariant:** nothing a client says about who it is, when it speaks or what id its message has gets past `messaging`.
 
 mod answers;
 mod auth;

@@ -288,9 +288,10 @@ fn welcome(session: &mut Session) {
 
 /// QUIT: what the client is still owed comes first, such as the echo of what it has just said.
 pub(super) fn quit(session: &mut Session, _now: Now, message: &Message<'_>) {
-    let reason = clip(message.param(0).unwrap_or("Quit"), REASON_BYTES_MAX).to_owned();
+    // The mark keeps a reason from passing for what the server says of a cut.
+    let reason = message.param(0).map_or("Quit".to_owned(), |text| format!("Quit: {}", clip(text, REASON_BYTES_MAX)));
     session.answers.hold();
     session.ask(Command::Sync, move |session, _, _| {
-        session.end(&reason, Some(&format!("Closing link: {} (Quit: {reason})", session.host)));
+        session.end(&reason, Some(&format!("Closing link: {} ({reason})", session.host)));
     });
 }

@@ -63,7 +63,8 @@ pub(super) fn lusers_then(session: &mut Session, then: fn(&mut Session)) {
 
 fn write_lusers(session: &mut Session, answer: Answer) {
     let Ok(Reply::Counts(counts)) = answer else { return };
-    let (all, here) = (counts.sessions, counts.sessions_here);
+    // Connections that have not registered are counted here, but are not yet anybody.
+    let (all, here) = (counts.sessions, counts.sessions_here.min(counts.sessions));
     session.numeric(
         RPL_LUSERCLIENT,
         &[],

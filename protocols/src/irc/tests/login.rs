@@ -222,7 +222,7 @@ fn quitting_tells_the_core_and_closes() {
     client.shows_commands = true;
     assert_eq!(
         client.said_to("QUIT :bye"),
-        "? Sync\nERROR :Closing link: host (Quit: bye)\n? Quit(\"bye\")\n<close>\n"
+        "? Sync\nERROR :Closing link: host (Quit: bye)\n? Quit(\"Quit: bye\")\n<close>\n"
     );
     client.send("PING x");
     client.event(Event::Notice("x".to_owned()));
