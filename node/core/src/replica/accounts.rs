@@ -11,6 +11,7 @@ use lavina_crdt::chain;
 use lavina_crdt::entry::{Body, Entry};
 use lavina_crdt::ids::Dot;
 use lavina_crdt::names::AccountName;
+use lavina_crdt::register::RegisterSet;
 use std::collections::BTreeMap;
 
 #[derive(Debug, Default)]
@@ -94,13 +95,8 @@ impl<S: Store> Replicas<S> {
         let Scope::Account(name) = &scope else { return (scope, body) };
         let of = self.accounts.get(name).map(|account| account.created.dot());
         let home = Scope::Account(self.accounts.home(name).clone());
-        match body {
-            Body::Register(mut set) => {
-                set.of = set.of.or(of);
-                (home, Body::Register(set))
-            }
-            body => (home, body),
-        }
+        let Body::Register(set) = body else { return (home, body) };
+        (home, Body::Register(RegisterSet { of: set.of.or(of), ..set }))
     }
 
     /// The account that goes by a name.

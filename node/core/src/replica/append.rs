@@ -47,7 +47,7 @@ impl<S: Store> Replicas<S> {
         author: Option<Author>,
         body: impl FnOnce(&mut Self, OrderKey) -> Result<Body, StoreError>,
     ) -> Result<Appended, Refusal> {
-        if self.journal.trouble().is_some() || !self.journal.has_room() {
+        if self.trouble().is_some() || !self.journal.has_room() {
             return Err(Refusal::Storage);
         }
         self.try_make(now, scope, author, body).map_err(|_| Refusal::Storage)

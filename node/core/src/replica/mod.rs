@@ -68,6 +68,8 @@ pub struct Replicas<S> {
     /// States of rooms that were looked at and not loaded.
     glimpses: RefCell<BTreeMap<RoomName, Arc<RoomState>>>,
     journal: Journal,
+    /// Why nothing is written under this origin any more, though others are still heard.
+    outdated: Option<StoreError>,
     /// Until when held entries are held, in order; those applied since stay until they are the first.
     holds: VecDeque<(u64, Scope, Dot)>,
     counters: Counters,
@@ -114,6 +116,7 @@ impl<S: Store> Replicas<S> {
             rooms: BTreeMap::new(),
             glimpses: RefCell::default(),
             journal: Journal::new(key, origin_key),
+            outdated: None,
             holds: VecDeque::new(),
             counters: Counters::default(),
             store,
@@ -169,7 +172,7 @@ impl<S: Store> Replicas<S> {
 
     /// Why own entries are refused at the moment.
     pub fn trouble(&self) -> Option<&StoreError> {
-        self.journal.trouble()
+        self.journal.trouble().or(self.outdated.as_ref())
     }
 
     /// The counters.

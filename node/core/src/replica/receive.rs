@@ -3,7 +3,7 @@
 use super::effect::{Fault, Received};
 use super::scope::Tail;
 use super::{Replicas, Scope};
-use crate::store::{Store, StoreError};
+use crate::store::{RENEW_EPOCH, Store, StoreError};
 use lavina_crdt::chain::{self, ChainError};
 use lavina_crdt::clock::{Hlc, Now};
 use lavina_crdt::entry::{Entry, Run, SealedEntry};
@@ -55,6 +55,10 @@ impl<S: Store> Replicas<S> {
         let origin = run.origin.origin();
         let replica = self.scope_mut(&run.scope)?;
         let (next, tail) = (replica.known.next(origin), replica.tail(origin));
+        if origin == self.origin && run.first.saturating_add(run.entries.len() as u64) > next && is_of_origin(run) {
+            self.on_outdated();
+            return Ok(Outcome::Refused);
+        }
         if run.first > next {
             self.counters.runs_gap += 1;
             return Ok(Outcome::Refused);
@@ -70,7 +74,9 @@ impl<S: Store> Replicas<S> {
         let new = Run { first: next, entries: run.entries.get(known..).unwrap_or_default().to_vec(), ..run.clone() };
         let entries = match verify(&new, tail) {
             Ok(entries) => entries,
-            Err(error) => return Ok(Outcome::Fault(if is_fork(&new) { run.origin.node } else { from }, error.into())),
+            Err(error) => {
+                return Ok(Outcome::Fault(if is_of_origin(&new) { run.origin.node } else { from }, error.into()));
+            }
         };
         self.take_run(now, new, entries, received)
     }
@@ -103,6 +109,17 @@ impl<S: Store> Replicas<S> {
             self.take_in(now, &scope, Arc::new(entry), hash, &mut received.effects)?;
         }
         Ok(Outcome::Taken)
+    }
+
+    /// A peer has entries of this node that are not here: this store is an older copy of itself, or its disk lost what it had confirmed. To go on
+    /// would write other contents under the same numbers; at the next start the store takes another epoch, and these entries come by sync.
+    fn on_outdated(&mut self) {
+        if self.outdated.is_none() {
+            self.outdated =
+                Some(StoreError::Damaged("it is older than what this node has sent: restart the node".to_owned()));
+            self.journal.put_meta(RENEW_EPOCH.to_owned(), vec![1]);
+        }
+        self.counters.runs_faulty += 1;
     }
 
     /// What is wrong when the first `known` entries of a run are not those that are here.
@@ -142,8 +159,8 @@ impl<S: Store> Replicas<S> {
     }
 }
 
-/// Whether a run that does not continue what is here is its origin's all the same: whoever passed it on is not at fault.
-fn is_fork(run: &Run) -> bool {
+/// Whether a run is its origin's, though it need not continue what is here.
+fn is_of_origin(run: &Run) -> bool {
     let claimed = run.entries.first().and_then(chain::open).map(|entry| entry.prev);
     claimed.is_some_and(|prev| chain::verify(run, prev).is_ok())
 }

@@ -61,9 +61,13 @@ pub enum StoreError {
     },
 }
 
+/// The small value by which the machine asks for a new epoch at the next opening: it has met entries of its own origin that it does not hold, so
+/// this store is an older copy of itself and must not go on under the same write identity.
+pub const RENEW_EPOCH: &str = "renew epoch";
+
 /// Reads of committed state.
 pub trait Store {
-    /// This store's write identity: minted when the store was made.
+    /// This store's write identity: minted when the store was made, or last found to be an older copy of itself ([`RENEW_EPOCH`]).
     fn origin(&self) -> OriginKey;
     /// Every scope with its vector, for start-up.
     ///

@@ -4,7 +4,7 @@
 //! (scope, origin, seq) and in nothing else; a scope's order is a merge of its origins' tails, because within an origin the stamp
 //! grows with the number. Reads take one short transaction each and never wait for the writer.
 
-use super::{Batch, Commit, Store, StoreError, row};
+use super::{Batch, Commit, RENEW_EPOCH, Store, StoreError, row};
 use lavina_crdt::chain;
 use lavina_crdt::clock::Hlc;
 use lavina_crdt::entry::{Hash, Run, SealedEntry};
@@ -157,7 +157,8 @@ fn begin_write(database: &Database) -> Result<WriteTransaction, Fault> {
 }
 
 impl RedbStore {
-    /// Opens the store that `opener` leads to, for the node that holds its key. An empty one is made a store with `new_epoch` (random) as its epoch.
+    /// Opens the store that `opener` leads to, for the node that holds its key. An empty one is made a store with `new_epoch` (random)
+    /// as its epoch; so is one that asks for it ([`RENEW_EPOCH`]).
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read or made, or is of a later version.
@@ -244,8 +245,12 @@ fn prepare(database: &Database, new_epoch: u64) -> Result<u64, StoreError> {
         write.open_table(ORIGINS)?;
         write.open_table(NEXT)?;
         write.open_table(ENTRIES)?;
-        write.open_table(META)?;
+        let renewed = write.open_table(META)?.remove(RENEW_EPOCH)?.is_some();
+        if renewed {
+            write.open_table(IDENTITY)?.insert("epoch", new_epoch)?;
+        }
         write.commit()?;
+        let epoch = if renewed { Some(new_epoch) } else { epoch };
         epoch.ok_or_else(|| StoreError::Damaged("it has no epoch".to_owned()).into())
     };
     prepare().map_err(StoreError::from)

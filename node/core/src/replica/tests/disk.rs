@@ -1,7 +1,7 @@
 //! Restarts, full disks, failing disks.
 
 use super::*;
-use crate::store::StoreError;
+use crate::store::{RENEW_EPOCH, StoreError};
 use lavina_protocols::command::Refusal;
 
 fn try_say(peer: &mut Peer, now: Now, text: &str) -> Result<Appended, Refusal> {
@@ -72,4 +72,41 @@ fn after_a_failed_disk_nothing_is_written_any_more() {
     assert_eq!(try_say(&mut peer, at(2), "hi"), Err(Refusal::Storage));
     assert_eq!(peer.replicas.next_timeout(), None);
     assert_eq!(peer.replicas.take_batch(), None);
+}
+
+#[test]
+fn nobody_else_can_make_a_node_think_that_its_disk_is_old() {
+    let (mut alice, mut mallory) = (Peer::new(1), Peer::new(3));
+    mallory.say(at(1), direct("alice", "bob"), "mallory", "hi");
+    let mut runs = mallory.flush();
+    runs[0].origin = origin_key(1);
+    assert_eq!(alice.receive(at(2), 3, &runs).faults.len(), 1);
+    try_say(&mut alice, at(3), "hi").unwrap();
+}
+
+#[test]
+fn an_older_copy_of_a_disk_writes_nothing_more_and_takes_a_new_epoch() {
+    let scope = direct("alice", "bob");
+    let (mut alice, mut bob) = (Peer::new(1), Peer::new(2));
+    alice.say(at(1), scope.clone(), "alice", "one");
+    alice.flush();
+    let backup = alice.disk.fork(origin_key(1));
+    alice.say(at(2), scope.clone(), "alice", "two");
+    alice.flush();
+    let runs = alice.missing_at(&bob);
+    bob.receive(at(3), 1, &runs);
+    bob.flush();
+
+    let mut alice = Peer::open(1, backup, at(4));
+    let runs = bob.missing_at(&alice);
+    assert_eq!(alice.receive(at(5), 2, &runs), Received::default());
+    assert_eq!(try_say(&mut alice, at(6), "again"), Err(Refusal::Storage));
+    alice.flush();
+    assert!(alice.disk.meta(RENEW_EPOCH).unwrap().is_some());
+
+    let renewed = alice.disk.fork(OriginKey { epoch: 2, ..origin_key(1) });
+    let mut alice = Peer::open(1, renewed, at(7));
+    alice.receive(at(8), 2, &runs);
+    alice.say(at(9), scope.clone(), "alice", "three");
+    assert_eq!(alice.texts(&scope), ["one", "two", "three"]);
 }
