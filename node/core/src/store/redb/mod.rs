@@ -1,0 +1,230 @@
+//! The store in one redb file: copy-on-write pages, one writer, checksummed, recovered without a log after a kill at any moment.
+//!
+//! Any [`StorageBackend`] will do: a file in the server, a faulty block of bytes in the simulator. The log is kept in rows by
+//! (scope, origin, seq) and in nothing else; a scope's order is a merge of its origins' tails, because within an origin the stamp
+//! grows with the number. Reads take one short transaction each and never wait for the writer.
+
+mod backend;
+mod layout;
+mod read;
+
+use super::{Batch, Commit, RENEW_EPOCH, StoreError, row};
+use backend::{AnyBackend, Fault, from_io};
+use lavina_crdt::entry::Run;
+use lavina_crdt::ids::{NodeId, OriginKey, Scope};
+use layout::{ENTRIES, IDENTITY, META, NEXT, ORIGINS, SCOPES, entry_key, next_key, origin_value, scope_name};
+use redb::{
+    Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend,
+    WriteTransaction,
+};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+/// The file format this build writes, and the newest it reads.
+pub const FORMAT: u64 = 1;
+
+/// Memory for cached pages: room for the tails of some thousand busy scopes, little beside what sessions take.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Opens the bytes that the store lies in: at the start, and anew after a write failed, because redb trusts no handle that did.
+pub type Opener = Box<dyn Fn() -> io::Result<Box<dyn StorageBackend>> + Send + Sync>;
+
+/// A store in redb. A clone is another handle of the same store.
+#[derive(Clone, Debug)]
+pub struct RedbStore {
+    origin: OriginKey,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    opener: Opener,
+    /// The database, or why there is none at the moment.
+    database: RwLock<Result<Database, StoreError>>,
+    /// Why nothing is written any more.
+    failed: Mutex<Option<StoreError>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("database", &self.database).field("failed", &self.failed).finish_non_exhaustive()
+    }
+}
+
+fn open_database(opener: &Opener) -> Result<Database, StoreError> {
+    let backend = opener().map_err(|error| from_io(&error))?;
+    let database = redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(AnyBackend(backend));
+    database.map_err(|error| Fault::from(error).into())
+}
+
+fn begin_write(database: &Database) -> Result<WriteTransaction, Fault> {
+    let mut write = database.begin_write()?;
+    write.set_durability(Durability::Immediate)?;
+    // The allocator's state goes with every commit, so that opening after a kill takes no walk over the whole file.
+    write.set_quick_repair(true);
+    Ok(write)
+}
+
+impl RedbStore {
+    /// Opens the store that `opener` leads to, for the node that holds its key. An empty one is made a store with `new_epoch` (random)
+    /// as its epoch; so is one that asks for it ([`RENEW_EPOCH`]).
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read or made, or is of a later version.
+    pub fn open(opener: Opener, node: NodeId, new_epoch: u64) -> Result<Self, StoreError> {
+        let database = open_database(&opener)?;
+        let epoch = prepare(&database, new_epoch)?;
+        let shared = Shared { opener, database: RwLock::new(Ok(database)), failed: Mutex::default() };
+        Ok(Self { origin: OriginKey { node, epoch }, shared: Arc::new(shared) })
+    }
+
+    fn database(&self) -> RwLockReadGuard<'_, Result<Database, StoreError>> {
+        self.shared.database.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Option<StoreError>> {
+        self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(&self, ask: impl FnOnce(&ReadTransaction) -> Result<T, Fault>) -> Result<T, StoreError> {
+        match &*self.database() {
+            Ok(database) => {
+                database.begin_read().map_err(Fault::from).and_then(|read| ask(&read)).map_err(StoreError::from)
+            }
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// Closes the database and opens it again at its last good commit.
+    fn reopen(&self) {
+        let mut slot = self.shared.database.write().unwrap_or_else(PoisonError::into_inner);
+        // The old handle must be gone first: it holds the lock on the file.
+        *slot = Err(StoreError::Full);
+        *slot = open_database(&self.shared.opener);
+    }
+
+    fn commit_once(&self, batches: &[Batch]) -> Result<(), StoreError> {
+        match &*self.database() {
+            Ok(database) => write_batches(database, batches).map_err(StoreError::from),
+            Err(error) => Err(error.clone()),
+        }
+    }
+}
+
+impl Commit for RedbStore {
+    fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {
+        if let Some(error) = &*self.failed() {
+            return Err(error.clone());
+        }
+        if self.database().is_err() {
+            self.reopen();
+        }
+        let done = self.commit_once(batches);
+        match &done {
+            Ok(()) | Err(StoreError::Damaged(_) | StoreError::Newer { .. }) => {}
+            // The handle refuses everything after a failed write, reads too.
+            Err(StoreError::Full) => self.reopen(),
+            Err(StoreError::Failed(_)) => {
+                *self.failed() = done.clone().err();
+                self.reopen();
+            }
+        }
+        done
+    }
+}
+
+/// Makes the tables of an empty store, checks the format of another; returns the epoch.
+fn prepare(database: &Database, new_epoch: u64) -> Result<u64, StoreError> {
+    let prepare = || -> Result<u64, Fault> {
+        let write = begin_write(database)?;
+        let (format, epoch) = {
+            let mut identity = write.open_table(IDENTITY)?;
+            let format = identity.get("format")?.map(|format| format.value());
+            if format.is_none() {
+                identity.insert("format", FORMAT)?;
+                identity.insert("epoch", new_epoch)?;
+            }
+            let epoch = identity.get("epoch")?.map(|epoch| epoch.value());
+            (format.unwrap_or(FORMAT), epoch)
+        };
+        if format > FORMAT {
+            return Err(StoreError::Newer { found: format, known: FORMAT }.into());
+        }
+        write.open_table(SCOPES)?;
+        write.open_table(ORIGINS)?;
+        write.open_table(NEXT)?;
+        write.open_table(ENTRIES)?;
+        let renewed = write.open_table(META)?.remove(RENEW_EPOCH)?.is_some();
+        if renewed {
+            write.open_table(IDENTITY)?.insert("epoch", new_epoch)?;
+        }
+        write.commit()?;
+        let epoch = if renewed { Some(new_epoch) } else { epoch };
+        epoch.ok_or_else(|| StoreError::Damaged("it has no epoch".to_owned()).into())
+    };
+    prepare().map_err(StoreError::from)
+}
+
+fn write_batches(database: &Database, batches: &[Batch]) -> Result<(), Fault> {
+    let write = begin_write(database)?;
+    {
+        let mut writer = Writer {
+            scopes: write.open_table(SCOPES)?,
+            origins: write.open_table(ORIGINS)?,
+            next: write.open_table(NEXT)?,
+            entries: write.open_table(ENTRIES)?,
+        };
+        for run in batches.iter().flat_map(|batch| &batch.runs) {
+            writer.put(run)?;
+        }
+        let mut meta = write.open_table(META)?;
+        for (key, value) in batches.iter().flat_map(|batch| &batch.meta) {
+            if value.is_empty() {
+                meta.remove(key.as_str())?;
+            } else {
+                meta.insert(key.as_str(), value.as_slice())?;
+            }
+        }
+    }
+    write.commit()?;
+    Ok(())
+}
+
+struct Writer<'t> {
+    scopes: redb::Table<'t, &'static [u8], u64>,
+    origins: redb::Table<'t, &'static [u8; 16], &'static [u8; 40]>,
+    next: redb::Table<'t, &'static [u8; 24], u64>,
+    entries: redb::Table<'t, &'static [u8; 32], &'static [u8]>,
+}
+
+impl Writer<'_> {
+    fn put(&mut self, run: &Run) -> Result<(), Fault> {
+        let scope = self.scope(&run.scope)?;
+        let origin = run.origin.origin();
+        let next = self.next.get(&next_key(scope, origin))?.map_or(0, |next| next.value());
+        if run.first != next {
+            return Err(row::gap(run, next).into());
+        }
+        if next == 0 {
+            self.origins.insert(&origin.0, &origin_value(run.origin))?;
+        }
+        let mut value = Vec::new();
+        for (sealed, seq) in run.entries.iter().zip(next..) {
+            value.clear();
+            row::encode(row::stamp_of(sealed, origin, seq)?, sealed, &mut value);
+            self.entries.insert(&entry_key(scope, origin, seq), value.as_slice())?;
+        }
+        self.next.insert(&next_key(scope, origin), next + run.entries.len() as u64)?;
+        Ok(())
+    }
+
+    /// The number of a scope; a new one gets the next.
+    fn scope(&mut self, scope: &Scope) -> Result<u64, Fault> {
+        let name = scope_name(scope)?;
+        if let Some(number) = self.scopes.get(name.as_slice())? {
+            return Ok(number.value());
+        }
+        let number = self.scopes.len()?;
+        self.scopes.insert(name.as_slice(), number)?;
+        Ok(number)
+    }
+}

@@ -1,0 +1,198 @@
+//! Reads: one short transaction each.
+
+use super::RedbStore;
+use super::backend::Fault;
+use super::layout::{ENTRIES, META, NEXT, ORIGINS, SCOPES, entry_key, next_key, origin_key, origin_of, scope_name};
+use crate::store::{Store, StoreError, row};
+use lavina_crdt::chain;
+use lavina_crdt::clock::Hlc;
+use lavina_crdt::entry::{Hash, Run, SealedEntry};
+use lavina_crdt::ids::{MsgId, OrderKey, Origin, OriginKey, Scope};
+use lavina_crdt::version::VersionVector;
+use redb::{ReadTransaction, ReadableTable};
+use std::collections::BTreeMap;
+
+/// The number of a scope, when anything of it is stored.
+fn scope_number(read: &ReadTransaction, scope: &Scope) -> Result<Option<u64>, Fault> {
+    Ok(read.open_table(SCOPES)?.get(scope_name(scope)?.as_slice())?.map(|number| number.value()))
+}
+
+/// Every origin of a scope with its next seq.
+fn origins(read: &ReadTransaction, scope: u64) -> Result<Vec<(Origin, u64)>, Fault> {
+    let next = read.open_table(NEXT)?;
+    let (from, to) = (next_key(scope, Origin([0; 16])), next_key(scope, Origin([0xff; 16])));
+    let range = next.range::<&[u8; 24]>(&from..=&to)?;
+    range.map(|row| row.map(|(key, next)| (origin_of(key.value()), next.value())).map_err(Fault::from)).collect()
+}
+
+type Entries = redb::ReadOnlyTable<&'static [u8; 32], &'static [u8]>;
+
+fn stamp_at(entries: &Entries, scope: u64, origin: Origin, seq: u64) -> Result<Option<Hlc>, Fault> {
+    match entries.get(&entry_key(scope, origin, seq))? {
+        Some(found) => Ok(Some(row::stamp(found.value())?)),
+        None => Ok(None),
+    }
+}
+
+/// The part of one origin's entries that a scan covers, read from one end.
+struct Cursor {
+    origin: Origin,
+    rows: redb::Range<'static, &'static [u8; 32], &'static [u8]>,
+}
+
+impl Cursor {
+    fn step(&mut self, newest_first: bool) -> Result<Option<(OrderKey, SealedEntry)>, Fault> {
+        let Some(found) = (if newest_first { self.rows.next_back() } else { self.rows.next() }) else {
+            return Ok(None);
+        };
+        let (key, value) = found?;
+        let mut seq = [0; 8];
+        seq.copy_from_slice(&key.value()[24..]);
+        let key = OrderKey { hlc: row::stamp(value.value())?, origin: self.origin, seq: u64::from_be_bytes(seq) };
+        Ok(Some((key, row::decode(value.value())?)))
+    }
+}
+
+fn cursors(
+    read: &ReadTransaction,
+    scope: u64,
+    after: Option<OrderKey>,
+    before: Option<OrderKey>,
+) -> Result<Vec<Cursor>, Fault> {
+    let entries = read.open_table(ENTRIES)?;
+    let mut cursors = Vec::new();
+    for (origin, next) in origins(read, scope)? {
+        let stamp = |seq| {
+            let stamp = stamp_at(&entries, scope, origin, seq).map_err(StoreError::from)?;
+            stamp.ok_or_else(|| StoreError::Damaged(format!("entry {seq} of {origin:?} is missing")))
+        };
+        let part = row::between(origin, next, after, before, stamp)?;
+        if !part.is_empty() {
+            let (from, to) = (entry_key(scope, origin, part.start), entry_key(scope, origin, part.end));
+            let rows = entries.range::<&[u8; 32]>(&from..&to)?;
+            cursors.push(Cursor { origin, rows });
+        }
+    }
+    Ok(cursors)
+}
+
+impl Store for RedbStore {
+    fn origin(&self) -> OriginKey {
+        self.origin
+    }
+
+    fn vectors(&self) -> Result<BTreeMap<Scope, VersionVector>, StoreError> {
+        self.read(|read| {
+            let mut vectors = BTreeMap::new();
+            for found in read.open_table(SCOPES)?.iter()? {
+                let (name, number) = found?;
+                let scope: Scope = postcard::from_bytes(name.value())
+                    .map_err(|_| StoreError::Damaged("the name of a scope does not decode".to_owned()))?;
+                let mut vector = VersionVector::default();
+                for (origin, next) in origins(read, number.value())? {
+                    vector.advance(origin, next);
+                }
+                vectors.insert(scope, vector);
+            }
+            Ok(vectors)
+        })
+    }
+
+    fn origin_key(&self, origin: Origin) -> Result<Option<OriginKey>, StoreError> {
+        self.read(|read| Ok(read.open_table(ORIGINS)?.get(&origin.0)?.map(|value| origin_key(value.value()))))
+    }
+
+    fn head(&self, scope: &Scope, origin: Origin) -> Result<Option<Hash>, StoreError> {
+        self.read(|read| {
+            let Some(scope) = scope_number(read, scope)? else { return Ok(None) };
+            let next = read.open_table(NEXT)?.get(&next_key(scope, origin))?.map_or(0, |next| next.value());
+            let Some(newest) = next.checked_sub(1) else { return Ok(None) };
+            let found = read.open_table(ENTRIES)?.get(&entry_key(scope, origin, newest))?;
+            let found = found.ok_or_else(|| StoreError::Damaged(format!("entry {newest} of {origin:?} is missing")))?;
+            Ok(Some(chain::hash(&row::decode(found.value())?)))
+        })
+    }
+
+    fn run(&self, scope: &Scope, origin: Origin, first: u64, bytes_max: usize) -> Result<Option<Run>, StoreError> {
+        self.read(|read| {
+            let Some(number) = scope_number(read, scope)? else { return Ok(None) };
+            let Some(key) = read.open_table(ORIGINS)?.get(&origin.0)?.map(|value| origin_key(value.value())) else {
+                return Ok(None);
+            };
+            let mut run = Run { scope: scope.clone(), origin: key, first, entries: Vec::new() };
+            let (mut bytes, mut signed) = (0, false);
+            let entries = read.open_table(ENTRIES)?;
+            let (from, to) = (entry_key(number, origin, first), entry_key(number, origin, u64::MAX));
+            for found in entries.range::<&[u8; 32]>(&from..=&to)? {
+                let sealed = row::decode(found?.1.value())?;
+                bytes += sealed.bytes.len();
+                if bytes > bytes_max && signed {
+                    break;
+                }
+                signed |= sealed.signature.is_some();
+                run.entries.push(sealed);
+            }
+            Ok(row::signed_part(run))
+        })
+    }
+
+    fn scan(
+        &self,
+        scope: &Scope,
+        after: Option<OrderKey>,
+        before: Option<OrderKey>,
+        newest_first: bool,
+        visit: &mut dyn FnMut(OrderKey, &SealedEntry) -> bool,
+    ) -> Result<(), StoreError> {
+        self.read(|read| {
+            let Some(number) = scope_number(read, scope)? else { return Ok(()) };
+            let mut cursors = cursors(read, number, after, before)?;
+            let mut front = BTreeMap::new();
+            for (index, cursor) in cursors.iter_mut().enumerate() {
+                front.extend(cursor.step(newest_first)?.map(|(key, sealed)| (key, (index, sealed))));
+            }
+            while let Some((key, (index, sealed))) = if newest_first { front.pop_last() } else { front.pop_first() } {
+                if !visit(key, &sealed) {
+                    break;
+                }
+                if let Some(cursor) = cursors.get_mut(index) {
+                    front.extend(cursor.step(newest_first)?.map(|(key, sealed)| (key, (index, sealed))));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn find(&self, scope: &Scope, id: MsgId) -> Result<Option<OrderKey>, StoreError> {
+        self.read(|read| {
+            let Some(number) = scope_number(read, scope)? else { return Ok(None) };
+            let entries = read.open_table(ENTRIES)?;
+            for (origin, _) in origins(read, number)? {
+                if origin.0.starts_with(&id.origin_prefix())
+                    && stamp_at(&entries, number, origin, id.seq())? == Some(id.hlc())
+                {
+                    return Ok(Some(OrderKey { hlc: id.hlc(), origin, seq: id.seq() }));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|read| Ok(read.open_table(META)?.get(key)?.map(|value| value.value().to_vec())))
+    }
+
+    fn meta_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.read(|read| {
+            let mut values = Vec::new();
+            for found in read.open_table(META)?.range(prefix..)? {
+                let (key, value) = found?;
+                if !key.value().starts_with(prefix) {
+                    break;
+                }
+                values.push((key.value().to_owned(), value.value().to_vec()));
+            }
+            Ok(values)
+        })
+    }
+}
