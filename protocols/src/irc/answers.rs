@@ -126,6 +126,12 @@ impl Answers {
         Some(pending.then)
     }
 
+    /// The lines of the labelled response whose answer comes next, where it is one: what its command sets off belongs to it.
+    pub(super) fn labeled(&mut self) -> Option<&mut Vec<Line>> {
+        let next = self.responses.front_mut()?;
+        (next.label.is_some() && next.waiting > 0).then_some(&mut next.lines)
+    }
+
     /// Whether no further line is to be handled for the time being.
     pub(super) fn is_full(&self) -> bool {
         self.responses.len() >= RESPONSES_MAX || self.responses.back().is_some_and(|last| last.holds)

@@ -128,10 +128,42 @@ impl Session {
         people.iter().any(|person| self.session_id() == Some(person.session))
     }
 
+    /// Whether the session's own command has set that off.
+    fn is_own_doing(&self, event: &Event) -> bool {
+        let own = self.session_id();
+        match event {
+            Event::RoomChanged { by, acts, .. } => !acts.is_empty() && own == Some(by.session),
+            Event::Left { how: Leave::Kick { by, .. }, .. } => own == Some(by.session),
+            Event::NickChanged { person, forced, .. } => !forced && own == Some(person.session),
+            Event::Left { how: Leave::Part(_), .. }
+            | Event::Said(_)
+            | Event::Joined { .. }
+            | Event::Quit { .. }
+            | Event::PersonChanged { .. }
+            | Event::Invited { .. }
+            | Event::Unreachable { .. }
+            | Event::Reachable { .. }
+            | Event::Netsplit { .. }
+            | Event::Netjoin { .. }
+            | Event::Caught { .. }
+            | Event::RosterPush(..)
+            | Event::Subscription(..)
+            | Event::ContactPresence { .. }
+            | Event::Whisper { .. }
+            | Event::Closed { .. }
+            | Event::Notice(_) => false,
+        }
+    }
+
     /// Sends what all sessions of this one's class are sent.
     fn shared(&mut self, now: Now, event: &Arc<Event>, renders: &mut Renders) {
         let caps = self.caps.and(matters(event));
+        let own = self.is_own_doing(event);
         let look = Look { caps, node: &self.config.node_name, wall_ms: now.wall_ms };
+        if let Some(lines) = self.answers.labeled().filter(|_| own) {
+            lines.extend(render(&look, event));
+            return;
+        }
         let class = RenderClass(IRC_CLASS | u64::from(caps.bits()));
         let bytes = renders.get_or_render(event, class, || encode(&render(&look, event)));
         self.out.shared(bytes);

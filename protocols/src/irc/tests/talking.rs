@@ -72,6 +72,19 @@ fn labels_come_back_on_an_ack_a_line_or_a_batch() {
 }
 
 #[test]
+fn what_a_labeled_command_sets_off_is_its_response() {
+    let mut client = Client::in_room("message-tags labeled-response batch");
+    client.slow = true;
+    client.send("@label=n NICK ally");
+    let person = crate::event::Person { session: fake_core::session(1), ..fake_core::person("alice") };
+    let (old, new) = (fake_core::nick("alice"), fake_core::nick("ally"));
+    client.event(Event::NickChanged { person, old, new, rooms: Vec::new(), forced: false });
+    assert_eq!(client.take(), "");
+    client.answer();
+    assert_eq!(client.take(), "@label=n :alice!ualice@far NICK :ally\n");
+}
+
+#[test]
 fn labels_mean_nothing_without_the_capability() {
     let mut client = Client::in_room("message-tags");
     assert_eq!(client.said_to("@label=b PING x"), ":node PONG node :x\n");
