@@ -11,8 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lavina_crdt::names::AccountName;
 
-/// Failed attempts on one connection before it is closed (RFC 6120 section 6.4.5 suggests 2 to 5).
-const FAILURES_MAX: u8 = 5;
+/// Failed log-ins and registrations on one connection before it is closed (RFC 6120 section 6.4.5 suggests 2 to 5). Each costs a key derivation.
+const ATTEMPTS_MAX: u8 = 5;
 
 /// Salt of new credentials.
 pub(crate) const SALT_BYTES: usize = 16;
@@ -175,14 +175,18 @@ impl Session {
     }
 
     fn refuse(&mut self, condition: &str) {
-        let Phase::Anonymous { exchange, failures } = &mut self.phase else { return };
-        *exchange = None;
-        *failures = failures.saturating_add(1);
-        let exhausted = *failures >= FAILURES_MAX;
         let failure = Element::new("failure", ns::SASL).child(Element::new(condition, ns::SASL));
         self.link.send_bytes(failure.to_standalone());
-        if exhausted {
-            self.fail(StreamError::policy("too many failed attempts to log in"));
+        self.count_attempt();
+    }
+
+    /// One more attempt has come to nothing; the last one ends the stream.
+    pub(super) fn count_attempt(&mut self) {
+        let Phase::Anonymous { exchange, attempts } = &mut self.phase else { return };
+        *exchange = None;
+        *attempts = attempts.saturating_add(1);
+        if *attempts >= ATTEMPTS_MAX {
+            self.fail(StreamError::policy("too many attempts"));
         }
     }
 }

@@ -196,7 +196,7 @@ impl Element {
         for node in &self.children {
             match node {
                 Node::Element(child) => child.write(out, &self.ns),
-                Node::Text(text) => escape(out, text),
+                Node::Text(text) => escape(out, text, false),
             }
         }
         // Writing to a String cannot fail.
@@ -209,7 +209,7 @@ pub(crate) fn write_attr(out: &mut String, name: &str, value: &str) {
     out.push(' ');
     out.push_str(name);
     out.push_str("='");
-    escape(out, value);
+    escape(out, value, true);
     out.push('\'');
 }
 
@@ -218,7 +218,7 @@ pub(crate) fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
-fn escape(out: &mut String, text: &str) {
+fn escape(out: &mut String, text: &str, in_attribute: bool) {
     for c in text.chars() {
         match c {
             '<' => out.push_str("&lt;"),
@@ -228,6 +228,9 @@ fn escape(out: &mut String, text: &str) {
             '"' => out.push_str("&quot;"),
             // A bare carriage return would be read back as a line feed.
             '\r' => out.push_str("&#13;"),
+            // And in an attribute these would be read back as spaces.
+            '\n' if in_attribute => out.push_str("&#10;"),
+            '\t' if in_attribute => out.push_str("&#9;"),
             c if is_xml_char(c) => out.push(c),
             _ => {}
         }

@@ -99,8 +99,8 @@ pub struct Session {
 /// How far the stream has come.
 #[derive(Debug)]
 enum Phase {
-    /// Nobody has logged in; the exchange that is under way, and how many have failed.
-    Anonymous { exchange: Option<Box<Exchange>>, failures: u8 },
+    /// Nobody has logged in; the exchange that is under way, and how many log-ins and registrations have come to nothing.
+    Anonymous { exchange: Option<Box<Exchange>>, attempts: u8 },
     /// STARTTLS has been agreed on; the shell does the handshake.
     Handshake,
     /// Logged in, without a resource.
@@ -112,7 +112,7 @@ enum Phase {
 }
 
 impl Phase {
-    const FRESH: Self = Self::Anonymous { exchange: None, failures: 0 };
+    const FRESH: Self = Self::Anonymous { exchange: None, attempts: 0 };
 }
 
 impl Session {

@@ -67,6 +67,8 @@ impl Session {
             Ok(_) => self.link.send(&waiting.0.result(None)),
             Err(refusal) => self.link.send(&waiting.0.error(refusal)),
         }
+        // Also one that came to something: who wants many accounts connects anew, which is paced elsewhere.
+        self.count_attempt();
     }
 }
 

@@ -152,6 +152,20 @@ fn accounts_are_registered_in_band() {
 }
 
 #[test]
+fn guessing_ends_the_stream() {
+    let mut chat = Chat::new();
+    chat.send(HEADER);
+    chat.take();
+    for _ in 0..5 {
+        chat.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGFsaWNlAGd1ZXNz</auth>");
+        chat.answer(Ok(Reply::Credentials(Some(credentials()))));
+    }
+    let log = chat.take();
+    assert_eq!(log.matches("<not-authorized/>").count(), 5);
+    assert!(log.contains("<policy-violation ") && log.ends_with("(closed)\n"), "{log}");
+}
+
+#[test]
 fn a_taken_resource_ends_the_older_session() {
     let mut chat = Chat::bound();
     chat.event(Event::Closed { reason: crate::event::CloseReason::Replaced });
