@@ -97,7 +97,8 @@ pub(crate) use duration::parse as parse_duration;
 /// Runs the command of the command line.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
-    start_log();
+    // The demo tells by itself what its nodes see.
+    start_log(if matches!(cli.command, Command::Demo(_)) { "error" } else { "info,quinn=warn,rustls=warn" });
     let out = Out { json: cli.json };
     let done = match cli.command {
         Command::Init(command) => command.run(out),
@@ -125,9 +126,9 @@ pub(crate) fn run() -> ExitCode {
 }
 
 /// Logs go to standard error; `LAVINA_LOG` says what is logged.
-fn start_log() {
+fn start_log(usual: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("LAVINA_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,quinn=warn,rustls=warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 

@@ -41,7 +41,7 @@ impl Demo {
         let accounts = field.make_accounts().await?;
         field.wait_until_whole(READY_WAIT).await?;
         let news = News::Ready { nodes: field.nodes.iter().map(DemoNode::listing).collect(), accounts };
-        let watch = Watch::new(field.statuses().await);
+        let watch = Watch::new(&field.statuses().await);
         Ok((Self { field, watch }, news))
     }
 
@@ -50,27 +50,36 @@ impl Demo {
     /// # Errors
     /// When it makes no sense, as text for who typed it.
     pub(crate) async fn carry_out(&mut self, command: Command) -> Result<Vec<News>> {
-        match command {
-            Command::Cut(regions) => self.field.cut(&regions)?,
-            Command::Heal => self.field.heal(),
-            Command::Lag(from, to, delay) => self.field.lag(&from, &to, delay)?,
-            Command::Kill(name) => self.field.kill(&name).await?,
-            Command::Start(name) => self.field.start(&name)?,
-            Command::Say(name, text) => self.field.say(&name, &text).await?,
+        let news = match command {
+            Command::Cut(regions) => self.field.cut(&regions).map(|()| self.links())?,
+            Command::Heal => {
+                self.field.heal();
+                self.links()
+            }
+            Command::Lag(from, to, delay) => self.field.lag(&from, &to, delay).map(|()| self.links())?,
+            Command::Kill(node) => self.field.kill(&node).await.map(|()| News::Stopped { node })?,
+            Command::Start(node) => self.field.start(&node).map(|()| News::Started { node })?,
+            Command::Say(node, text) => self.field.say(&node, &text).await.map(|()| News::Said { node, text })?,
             Command::Wait(time) => return Ok(self.wait(time).await),
             Command::Settle => return self.settle().await,
-            Command::Status => return Ok(vec![self.status().await]),
-            Command::Help => return Ok(vec![News::Help]),
+            Command::Status => self.status().await,
+            Command::Help => News::Help,
             Command::Quit => return Ok(Vec::new()),
+        };
+        if matches!(news, News::Links(_) | News::Started { .. }) {
+            self.watch.note(self.field.is_disturbed());
         }
-        self.watch.note(self.field.is_disturbed());
-        Ok(vec![News::Links(self.field.links())])
+        Ok(vec![news])
+    }
+
+    fn links(&self) -> News {
+        News::Links(self.field.links())
     }
 
     /// Looks at the nodes once.
     pub(crate) async fn watch(&mut self) -> Vec<News> {
         let statuses = self.field.statuses().await;
-        self.watch.look(statuses, self.field.is_disturbed())
+        self.watch.look(&statuses, self.field.is_disturbed())
     }
 
     async fn wait(&mut self, time: Duration) -> Vec<News> {

@@ -50,6 +50,23 @@ pub(crate) enum News {
         /// How long it took from the end of the disturbance, milliseconds.
         ms: u64,
     },
+    /// A node was ended.
+    Stopped {
+        /// Which.
+        node: String,
+    },
+    /// A node was started again.
+    Started {
+        /// Which.
+        node: String,
+    },
+    /// Something was said through a node.
+    Said {
+        /// Which.
+        node: String,
+        /// What.
+        text: String,
+    },
     /// The commands.
     Help,
 }
@@ -189,6 +206,11 @@ impl fmt::Display for News {
                 "converged in {ms} ms: {entries} entries that not all had; each holds {total}, digest {}",
                 short(digest)
             ),
+            Self::Stopped { node } => {
+                write!(f, "{node} has ended as in a power failure; `start {node}` starts it again")
+            }
+            Self::Started { node } => write!(f, "{node} runs again"),
+            Self::Said { node, text } => write!(f, "#lobby through {node}: {text}"),
             Self::Help => f.write_str(super::command::HELP),
         }
     }

@@ -9,6 +9,8 @@ type Statuses = BTreeMap<String, Option<Status>>;
 
 /// What was seen so far.
 pub(super) struct Watch {
+    /// What each node held when it last ran: a stopped node's disk still counts.
+    held: BTreeMap<String, Held>,
     /// Entries of each node when all were last equal.
     equal: BTreeMap<String, u64>,
     /// Growth last told.
@@ -21,6 +23,13 @@ pub(super) struct Watch {
     differ: bool,
 }
 
+/// What a node holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Held {
+    entries: u64,
+    digest: String,
+}
+
 fn reaches(status: &Status) -> BTreeSet<String> {
     status.peers.iter().filter(|(_, peer)| peer.in_reach).map(|(name, _)| name.clone()).collect()
 }
@@ -31,10 +40,23 @@ fn running(statuses: &Statuses) -> impl Iterator<Item = (&String, &Status)> {
 
 impl Watch {
     /// Begins with nodes that are equal.
-    pub(super) fn new(statuses: Statuses) -> Self {
-        let equal = running(&statuses).map(|(name, status)| (name.clone(), status.entries)).collect();
-        let reach = running(&statuses).map(|(name, status)| (name.clone(), reaches(status))).collect();
-        Self { equal, told: BTreeMap::new(), reach, since: None, differ: false }
+    pub(super) fn new(statuses: &Statuses) -> Self {
+        let (told, reach) = (BTreeMap::new(), BTreeMap::new());
+        let mut watch = Self { held: BTreeMap::new(), equal: BTreeMap::new(), told, reach, since: None, differ: false };
+        watch.take(statuses);
+        watch.equal = watch.entries();
+        watch.reach = running(statuses).map(|(name, status)| (name.clone(), reaches(status))).collect();
+        watch
+    }
+
+    fn take(&mut self, statuses: &Statuses) {
+        for (name, status) in running(statuses) {
+            self.held.insert(name.clone(), Held { entries: status.entries, digest: status.digest.clone() });
+        }
+    }
+
+    fn entries(&self) -> BTreeMap<String, u64> {
+        self.held.iter().map(|(name, held)| (name.clone(), held.entries)).collect()
     }
 
     /// Something was done to the ways or the nodes; `disturbed` says whether something is still wrong with them.
@@ -50,18 +72,19 @@ impl Watch {
     }
 
     /// Looks at what the nodes say.
-    pub(super) fn look(&mut self, statuses: Statuses, disturbed: bool) -> Vec<News> {
-        let mut news = self.look_at_reach(&statuses);
-        let digests: BTreeSet<&str> = running(&statuses).map(|(_, status)| status.digest.as_str()).collect();
+    pub(super) fn look(&mut self, statuses: &Statuses, disturbed: bool) -> Vec<News> {
+        self.take(statuses);
+        let mut news = self.look_at_reach(statuses);
+        let digests: BTreeSet<&str> = self.held.values().map(|held| held.digest.as_str()).collect();
         if digests.len() > 1 {
             self.since.get_or_insert_with(Instant::now);
             self.differ = true;
             // Without a disturbance this is a message on its way.
             if disturbed {
-                news.extend(self.tell_divergence(&statuses));
+                news.extend(self.tell_divergence());
             }
-        } else if let Some(digest) = digests.first().filter(|_| !disturbed || self.differ) {
-            news.extend(self.tell_convergence(&statuses, digest));
+        } else {
+            news.extend(self.tell_convergence());
         }
         news
     }
@@ -80,11 +103,13 @@ impl Watch {
         news
     }
 
-    fn tell_divergence(&mut self, statuses: &Statuses) -> Option<News> {
-        let growth: BTreeMap<String, u64> = running(statuses)
-            .map(|(name, status)| {
-                let before = self.equal.get(name).copied().unwrap_or(0);
-                (name.clone(), status.entries.saturating_sub(before))
+    fn tell_divergence(&mut self) -> Option<News> {
+        let growth: BTreeMap<String, u64> = self
+            .entries()
+            .into_iter()
+            .map(|(name, entries)| {
+                let before = self.equal.get(&name).copied().unwrap_or(0);
+                (name, entries.saturating_sub(before))
             })
             .collect();
         let news = growth != self.told;
@@ -92,23 +117,18 @@ impl Watch {
         news.then_some(News::Diverged { since_equal: growth })
     }
 
-    fn tell_convergence(&mut self, statuses: &Statuses, digest: &str) -> Option<News> {
-        let total = running(statuses).map(|(_, status)| status.entries).max().unwrap_or(0);
+    fn tell_convergence(&mut self) -> Option<News> {
+        let entries = self.entries();
+        let total = entries.values().copied().max().unwrap_or(0);
         let before = self.equal.values().copied().max().unwrap_or(0);
-        // Only what was shown to be apart, or took a disturbance to come together, is worth a line.
-        let tell = self.differ && !self.told.is_empty();
-        let since = self.since.take();
-        for (name, status) in running(statuses) {
-            self.equal.insert(name.clone(), status.entries);
-        }
+        let digest = self.held.values().map(|held| held.digest.clone()).next().unwrap_or_default();
+        // Only what was told to be apart has an end worth a line.
+        let tell = !self.told.is_empty();
+        let ms = self.since.take().map_or(0, |since| crate::shell::clock::micros(since.elapsed()) / 1000);
+        self.equal = entries;
         self.told.clear();
         self.differ = false;
-        tell.then(|| News::Converged {
-            entries: total.saturating_sub(before),
-            total,
-            digest: digest.to_owned(),
-            ms: since.map_or(0, |since| crate::shell::clock::micros(since.elapsed()) / 1000),
-        })
+        tell.then_some(News::Converged { entries: total.saturating_sub(before), total, digest, ms })
     }
 }
 
@@ -123,24 +143,36 @@ mod tests {
 
     #[test]
     fn a_cut_is_told_as_it_grows_and_its_end_once() {
-        let mut watch = Watch::new(statuses(&[("eu", 5, "x"), ("us", 5, "x")]));
-        assert!(watch.look(statuses(&[("eu", 5, "x"), ("us", 5, "x")]), true).is_empty());
+        let mut watch = Watch::new(&statuses(&[("eu", 5, "x"), ("us", 5, "x")]));
+        assert!(watch.look(&statuses(&[("eu", 5, "x"), ("us", 5, "x")]), true).is_empty());
         let apart = statuses(&[("eu", 7, "y"), ("us", 6, "z")]);
-        let news = watch.look(apart.clone(), true);
+        let news = watch.look(&apart, true);
         let [News::Diverged { since_equal }] = news.as_slice() else { panic!("{news:?}") };
         assert_eq!(since_equal.values().copied().collect::<Vec<_>>(), [2, 1]);
-        assert!(watch.look(apart, true).is_empty(), "told once");
+        assert!(watch.look(&apart, true).is_empty(), "told once");
         assert!(!watch.is_whole());
         watch.note(false);
-        let news = watch.look(statuses(&[("eu", 8, "w"), ("us", 8, "w")]), false);
+        let news = watch.look(&statuses(&[("eu", 8, "w"), ("us", 8, "w")]), false);
         assert!(matches!(news.as_slice(), [News::Converged { entries: 3, total: 8, .. }]), "{news:?}");
         assert!(watch.is_whole());
     }
 
     #[test]
     fn a_message_on_its_way_is_no_news() {
-        let mut watch = Watch::new(statuses(&[("eu", 5, "x"), ("us", 5, "x")]));
-        assert!(watch.look(statuses(&[("eu", 6, "y"), ("us", 5, "x")]), false).is_empty());
-        assert!(watch.look(statuses(&[("eu", 6, "y"), ("us", 6, "y")]), false).is_empty());
+        let mut watch = Watch::new(&statuses(&[("eu", 5, "x"), ("us", 5, "x")]));
+        assert!(watch.look(&statuses(&[("eu", 6, "y"), ("us", 5, "x")]), false).is_empty());
+        assert!(watch.look(&statuses(&[("eu", 6, "y"), ("us", 6, "y")]), false).is_empty());
+    }
+
+    #[test]
+    fn a_stopped_node_is_behind_with_what_is_on_its_disk() {
+        let mut watch = Watch::new(&statuses(&[("eu", 5, "x"), ("us", 5, "x")]));
+        let mut stopped = statuses(&[("eu", 6, "y")]);
+        stopped.insert("us".to_owned(), None);
+        let news = watch.look(&stopped, true);
+        let [News::Diverged { since_equal }] = news.as_slice() else { panic!("{news:?}") };
+        assert_eq!(since_equal.values().copied().collect::<Vec<_>>(), [1, 0]);
+        let news = watch.look(&statuses(&[("eu", 6, "y"), ("us", 6, "y")]), false);
+        assert!(matches!(news.as_slice(), [News::Converged { entries: 1, total: 6, .. }]), "{news:?}");
     }
 }

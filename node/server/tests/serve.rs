@@ -1,0 +1,146 @@
+//! The binary as a process: clients over real sockets, commands as operators type them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test of processes and sockets fails where it stands"
+)]
+
+mod node;
+
+use node::{Client, Node, run, socket, stdout};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use std::sync::Arc;
+
+#[test]
+fn two_clients_talk_and_answers_keep_the_order_of_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Node::first(dir.path());
+    let mut alice = Client::connect(node.irc).enter("alice");
+    let mut bob = Client::connect(node.irc).enter("bob");
+    alice.until("bob!");
+    bob.send("CAP REQ echo-message\r\nPRIVMSG #lobby :hello\r\nPING :after");
+    assert!(alice.until("PRIVMSG").ends_with("PRIVMSG #lobby :hello"));
+    bob.until("PRIVMSG #lobby :hello");
+    bob.until("PONG");
+    alice.send("QUIT :bye");
+    alice.until("ERROR");
+    assert_eq!(alice.line(), "", "the connection is closed");
+    assert!(bob.until(" QUIT ").ends_with("bye"));
+    assert!(node.stop(), "SIGTERM ends it well");
+    bob.until("ERROR");
+}
+
+#[test]
+fn tls_clients_are_served_like_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::first(dir.path());
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(dir.path().join("data/client-cert.pem")).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let tls = ClientConnection::new(Arc::new(config), ServerName::try_from("chat.example").unwrap()).unwrap();
+    let mut alice = Client::over(StreamOwned::new(tls, socket(node.irc_tls))).enter("alice");
+    let mut bob = Client::connect(node.irc).enter("bob");
+    alice.until("bob!");
+    for number in 0..100 {
+        alice.send(&format!("PRIVMSG #lobby :{number} {}", "x".repeat(300)));
+    }
+    for number in 0..100 {
+        assert!(bob.until("PRIVMSG").contains(&format!(":{number} ")));
+    }
+    bob.send("PRIVMSG #lobby :back");
+    alice.until(":back");
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = Node::first(dir.path());
+    let added = node.command(&["account", "add", "alice"], "correct horse\n");
+    assert!(stdout(&added).contains("alice@chat.example"));
+    let log_in = |node: &Node| {
+        let mut alice = Client::connect(node.irc);
+        alice.send("CAP REQ :sasl echo-message batch draft/chathistory message-tags\r\nNICK alice\r\nUSER a 0 * :a");
+        alice.send("AUTHENTICATE PLAIN");
+        alice.until("AUTHENTICATE +");
+        // NUL alice NUL correct horse (RFC 4616).
+        alice.send("AUTHENTICATE AGFsaWNlAGNvcnJlY3QgaG9yc2U=");
+        alice.until(" 903 ");
+        alice.send("CAP END\r\nJOIN #lobby");
+        alice.until(" 366 ");
+        alice
+    };
+    let mut alice = log_in(&node);
+    alice.send("PRIVMSG #lobby :remember this");
+    alice.until(":remember this");
+    node.kill();
+    node.start();
+    let mut alice = log_in(&node);
+    alice.send("CHATHISTORY LATEST #lobby * 10");
+    alice.until(":remember this");
+}
+
+#[test]
+fn a_ticket_lets_one_node_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Node::first(&dir.path().join("first"));
+    let ticket = stdout(&first.command(&["ticket"], ""));
+    let second = dir.path().join("second");
+    let join = |place: &str| {
+        let path = dir.path().join(place);
+        run(&["join", ticket.trim(), "--region", "us", "--zone", "a", "--dir", path.to_str().unwrap()], "")
+    };
+    assert!(stdout(&join("second")).contains("2 nodes"));
+    let refused = join("third");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("used"), "{refused:?}");
+    let second = Node::of(&second);
+    let mut there = Client::connect(second.irc).enter("bob");
+    let mut here = Client::connect(first.irc).enter("alice");
+    // Presence crosses the mesh once the nodes are connected, then messages do.
+    while !{
+        here.send("NAMES #lobby");
+        here.until(" 366 ");
+        here.send("NAMES #lobby");
+        here.until(" 353 ").contains("bob")
+    } {}
+    here.send("PRIVMSG #lobby :over there");
+    there.until(":over there");
+}
+
+#[test]
+fn a_port_in_use_names_the_key_to_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::first(dir.path());
+    let refused = node.command(&["serve"], "");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("change `irc` in the configuration"), "{said}");
+}
+
+#[test]
+fn the_admin_interface_wants_its_token_and_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::first(dir.path());
+    let request = |path: &str, headers: &str, body: &str| {
+        let length = body.len();
+        node.http(&format!(
+            "{path} HTTP/1.1\r\nConnection: close\r\n{headers}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        ))
+    };
+    let account = "{\"name\":\"eve\",\"password\":\"x\"}";
+    let local = "Host: localhost\r\n";
+    assert!(request("POST /accounts", local, account).contains(" 401 "));
+    let wrong = format!("{local}Authorization: Bearer 00\r\n");
+    assert!(request("POST /tickets", &wrong, "{\"seconds\":5}").contains(" 401 "));
+    assert!(request("GET /status", "Host: evil.example\r\n", "").contains(" 403 "));
+    assert!(request("GET /", local, "").contains("<h1>eu-1"));
+    assert!(request("GET /metrics", local, "").contains("lavina_core_inputs"));
+    let status = stdout(&node.command(&["status", "--json"], ""));
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!((status["name"].as_str(), status["peers"].as_array().map(Vec::len)), (Some("eu-1"), Some(0)));
+}
