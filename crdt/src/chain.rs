@@ -6,6 +6,7 @@
 use crate::content::{Author, Content};
 use crate::entry::{Body, Entry, Hash, Run, SealedEntry, Signature};
 use crate::ids::{NodeId, OriginKey, Scope};
+use crate::room::Kick;
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::de::DeserializeOwned;
@@ -16,9 +17,6 @@ pub const ENTRY_BYTES_MAX: usize = 96 * 1024;
 /// Most dots in [`Entry::after`], and most heads in [`Entry::heads`]: one for each origin with concurrent entries, so the
 /// number of a large mesh's nodes.
 pub const REFERENCES_MAX: usize = 1024;
-
-/// Most bytes of the `user` and `host` parts of an author: a domain name's length (RFC 1035 section 2.3.4).
-pub const AUTHOR_PART_BYTES_MAX: usize = 255;
 
 const KIND_MESSAGE: u16 = 1;
 const KIND_DOC_CHANGE: u16 = 2;
@@ -130,10 +128,10 @@ pub fn verify(run: &Run, prev: Hash) -> Result<(Vec<Entry>, Hash), ChainError> {
 pub fn body(entry: &Entry) -> Body {
     let bytes = &entry.body;
     let known = match entry.kind {
-        KIND_MESSAGE => exactly(bytes).filter(is_sayable).map(Body::Message),
+        KIND_MESSAGE => exactly(bytes).filter(Content::is_sound).map(Body::Message),
         KIND_DOC_CHANGE => Some(Body::DocChange(bytes.clone())),
         KIND_REGISTER => exactly(bytes).map(Body::Register),
-        KIND_KICK => exactly(bytes).map(Body::Kick),
+        KIND_KICK => exactly(bytes).filter(Kick::is_sound).map(Body::Kick),
         KIND_ACCOUNT_CREATE => exactly(bytes).map(Body::AccountCreate),
         KIND_MESH => exactly(bytes).map(Body::Mesh),
         0 | 7.. => None,
@@ -178,33 +176,10 @@ fn decode(sealed: &SealedEntry, seq: u64) -> Result<Entry, ChainError> {
     }
     let entry: Entry = exactly(&sealed.bytes).ok_or(ChainError::Malformed { seq })?;
     let references = entry.after.len().max(entry.heads.as_ref().map_or(0, Vec::len));
-    if references > REFERENCES_MAX || !entry.author.as_ref().is_none_or(is_showable) {
+    if references > REFERENCES_MAX || !entry.author.as_ref().is_none_or(Author::is_sound) {
         return Err(ChainError::Malformed { seq });
     }
     Ok(entry)
-}
-
-/// Whether an author can be written into a line or stanza: names check themselves when they decode.
-fn is_showable(author: &Author) -> bool {
-    [&author.user, &author.host].into_iter().all(|part| {
-        part.len() <= AUTHOR_PART_BYTES_MAX
-            && !part.chars().any(|c| c.is_control() || c.is_whitespace() || c == '!' || c == '@')
-    })
-}
-
-/// NUL and CR end things in IRC (RFC 2812 section 2.3.1) and are no XML characters or no stable ones (XML 1.0 section 2.11);
-/// a tag's name must be one of a client-only tag.
-fn is_sayable(content: &Content) -> bool {
-    let plain = |text: &str| !text.contains(['\0', '\r']);
-    let is_tag_name = |name: &str| {
-        let inner = |c: char| c.is_ascii_alphanumeric() || "-./_+".contains(c);
-        name.len() > 1 && name.starts_with('+') && name.chars().all(inner)
-    };
-    plain(&content.text)
-        && plain(&content.client_id)
-        && content.to_resource.as_deref().is_none_or(plain)
-        && content.payloads.iter().all(|payload| plain(payload))
-        && content.tags.iter().all(|(name, value)| is_tag_name(name) && !value.contains('\0'))
 }
 
 fn signed_bytes(scope: &Scope, origin: OriginKey, seq: u64, head: Hash) -> Vec<u8> {

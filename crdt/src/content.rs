@@ -16,6 +16,9 @@ pub enum Principal {
     Guest(SessionId),
 }
 
+/// Most bytes of the `user` and `host` parts of an author: a domain name's length (RFC 1035 section 2.3.4).
+pub const AUTHOR_PART_BYTES_MAX: usize = 255;
+
 /// Who wrote an entry, as everybody will see it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Author {
@@ -40,6 +43,19 @@ impl Author {
             None => Principal::Guest(self.session),
         }
     }
+
+    /// Whether `user` and `host` can stand in an IRC prefix; names check themselves when they are made. A run with an entry of an author that is
+    /// not sound is refused as a whole, so let none come to be.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        [&self.user, &self.host].into_iter().all(|part| is_prefix_part(part))
+    }
+}
+
+/// Whether a text can be the `user` or `host` of an IRC prefix (RFC 2812 section 2.3.1).
+pub(crate) fn is_prefix_part(part: &str) -> bool {
+    let ends_it = |c: char| c.is_control() || c.is_whitespace() || c == '!' || c == '@';
+    part.len() <= AUTHOR_PART_BYTES_MAX && !part.chars().any(ends_it)
 }
 
 /// How a message wants to be treated by who receives it.
@@ -92,6 +108,22 @@ impl Content {
             via_room: None,
             client_id: String::new(),
         }
+    }
+
+    /// Whether every protocol can say it: NUL and CR end things in IRC (RFC 2812 section 2.3.1) and are not kept by XML (XML 1.0 sections 2.2
+    /// and 2.11); tags have the names of client-only tags. An entry with content that is not sound shows nowhere, so let none come to be.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let plain = |text: &str| !text.contains(['\0', '\r']);
+        let is_tag_name = |name: &str| {
+            let inner = |c: char| c.is_ascii_alphanumeric() || "-./_+".contains(c);
+            name.len() > 1 && name.starts_with('+') && name.chars().all(inner)
+        };
+        plain(&self.text)
+            && plain(&self.client_id)
+            && self.to_resource.as_deref().is_none_or(plain)
+            && self.payloads.iter().all(|payload| plain(payload))
+            && self.tags.iter().all(|(name, value)| is_tag_name(name) && !value.contains('\0'))
     }
 
     /// The words of an action without its mark, when this is one.

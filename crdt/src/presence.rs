@@ -6,6 +6,7 @@
 //! within one incarnation each session's greatest version wins.
 
 use crate::clock::Hlc;
+use crate::content::is_prefix_part;
 use crate::ids::{NodeId, SessionId};
 use crate::names::{AccountName, Nick, RoomName};
 use serde::{Deserialize, Serialize};
@@ -162,13 +163,14 @@ impl NodeSessions {
 }
 
 impl SessionRecord {
-    /// Whether the record can be written into lines and stanzas: names check themselves when they decode.
-    fn is_showable(&self) -> bool {
-        let token = |text: &String| !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '!' || c == '@');
-        let line = |text: &String| !text.chars().any(char::is_control);
+    /// Whether the record can be written into lines and stanzas; names check themselves when they are made. Peers do not show a session whose
+    /// record is not sound, so let none come to be.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let line = |text: &String| !text.contains(['\0', '\r', '\n']);
         let text = |text: &String| !text.contains(['\0', '\r']);
-        token(&self.user)
-            && token(&self.host)
+        is_prefix_part(&self.user)
+            && is_prefix_part(&self.host)
             && line(&self.realname)
             && self.resource.as_ref().is_none_or(line)
             && text(&self.status)
@@ -230,7 +232,7 @@ impl PresenceMap {
         }
         for (number, (version, record)) in &update.records {
             if *version > node.version_of(*number) {
-                let record = record.clone().filter(SessionRecord::is_showable);
+                let record = record.clone().filter(SessionRecord::is_sound);
                 let old = node.set(*number, *version, record);
                 before.entry(*number).or_insert(old);
             }

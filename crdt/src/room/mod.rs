@@ -138,14 +138,15 @@ impl Act {
     /// malformed by every replica, so ask before minting it.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        let phrase = |text: &String| text.len() <= PHRASE_BYTES_MAX && !text.chars().any(char::is_control);
         match self {
             Self::Create | Self::SetRank { .. } | Self::SetFlag { .. } | Self::SetLimit(_) => true,
-            Self::SetBan { mask, ban } => mask.is_sound() && ban.as_ref().is_none_or(phrase),
+            Self::SetBan { mask, ban } => mask.is_sound() && ban.as_deref().is_none_or(is_phrase),
             Self::SetException { mask, .. } | Self::SetInviteException { mask, .. } => mask.is_sound(),
-            Self::SetKey(key) => key.as_ref().is_none_or(|key| phrase(key) && !key.is_empty()),
+            Self::SetKey(key) => {
+                key.as_deref().is_none_or(|key| is_phrase(key) && !key.is_empty() && !key.chars().any(char::is_control))
+            }
             Self::SetTopic(text) => text.len() <= TOPIC_BYTES_MAX && !text.contains(['\0', '\r']),
-            Self::SetTitle(title) => phrase(title),
+            Self::SetTitle(title) => is_phrase(title),
         }
     }
 }
@@ -211,6 +212,18 @@ pub struct Kick {
     pub reason: String,
 }
 
+impl Kick {
+    /// Whether every protocol can say it; one that cannot has no effect anywhere.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        is_phrase(&self.reason)
+    }
+}
+
+fn is_phrase(text: &str) -> bool {
+    text.len() <= PHRASE_BYTES_MAX && !text.contains(['\0', '\r', '\n'])
+}
+
 /// What a right is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Right<'a> {
@@ -260,6 +273,9 @@ pub enum Denied {
     /// It would leave the room without a founder or operator.
     #[error("the room would be left without a founder")]
     LastFounder,
+    /// It holds a text that is too long or has a character that is not allowed there.
+    #[error("a text is too long or holds a character that is not allowed")]
+    Malformed,
 }
 
 impl RoomState {

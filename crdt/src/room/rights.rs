@@ -113,6 +113,7 @@ pub(super) fn judge(view: &dyn View, author: &Author, acts: &[Act]) -> Result<()
 fn may(view: &dyn View, author: &Author, act: &Act) -> Result<(), Denied> {
     let needs = |least: Rank| if view.rank(&author.principal()) >= least { Ok(()) } else { Err(Denied::Rank) };
     match act {
+        _ if !act.is_sound() => Err(Denied::Malformed),
         Act::Create if view.is_created() => Err(Denied::Rank),
         Act::Create => Ok(()),
         _ if !view.is_created() => Err(Denied::NoRoom),
@@ -190,6 +191,7 @@ impl RoomState {
             Right::Act(act) => judge(self, author, std::slice::from_ref(*act)),
             _ if !View::is_created(self) => Err(Denied::NoRoom),
             Right::Speak { present } => may_speak(self, author, *present),
+            Right::Kick(kick) if !kick.is_sound() => Err(Denied::Malformed),
             Right::Kick(kick) => may_kick(self, &author.principal(), kick),
             Right::Invite if self.has(Flag::InviteOnly) && self.rank(&author.principal()) < Rank::HalfOp => {
                 Err(Denied::Rank)
@@ -372,6 +374,8 @@ mod tests {
         let topic = Act::SetTopic("hi".to_owned());
         assert_eq!(nothing.allows_all(&alice, &[Act::Create, topic.clone()]), Ok(()));
         assert_eq!(nothing.allows_all(&alice, &[topic.clone(), Act::Create]), Err(Denied::NoRoom));
+        let unsayable = Act::SetTopic("x".repeat(crate::room::TOPIC_BYTES_MAX + 1));
+        assert_eq!(nothing.allows_all(&alice, &[Act::Create, unsayable]), Err(Denied::Malformed));
         let room = room(&CAST);
         assert_eq!(room.allows_all(&author(1, "op"), &[give("op", Rank::None), topic]), Err(Denied::Rank));
         assert_eq!(room.allows(&alice, &Right::Act(&Act::Create)), Err(Denied::Rank));

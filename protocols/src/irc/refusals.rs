@@ -15,6 +15,10 @@ impl Session {
                 Denied::LastFounder => {
                     self.numeric(ERR_CHANOPRIVSNEEDED, &[channel], "The channel would be left without a founder");
                 }
+                Denied::Malformed => {
+                    let text = "That is too long or holds a character that is not allowed";
+                    self.numeric(ERR_UNKNOWNERROR, &[verb, channel], text);
+                }
                 Denied::Rank
                 | Denied::Banned
                 | Denied::Moderated

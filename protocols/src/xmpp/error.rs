@@ -100,6 +100,7 @@ impl From<Denied> for StanzaError {
             Denied::BadKey => Self::NOT_AUTHORIZED,
             Denied::Full => Self::SERVICE_UNAVAILABLE,
             Denied::LastFounder => Self::CONFLICT,
+            Denied::Malformed => Self::NOT_ACCEPTABLE,
         }
     }
 }
