@@ -4,7 +4,6 @@
 //! simulator are two shells around it.
 
 mod gate;
-mod glob;
 mod invites;
 mod kicks;
 mod lookalikes;

@@ -16,6 +16,8 @@ mod rooms;
 mod say;
 mod signals;
 mod split;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 pub use io::{

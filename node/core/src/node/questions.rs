@@ -2,9 +2,9 @@
 
 use super::Node;
 use super::commands::Asker;
-use crate::glob;
 use crate::store::Store;
 use lavina_crdt::directory::Occupants;
+use lavina_crdt::glob;
 use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::SessionRecord;
@@ -56,11 +56,13 @@ impl<S: Store> Node<S> {
     }
 
     pub(super) fn find_mask(&self, asker: &Asker, mask: &str, limit: usize) -> Vec<Person> {
+        let mask = mask.to_lowercase();
+        let fits = |text: &str| glob::matches(&mask, &text.to_lowercase());
         let matches = |record: &SessionRecord| {
             record.available
-                && (glob::matches(mask, record.nick.as_str())
-                    || glob::matches(mask, &record.realname)
-                    || glob::matches(mask, &format!("{}!{}@{}", record.nick, record.user, record.host)))
+                && (fits(record.nick.as_str())
+                    || fits(&record.realname)
+                    || fits(&format!("{}!{}@{}", record.nick, record.user, record.host)))
         };
         let found = self.people.iter().filter(|(_, record)| matches(record));
         found.take(limit.min(FOUND_MAX)).filter_map(|(session, _)| self.person_for(asker, session)).collect()

@@ -1,0 +1,240 @@
+use super::world::{World, account, nick, room};
+use crate::node::AdminCommand;
+use lavina_crdt::content::Content;
+use lavina_crdt::room::{Act, Denied, Mask};
+use lavina_protocols::command::{Command, Refusal, Reply, Target};
+
+#[test]
+fn people_on_different_nodes_share_a_room() {
+    let mut world = World::new(3);
+    let (alice, bob) = (world.guest(0, "alice"), world.guest(1, "bob"));
+    world.join(alice, "rust").unwrap();
+    world.run_ms(200);
+    let Ok(Reply::Joined(view, _)) = world.join(bob, "rust") else { panic!("not joined") };
+    assert_eq!(view.occupants.len(), 2);
+    world.run_ms(200);
+    world.say(bob, "rust", "hello");
+    world.run_ms(200);
+    assert_eq!(world.words(alice), ["bob joined rust", "bob: hello"]);
+    let carol = world.guest(2, "carol");
+    world.join(carol, "rust").unwrap();
+    assert_eq!(world.history(carol, "rust"), ["bob hello"]);
+    world.tell(bob, Command::Quit("night".to_owned()));
+    world.run_ms(300);
+    assert!(world.words(alice).iter().any(|word| word.starts_with("bob quit")));
+    assert!(world.converged());
+}
+
+#[test]
+fn both_sides_of_a_cut_talk_and_healing_makes_one_history() {
+    let mut world = World::new(3);
+    let (alice, bob) = (world.guest(0, "alice"), world.guest(2, "bob"));
+    world.join(alice, "rust").unwrap();
+    world.run_ms(200);
+    world.join(bob, "rust").unwrap();
+    world.run_ms(200);
+    world.cut(&[2]);
+    world.run_ms(10_000);
+    world.say(alice, "rust", "left one");
+    world.say(bob, "rust", "right one");
+    world.run_ms(10_000);
+    world.heard(alice);
+    world.heard(bob);
+    world.heal();
+    world.run_ms(15_000);
+    assert!(world.converged());
+    let heard = world.words(alice);
+    let position = |word: &str| heard.iter().position(|heard| heard == word);
+    assert!(position("catch-up") < position("bob: right one"), "{heard:?}");
+    assert!(position("bob: right one") < position("caught up"), "{heard:?}");
+    assert_eq!(heard.iter().filter(|word| *word == "bob: right one").count(), 1);
+    assert!(!heard.iter().any(|word| word.contains("quit") || word.contains("netsplit")), "{heard:?}");
+    let one = world.history(alice, "rust");
+    assert_eq!(one, world.history(bob, "rust"));
+    assert_eq!(one.len(), 2);
+}
+
+#[test]
+fn a_cut_is_one_notice_and_after_the_grace_time_one_netsplit() {
+    let mut world = World::new(3);
+    let alice = world.guest(0, "alice");
+    world.join(alice, "rust").unwrap();
+    world.run_ms(200);
+    let (bob, carol) = (world.guest(1, "bob"), world.guest(2, "carol"));
+    world.join(bob, "rust").unwrap();
+    world.join(carol, "rust").unwrap();
+    world.run_ms(200);
+    world.heard(alice);
+    world.cut(&[0]);
+    world.run_ms(40_000);
+    let heard = world.words(alice);
+    assert!(heard.iter().all(|word| word.contains("unreachable in rust")), "{heard:?}");
+    assert!(!heard.is_empty());
+    let Ok(Reply::People(people)) = world.ask(alice, Command::FindNick(nick("bob"))) else { panic!("not found") };
+    assert!(people[0].unreachable_since.is_some());
+    world.run_ms(60_000);
+    assert_eq!(world.words(alice), ["netsplit bob,carol"]);
+    world.heal();
+    world.run_ms(20_000);
+    let mut heard = world.words(alice);
+    heard.sort();
+    assert_eq!(heard, ["netjoin bob", "netjoin carol"]);
+}
+
+#[test]
+fn who_returns_in_time_was_never_gone() {
+    let mut world = World::new(2);
+    let alice = world.guest(0, "alice");
+    world.join(alice, "rust").unwrap();
+    world.run_ms(200);
+    let bob = world.guest(1, "bob");
+    world.join(bob, "rust").unwrap();
+    world.run_ms(200);
+    world.heard(alice);
+    world.cut(&[1]);
+    world.run_ms(30_000);
+    world.heal();
+    world.run_ms(20_000);
+    assert_eq!(world.words(alice), ["bob unreachable in rust", "bob reachable in rust"]);
+}
+
+#[test]
+fn a_nick_collision_keeps_the_earlier_claim_and_both_sessions() {
+    let mut world = World::new(2);
+    world.cut(&[1]);
+    let first = world.guest(0, "alice");
+    world.join(first, "rust").unwrap();
+    world.run_ms(100);
+    let second = world.guest(1, "alice");
+    world.join(second, "rust").unwrap();
+    world.heard(first);
+    world.heal();
+    world.run_ms(15_000);
+    let renamed = world.words(second);
+    assert!(
+        renamed.iter().any(|word| word.starts_with("alice is alice_") && word.ends_with("(forced)")),
+        "{renamed:?}"
+    );
+    let kept = world.words(first);
+    assert!(!kept.iter().any(|word| word.contains("(forced)") && word.starts_with("alice is") && false), "{kept:?}");
+    world.say(first, "rust", "still here");
+    world.say(second, "rust", "me too");
+    let Ok(Reply::People(people)) = world.ask(second, Command::FindNick(nick("alice"))) else { panic!("not found") };
+    assert_eq!(people.len(), 1);
+    let Ok(Reply::Room(Some(view))) = world.ask(first, Command::RoomInfo(room("rust"))) else { panic!("no room") };
+    assert_eq!(view.occupants.len(), 2);
+}
+
+#[test]
+fn a_kick_reaches_across_nodes() {
+    let mut world = World::new(2);
+    let (alice, bob, carol) = (world.guest(0, "alice"), world.guest(1, "bob"), world.guest(1, "carol"));
+    world.join(alice, "rust").unwrap();
+    world.run_ms(200);
+    world.join(bob, "rust").unwrap();
+    world.join(carol, "rust").unwrap();
+    world.run_ms(200);
+    world.heard(bob);
+    world.heard(carol);
+    world.heard(alice);
+    world.ask(alice, Command::Kick { room: room("rust"), nick: nick("bob"), reason: "x".to_owned() }).unwrap();
+    assert_eq!(world.words(alice), ["bob left rust kick by alice x"]);
+    world.run_ms(300);
+    assert_eq!(world.words(bob), ["bob left rust kick by alice x (own)"]);
+    assert_eq!(world.words(carol), ["bob left rust kick by alice x"]);
+    assert!(world.words(alice).is_empty());
+    let say = Command::Say(Target::Room(room("rust")), Content::text("x"));
+    assert_eq!(world.ask(bob, say).unwrap_err(), Refusal::Denied(Denied::NotPresent));
+    world.join(bob, "rust").unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(alice), ["bob joined rust"]);
+}
+
+#[test]
+fn a_ban_holds_on_the_other_node() {
+    let mut world = World::new(2);
+    world.register(0, "carol");
+    let alice = world.guest(0, "alice");
+    world.join(alice, "rust").unwrap();
+    let ban = Act::SetBan { mask: Mask::Account(account("carol")), ban: Some(String::new()) };
+    world.ask(alice, Command::Act(room("rust"), vec![ban])).unwrap();
+    world.run_ms(300);
+    let carol = world.member(1, "carol", "phone");
+    assert_eq!(world.join(carol, "rust").unwrap_err(), Refusal::Denied(Denied::Banned));
+}
+
+#[test]
+fn a_room_made_on_both_sides_has_one_founder() {
+    let mut world = World::new(2);
+    world.cut(&[1]);
+    let alice = world.guest(0, "alice");
+    world.join(alice, "rust").unwrap();
+    world.run_ms(100);
+    let bob = world.guest(1, "bob");
+    world.join(bob, "rust").unwrap();
+    world.heal();
+    world.run_ms(15_000);
+    let mut ranks = Vec::new();
+    for client in [alice, bob] {
+        let Ok(Reply::Room(Some(view))) = world.ask(client, Command::RoomInfo(room("rust"))) else { panic!("no room") };
+        ranks.push(view.occupants.iter().map(|one| (one.nick.to_string(), one.rank)).collect::<Vec<_>>());
+    }
+    assert_eq!(ranks[0], ranks[1]);
+    assert_eq!(ranks[0].iter().filter(|(_, rank)| *rank == lavina_crdt::room::Rank::Founder).count(), 1, "{ranks:?}");
+}
+
+#[test]
+fn an_account_registered_here_logs_in_there() {
+    let mut world = World::new(2);
+    world.register(0, "carol");
+    world.run_ms(300);
+    let client = world.connect(1);
+    assert!(matches!(world.ask(client, Command::LookupCredentials(account("carol"))), Ok(Reply::Credentials(Some(_)))));
+    world.ask(client, Command::LogIn(account("carol"))).unwrap();
+    assert_eq!(world.ask(client, Command::LogIn(account("nobody"))).unwrap_err(), Refusal::NoSuchAccount);
+}
+
+#[test]
+fn a_direct_message_reaches_all_sessions_of_both() {
+    let mut world = World::new(2);
+    world.register(0, "carol");
+    world.register(0, "dave");
+    world.run_ms(300);
+    let (phone, desk) = (world.member(0, "carol", "phone"), world.member(1, "carol", "desk"));
+    let dave = world.member(1, "dave", "home");
+    world.run_ms(300);
+    for client in [phone, desk, dave] {
+        world.heard(client);
+    }
+    let to = Target::Account(account("dave"), None);
+    world.ask(phone, Command::Say(to, Content::text("psst"))).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(dave), ["carol: psst"]);
+    assert_eq!(world.words(desk), ["carol: psst"]);
+    assert!(world.words(phone).is_empty());
+}
+
+#[test]
+fn a_drain_ends_all_sessions_with_a_word() {
+    let mut world = World::new(1);
+    let alice = world.guest(0, "alice");
+    world.admin(0, AdminCommand::Drain);
+    assert_eq!(world.words(alice), ["closed Shutdown", "disconnected Shutdown"]);
+    let late = world.connect(0);
+    assert_eq!(world.words(late), ["closed Shutdown", "disconnected Shutdown"]);
+}
+
+#[test]
+fn a_whisper_goes_to_one_session() {
+    let mut world = World::new(2);
+    world.register(0, "carol");
+    world.run_ms(300);
+    let (phone, desk) = (world.member(0, "carol", "phone"), world.member(1, "carol", "desk"));
+    world.run_ms(300);
+    world.heard(desk);
+    let to = Target::Account(account("carol"), Some("desk".to_owned()));
+    world.ask(phone, Command::Whisper(to, "<iq/>".into())).unwrap();
+    assert_eq!(world.words(desk), ["whisper carol <iq/>"]);
+    let nobody = Target::Account(account("carol"), Some("car".to_owned()));
+    assert_eq!(world.ask(phone, Command::Whisper(nobody, "<iq/>".into())).unwrap_err(), Refusal::NoSuchNick);
+}

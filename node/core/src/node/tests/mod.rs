@@ -1,0 +1,7 @@
+//! Whole nodes in one process, with commands in and what clients are told out; named after the situation.
+
+mod contacts;
+mod gate;
+mod mesh;
+mod rooms;
+mod world;
