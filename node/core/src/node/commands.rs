@@ -31,6 +31,7 @@ impl<S: Store> Node<S> {
     }
 
     fn carry_out(&mut self, now: Now, number: SessionNumber, command: Command) -> Result<Reply, Refusal> {
+        let asker = self.asker(number);
         match command {
             Command::LookupCredentials(account) => Ok(Reply::Credentials(self.credentials(&account))),
             Command::LogIn(account) => self.log_in(now, number, account),
@@ -38,53 +39,32 @@ impl<S: Store> Node<S> {
             Command::SetCredentials(credentials) => self.set_credentials(now, number, credentials),
             Command::Open(open) => self.open_session(now, number, open),
             Command::AccountExists(account) => Ok(Reply::Exists(self.replicas.account(&account).is_some())),
-            Command::Sync => Ok(Reply::Done),
+            Command::Sync | Command::Quit(_) => Ok(Reply::Done),
             Command::Counts => Ok(Reply::Counts(self.counts())),
-            Command::Quit(_) => Ok(Reply::Done),
             Command::RegisterGet(key) => self.register_get(number, &key),
             Command::RegisterSet(key, value) => self.register_set(now, number, key, value),
-            visible => {
-                let asker = self.asker(number)?;
-                self.carry_out_visible(now, &asker, visible)
-            }
-        }
-    }
-
-    /// Commands of sessions that are visible.
-    fn carry_out_visible(&mut self, now: Now, asker: &Asker, command: Command) -> Result<Reply, Refusal> {
-        match command {
-            Command::ClaimNick(nick) => self.claim_nick(now, asker, &nick),
-            Command::SetPresence(change) => self.set_presence(now, asker, change),
-            Command::SetRealname(realname) => self.set_realname(now, asker, realname),
-            Command::Join { room, nick, key } => self.join(now, asker, room, nick, key.as_deref()),
-            Command::Part { room, reason } => self.part(now, asker, &room, reason),
-            Command::SetRoomNick { room, nick } => self.set_room_nick(now, asker, &room, &nick),
-            Command::Say(target, content) => self.say(now, asker, target, content),
-            Command::Act(room, acts) => self.act(now, asker, &room, &acts),
-            Command::Kick { room, nick, reason } => self.kick(now, asker, &room, &nick, reason),
-            Command::Invite { room, whom, reason } => self.invite(now, asker, room, whom, reason),
-            Command::RosterGet => self.roster_get(asker),
-            Command::RosterSet(contact, edit) => self.roster_set(now, asker, contact, edit),
-            Command::Subscription(contact, step) => self.subscription(now, asker, contact, step),
-            Command::Whisper(target, stanza) => self.whisper(now, asker, &target, stanza),
-            Command::RoomInfo(room) => Ok(Reply::Room(self.room_info(asker, &room))),
-            Command::ListRooms => Ok(Reply::Rooms(self.list_rooms(asker))),
-            Command::FindNick(nick) => Ok(Reply::People(self.find_nick(asker, &nick))),
-            Command::FindMask { mask, limit } => Ok(Reply::People(self.find_mask(asker, &mask, limit))),
-            Command::FindAccount(account) => Ok(Reply::People(self.find_account(asker, &account))),
-            Command::History(query) => self.history(asker, &query),
-            Command::HistoryTargets { from_ms, to_ms, limit } => self.history_targets(asker, from_ms, to_ms, limit),
-            Command::LookupCredentials(_)
-            | Command::LogIn(_)
-            | Command::RegisterAccount(..)
-            | Command::SetCredentials(_)
-            | Command::Open(_)
-            | Command::AccountExists(_)
-            | Command::Sync
-            | Command::Counts
-            | Command::Quit(_)
-            | Command::RegisterGet(_)
-            | Command::RegisterSet(..) => Err(Refusal::NotOpen),
+            // From here on for visible sessions only.
+            Command::ClaimNick(nick) => self.claim_nick(now, &asker?, &nick),
+            Command::SetPresence(change) => self.set_presence(now, &asker?, change),
+            Command::SetRealname(realname) => self.set_realname(now, &asker?, realname),
+            Command::Join { room, nick, key } => self.join(now, &asker?, room, nick, key.as_deref()),
+            Command::Part { room, reason } => self.part(now, &asker?, &room, reason),
+            Command::SetRoomNick { room, nick } => self.set_room_nick(now, &asker?, &room, &nick),
+            Command::Say(target, content) => self.say(now, &asker?, target, content),
+            Command::Act(room, acts) => self.act(now, &asker?, &room, &acts),
+            Command::Kick { room, nick, reason } => self.kick(now, &asker?, &room, &nick, reason),
+            Command::Invite { room, whom, reason } => self.invite(now, &asker?, room, whom, reason),
+            Command::RosterGet => self.roster_get(&asker?),
+            Command::RosterSet(contact, edit) => self.roster_set(now, &asker?, contact, edit),
+            Command::Subscription(contact, step) => self.subscription(now, &asker?, contact, step),
+            Command::Whisper(target, stanza) => self.whisper(now, &asker?, &target, stanza),
+            Command::RoomInfo(room) => Ok(Reply::Room(self.room_info(&asker?, &room))),
+            Command::ListRooms => Ok(Reply::Rooms(self.list_rooms(&asker?))),
+            Command::FindNick(nick) => Ok(Reply::People(self.find_nick(&asker?, &nick))),
+            Command::FindMask { mask, limit } => Ok(Reply::People(self.find_mask(&asker?, &mask, limit))),
+            Command::FindAccount(account) => Ok(Reply::People(self.find_account(&asker?, &account))),
+            Command::History(query) => self.history(&asker?, &query),
+            Command::HistoryTargets { from_ms, to_ms, limit } => self.history_targets(&asker?, from_ms, to_ms, limit),
         }
     }
 

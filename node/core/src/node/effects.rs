@@ -21,12 +21,12 @@ const CAUGHT_UP_MS: u64 = 500;
 pub(super) type CatchUps = BTreeMap<RoomName, u64>;
 
 impl<S: Store> Node<S> {
-    pub(super) fn on_effects(&mut self, now: Now, effects: Vec<Effect>) {
+    /// Shows what entries did. Gives what was said last.
+    pub(super) fn on_effects(&mut self, now: Now, effects: Vec<Effect>) -> Option<Arc<Said>> {
+        let mut last = None;
         for effect in effects {
             match effect {
-                Effect::Said(message, late) => {
-                    self.on_said(now, message, late);
-                }
+                Effect::Said(message, late) => last = self.on_said(now, message, late),
                 Effect::RoomChanged { room, key, author, acts, old, new } => {
                     self.on_room_changed(room, key, author, acts, old, new);
                 }
@@ -36,10 +36,11 @@ impl<S: Store> Node<S> {
                 Effect::Mesh => self.on_roster_changed(now),
             }
         }
+        last
     }
 
     /// Something was said: shows it to those here that it is for.
-    pub(super) fn on_said(&mut self, now: Now, message: Message, late: bool) -> Option<Arc<Said>> {
+    fn on_said(&mut self, now: Now, message: Message, late: bool) -> Option<Arc<Said>> {
         let via = message.content.via_room.clone();
         let said = Arc::new(said(message, late, |who| self.nick_of(who, via.as_ref()))?);
         if late && let lavina_protocols::event::Conversation::Room(room) = &said.conversation {

@@ -34,15 +34,15 @@ use crate::sessions::{Outputs, Sessions};
 use crate::splits::Splits;
 use crate::store::{BatchId, Store, StoreError};
 use lavina_crdt::clock::Now;
-use lavina_crdt::ids::NodeId;
-use lavina_crdt::names::RoomName;
+use lavina_crdt::ids::{NodeId, SessionId};
+use lavina_crdt::names::{NickKey, RoomName};
 use lavina_crdt::presence::PresenceMap;
 use lavina_crdt::room::RoomState;
 use lavina_gossip::machine::{self, Gossip};
 use lavina_protocols::command::CommandId;
 use lavina_protocols::event::CloseReason;
 use rand::{Rng, SeedableRng};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// One node. Drive it: [`Node::handle`] with each input, then drain [`Node::poll_output`].
@@ -62,6 +62,8 @@ pub struct Node<S> {
     rosters: Rosters,
     kicks: Kicks,
     invites: Invites,
+    /// Foreign sessions shown under a derived nick, by the nick they have lost.
+    masked_nicks: BTreeMap<NickKey, BTreeSet<SessionId>>,
     splits: Splits,
     lookalikes: Lookalikes,
     /// States of rooms, as far as they were asked for.
@@ -107,6 +109,7 @@ impl<S: Store> Node<S> {
             rosters: Rosters::default(),
             kicks: Kicks::default(),
             invites: Invites::default(),
+            masked_nicks: BTreeMap::new(),
             splits: Splits::default(),
             lookalikes: Lookalikes::default(),
             states: BTreeMap::new(),

@@ -1,15 +1,17 @@
 //! Claims of nicks: who may take one, and what becomes of who has lost one to a claim from behind a cut (invariant L9).
 //!
-//! The directory settles every claim alike on every node. Each home renames its own losers; nobody is ended.
+//! Claims are settled alike on every node, by the rule of the directory. Each home renames its own losers; nobody is ended.
 
 use super::Node;
 use super::presence::Why;
+use crate::people::principal;
 use crate::store::Store;
-use lavina_crdt::clock::Now;
+use lavina_crdt::clock::{Hlc, Now};
 use lavina_crdt::content::Principal;
 use lavina_crdt::directory::derived_nick;
 use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::{AccountName, Nick, NickKey};
+use lavina_crdt::presence::SessionRecord;
 use lavina_protocols::command::Refusal;
 use std::collections::BTreeSet;
 
@@ -31,31 +33,73 @@ impl<S: Store> Node<S> {
         !is_own && self.lookalikes.like(nick.as_str()).any(|account| Some(account) != own)
     }
 
-    /// After a change: renames own sessions that lose a nick to somebody else.
-    pub(super) fn resolve_nicks(&mut self, now: Now, nicks: &BTreeSet<NickKey>) {
-        for key in nicks {
-            let losers: Vec<SessionId> = self.people.directory().losers(key).collect();
-            for loser in losers {
-                if self.sessions.number(loser).is_some() {
-                    self.count("nicks_lost");
-                    self.take_nick_away(now, loser, key);
-                }
+    /// Before a record is shown: settles its claims against those of others, so that no two people are ever shown under one nick. Who loses
+    /// goes by the derived nick at once, here as on every node; the home node of a foreign loser will say so itself.
+    pub(super) fn settle_claims(&mut self, now: Now, session: SessionId, record: &mut SessionRecord) {
+        let shown = self.people.get(session).cloned();
+        for key in claimed(record) {
+            let mine = claim(session, record, &key);
+            if shown.as_ref().is_some_and(|shown| claim(session, shown, &key) == mine) {
+                continue;
+            }
+            let rivals = self.rivals(&key, session, &principal(session, record));
+            if rivals.iter().any(|(_, theirs)| *theirs < mine) {
+                self.count("nicks_lost");
+                self.mask_nick(session, record, &key);
+                continue;
+            }
+            for (rival, _) in rivals {
+                self.count("nicks_lost");
+                self.lose_nick(now, rival, &key);
             }
         }
     }
 
-    fn take_nick_away(&mut self, now: Now, loser: SessionId, key: &NickKey) {
-        let since = self.replicas.stamp(now);
-        let why = Why { forced: true, ..Why::default() };
-        self.change_own(now, loser, &why, |record| {
-            if record.nick.key() == *key {
-                record.nick = derived_nick(&record.nick, loser);
-                record.nick_since = since;
-            }
-            for place in record.rooms.values_mut().filter(|place| place.nick.key() == *key) {
-                place.nick = derived_nick(&place.nick, loser);
-            }
+    /// Sessions of others that claim a nick, and how strongly.
+    fn rivals(&self, key: &NickKey, session: SessionId, who: &Principal) -> Vec<(SessionId, Option<Strength>)> {
+        let directory = self.people.directory();
+        let all = directory.holders(key).chain(directory.losers(key)).filter(|other| *other != session);
+        let of_others = all.filter_map(|other| {
+            let record = self.people.get(other)?;
+            (principal(other, record) != *who).then(|| (other, claim(other, record, key)))
         });
+        of_others.collect()
+    }
+
+    fn lose_nick(&mut self, now: Now, loser: SessionId, key: &NickKey) {
+        let why = Why { forced: true, ..Why::default() };
+        if self.sessions.number(loser).is_some() {
+            let since = self.replicas.stamp(now);
+            self.change_own(now, loser, &why, |record| {
+                if record.nick.key() == *key {
+                    record.nick_since = since;
+                }
+                give_up(loser, record, key);
+            });
+        } else if let Some(record) = self.people.get(loser) {
+            let mut record = SessionRecord::clone(record);
+            give_up(loser, &mut record, key);
+            self.show_settled(now, loser, Some(record), &why);
+            // After it is shown: giving the nick up is itself a change of claims, and must not bring it back.
+            self.masked_nicks.entry(key.clone()).or_default().insert(loser);
+        }
+    }
+
+    fn mask_nick(&mut self, loser: SessionId, record: &mut SessionRecord, key: &NickKey) {
+        give_up(loser, record, key);
+        if loser.node != self.me() {
+            self.masked_nicks.entry(key.clone()).or_default().insert(loser);
+        }
+    }
+
+    /// Claims to these nicks have changed: who lost one of them to somebody who is gone has it again, unless its home has renamed it.
+    pub(super) fn unmask_nicks(&mut self, now: Now, nicks: &BTreeSet<NickKey>) {
+        for key in nicks {
+            for session in self.masked_nicks.remove(key).unwrap_or_default() {
+                let Some(record) = self.presence.get(session).cloned() else { continue };
+                self.show(now, session, Some(record), &Why { forced: true, ..Why::default() });
+            }
+        }
     }
 
     /// Gives an own session another nick, in the rooms too where it goes by the old one.
@@ -68,6 +112,29 @@ impl<S: Store> Node<S> {
                 place.nick = nick.clone();
             }
         });
+    }
+}
+
+/// How strong a claim is: the least wins. The rule of the directory: the registered owner, then the earliest, then the smallest id.
+type Strength = (bool, Hlc, SessionId);
+
+/// The nicks that a record claims: the one outside rooms and those in rooms.
+fn claimed(record: &SessionRecord) -> BTreeSet<NickKey> {
+    record.rooms.values().map(|place| place.nick.key()).chain([record.nick.key()]).collect()
+}
+
+fn claim(session: SessionId, record: &SessionRecord, key: &NickKey) -> Option<Strength> {
+    let owner = record.account.as_ref().is_some_and(|account| account.nick_key() == *key);
+    let places = record.rooms.values().map(|place| (&place.nick, place.since));
+    let of_key = places.chain([(&record.nick, record.nick_since)]).filter(|(nick, _)| nick.key() == *key);
+    let since = of_key.map(|(_, since)| since).min()?;
+    Some((!owner, since, session))
+}
+
+fn give_up(loser: SessionId, record: &mut SessionRecord, key: &NickKey) {
+    let places = record.rooms.values_mut().map(|place| &mut place.nick);
+    for nick in places.chain([&mut record.nick]).filter(|nick| nick.key() == *key) {
+        *nick = derived_nick(nick, loser);
     }
 }
 

@@ -70,10 +70,14 @@ impl<S: Store> Node<S> {
 
     /// Sets or ends the record of an own session.
     pub(super) fn put_own(&mut self, now: Now, session: SessionId, record: Option<SessionRecord>, why: &Why) {
+        let mut record = record;
+        if let Some(record) = &mut record {
+            self.settle_claims(now, session, record);
+        }
         self.presence.put(self.incarnation, session, record.clone());
         self.sending.behind = self.writes.newest;
         self.sending.at_the_latest.get_or_insert(now.deadline_ms(BEHIND_ENTRIES_MS_MAX));
-        self.show(now, session, record, why);
+        self.show_settled(now, session, record, why);
     }
 
     /// Gives own changes to gossip, when the entries appended before them are durable.
@@ -117,12 +121,18 @@ impl<S: Store> Node<S> {
         }
     }
 
+    /// Shows what a session's home says of it, less what does not hold: places that kicks have ended, nicks that others have.
+    pub(super) fn show(&mut self, now: Now, session: SessionId, mut new: Option<SessionRecord>, why: &Why) {
+        if let Some(record) = &mut new {
+            self.kicks.mask(session, record);
+            self.settle_claims(now, session, record);
+        }
+        self.show_settled(now, session, new, why);
+    }
+
     /// Puts a record in place of the one before and tells local sessions what that changes for them.
-    pub(super) fn show(&mut self, now: Now, session: SessionId, new: Option<SessionRecord>, why: &Why) {
-        let new = new.map(|mut record| {
-            self.kicks.mask(session, &mut record);
-            Arc::new(record)
-        });
+    pub(super) fn show_settled(&mut self, now: Now, session: SessionId, new: Option<SessionRecord>, why: &Why) {
+        let new = new.map(Arc::new);
         for room in new.iter().flat_map(|record| record.rooms.keys()) {
             self.load_room(room);
         }
@@ -137,7 +147,7 @@ impl<S: Store> Node<S> {
             (Some(_) | None, Some(_) | None) => {}
         }
         self.show_to_contacts(session, old.as_ref(), new.as_ref());
-        self.resolve_nicks(now, &nicks);
+        self.unmask_nicks(now, &nicks);
     }
 
     fn on_came(&mut self, session: SessionId, new: &Arc<SessionRecord>, diffs: Vec<RoomDiff>, why: &Why) {

@@ -4,7 +4,6 @@ use super::Node;
 use super::commands::Asker;
 use super::names::account_of;
 use crate::people::principal;
-use crate::replica::Effect;
 use crate::store::Store;
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Content, Principal};
@@ -72,18 +71,8 @@ impl<S: Store> Node<S> {
 
     fn append_said(&mut self, now: Now, scope: Scope, author: Author, content: Content) -> Result<Reply, Refusal> {
         let appended = self.append(now, scope, Some(author), Body::Message(content))?;
-        let mut answer = Err(Refusal::Denied(Denied::Rank));
-        for effect in appended.effects {
-            match effect {
-                Effect::Said(message, late) => {
-                    if let Some(said) = self.on_said(now, message, late) {
-                        answer = Ok(Reply::Said(said));
-                    }
-                }
-                other => self.on_effects(now, vec![other]),
-            }
-        }
-        answer
+        let said = self.on_effects(now, appended.effects);
+        said.map(Reply::Said).ok_or(Refusal::Denied(Denied::Rank))
     }
 
     /// Shows something said to the local sessions it is for, without the one that said it.

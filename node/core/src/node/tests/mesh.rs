@@ -116,13 +116,36 @@ fn a_nick_collision_keeps_the_earlier_claim_and_both_sessions() {
         "{renamed:?}"
     );
     let kept = world.words(first);
-    assert!(!kept.iter().any(|word| word.contains("(forced)") && word.starts_with("alice is") && false), "{kept:?}");
+    assert!(matches!(&kept[..], [word] if word.starts_with("alice_") && word.ends_with(" joined rust")), "{kept:?}");
+    assert!(renamed.contains(&"alice joined rust".to_owned()), "{renamed:?}");
     world.say(first, "rust", "still here");
     world.say(second, "rust", "me too");
     let Ok(Reply::People(people)) = world.ask(second, Command::FindNick(nick("alice"))) else { panic!("not found") };
     assert_eq!(people.len(), 1);
     let Ok(Reply::Room(Some(view))) = world.ask(first, Command::RoomInfo(room("rust"))) else { panic!("no room") };
     assert_eq!(view.occupants.len(), 2);
+}
+
+#[test]
+fn a_third_node_shows_a_collision_as_a_rename_and_a_join() {
+    let mut world = World::new(3);
+    let carol = world.guest(2, "carol");
+    world.join(carol, "rust").unwrap();
+    world.run_ms(200);
+    world.cut(&[0]);
+    let first = world.guest(0, "alice");
+    world.join(first, "rust").unwrap();
+    world.run_ms(100);
+    let second = world.guest(1, "alice");
+    world.join(second, "rust").unwrap();
+    world.run_ms(200);
+    assert_eq!(world.words(carol), ["alice joined rust"]);
+    world.heal();
+    world.run_ms(15_000);
+    let mut heard = world.words(carol);
+    heard.retain(|word| word.contains("alice") && !word.contains("changed"));
+    assert!(heard[0].starts_with("alice is alice_"), "{heard:?}");
+    assert_eq!(heard[1..], ["alice joined rust"]);
 }
 
 #[test]
