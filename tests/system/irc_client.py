@@ -121,6 +121,8 @@ class IrcClient(Client):
         """All of the room's history, oldest first, page by page from the end."""
         messages, page = [], await self.page(f"LATEST {CHANNEL} * {PAGE}")
         while page:
+            if messages and page[-1].id >= messages[0].id:
+                raise AssertionError(f"{self}: the page before {messages[0]} ends with {page[-1]}")
             messages[:0] = page
             page = await self.page(f"BEFORE {CHANNEL} msgid={messages[0].id} {PAGE}")
         return messages

@@ -45,6 +45,8 @@ class Network:
 
     def remove(self):
         for name in self.addresses:
+            # The kernel would take the link away with the namespace, but some time later.
+            run("ip", "link", "delete", f"to-{name}")
             run("ip", "netns", "delete", name)
         run("ip", "link", "delete", "mesh")
 

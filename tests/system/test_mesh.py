@@ -13,6 +13,8 @@ class ThreeNodes(unittest.IsolatedAsyncioTestCase):
     """Every test has a mesh of its own: nodes a, b and c in three regions."""
 
     async def asyncSetUp(self):
+        # unittest turns it on, to warn of what blocks the loop: here that is what waits for commands.
+        asyncio.get_running_loop().set_debug(False)
         self.mesh = Mesh("a", "b", "c")
         self.addAsyncCleanup(self.mesh.remove, self)
         await self.mesh.start()
@@ -108,26 +110,25 @@ class ThreeNodes(unittest.IsolatedAsyncioTestCase):
         crowd = [await self.in_room(IrcClient(nick), name) for nick in ("bea", "ben", "bob")]
         crowd.append(await self.in_room(XmppClient("bill"), name))
         enough = len(acknowledged) + 200
-        victims = [asyncio.ensure_future(self.talk_on(client, acknowledged, about)) for client in crowd]
-        others = [asyncio.ensure_future(self.talk_on(client, acknowledged, about)) for client in survivors]
+        enough_said = asyncio.Event()
+
+        async def talk_on(client):
+            number = 0
+            while not (client.lost or enough_said.is_set()):
+                try:
+                    acknowledged.append(await client.say(f"{about}: {client} {number}"))
+                except ConnectionError:
+                    return
+                number += 1
+
+        victims = [asyncio.ensure_future(talk_on(client)) for client in crowd]
+        others = [asyncio.ensure_future(talk_on(client)) for client in survivors]
         await survivors[0].until(lambda: len(acknowledged) > enough, lambda: f"{len(acknowledged)} of {enough}")
         self.mesh.nodes[name].kill()
         await asyncio.gather(*victims)
         await self.mesh.nodes[name].start()
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
-    @staticmethod
-    async def talk_on(client, acknowledged, about):
-        """Speaks until its node is gone."""
-        number = 0
-        while not client.lost:
-            try:
-                acknowledged.append(await client.say(f"{about}: {client} {number}"))
-            except ConnectionError:
-                return
-            number += 1
+        enough_said.set()
+        await asyncio.gather(*others)
 
 
 def difference(histories, wanted):

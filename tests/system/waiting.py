@@ -39,14 +39,15 @@ class Watched:
 async def eventually(attempt, what, seconds=DEADLINE_SECONDS):
     """The first true value that the coroutine function `attempt` gives; `None`, `False` and ConnectionError ask again."""
     deadline = time.monotonic() + seconds
-    while True:
+    problem = "the condition stayed false"
+    while (left := deadline - time.monotonic()) > 0:
         try:
-            if value := await attempt():
+            if value := await asyncio.wait_for(attempt(), left):
                 return value
-            problem = "the condition stayed false"
+        except asyncio.TimeoutError:
+            problem = "the last attempt did not end"
         except ConnectionError as error:
             problem = error
-        if time.monotonic() > deadline:
-            said = what() if callable(what) else what
-            raise AssertionError(f"not within {seconds} s: {said} ({problem})")
         await asyncio.sleep(POLL_SECONDS)
+    said = what() if callable(what) else what
+    raise AssertionError(f"not within {seconds} s: {said} ({problem})")

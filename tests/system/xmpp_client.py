@@ -1,12 +1,18 @@
 """An XMPP client on slixmpp: TLS, SCRAM, multi-user chat, archive queries."""
 
 import itertools
+import logging
 
 from slixmpp import JID, ClientXMPP
 
 from .talk import DOMAIN, ROOM, Client, Message
 
 ROOM_JID = JID(f"{ROOM}@rooms.{DOMAIN}")
+# It logs the end of connections that tests end on purpose; what matters of it is in `lost`.
+logging.getLogger("slixmpp").setLevel(logging.CRITICAL)
+# Says for each connection that a loop was busy; commands of the test are waited for in it.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
+
 STANZA_ID = "{urn:xmpp:sid:0}stanza-id"
 PAGE = 20
 
@@ -35,7 +41,7 @@ class XmppClient(Client):
         on("failed_all_auth", lambda _: self.becomes("refused"))
         on("connection_failed", lambda reason: self.becomes(f"not connected: {reason}"))
         on("disconnected", lambda reason: self.disconnected(str(reason)))
-        on("groupchat_message", self.on_message)
+        on("groupchat_message", self.take_message)
         stream.connect(node.address, 5222)
         await self.until(lambda: self.lost or self.state != "connecting", "no session")
         if self.lost or self.state != "started":
@@ -50,10 +56,18 @@ class XmppClient(Client):
         self.changed()
 
     async def join(self):
-        await self.stream["xep_0045"].join_muc_wait(ROOM_JID, self.nick, maxstanzas=0, timeout=20)
+        await self.stream.plugin["xep_0045"].join_muc_wait(ROOM_JID, self.nick, maxstanzas=0, timeout=20)
+
+    def take_message(self, stanza):
+        # slixmpp logs what a handler raises and goes on; here it fails the test.
+        try:
+            self.on_message(stanza)
+        except AssertionError as problem:
+            self.disconnected(f"{problem}: {stanza}")
 
     def on_message(self, stanza):
-        if stanza["from"].bare != ROOM_JID.bare or not stanza["body"]:
+        # What the room says itself comes from its bare address (XEP-0045 section 7.4) and is no one's message.
+        if stanza["from"].bare != ROOM_JID.bare or not stanza["body"] or not stanza["from"].resource:
             return
         message = Message(stanza_id(stanza.xml), stanza["from"].resource, stanza["body"])
         if message.nick == self.nick and stanza["id"]:
@@ -72,8 +86,13 @@ class XmppClient(Client):
 
     async def history(self):
         """All of the room's archive, oldest first, page by page."""
-        found = self.stream["xep_0313"].iterate(jid=ROOM_JID, rsm={"max": PAGE})
-        return [archived(result) async for result in found]
+        messages = []
+        async for result in self.stream.plugin["xep_0313"].iterate(jid=ROOM_JID, rsm={"max": PAGE}):
+            message = archived(result)
+            if messages and message.id <= messages[-1].id:
+                raise AssertionError(f"{self}: {message} comes after {messages[-1]} in the archive")
+            messages.append(message)
+        return messages
 
     def close(self):
         """Hangs up, as on purpose."""
