@@ -24,7 +24,7 @@ use lavina_core::node::{AdminCommand, AdminReply, Status};
 use lavina_crdt::names::AccountName;
 use lavina_crdt::ticket::Ticket;
 use lavina_protocols::sasl::derive_credentials;
-use lavina_quic::Endpoint;
+use lavina_quic::{Counters, Endpoint};
 use serde::{Deserialize, Serialize};
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -199,10 +199,26 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     for (name, kind, help, value) in admin.0.metrics.rows() {
         write_metric(&mut text, name, kind, help, value);
     }
+    write_endpoint(&mut text, &admin.0.endpoint.counters());
     if let Ok(status) = admin.status().await {
         write_status(&mut text, &status);
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+fn write_endpoint(text: &mut String, counters: &Counters) {
+    let rows = [
+        ("frames_sent", "Frames handed to connections.", counters.frames_sent),
+        ("frames_received", "Frames received and decoded.", counters.frames_received),
+        ("frames_dropped", "Frames not sent; sync repairs what they held.", counters.frames_dropped),
+        ("datagrams_dropped", "Datagrams not sent or not taken in.", counters.datagrams_dropped),
+        ("handshakes_ignored", "Connections ignored under load.", counters.handshakes_ignored),
+        ("strangers_refused", "Connections of nodes without admission or ticket.", counters.strangers_refused),
+        ("malformed", "Connections closed for what was no frame.", counters.malformed),
+    ];
+    for (name, help, value) in rows {
+        write_metric(text, &format!("mesh_{name}"), "counter", help, value);
+    }
 }
 
 fn write_status(text: &mut String, status: &Status) {

@@ -163,10 +163,7 @@ impl Mesh {
                     tracing::info!(?peer, reason, "a peer is gone");
                     Input::PeerDown(peer)
                 }
-                Event::Frame(peer, frame) => {
-                    self.metrics.frames_in.add(1);
-                    Input::Frame(peer, frame)
-                }
+                Event::Frame(peer, frame) => Input::Frame(peer, frame),
                 Event::Datagram(peer, bytes) => Input::Datagram(peer, bytes),
                 Event::RoundTrip(peer, us) => Input::RoundTrip(peer, us),
                 Event::Join(request) => {

@@ -79,10 +79,6 @@ metrics! {
     commit_batches: "counter",
     /// Commits that failed.
     commit_failures: "counter",
-    /// Frames that could not be queued to a peer; sync repairs them.
-    frames_dropped: "counter",
-    /// Frames from peers.
-    frames_in: "counter",
     /// Tickets redeemed.
     tickets_redeemed: "counter",
 }

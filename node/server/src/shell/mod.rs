@@ -41,6 +41,7 @@ use listen::Door;
 use mesh::{Mesh, Outlet, Reception};
 use metrics::Metrics;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 use threads::Threads;
@@ -292,7 +293,8 @@ fn open_store(data: &DataDir, identity: &Identity) -> Result<RedbStore> {
     let opener = {
         let path = path.clone();
         move || -> std::io::Result<Box<dyn redb::StorageBackend>> {
-            let file = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
             let backend = redb::backends::FileBackend::new(file).map_err(std::io::Error::other)?;
             Ok(Box::new(backend))
         }

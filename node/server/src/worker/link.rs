@@ -6,7 +6,7 @@ use crate::shell::limits::Unregistered;
 use lavina_core::node::{Input, SessionMeta, SessionNumber};
 use lavina_crdt::clock::Now;
 use lavina_protocols::command::{Command, CommandId, Refusal, Reply};
-use lavina_protocols::event::{CloseReason, Event};
+use lavina_protocols::event::Event;
 use lavina_protocols::render::Renders;
 use lavina_protocols::session::{Connection, Output, Session, SessionConfig, Tls};
 use std::io;
@@ -231,12 +231,6 @@ impl Link {
         self.wake_unless(paused);
     }
 
-    /// The core has ended the session.
-    pub(super) fn on_disconnect(&mut self, now: Now, _reason: CloseReason) {
-        self.known = false;
-        self.close(now);
-    }
-
     /// The client is gone or is to go.
     pub(super) fn on_eof(&mut self, now: Now, reason: &str, inputs: &mut Vec<Input>) {
         if let Some(session) = &mut self.session {
@@ -317,7 +311,7 @@ impl Link {
         }
     }
 
-    /// Closes when what is queued has been sent, without a word from the session.
+    /// The core has ended the session, and it has said so: closes when what is queued has been sent.
     pub(super) fn shut(&mut self, now: Now) {
         self.known = false;
         self.close(now);

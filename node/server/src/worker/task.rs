@@ -48,7 +48,7 @@ async fn drive(
     wake: Rc<Notify>,
 ) {
     loop {
-        let Some(wants) = shared.state.borrow().wants(number) else { break };
+        let Some(wants) = shared.state.borrow_mut().wants(number) else { break };
         tokio::select! {
             biased;
             () = wake.notified() => {}
