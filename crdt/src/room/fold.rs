@@ -8,12 +8,12 @@
 //! Then each register has the value of the last change that counts; of several concurrent ones that of the most senior author, the lower
 //! of two ranks, and the latest stamp. A ban stands until somebody who has seen it lifts it, or somebody more senior who has not.
 
-use super::graph::{Graph, Index, Node};
+use super::graph::{Graph, Index, Node, last_of_each};
 use super::register::{self, Register, is_ban, rank_given};
 use super::rights::{View, judge};
-use super::{Act, Flag, Mask, Rank, RoomState};
+use super::{Act, Flag, Rank, RoomState};
 use crate::content::{Author, Principal};
-use crate::ids::OrderKey;
+use crate::ids::Dot;
 use crate::version::VersionVector;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -33,15 +33,21 @@ pub(super) struct Fold<'a> {
     base: &'a RoomState,
     /// Changes that count, with their authors' ranks at their causal pasts.
     valid: BTreeMap<Index, Rank>,
-    /// What they write, by stamp.
-    writes: BTreeMap<Register, BTreeMap<OrderKey, Write<'a>>>,
+    /// What they write.
+    writes: BTreeMap<Register, BTreeMap<Dot, Write<'a>>>,
+    /// Authors of what is to be settled, and the bans among the writes that mean them.
+    bans: BTreeMap<&'a Author, Vec<Index>>,
+    /// Everything there is to settle, and all before it.
+    whole: VersionVector,
 }
 
 impl<'a> Fold<'a> {
     /// Settles `changes`, which are all that come after the change whose state is `base`, earliest stamp first.
     pub(super) fn new(graph: &'a Graph, base: &'a RoomState, changes: &[Index]) -> Self {
-        let mut fold = Self { graph, base, valid: BTreeMap::new(), writes: BTreeMap::new() };
         let mut open: Vec<Index> = changes.iter().copied().filter(|index| graph.node(*index).is_authorised).collect();
+        let bans = open.iter().map(|index| (&*graph.node(*index).author, Vec::new())).collect();
+        let whole = graph.past_of(changes);
+        let mut fold = Self { graph, base, valid: BTreeMap::new(), writes: BTreeMap::new(), bans, whole };
         fold.settle_creation(&mut open);
         for level in RANKS_FROM_ABOVE {
             open.retain(|index| !fold.settle(*index, level));
@@ -96,12 +102,15 @@ impl<'a> Fold<'a> {
     }
 
     fn accept(&mut self, index: Index, rank: Rank) {
-        let graph = self.graph;
-        let node = graph.node(index);
+        let node = self.graph.node(index);
         self.valid.insert(index, rank);
         for act in &node.acts {
             for register in register::written(act, &node.author) {
-                self.writes.entry(register).or_default().insert(node.at, Write { index, act });
+                if let (Some(mask), true) = (register.banned(), is_ban(act)) {
+                    let meant = self.bans.iter_mut().filter(|(author, _)| mask.matches(author));
+                    meant.for_each(|(_, bans)| bans.push(index));
+                }
+                self.writes.entry(register).or_default().insert(node.dot(), Write { index, act });
             }
         }
     }
@@ -111,7 +120,7 @@ impl<'a> Fold<'a> {
         self.valid.remove(&index);
         for register in node.acts.iter().flat_map(|act| register::written(act, &node.author)) {
             if let Some(writes) = self.writes.get_mut(&register) {
-                writes.remove(&node.at);
+                writes.remove(&node.dot());
             }
         }
     }
@@ -119,20 +128,13 @@ impl<'a> Fold<'a> {
     /// Whether a concurrent change that counts took the standing of a change's author away.
     fn is_revoked(&self, index: Index, rank: Rank) -> bool {
         let node = self.graph.node(index);
-        let demotions = self.writes.get(&Register::Rank(node.author.principal()));
-        let demotions = demotions.into_iter().flat_map(BTreeMap::values).filter(|write| rank_given(write.act) < rank);
-        let bans = self.bans().filter(|(mask, _)| mask.matches(&node.author));
-        let bans = bans.flat_map(|(_, writes)| writes.values()).filter(|write| is_ban(write.act));
-        demotions.chain(bans).any(|write| {
-            let is_concurrent = write.index != index
-                && !self.graph.is_before(write.index, index)
-                && !self.graph.is_before(index, write.index);
-            is_concurrent && self.valid.get(&write.index).is_some_and(|by| *by >= rank)
+        let ranks = self.writes.get(&Register::Rank(node.author.principal()));
+        let demotions = ranks.into_iter().flat_map(BTreeMap::values).filter(|write| rank_given(write.act) < rank);
+        let bans = self.bans.get(&*node.author).into_iter().flatten().copied();
+        demotions.map(|write| write.index).chain(bans).any(|by| {
+            let is_concurrent = by != index && !self.graph.is_before(by, index) && !self.graph.is_before(index, by);
+            is_concurrent && self.valid.get(&by).is_some_and(|by| *by >= rank)
         })
-    }
-
-    fn bans(&self) -> impl Iterator<Item = (&Mask, &BTreeMap<OrderKey, Write<'a>>)> + '_ {
-        self.writes.iter().filter_map(|(register, writes)| register.banned().map(|mask| (mask, writes)))
     }
 
     fn demotes_founder(&self, node: &Node) -> bool {
@@ -155,26 +157,26 @@ impl<'a> Fold<'a> {
 
     /// The write whose value a register has, of all or of those in a causal past; `None` when the base's value stands.
     fn winner(&self, register: &Register, past: Option<&VersionVector>) -> Option<Write<'a>> {
-        let is_seen = |write: &&Write<'a>| past.is_none_or(|past| past.contains(self.graph.node(write.index).dot()));
-        let mut writes: Vec<Write<'a>> = self.writes.get(register)?.values().rev().filter(is_seen).copied().collect();
-        if register.banned().is_some() {
-            let lifts: Vec<Write<'a>> = writes.iter().filter(|write| !is_ban(write.act)).copied().collect();
-            let stands = |ban: &Write<'a>| is_ban(ban.act) && !lifts.iter().any(|lift| self.is_lifted_by(*ban, *lift));
-            if writes.iter().any(stands) {
-                writes.retain(stands);
-            }
-        }
-        let mut last: Vec<Write<'a>> = Vec::new();
-        for write in writes {
-            if !last.iter().any(|later| self.graph.is_before(write.index, later.index)) {
-                last.push(write);
-            }
-        }
+        let writes = self.writes.get(register)?;
+        let past = past.unwrap_or(&self.whole);
+        let standing = register.banned().and_then(|_| self.standing_bans(writes, past));
+        let candidates = standing.unwrap_or_else(|| last_of_each(writes, past));
+        let is_last =
+            |write: &Write<'a>| !candidates.iter().any(|other| self.graph.is_before(write.index, other.index));
         let precedence = |write: &Write<'a>| {
             let lower_first = register.ranked().map(|_| Reverse(rank_given(write.act)));
             (self.valid.get(&write.index).copied(), lower_first, self.graph.node(write.index).at)
         };
-        last.into_iter().max_by_key(precedence)
+        candidates.iter().copied().filter(is_last).max_by_key(precedence)
+    }
+
+    /// Bans in a causal past that nobody in it has lifted; `None` when there is none.
+    fn standing_bans(&self, writes: &BTreeMap<Dot, Write<'a>>, past: &VersionVector) -> Option<Vec<Write<'a>>> {
+        let seen = writes.iter().filter(|(dot, _)| past.contains(**dot)).map(|(_, write)| *write);
+        let (bans, lifts): (Vec<Write<'a>>, Vec<Write<'a>>) = seen.partition(|write| is_ban(write.act));
+        let stands = |ban: &Write<'a>| !lifts.iter().any(|lift| self.is_lifted_by(*ban, *lift));
+        let standing: Vec<Write<'a>> = bans.into_iter().filter(stands).collect();
+        (!standing.is_empty()).then_some(standing)
     }
 
     /// A ban is lifted by who has seen it, and by a more senior author who has not.
@@ -217,7 +219,7 @@ impl View for PastView<'_, '_> {
 
     fn is_banned(&self, author: &Author) -> bool {
         let base = self.fold.base;
-        let mut bans = base.bans.keys().chain(self.fold.bans().map(|(mask, _)| mask));
+        let mut bans = base.bans.keys().chain(self.fold.writes.keys().filter_map(Register::banned));
         let is_banned = bans.any(|mask| {
             mask.matches(author) && self.is_listed(&Register::Ban(mask.clone()), base.bans.contains_key(mask))
         });

@@ -52,6 +52,12 @@ pub(super) struct Fitted {
     pub(super) place: Place,
 }
 
+/// Of things that changes did, the last of each origin in a causal past: the others are before it.
+pub(super) fn last_of_each<T: Copy>(done: &BTreeMap<Dot, T>, past: &VersionVector) -> Vec<T> {
+    let last = |(origin, next)| done.range(Dot { origin, seq: 0 }..Dot { origin, seq: next }).next_back();
+    past.iter().filter_map(last).map(|(_, thing)| *thing).collect()
+}
+
 /// All changes known whose past is known.
 #[derive(Clone, Debug)]
 pub(super) struct Graph {
@@ -62,8 +68,8 @@ pub(super) struct Graph {
     by_order: BTreeMap<OrderKey, Index>,
     /// Each origin's changes in order.
     by_origin: BTreeMap<Origin, Vec<Index>>,
-    /// Which changes put which key, in order of stamps, with the number of the operation.
-    puts: BTreeMap<String, BTreeMap<OrderKey, (Index, u64)>>,
+    /// Which changes put which key, with the number of the operation.
+    puts: BTreeMap<String, BTreeMap<Dot, (Index, u64)>>,
     heads: BTreeSet<Index>,
 }
 
@@ -191,14 +197,10 @@ impl Graph {
 
     /// The operations that show for a key at a causal past.
     fn superseded(&self, key: &str, past: &VersionVector) -> Vec<(u64, Origin)> {
-        let mut shown: Vec<(Index, u64)> = Vec::new();
-        for (index, op) in self.puts.get(key).into_iter().flat_map(|puts| puts.values().rev()) {
-            let is_hidden = || shown.iter().any(|(later, _)| self.is_before(*index, *later));
-            if past.contains(self.node(*index).dot()) && !is_hidden() {
-                shown.push((*index, *op));
-            }
-        }
-        shown.into_iter().map(|(index, op)| (op, self.node(index).at.origin)).collect()
+        let last: Vec<(Index, u64)> = self.puts.get(key).map(|puts| last_of_each(puts, past)).unwrap_or_default();
+        let is_shown = |index: Index| !last.iter().any(|(later, _)| self.is_before(index, *later));
+        let shown = last.iter().filter(|(index, _)| is_shown(*index));
+        shown.map(|(index, op)| (*op, self.node(*index).at.origin)).collect()
     }
 
     /// Adds the change.
@@ -214,7 +216,8 @@ impl Graph {
         let Fitted { deps, past, place } = fitted;
         let mut op = place.start_op;
         for put in &recipe.puts {
-            self.puts.entry(put.key.clone()).or_default().insert(at, (index, op));
+            let dot = Dot { origin: at.origin, seq: place.seq - 1 };
+            self.puts.entry(put.key.clone()).or_default().insert(dot, (index, op));
             op += 1;
         }
         for dep in &deps {
