@@ -6,8 +6,9 @@ use super::mesh::{Outlet, PeerOrder};
 use super::metrics::Metrics;
 use super::writer::WriteQueue;
 use crate::worker::{FromCore, Order, number};
-use lavina_core::node::{Input, Node, Output};
+use lavina_core::node::{AdminReply, Input, Node, Output};
 use lavina_core::store::{BatchId, Store};
+use lavina_protocols::command::Refusal;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -46,6 +47,7 @@ impl<S: Store> CoreThread<S> {
             to_peers: Vec::new(),
             admin: BTreeMap::new(),
             admin_next: 0,
+            answers: Vec::new(),
             deadline: None,
             given: BatchId(0),
             persisted: BatchId(0),
@@ -63,6 +65,7 @@ struct Round<S> {
     to_peers: Vec<PeerOrder>,
     admin: BTreeMap<u64, AdminAnswer>,
     admin_next: u64,
+    answers: Vec<(u64, Result<AdminReply, Refusal>)>,
     /// When the machine wants to be called, microseconds.
     deadline: Option<u64>,
     given: BatchId,
@@ -148,12 +151,7 @@ impl<S: Store> Round<S> {
             Output::Dial(peer, addresses) => self.to_peers.push(PeerOrder::Dial(peer, addresses)),
             Output::Admitted(nodes) => self.to_peers.push(PeerOrder::Admitted(nodes)),
             Output::Hangup(peer, reason) => self.to_peers.push(PeerOrder::Hangup(peer, reason)),
-            Output::AdminAnswer(id, answer) => {
-                if let Some(to) = self.admin.remove(&id) {
-                    // Whoever asked may have gone.
-                    let _ = to.send(answer);
-                }
-            }
+            Output::AdminAnswer(id, answer) => self.answers.push((id, answer)),
             Output::Timeout(at) => self.deadline = Some(at),
         }
     }
@@ -192,6 +190,13 @@ impl<S: Store> Round<S> {
         }
         if !self.to_peers.is_empty() {
             self.thread.peers.hand_over(std::mem::take(&mut self.to_peers));
+        }
+        // Last, so that what an operator's act has caused is on its way when the operator hears of it.
+        for (id, answer) in self.answers.drain(..) {
+            if let Some(to) = self.admin.remove(&id) {
+                // Whoever asked may have gone.
+                let _ = to.send(answer);
+            }
         }
         self.thread.metrics.core_inputs.add_len(std::mem::take(&mut self.handled));
     }
