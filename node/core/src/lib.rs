@@ -3,6 +3,7 @@
 //! [`Node`](node::Node) takes `(now, Input)` and gives `Output`s. It knows no protocol, socket, file, thread or clock. The tokio server and the
 //! simulator are two shells around it.
 
+mod farewells;
 mod gate;
 mod invites;
 mod kicks;

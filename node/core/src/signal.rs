@@ -1,5 +1,6 @@
 //! What nodes say to one another about one session, unstored and best effort.
 
+use crate::farewells::REASON_BYTES_MAX;
 use bytes::Bytes;
 use lavina_crdt::content::Author;
 use lavina_crdt::ids::SessionId;
@@ -32,6 +33,15 @@ pub(crate) enum Signal {
     },
     /// Another session of its account has taken the session's resource.
     Replaced,
+    /// For the whole node, whichever session it is addressed to: somebody is about to leave.
+    Farewell {
+        /// Who.
+        session: SessionId,
+        /// Which room; `None`: the mesh.
+        room: Option<RoomName>,
+        /// With which words.
+        words: String,
+    },
 }
 
 impl Signal {
@@ -46,6 +56,34 @@ impl Signal {
         if bytes.len() > SIGNAL_BYTES_MAX {
             return None;
         }
-        postcard::from_bytes(bytes).ok()
+        postcard::from_bytes(bytes).ok().filter(Self::is_sound)
+    }
+
+    /// Whether what a peer says can be shown in a line.
+    fn is_sound(&self) -> bool {
+        let line = |text: &str| !text.contains(['\0', '\r', '\n']);
+        match self {
+            Self::Whisper { .. } | Self::Replaced => true,
+            Self::Invited { by, reason, .. } => by.is_sound() && line(reason),
+            Self::Farewell { words, .. } => words.len() <= REASON_BYTES_MAX && line(words),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lavina_crdt::ids::NodeId;
+
+    #[test]
+    fn a_signal_that_would_break_a_line_is_none() {
+        let session = SessionId { node: NodeId([1; 32]), number: 1 };
+        let farewell = |words: &str| Signal::Farewell { session, room: None, words: words.to_owned() };
+        let travelled = |signal: &Signal| Signal::decode(&signal.encode().unwrap());
+        assert_eq!(travelled(&farewell("bye")), Some(farewell("bye")));
+        assert_eq!(travelled(&farewell("bye\r\nQUIT")), None);
+        assert_eq!(Signal::decode(&[9, 9, 9]), None);
+        let long = Signal::Whisper { from: session, via: None, stanza: vec![b'x'; SIGNAL_BYTES_MAX + 1].into() };
+        assert_eq!(long.encode(), None);
     }
 }

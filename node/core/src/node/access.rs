@@ -3,6 +3,7 @@
 use super::commands::Asker;
 use super::presence::Why;
 use super::{Node, SessionMeta, SessionNumber};
+use crate::farewells;
 use crate::said::nick_when_away;
 use crate::signal::Signal;
 use crate::store::Store;
@@ -14,6 +15,7 @@ use lavina_crdt::ids::Scope;
 use lavina_crdt::names::{AccountName, Nick};
 use lavina_crdt::presence::{SessionRecord, Show};
 use lavina_crdt::register::RegisterSet;
+use lavina_crdt::room::Denied;
 use lavina_protocols::command::{Open, Opened, PresenceChange, Refusal, Reply};
 use lavina_protocols::event::{CloseReason, Event};
 use std::collections::BTreeMap;
@@ -23,6 +25,9 @@ use std::sync::Arc;
 const REGISTER_KEY_BYTES_MAX: usize = 256;
 /// Largest register that a client sets, bytes: an avatar fits.
 const REGISTER_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of what a client says of itself in presence: every node keeps it for every session. Entity capabilities and an avatar hash
+/// take some hundred.
+const RECORD_BYTES_MAX: usize = 8 * 1024;
 /// Before the keys of registers that clients name, so that they never reach the node's own.
 const CLIENT_REGISTERS: &str = "client/";
 /// The register of an account's password verifiers.
@@ -41,7 +46,8 @@ impl<S: Store> Node<S> {
         let session = self.sessions.id(number);
         let Some(ended) = self.sessions.remove(number) else { return };
         if ended.open {
-            let why = Why { actor: Some(number), reason: reason.to_owned(), ..Why::default() };
+            let why = Why { actor: Some(number), reason: farewells::reason(reason), ..Why::default() };
+            self.say_farewell(now, session, None, &why.reason);
             self.put_own(now, session, None, &why);
         }
         self.drop_unused_roster(ended.account.as_ref());
@@ -54,7 +60,9 @@ impl<S: Store> Node<S> {
         let (open, account) = (ending.open, ending.account.clone());
         self.sessions.disconnect(number, reason, &mut self.out);
         if open {
-            self.put_own(now, session, None, &Why { reason: words(reason).to_owned(), ..Why::default() });
+            let why = Why { reason: words(reason).to_owned(), ..Why::default() };
+            self.say_farewell(now, session, None, &why.reason);
+            self.put_own(now, session, None, &why);
         }
         self.drop_unused_roster(account.as_ref());
     }
@@ -209,10 +217,6 @@ impl<S: Store> Node<S> {
         let who = account.clone().map_or(Principal::Guest(id), Principal::Account);
         let (host, secure) = (session.meta.host.clone(), session.meta.secure);
         self.may_claim(&open.nick, &who)?;
-        if let (Some(account), Some(resource)) = (&account, &open.resource) {
-            self.replace_resource(now, account, resource);
-            self.keep_roster(account);
-        }
         let signed_on = self.replicas.stamp(now);
         let record = SessionRecord {
             account: account.clone(),
@@ -231,6 +235,11 @@ impl<S: Store> Node<S> {
             secure,
             signed_on,
         };
+        check(&record)?;
+        if let (Some(account), Some(resource)) = (&account, &record.resource) {
+            self.replace_resource(now, account, resource);
+            self.keep_roster(account);
+        }
         if let Some(session) = self.sessions.get_mut(number) {
             session.open = true;
         }
@@ -268,17 +277,14 @@ impl<S: Store> Node<S> {
     pub(super) fn set_presence(&mut self, now: Now, asker: &Asker, change: PresenceChange) -> Result<Reply, Refusal> {
         let why = Why { actor: Some(asker.number), ..Why::default() };
         let comes = change.available == Some(true) && !asker.record.available;
-        self.change_own(now, asker.session, &why, |record| {
-            record.available = change.available.unwrap_or(record.available);
-            record.show = change.show.unwrap_or(record.show);
-            record.priority = change.priority.unwrap_or(record.priority);
-            if let Some(status) = change.status {
-                record.status = status;
-            }
-            if let Some(payloads) = change.payloads {
-                record.payloads = payloads;
-            }
-        });
+        let mut record = SessionRecord::clone(&asker.record);
+        record.available = change.available.unwrap_or(record.available);
+        record.show = change.show.unwrap_or(record.show);
+        record.priority = change.priority.unwrap_or(record.priority);
+        record.status = change.status.unwrap_or(record.status);
+        record.payloads = change.payloads.unwrap_or(record.payloads);
+        check(&record)?;
+        self.put_own(now, asker.session, Some(record), &why);
         if comes {
             self.show_contacts_to(asker);
         }
@@ -287,7 +293,9 @@ impl<S: Store> Node<S> {
 
     pub(super) fn set_realname(&mut self, now: Now, asker: &Asker, realname: String) -> Result<Reply, Refusal> {
         let why = Why { actor: Some(asker.number), ..Why::default() };
-        self.change_own(now, asker.session, &why, |record| record.realname = realname);
+        let record = SessionRecord { realname, ..SessionRecord::clone(&asker.record) };
+        check(&record)?;
+        self.put_own(now, asker.session, Some(record), &why);
         Ok(Reply::Done)
     }
 
@@ -299,6 +307,14 @@ impl<S: Store> Node<S> {
             self.disconnect(now, number, CloseReason::Shutdown);
         }
     }
+}
+
+/// Whether a record can be shown by all nodes, and is small enough to be sent to all of them.
+fn check(record: &SessionRecord) -> Result<(), Refusal> {
+    let texts =
+        [&record.user, &record.realname, &record.status].into_iter().chain(&record.resource).chain(&record.payloads);
+    let bytes: usize = texts.map(String::len).sum();
+    if record.is_sound() && bytes <= RECORD_BYTES_MAX { Ok(()) } else { Err(Refusal::Denied(Denied::Malformed)) }
 }
 
 /// What others are shown as the reason.

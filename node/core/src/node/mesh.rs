@@ -1,5 +1,6 @@
 //! The node among its peers: what gossip wants, and who belongs to the mesh.
 
+use super::presence::Why;
 use super::{Node, NodeConfig, Output};
 use crate::store::Store;
 use lavina_crdt::clock::Now;
@@ -54,6 +55,17 @@ impl<S: Store> Node<S> {
         }
     }
 
+    /// The people of nodes that are revoked are gone at once.
+    fn end_revoked(&mut self, now: Now) {
+        let mut known = self.presence.versions();
+        known.retain(|node, _| !self.names.contains_key(node));
+        for node in known.into_keys() {
+            for change in self.presence.drop_node(node) {
+                self.show(now, change.session, change.new, &Why::default());
+            }
+        }
+    }
+
     /// Who belongs to the mesh has changed, or is known for the first time.
     pub(super) fn on_roster_changed(&mut self, now: Now) {
         let admitted: Vec<Admission> = self.replicas.mesh().admitted().cloned().collect();
@@ -63,7 +75,8 @@ impl<S: Store> Node<S> {
             |one: &Admission| Peer { node: one.node, place: one.place.clone(), addresses: one.addresses.clone() };
         let roster = admitted.iter().map(peer).collect();
         self.gossip(now, machine::Input::Roster(roster));
-        let nodes = admitted.iter().map(|one| one.node).collect();
+        let nodes: Vec<NodeId> = admitted.iter().map(|one| one.node).collect();
         self.out.push_back(Output::Admitted(nodes));
+        self.end_revoked(now);
     }
 }

@@ -24,6 +24,7 @@ pub use io::{
     AdminCommand, AdminReply, Input, Limits, MeshIdentity, NodeConfig, Output, SessionMeta, SessionNumber, Status,
 };
 
+use crate::farewells::Farewells;
 use crate::invites::Invites;
 use crate::kicks::Kicks;
 use crate::lookalikes::Lookalikes;
@@ -62,6 +63,7 @@ pub struct Node<S> {
     rosters: Rosters,
     kicks: Kicks,
     invites: Invites,
+    farewells: Farewells,
     /// Foreign sessions shown under a derived nick, by the nick they have lost.
     masked_nicks: BTreeMap<NickKey, BTreeSet<SessionId>>,
     splits: Splits,
@@ -109,6 +111,7 @@ impl<S: Store> Node<S> {
             rosters: Rosters::default(),
             kicks: Kicks::default(),
             invites: Invites::default(),
+            farewells: Farewells::default(),
             masked_nicks: BTreeMap::new(),
             splits: Splits::default(),
             lookalikes: Lookalikes::default(),

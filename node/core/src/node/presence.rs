@@ -172,12 +172,13 @@ impl<S: Store> Node<S> {
         let places: Vec<(RoomName, Nick)> =
             diffs.into_iter().filter(|diff| diff.old_ended).filter_map(|diff| Some((diff.room, diff.old?))).collect();
         let person = self.person_as(session, old);
+        let reason = self.words(session, None, why);
         if why.together {
             self.together.gone.push((person, places));
             return;
         }
         let to = self.in_any_but(places.iter().map(|(room, _)| room), None);
-        self.sessions.deliver(to, Event::Quit { person, places, reason: why.reason.clone() }, &mut self.out);
+        self.sessions.deliver(to, Event::Quit { person, places, reason }, &mut self.out);
     }
 
     fn on_changed(
@@ -224,7 +225,7 @@ impl<S: Store> Node<S> {
         let occupant = self.lone_occupant(session, old, &room, nick);
         let how = match &why.kick {
             Some((by, banned)) => Leave::Kick { by: by.clone(), reason: why.reason.clone(), banned: *banned },
-            None => Leave::Part(why.reason.clone()),
+            None => Leave::Part(self.words(session, Some(&room), why)),
         };
         let own = self.sessions.number(session).filter(|number| out && why.actor != Some(*number));
         if let Some(number) = own {
@@ -288,6 +289,11 @@ impl<S: Store> Node<S> {
             .collect();
         let event = Event::PersonChanged { old: Arc::clone(old), person: self.person_as(session, new), rooms };
         self.sessions.deliver(to, event, &mut self.out);
+    }
+
+    /// The words of a leave: known here, or said by its home node.
+    fn words(&mut self, session: SessionId, room: Option<&RoomName>, why: &Why) -> String {
+        if session.node == self.me() { why.reason.clone() } else { self.farewells.take(session, room) }
     }
 
     /// Local sessions in a room, without one.

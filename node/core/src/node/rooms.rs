@@ -3,6 +3,7 @@
 use super::Node;
 use super::commands::Asker;
 use super::presence::Why;
+use crate::farewells;
 use crate::people::principal;
 use crate::store::Store;
 use lavina_crdt::clock::{Hlc, Now};
@@ -78,7 +79,8 @@ impl<S: Store> Node<S> {
         if !asker.record.rooms.contains_key(room) {
             return Err(Refusal::Denied(self.absent(room)));
         }
-        let why = Why { actor: Some(asker.number), reason, ..Why::default() };
+        let why = Why { actor: Some(asker.number), reason: farewells::reason(&reason), ..Why::default() };
+        self.say_farewell(now, asker.session, Some(room.clone()), &why.reason);
         self.change_own(now, asker.session, &why, |record| {
             record.rooms.remove(room);
         });
@@ -113,9 +115,7 @@ impl<S: Store> Node<S> {
             return Err(Refusal::Denied(Denied::NoRoom));
         }
         let author = self.author_in(asker, room);
-        for act in acts {
-            state.allows(&author, &Right::Act(act)).map_err(Refusal::Denied)?;
-        }
+        state.allows_all(&author, acts).map_err(Refusal::Denied)?;
         if !acts.is_empty() {
             self.append_acts(now, room, author, acts)?;
         }
@@ -150,6 +150,10 @@ impl<S: Store> Node<S> {
         for session in &kick.sessions {
             let Some(record) = self.people.get(*session) else { continue };
             let Some(place) = record.rooms.get(room).filter(|place| place.since < at) else { continue };
+            // Ranks were compared with those of `who`: nobody else is meant, whatever sessions the kick names.
+            if principal(*session, record) != kick.who {
+                continue;
+            }
             let who = self.author(*session, record, &place.nick);
             let banned = self.room_state(room).admits(&who, None, 0, true) == Err(Denied::Banned);
             let why = Why { reason: kick.reason.clone(), kick: Some((by.clone(), banned)), ..Why::default() };

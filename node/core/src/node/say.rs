@@ -15,8 +15,14 @@ use lavina_protocols::command::{Refusal, Reply, Target};
 use lavina_protocols::event::{Conversation, Event, Said};
 use std::sync::Arc;
 
+/// Most bytes of a message's text, tags and payloads: with what an entry holds beside them they stay below the longest entry.
+const CONTENT_BYTES_MAX: usize = 72 * 1024;
+
 impl<S: Store> Node<S> {
     pub(super) fn say(&mut self, now: Now, asker: &Asker, target: Target, content: Content) -> Result<Reply, Refusal> {
+        if !content.is_sound() || bytes_of(&content) > CONTENT_BYTES_MAX {
+            return Err(Refusal::Denied(Denied::Malformed));
+        }
         match target {
             Target::Room(room) => self.say_in(now, asker, room, content),
             Target::Nick(nick) => {
@@ -142,4 +148,10 @@ impl<S: Store> Node<S> {
         }
         crate::said::nick_when_away(who)
     }
+}
+
+fn bytes_of(content: &Content) -> usize {
+    let tags = content.tags.iter().map(|(name, value)| name.len() + value.len());
+    let payloads = content.payloads.iter().map(String::len);
+    content.text.len() + content.client_id.len() + tags.sum::<usize>() + payloads.sum::<usize>()
 }

@@ -29,6 +29,12 @@ impl<S: Store> Node<S> {
 
     /// A signal for an own session.
     pub(super) fn on_signal(&mut self, now: Now, to: SessionId, signal: &Signal) {
+        if let Signal::Farewell { session, room, words } = signal {
+            if session.node != self.me() {
+                self.farewells.add(*session, room.clone(), words.clone());
+            }
+            return;
+        }
         let Some(number) = self.sessions.number(to) else { return };
         let Some(record) = self.people.get(to) else { return };
         match signal {
@@ -44,6 +50,21 @@ impl<S: Store> Node<S> {
                 self.sessions.deliver(vec![number], event, &mut self.out);
             }
             Signal::Replaced => self.disconnect(now, number, CloseReason::Replaced),
+            Signal::Farewell { .. } => {}
+        }
+    }
+
+    /// Tells other nodes, ahead of presence, the words with which an own session leaves.
+    pub(super) fn say_farewell(&mut self, now: Now, session: SessionId, room: Option<RoomName>, words: &str) {
+        if words.is_empty() {
+            return;
+        }
+        let others = self.names.keys().filter(|node| **node != self.me());
+        let addressed = others.filter_map(|node| self.people.of_node(*node).next());
+        let addressed: Vec<SessionId> = addressed.map(|(session, _)| session).collect();
+        let signal = Signal::Farewell { session, room, words: words.to_owned() };
+        for to in addressed {
+            self.signal(now, to, &signal);
         }
     }
 
