@@ -1,0 +1,205 @@
+//! Starts a node: from its files to its threads.
+
+use super::clock::Clock;
+use super::core::CoreThread;
+use super::inbox::{Inbound, Inbox};
+use super::listen::Door;
+use super::mesh::{Mesh, Outlet, Reception};
+use super::metrics::Metrics;
+use super::sockets::{open_endpoint, open_sockets, serve_front};
+use super::threads::Threads;
+use super::writer::WriteQueue;
+use super::{Running, Setup, Stop, cloak, limits, writer};
+use crate::admin::{Admin, Parts};
+use crate::config::Config;
+use crate::identity::{DataDir, Identity, id_of, random_u64};
+use crate::ticket::Book;
+use crate::worker::{ORDERS_MAX, Order, Worker, number};
+use anyhow::{Context, Result};
+use lavina_core::node::{AdminCommand, Limits, Node, NodeConfig};
+use lavina_core::store::redb::RedbStore;
+use lavina_crdt::mesh::{Admission, Verdict};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// What all parts share.
+struct Base {
+    config: Config,
+    identity: Identity,
+    data: DataDir,
+    clock: Clock,
+    inbox: Arc<Inbox>,
+    metrics: Arc<Metrics>,
+}
+
+/// Starts a node.
+pub(super) fn start(setup: Setup) -> Result<Running> {
+    let base = Base {
+        data: DataDir::new(&setup.config.data),
+        config: setup.config,
+        identity: setup.identity,
+        clock: Clock::start(),
+        inbox: Arc::default(),
+        metrics: Arc::default(),
+    };
+    let sockets = open_sockets(&base.config, &base.identity, &base.data, setup.flood)?;
+    let mesh_runtime = runtime()?;
+    let (endpoint, events) = {
+        let _inside = mesh_runtime.enter();
+        open_endpoint(&base.config, &base.identity, setup.wan)?
+    };
+    let endpoint = Arc::new(endpoint);
+    let first_start = !base.data.store().exists();
+    let store = open_store(&base)?;
+    let reception = Arc::new(base.reception(&store)?);
+    let (stop, stopped) = watch::channel(Stop::No);
+
+    let mut threads = Threads::default();
+    let workers = start_workers(&base, &mut threads, setup.workers)?;
+    let (outlet, orders) = Outlet::new();
+    let writer = start_core(&base, &mut threads, store, &workers, outlet)?;
+    announce(&base, &reception, first_start)?;
+    let mesh = Mesh {
+        endpoint: Arc::clone(&endpoint),
+        inbox: Arc::clone(&base.inbox),
+        metrics: Arc::clone(&base.metrics),
+        reception: Arc::clone(&reception),
+    };
+    let mesh_stopped = stopped.clone();
+    threads.spawn("mesh", move || mesh_runtime.block_on(mesh.run(events, orders, mesh_stopped)))?;
+
+    let parts = Parts { inbox: Arc::clone(&base.inbox), endpoint, reception, metrics: Arc::clone(&base.metrics) };
+    let admin = Admin::new(&base.config, &base.identity, &base.data, parts)?;
+    let (door, front_runtime) = (base.door(&workers), runtime()?);
+    threads.spawn("front", move || front_runtime.block_on(serve_front(sockets, door, admin, stopped)))?;
+    Ok(Running { inbox: base.inbox, workers, writer, stop, threads })
+}
+
+impl Base {
+    fn reception(&self, store: &RedbStore) -> Result<Reception> {
+        Ok(Reception {
+            book: Book::load(&self.data)?,
+            root: self.identity.root.clone(),
+            mesh: self.identity.mesh.clone(),
+            domain: self.config.domain.clone(),
+            network: self.config.network.clone(),
+            registration: self.config.registration,
+            bootstrap: self.identity.admissions.clone(),
+            store: store.clone(),
+            inbox: Arc::clone(&self.inbox),
+        })
+    }
+
+    fn door(&self, workers: &[mpsc::Sender<Order>]) -> Door {
+        Door {
+            workers: workers.to_vec(),
+            turn: Arc::default(),
+            addresses: limits::Addresses::default(),
+            cloak: cloak::Cloak::new(&self.identity.mesh.id),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
+    fn node_config(&self) -> NodeConfig {
+        NodeConfig {
+            key: self.identity.key.clone(),
+            name: self.config.name.clone(),
+            place: self.config.place.clone(),
+            addresses: self.config.advertise.clone(),
+            mesh: self.identity.mesh.clone(),
+            bootstrap: self.identity.admissions.clone(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot make a runtime")
+}
+
+fn open_store(base: &Base) -> Result<RedbStore> {
+    let path = base.data.store();
+    let opener = {
+        let path = path.clone();
+        move || -> std::io::Result<Box<dyn redb::StorageBackend>> {
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            let backend = redb::backends::FileBackend::new(file).map_err(std::io::Error::other)?;
+            Ok(Box::new(backend))
+        }
+    };
+    RedbStore::open(Box::new(opener), id_of(&base.identity.key), random_u64())
+        .with_context(|| format!("cannot open the store {} (is another node running on it?)", path.display()))
+}
+
+/// Starts the core and its writer.
+fn start_core(
+    base: &Base,
+    threads: &mut Threads,
+    store: RedbStore,
+    workers: &[mpsc::Sender<Order>],
+    peers: Outlet,
+) -> Result<Arc<WriteQueue>> {
+    let node = Node::open(base.node_config(), store.clone(), base.clock.now(), random_u64())
+        .with_context(|| format!("cannot start from {}", base.data.store().display()))?;
+    let queue = Arc::new(WriteQueue::default());
+    let core = CoreThread {
+        node,
+        clock: base.clock,
+        inbox: Arc::clone(&base.inbox),
+        writer: Arc::clone(&queue),
+        workers: workers.to_vec(),
+        peers,
+        metrics: Arc::clone(&base.metrics),
+    };
+    threads.spawn("core", move || core.run())?;
+    let (writer, inbox, metrics) = (Arc::clone(&queue), Arc::clone(&base.inbox), Arc::clone(&base.metrics));
+    threads.spawn("writer", move || writer::run(&writer, &store, &inbox, &metrics))?;
+    Ok(queue)
+}
+
+fn start_workers(base: &Base, threads: &mut Threads, count: Option<usize>) -> Result<Vec<mpsc::Sender<Order>>> {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let count = count.unwrap_or_else(cores).clamp(1, number::WORKERS_MAX);
+    let mut workers = Vec::with_capacity(count);
+    for index in 0..count {
+        let (sender, orders) = mpsc::channel(ORDERS_MAX);
+        let worker =
+            Worker { index, clock: base.clock, inbox: Arc::clone(&base.inbox), metrics: Arc::clone(&base.metrics) };
+        threads.spawn("worker", move || {
+            if let Err(error) = worker.run(orders) {
+                tracing::error!(%error, "a worker cannot run");
+            }
+        })?;
+        workers.push(sender);
+    }
+    Ok(workers)
+}
+
+/// Tells the mesh where this node is, when it is new or has moved.
+fn announce(base: &Base, reception: &Reception, first_start: bool) -> Result<()> {
+    let Base { config, identity, inbox, .. } = base;
+    let me = id_of(&identity.key);
+    let known = reception.roster()?.admission(me).cloned();
+    let signature = match (&known, &identity.root) {
+        (Some(known), _) => known.signature,
+        (None, Some(root)) => Verdict::Admit.sign(root, &identity.mesh.id, me),
+        // Its admission has not come yet: whoever let it in spreads it.
+        (None, None) => return Ok(()),
+    };
+    let admission = Admission {
+        node: me,
+        name: config.name.clone(),
+        place: config.place.clone(),
+        addresses: config.advertise.clone(),
+        signature,
+    };
+    let founder = first_start && identity.root.is_some();
+    if founder || known.as_ref() != Some(&admission) {
+        let (answer, _unheard) = oneshot::channel();
+        inbox.push(Inbound::Admin(AdminCommand::Admit(admission), answer));
+    }
+    Ok(())
+}
