@@ -8,7 +8,7 @@ use crate::store::Store;
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Content, Principal};
 use lavina_crdt::entry::Body;
-use lavina_crdt::ids::{Scope, SessionId};
+use lavina_crdt::ids::Scope;
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::room::{Denied, Right};
 use lavina_protocols::command::{Refusal, Reply, Target};
@@ -89,7 +89,8 @@ impl<S: Store> Node<S> {
                 self.people.local(room).iter().copied().filter(|number| Some(*number) != speaker).collect()
             }
             Conversation::Direct { from, to, .. } => {
-                let mut sessions = self.receivers(to, &said.content);
+                // All of the receiver's, whichever resource it is for: each knows whether it shows it or a copy (XEP-0280).
+                let mut sessions = self.people.directory().sessions_of_principal(to);
                 if from != to {
                     sessions.extend(self.people.directory().sessions_of_principal(from));
                 }
@@ -98,23 +99,6 @@ impl<S: Store> Node<S> {
             }
         };
         self.sessions.deliver(to, Event::Said(Arc::clone(said)), &mut self.out);
-    }
-
-    /// Sessions of the receiver that a direct message is for: the resource addressed when it is there (RFC 6121 section 8.5.3), else
-    /// all that take messages to the bare JID (section 8.5.2).
-    fn receivers(&self, to: &Principal, content: &Content) -> Vec<SessionId> {
-        let all = self.people.directory().sessions_of_principal(to);
-        let record = |session: &SessionId| self.people.get(*session);
-        if let Some(resource) = &content.to_resource {
-            let addressed =
-                |session: &SessionId| record(session).is_some_and(|record| record.resource.as_ref() == Some(resource));
-            if let Some(session) = all.iter().copied().find(addressed) {
-                return vec![session];
-            }
-        }
-        let takes =
-            |session: &SessionId| record(session).is_some_and(|record| record.available && record.priority >= 0);
-        all.into_iter().filter(takes).collect()
     }
 
     /// Who goes by a nick: its holder, else the account of that name.

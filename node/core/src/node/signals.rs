@@ -87,12 +87,15 @@ impl<S: Store> Node<S> {
         Ok(Reply::Done)
     }
 
-    /// The one session a whisper is for, and the room and nick it is seen to come from.
+    /// The one session a whisper is for, and the room and nick it is seen to come from. Only sessions with a resource take stanzas: who
+    /// has none of these is refused, so that the asker need not wait for an answer that nobody gives.
     fn whispered_to(&self, asker: &Asker, target: &Target) -> Result<(SessionId, Option<(RoomName, Nick)>), Refusal> {
         match target {
             Target::Occupant(room, nick) => {
                 let place = asker.record.rooms.get(room).ok_or(Refusal::Denied(Denied::NotPresent))?;
-                let to = self.people.place(room, &nick.key()).next().ok_or(Refusal::NoSuchOccupant)?;
+                let mut occupant = self.people.place(room, &nick.key()).peekable();
+                occupant.peek().ok_or(Refusal::NoSuchOccupant)?;
+                let to = occupant.find(|session| self.takes_stanzas(*session)).ok_or(Refusal::NoSuchNick)?;
                 Ok((to, Some((room.clone(), place.nick.clone()))))
             }
             Target::Account(account, resource) => {
@@ -100,15 +103,22 @@ impl<S: Store> Node<S> {
                 let record = |session: &SessionId| self.people.get(*session);
                 let wanted = |session: &SessionId| match (record(session), resource) {
                     (Some(record), Some(resource)) => record.resource.as_ref() == Some(resource),
-                    (Some(record), None) => record.available && record.priority >= 0,
+                    (Some(record), None) => record.available && record.priority >= 0 && self.takes_stanzas(*session),
                     (None, _) => false,
                 };
                 let best = sessions.filter(wanted).max_by_key(|session| record(session).map(|record| record.priority));
                 Ok((best.ok_or(Refusal::NoSuchNick)?, None))
             }
-            Target::Nick(nick) => Ok((self.people.directory().holder(&nick.key()).ok_or(Refusal::NoSuchNick)?, None)),
+            Target::Nick(nick) => {
+                let holder = self.people.directory().holder(&nick.key());
+                Ok((holder.filter(|session| self.takes_stanzas(*session)).ok_or(Refusal::NoSuchNick)?, None))
+            }
             Target::Room(_) => Err(Refusal::NoSuchNick),
         }
+    }
+
+    fn takes_stanzas(&self, session: SessionId) -> bool {
+        self.people.get(session).is_some_and(|record| record.resource.is_some())
     }
 
     pub(super) fn invite(

@@ -238,6 +238,42 @@ fn a_direct_message_reaches_all_sessions_of_both() {
 }
 
 #[test]
+fn a_message_to_one_resource_is_given_to_all_sessions_of_the_receiver() {
+    let mut world = World::new(2);
+    world.register(0, "carol");
+    world.register(0, "dave");
+    world.run_ms(300);
+    let (phone, desk) = (world.member(0, "carol", "phone"), world.member(1, "carol", "desk"));
+    let dave = world.member(1, "dave", "home");
+    world.run_ms(300);
+    for client in [phone, desk, dave] {
+        world.heard(client);
+    }
+    let to = Target::Account(account("carol"), Some("phone".to_owned()));
+    world.ask(dave, Command::Say(to, Content::text("psst"))).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(phone), ["dave: psst"]);
+    assert_eq!(world.words(desk), ["dave: psst"]);
+}
+
+#[test]
+fn a_whisper_to_an_occupant_goes_to_a_session_that_takes_stanzas_or_is_refused() {
+    let mut world = World::new(1);
+    world.register(0, "carol");
+    let (guest, dave) = (world.guest(0, "guest"), world.guest(0, "dave"));
+    let phone = world.member(0, "carol", "phone");
+    for client in [guest, dave, phone] {
+        world.join(client, "room").unwrap();
+    }
+    world.heard(phone);
+    let to = |name: &str| Target::Occupant(room("room"), nick(name));
+    world.ask(guest, Command::Whisper(to("carol"), "<iq/>".into())).unwrap();
+    assert_eq!(world.words(phone), ["whisper guest <iq/>"]);
+    assert_eq!(world.ask(guest, Command::Whisper(to("dave"), "<iq/>".into())).unwrap_err(), Refusal::NoSuchNick);
+    assert_eq!(world.ask(guest, Command::Whisper(to("erin"), "<iq/>".into())).unwrap_err(), Refusal::NoSuchOccupant);
+}
+
+#[test]
 fn a_drain_ends_all_sessions_with_a_word() {
     let mut world = World::new(1);
     let alice = world.guest(0, "alice");
