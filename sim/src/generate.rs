@@ -3,6 +3,8 @@
 //! Swarm testing (Groce et al., 2012): each seed first draws which kinds of faults exist at all in its run, then a schedule of
 //! those, so that some runs are all partitions, some all crashes, some quiet.
 
+mod clash;
+
 use crate::plan::{Action, ClientPlan, Fault, FaultKind, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
 use rand::rngs::SmallRng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -31,12 +33,12 @@ impl Default for Sizes {
     }
 }
 
-/// When founders enter their rooms.
-const FOUND_AT_MS: u64 = 1_500;
+/// When founders enter their rooms: accounts are known everywhere by then, even over slow links.
+const FOUND_AT_MS: u64 = 5_500;
 /// When the other clients begin to connect.
-const CONNECT_FROM_MS: u64 = 3_000;
+const CONNECT_FROM_MS: u64 = 7_000;
 /// When the faults begin.
-const STORM_FROM_MS: u64 = 6_000;
+const STORM_FROM_MS: u64 = 10_000;
 /// Bound of invariant L2: three sync periods or 10 s, and the time of a start.
 const CONVERGE_WITHIN_MS: u64 = 10_000;
 
@@ -48,8 +50,10 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     let heal_at_ms = STORM_FROM_MS + sizes.storm_ms;
     let rooms: Vec<RoomPlan> =
         (0..sizes.rooms).map(|room| RoomPlan { name: format!("room{room}"), founder: Some(room) }).collect();
-    let clients = (0..sizes.clients).map(|index| client(&mut rng, index, sizes, heal_at_ms)).collect();
+    let mut clients: Vec<ClientPlan> =
+        (0..sizes.clients).map(|index| client(&mut rng, index, sizes, heal_at_ms)).collect();
     let faults = faults(&mut rng, sizes, heal_at_ms);
+    clash::add(&mut rng, &rooms, &mut clients, &faults);
     let links = LinkPlan {
         near_us: rng.random_range(200..2_000),
         far_us: rng.random_range(10_000..120_000),
@@ -92,6 +96,12 @@ fn client(rng: &mut SmallRng, index: usize, sizes: &Sizes, heal_at_ms: u64) -> C
             action: action(rng, index, sizes, founder, &rooms),
         })
         .collect();
+    if founder {
+        // Each founder is first in its own room: it enters the others when their founders are there.
+        let others = rooms.iter().copied().filter(|room| *room != index);
+        script.extend(others.map(|room| Step { at_ms: CONNECT_FROM_MS, action: Action::Join(room) }));
+        rooms = vec![index];
+    }
     script.sort_by_key(|step| step.at_ms);
     ClientPlan { nick, account, speaks, node: rng.random_range(0..sizes.nodes), connect_at_ms, rooms, script }
 }
@@ -146,6 +156,7 @@ fn faults(rng: &mut SmallRng, sizes: &Sizes, heal_at_ms: u64) -> Vec<Fault> {
         faults.push(Fault { at_ms, kind: pair.0 });
         faults.push(Fault { at_ms: until_ms, kind: pair.1 });
     }
+    clash::slow_disks_before_crashes(rng, &mut faults);
     faults.sort_by_key(|fault| fault.at_ms);
     faults
 }

@@ -19,5 +19,7 @@ mod world;
 
 pub use check::Violation;
 pub use generate::{Sizes, generate};
-pub use plan::{Action, ClientPlan, Fault, FaultKind, LinkPlan, NodePlan, Plan, PlanError, RoomPlan, Speaks, Step};
+pub use plan::{
+    Action, ClientPlan, Fault, FaultKind, HAPPENINGS, LinkPlan, NodePlan, Plan, PlanError, RoomPlan, Speaks, Step,
+};
 pub use run::{Report, run, run_seed};

@@ -171,6 +171,38 @@ pub enum FaultKind {
     Slow(u64),
 }
 
+/// What must have happened in many seeds together, or they say little: every kind of fault and action, and what clients must meet now
+/// and then.
+pub const HAPPENINGS: &[&str] = &[
+    "partition",
+    "cut-one-way",
+    "heal-links",
+    "crash",
+    "restart",
+    "disk-full",
+    "disk-freed",
+    "disk-slow",
+    "loss",
+    "slow",
+    "say",
+    "tell",
+    "topic",
+    "ban-for-good",
+    "ban",
+    "unban",
+    "op",
+    "deop",
+    "kick",
+    "part",
+    "join",
+    "nick",
+    "acknowledged-irc",
+    "acknowledged-xmpp",
+    "kicked",
+    "nick-lost",
+    "refused",
+];
+
 impl FaultKind {
     /// Its name, for counting.
     #[must_use]

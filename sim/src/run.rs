@@ -23,7 +23,7 @@ pub struct Report {
     pub converged_ms: Option<u64>,
     /// Lines that were acknowledged.
     pub acknowledged: u64,
-    /// How often each kind of fault and action happened.
+    /// How often each kind of fault and action happened, and what clients met, see [`HAPPENINGS`](crate::HAPPENINGS).
     pub happened: BTreeMap<&'static str, u64>,
     /// The last events, for a failure.
     pub last_events: Vec<String>,
@@ -45,6 +45,11 @@ pub fn run(plan: &Plan) -> Report {
     let hash = world.trace.hash();
     let events = world.trace.count();
     let last_events = world.trace.last().map(str::to_owned).collect();
+    for client in &world.clients {
+        for (what, count) in &client.met {
+            *world.happened.entry(what).or_default() += count;
+        }
+    }
     let violations = check(&mut world);
     let heal_us = plan.heal_at_ms * 1000;
     let acknowledged = world.clients.iter().flat_map(|client| client.sent.values()).filter(|sent| sent.acked.is_some());

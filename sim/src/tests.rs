@@ -30,3 +30,15 @@ fn a_fault_of_a_node_that_is_not_there_is_refused() {
     let message = Plan::from_toml(&plan.to_toml()).unwrap_err().to_string();
     assert_eq!(message, "node 9 is named by fault crash, but there are only 5");
 }
+
+#[test]
+fn what_must_happen_names_every_kind_that_plans_have() {
+    for seed in 0..50 {
+        let plan = generate(seed, &Sizes::default());
+        let faults = plan.faults.iter().map(|fault| fault.kind.name());
+        let actions = plan.clients.iter().flat_map(|client| &client.script).map(|step| step.action.name());
+        for name in faults.chain(actions) {
+            assert!(crate::HAPPENINGS.contains(&name), "{name}");
+        }
+    }
+}

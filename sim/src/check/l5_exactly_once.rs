@@ -1,9 +1,12 @@
 //! L5, exactly once: nobody is shown an id twice on one connection, and who was in a room all the time was shown everything
-//! acknowledged there.
+//! acknowledged there; who is told something and is there all the time sees it.
 
 use super::Rest;
 use crate::world::World;
 use std::collections::BTreeSet;
+
+/// Time after its login in which a client may not be available yet, microseconds.
+const SETTLED_US: u64 = 1_000_000;
 
 pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -27,6 +30,17 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
                         wrong.push(format!("{} (client {index}) was in {room} and never shown {text}", receiver.nick));
                     }
                 }
+            }
+        }
+    }
+    for sender in &world.clients {
+        for (text, sent) in sender.sent.iter().filter(|(_, sent)| sent.acked.is_some()) {
+            let Some(receiver) = sent.to.map(|to| &world.clients[to]) else { continue };
+            let there = receiver.ready && receiver.ready_us + SETTLED_US < sent.at_us;
+            // A guest's nick may be another's by then.
+            let sure = receiver.account().is_some() && receiver.account() != sender.account();
+            if there && sure && !receiver.seen.iter().any(|seen| seen.text == *text) {
+                wrong.push(format!("{} was told {text} by {} and never shown it", receiver.nick, sender.nick));
             }
         }
     }

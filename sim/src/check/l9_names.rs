@@ -1,9 +1,10 @@
 //! L9, names: after quiet a nick has one holder, the same on every node, and nobody was thrown out over it.
 
 use super::Rest;
+use crate::plan::Speaks;
 use crate::world::World;
 use lavina_crdt::content::Principal;
-use lavina_crdt::names::NickKey;
+use lavina_crdt::names::{Nick, NickKey};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
@@ -28,6 +29,12 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
                 .filter(|nick| holders.get(*nick) != everywhere[0].get(*nick))
                 .collect();
             wrong.push(format!("nodes 0 and {node} see different holders of {differ:?}"));
+        }
+    }
+    for client in world.clients.iter().filter(|client| client.ready && client.plan.speaks == Speaks::Irc) {
+        let Ok(nick) = Nick::new(&client.nick) else { continue };
+        if !everywhere[client.plan.node].contains_key(&nick.key()) {
+            wrong.push(format!("{} goes by a nick that its node does not know", client.nick));
         }
     }
     for client in world.clients.iter().filter(|client| !client.thrown_out.is_empty()) {

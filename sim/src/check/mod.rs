@@ -1,6 +1,7 @@
 //! What must hold: one file an invariant, by its id. Each looks at the world after it has come to rest and names what is wrong.
 
 mod l12_availability;
+mod l14_privacy;
 mod l1_convergence;
 mod l2_bounded;
 mod l3_durability;
@@ -8,6 +9,7 @@ mod l4_order;
 mod l5_exactly_once;
 mod l6_one_history;
 mod l7_no_resurrection;
+mod l8_roles;
 mod l9_names;
 
 use crate::world::World;
@@ -45,8 +47,10 @@ const CHECKERS: &[Checker] = &[
     ("L5", l5_exactly_once::check),
     ("L6", l6_one_history::check),
     ("L7", l7_no_resurrection::check),
+    ("L8", l8_roles::check),
     ("L9", l9_names::check),
     ("L12", l12_availability::check),
+    ("L14", l14_privacy::check),
 ];
 
 /// Most violations of one invariant that are listed.

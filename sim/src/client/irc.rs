@@ -77,10 +77,11 @@ impl IrcWire {
             }
             "NICK" if own => {
                 self.nick = param(0).to_owned();
+                heard.push(Heard::Renamed(self.nick.clone()));
             }
             "366" => heard.push(Heard::Entered(room(1))),
             "PART" if own => heard.push(Heard::Left(room(0))),
-            "KICK" if param(1) == self.nick => heard.push(Heard::Left(room(0))),
+            "KICK" if param(1) == self.nick => heard.push(Heard::Kicked(room(0))),
             "PRIVMSG" => heard.push(Heard::Said {
                 room: param(0).starts_with('#').then(|| room(0)),
                 id: line.id.unwrap_or_default().to_owned(),

@@ -19,10 +19,14 @@ pub(crate) const ROOMS: &str = "rooms.lavina.test";
 pub(crate) enum Heard {
     /// It is registered under this nick.
     Ready(String),
+    /// It goes by another nick.
+    Renamed(String),
     /// It is in a room.
     Entered(String),
     /// It is no longer in a room.
     Left(String),
+    /// Somebody has thrown it out of a room.
+    Kicked(String),
     /// A line was said: in a room, or (`None`) to the client alone.
     Said {
         /// Where.
@@ -66,6 +70,8 @@ pub(crate) trait Wire: std::fmt::Debug {
 pub(crate) struct Sent {
     /// Index of the room; `None` when told to somebody.
     pub(crate) room: Option<usize>,
+    /// Index of the client it was told to; `None` when said in a room.
+    pub(crate) to: Option<usize>,
     /// When, microseconds.
     pub(crate) at_us: u64,
     /// On which of its connections.
@@ -87,6 +93,8 @@ pub(crate) struct Seen {
     pub(crate) id: String,
     /// The text.
     pub(crate) text: String,
+    /// Whether the client was in the room, or it was told.
+    pub(crate) inside: bool,
     /// On which connection.
     pub(crate) connection: u64,
 }
@@ -100,8 +108,12 @@ pub(crate) struct Client {
     pub(crate) connection: u64,
     /// Whether it is registered.
     pub(crate) ready: bool,
+    /// Since when without a break, microseconds.
+    pub(crate) ready_us: u64,
     /// The nick it has.
     pub(crate) nick: String,
+    /// The nick it asked for last.
+    pub(crate) nick_asked: String,
     /// Rooms it is in, by name, and since when without a break (microseconds).
     pub(crate) inside: BTreeMap<String, u64>,
     /// Lines by text.
@@ -114,8 +126,8 @@ pub(crate) struct Client {
     pub(crate) bans_asked: BTreeMap<(String, String), (usize, String)>,
     /// Connections that ended although the node lived and the client had not asked for it.
     pub(crate) thrown_out: Vec<u64>,
-    /// Refusals, for whoever reads a failure.
-    pub(crate) refusals: u64,
+    /// How often it met what not every run has, by name.
+    pub(crate) met: BTreeMap<&'static str, u64>,
     counter: u64,
 }
 
@@ -130,14 +142,16 @@ impl Client {
             wire,
             connection: 0,
             ready: false,
+            ready_us: 0,
             nick: plan.nick.clone(),
+            nick_asked: plan.nick.clone(),
             inside: BTreeMap::new(),
             sent: BTreeMap::new(),
             seen: Vec::new(),
             bans: BTreeSet::new(),
             bans_asked: BTreeMap::new(),
             thrown_out: Vec::new(),
-            refusals: 0,
+            met: BTreeMap::new(),
             counter: 0,
         }
     }
@@ -192,9 +206,21 @@ impl Client {
         match heard {
             Heard::Ready(nick) => {
                 self.ready = true;
+                self.ready_us = now_us;
+                self.nick_asked.clone_from(&nick);
                 self.nick = nick;
                 let rooms = self.plan.rooms.clone();
                 return rooms.iter().map(|room| self.wire.join(&plan.rooms[*room].name)).collect();
+            }
+            Heard::Renamed(nick) => {
+                if nick != self.nick_asked {
+                    self.meet("nick-lost");
+                }
+                self.nick = nick;
+            }
+            Heard::Kicked(room) => {
+                self.meet("kicked");
+                self.inside.remove(&room);
             }
             Heard::Entered(room) => {
                 self.inside.entry(room).or_insert(now_us);
@@ -209,7 +235,7 @@ impl Client {
                 }
             }
             Heard::Refused(_) => {
-                self.refusals += 1;
+                self.meet("refused");
                 self.give_up(now_us);
             }
         }
@@ -220,7 +246,17 @@ impl Client {
         let own = self.sent.get_mut(&text).filter(|sent| sent.acked.is_none() && sent.connection == self.connection);
         if let Some(sent) = own {
             sent.acked = Some((id.clone(), now_us));
+            let name = match self.plan.speaks {
+                Speaks::Irc => "acknowledged-irc",
+                Speaks::Xmpp => "acknowledged-xmpp",
+            };
+            self.meet(name);
         }
-        self.seen.push(Seen { room, id, text, connection: self.connection });
+        let inside = room.as_ref().is_none_or(|room| self.inside.contains_key(room));
+        self.seen.push(Seen { room, id, text, inside, connection: self.connection });
+    }
+
+    fn meet(&mut self, what: &'static str) {
+        *self.met.entry(what).or_default() += 1;
     }
 }

@@ -141,8 +141,12 @@ impl XmppWire {
             }
             Some("error") => heard.push(Heard::Refused(stanza.to_owned())),
             kind if stanza.contains("code='110'") || stanza.contains("code=\"110\"") => {
-                let gone = kind == Some("unavailable") && !stanza.contains("303");
-                heard.push(if gone { Heard::Left(room.to_owned()) } else { Heard::Entered(room.to_owned()) });
+                let room = room.to_owned();
+                heard.push(match kind {
+                    Some("unavailable") if stanza.contains("code='307'") => Heard::Kicked(room),
+                    Some("unavailable") if !stanza.contains("303") => Heard::Left(room),
+                    Some(_) | None => Heard::Entered(room),
+                });
             }
             Some(_) | None => {}
         }

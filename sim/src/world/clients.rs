@@ -101,6 +101,9 @@ impl World {
             if matches!(action, Action::Tell(_)) { other.plan.nick.clone() } else { other.nick.clone() }
         });
         let other_nick = other_nick.unwrap_or_default();
+        if let Action::Nick(nick) = &action {
+            self.clients[client].nick_asked.clone_from(nick);
+        }
         let text = self.clients[client].fresh_text(client);
         let bytes = match &action {
             Action::Say(_) | Action::Tell(_) => self.say(client, &action, room, &room_name, &other_nick, text),
@@ -138,6 +141,7 @@ impl World {
         let inside = self.clients[client].inside.contains_key(room_name);
         let sent = Sent {
             room,
+            to: action.indices().1,
             at_us: self.now_us,
             connection: self.clients[client].connection,
             acked: None,
