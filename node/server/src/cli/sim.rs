@@ -2,7 +2,9 @@
 
 use super::Out;
 use clap::{Args, Subcommand};
-use lavina_sim::{Plan, Report, Sizes, generate, run, run_seed};
+use lavina_sim::{HAPPENINGS, Plan, Report, Sizes, generate, run, run_seed};
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,6 +14,11 @@ use std::time::Instant;
 
 /// Of a sweep, the first seeds are run twice, to see that a seed always goes the same way.
 const RUN_TWICE: u64 = 20;
+/// In a sweep of this many seeds everything that the simulator can do must have happened.
+const ALL_HAPPEN_IN: u64 = 200;
+
+/// Shortest time with faults: some must fit in.
+const STORM_MS_MIN: u64 = 2_000;
 
 /// Run the simulator
 #[derive(Args)]
@@ -61,13 +68,16 @@ struct Size {
     /// Number of clients
     #[arg(long, default_value_t = Sizes::default().clients)]
     clients: usize,
+    /// Length of the time with faults, milliseconds
+    #[arg(long, default_value_t = Sizes::default().storm_ms)]
+    storm_ms: u64,
 }
 
 impl Size {
     fn sizes(&self) -> Sizes {
         let usual = Sizes::default();
         let nodes = self.nodes.max(1);
-        Sizes { nodes, clients: self.clients.max(usual.rooms), ..usual }
+        Sizes { nodes, clients: self.clients.max(usual.rooms), storm_ms: self.storm_ms.max(STORM_MS_MIN), ..usual }
     }
 }
 
@@ -134,11 +144,12 @@ fn text(report: &Report) -> String {
     lines.join("\n")
 }
 
-/// Runs seeds on all cores.
+/// Runs seeds on all cores. While it runs, failing seeds are told as they are found, and a terminal is shown how far it is.
 fn sweep(out: Out, seeds: &RangeInclusive<u64>, sizes: &Sizes) -> ExitCode {
     let started = Instant::now();
+    let count = seeds.end() - seeds.start() + 1;
     let next = AtomicU64::new(*seeds.start());
-    let failed: Mutex<Vec<Report>> = Mutex::new(Vec::new());
+    let tally = Mutex::new(Tally::new(count));
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -149,31 +160,95 @@ fn sweep(out: Out, seeds: &RangeInclusive<u64>, sizes: &Sizes) -> ExitCode {
                         return;
                     }
                     let report = run_seed(seed, sizes, seed - seeds.start() < RUN_TWICE);
-                    if !report.violations.is_empty() {
-                        failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(report);
-                    }
+                    let mut tally = tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    tally.take(out, report, sizes);
                 }
             });
         }
     });
-    let mut failed = failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    failed.sort_by_key(|report| report.seed);
-    let count = seeds.end() - seeds.start() + 1;
-    let broken = failed.len();
-    for report in &failed {
-        let _ = out.say(report, || {
-            format!(
-                "{}\nrepeat: lavina sim run --seed {} --nodes {} --clients {}",
-                text(report),
-                report.seed,
-                sizes.nodes,
-                sizes.clients
-            )
-        });
+    let tally = tally.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let absent = tally.absent();
+    let summary = Summary {
+        seeds: count,
+        broken: tally.broken,
+        slowest_convergence_ms: tally.slowest_ms,
+        happened: &tally.happened,
+        absent: &absent,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    let _ = out.say(&summary, || summary.text(sizes));
+    if tally.broken == 0 && absent.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What the runs of a sweep came to so far.
+struct Tally {
+    count: u64,
+    done: u64,
+    broken: u64,
+    slowest_ms: u64,
+    happened: BTreeMap<&'static str, u64>,
+    terminal: bool,
+}
+
+impl Tally {
+    fn new(count: u64) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        Self { count, done: 0, broken: 0, slowest_ms: 0, happened: BTreeMap::new(), terminal }
     }
-    let seconds = started.elapsed().as_secs_f64();
-    let _ = out.say(&serde_json::json!({ "seeds": count, "broken": broken, "seconds": seconds }), || {
-        format!("{count} seeds of {} nodes: {broken} broke an invariant ({seconds:.1} s)", sizes.nodes)
-    });
-    if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+
+    fn take(&mut self, out: Out, report: Report, sizes: &Sizes) {
+        self.done += 1;
+        self.slowest_ms = self.slowest_ms.max(report.converged_ms.unwrap_or_default());
+        for (what, count) in &report.happened {
+            *self.happened.entry(what).or_default() += count;
+        }
+        if self.terminal {
+            eprint!("\r\x1b[K");
+        }
+        if !report.violations.is_empty() {
+            self.broken += 1;
+            let _ = out.say(&report, || format!("{}\n{}", text(&report), repeat(&report, sizes)));
+        }
+        if self.terminal && self.done < self.count {
+            eprint!("{}/{} seeds, {} broken", self.done, self.count, self.broken);
+        }
+    }
+
+    /// What so many seeds should have seen and did not.
+    fn absent(&self) -> Vec<&'static str> {
+        if self.count < ALL_HAPPEN_IN {
+            return Vec::new();
+        }
+        HAPPENINGS.iter().copied().filter(|what| !self.happened.contains_key(what)).collect()
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Summary<'a> {
+    seeds: u64,
+    broken: u64,
+    slowest_convergence_ms: u64,
+    happened: &'a BTreeMap<&'static str, u64>,
+    absent: &'a [&'static str],
+    seconds: f64,
+}
+
+impl Summary<'_> {
+    fn text(&self, sizes: &Sizes) -> String {
+        let mut lines: Vec<String> = self.happened.iter().map(|(what, count)| format!("  {what}: {count}")).collect();
+        lines.extend(self.absent.iter().map(|what| format!("NEVER HAPPENED: {what}")));
+        lines.push(format!(
+            "{} seeds of {} nodes: {} broke an invariant, equal everywhere {} ms after healing at the latest ({:.1} s)",
+            self.seeds, sizes.nodes, self.broken, self.slowest_convergence_ms, self.seconds
+        ));
+        lines.join("\n")
+    }
+}
+
+/// The one command that repeats a run.
+fn repeat(report: &Report, sizes: &Sizes) -> String {
+    format!(
+        "repeat: lavina sim run --seed {} --nodes {} --clients {} --storm-ms {}",
+        report.seed, sizes.nodes, sizes.clients, sizes.storm_ms
+    )
 }
