@@ -46,7 +46,7 @@ use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// One node. Drive it: [`Node::handle`] with each input, then drain [`Node::poll_output`].
+/// One node. Drive it: [`Node::handle`] with each input, or with all that there are, then drain [`Node::poll_output`].
 ///
 /// Within one [`Node::handle`] everything an input causes is done: what local sessions see, what is to be written, what peers are sent.
 /// Nothing written goes to a peer, and no answer to a writing command to its session, before [`Input::Persisted`].
@@ -157,9 +157,9 @@ impl<S: Store> Node<S> {
         self.settle(now);
     }
 
-    /// The next output; drain until `None`.
+    /// The next output; drain until `None`. What all inputs since the last drain wrote is one batch with one signature a scope, and comes last.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.out.pop_front()
+        self.out.pop_front().or_else(|| self.replicas.take_batch().map(Output::Persist))
     }
 
     /// The store it reads.
@@ -191,9 +191,6 @@ impl<S: Store> Node<S> {
             self.disconnect(now, number, CloseReason::SlowReader);
         }
         self.send_presence(now);
-        while let Some(batch) = self.replicas.take_batch() {
-            self.out.push_back(Output::Persist(batch));
-        }
         self.tell_timeout();
     }
 

@@ -53,7 +53,6 @@ impl<S: Store> CoreThread<S> {
             persisted: BatchId(0),
             handled: 0,
         };
-        round.drain();
         round.hand_out();
         while round.turn() {}
     }
@@ -124,7 +123,6 @@ impl<S: Store> Round<S> {
     fn handle(&mut self, input: Input) {
         let now = self.thread.clock.now();
         self.thread.node.handle(now, input);
-        self.drain();
         self.handled += 1;
         if self.handled.is_multiple_of(INPUTS_PER_ROUND_MAX) {
             self.hand_out();
@@ -182,6 +180,7 @@ impl<S: Store> Round<S> {
 
     /// Gives each receiver what has gathered. Workers never wait for the core, so waiting for one of them here ends.
     fn hand_out(&mut self) {
+        self.drain();
         for (worker, queue) in self.thread.workers.iter().zip(&mut self.to_workers) {
             if !queue.is_empty() {
                 // A worker that is gone has no sessions left.
