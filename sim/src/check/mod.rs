@@ -4,6 +4,7 @@ mod l12_availability;
 mod l14_privacy;
 mod l1_convergence;
 mod l2_bounded;
+mod l2_occupants;
 mod l3_durability;
 mod l4_order;
 mod l5_exactly_once;
@@ -42,6 +43,7 @@ type Checker = (&'static str, fn(&mut World, &Rest) -> Vec<String>);
 const CHECKERS: &[Checker] = &[
     ("L1", l1_convergence::check),
     ("L2", l2_bounded::check),
+    ("L2", l2_occupants::check),
     ("L3", l3_durability::check),
     ("L4", l4_order::check),
     ("L5", l5_exactly_once::check),

@@ -25,15 +25,13 @@ pub(super) fn add(rng: &mut SmallRng, rooms: &[RoomPlan], clients: &mut [ClientP
         }
     }
     for fault in faults {
-        match &fault.kind {
-            FaultKind::Partition(_) => {
-                rivals(rng, fault.at_ms, clients);
-                for (room, (plan, operators)) in rooms.iter().zip(&operators).enumerate() {
-                    rule(rng, fault.at_ms, room, plan, operators, clients);
-                }
+        if let FaultKind::Partition(_) = fault.kind {
+            rivals(rng, fault.at_ms, clients);
+            for (room, (plan, operators)) in rooms.iter().zip(&operators).enumerate() {
+                rule(rng, fault.at_ms, room, plan, operators, clients);
             }
-            FaultKind::Crash(node) => last_words(rng, fault.at_ms, *node, clients),
-            _ => {}
+        } else if let FaultKind::Crash(node) = fault.kind {
+            last_words(rng, fault.at_ms, node, clients);
         }
     }
     for client in clients {
@@ -43,13 +41,8 @@ pub(super) fn add(rng: &mut SmallRng, rooms: &[RoomPlan], clients: &mut [ClientP
 
 /// Makes most crashes hit a disk that is slow: then entries are known and answers wait, but nothing is durable.
 pub(super) fn slow_disks_before_crashes(rng: &mut SmallRng, faults: &mut Vec<Fault>) {
-    let crashes: Vec<(u64, usize)> = faults
-        .iter()
-        .filter_map(|fault| match fault.kind {
-            FaultKind::Crash(node) => Some((fault.at_ms, node)),
-            _ => None,
-        })
-        .collect();
+    let crash = |fault: &Fault| if let FaultKind::Crash(node) = fault.kind { Some((fault.at_ms, node)) } else { None };
+    let crashes: Vec<(u64, usize)> = faults.iter().filter_map(crash).collect();
     for (at_ms, node) in crashes {
         if rng.random_bool(0.7) {
             let slow = FaultKind::DiskSlow(node, rng.random_range(100..900));
@@ -98,6 +91,9 @@ fn rule(
             _ => Action::BanForGood(room),
         };
         step(&mut clients[*operator], at_ms, action);
+        if rng.random_bool(0.5) {
+            step(&mut clients[*operator], soon(rng, cut_ms), Action::Ban(room));
+        }
     }
     if let Some(other) = operators.choose(rng).copied()
         && rng.random_bool(0.5)

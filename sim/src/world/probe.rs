@@ -42,6 +42,17 @@ impl World {
         }
     }
 
+    /// The hosts, which are one a client, of the occupants of a room as a node shows them.
+    pub(crate) fn occupants(&mut self, node: usize, room: &RoomName) -> BTreeSet<String> {
+        match self.ask(node, Command::RoomInfo(room.clone())) {
+            Some(Ok(Reply::Room(Some(view)))) => {
+                let people = view.occupants.iter().flat_map(|occupant| &occupant.people);
+                people.map(|person| person.record.host.clone()).collect()
+            }
+            _ => BTreeSet::new(),
+        }
+    }
+
     /// A room's whole history at a node, fetched in pages of a size, from the oldest or from the newest.
     pub(crate) fn history(
         &mut self,
