@@ -7,7 +7,7 @@ use lavina_crdt::room::Mask;
 pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     for index in 0..world.clients.len() {
-        for (room, name) in world.clients[index].bans.clone() {
+        for (room, name) in world.clients[index].bans.keys().cloned().collect::<Vec<_>>() {
             if world.plan.rooms[room].founder != Some(index) {
                 continue;
             }

@@ -1,9 +1,12 @@
-//! L8, role safety: who founded a room stays its founder, since nobody else may take that away, whatever was done concurrently.
+//! L8, role safety: who founded a room stays its founder, since nobody else may take that away, whatever was done concurrently; and what
+//! an operator did on one side of a cut does not count when the founder demoted it on the other side of the same cut.
 
 use super::Rest;
+use crate::plan::FaultKind;
 use crate::world::World;
 use lavina_crdt::content::Principal;
-use lavina_crdt::room::Rank;
+use lavina_crdt::names::RoomName;
+use lavina_crdt::room::{Mask, Rank};
 
 pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -18,5 +21,53 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
             }
         }
     }
+    for index in 0..world.clients.len() {
+        wrong.extend(void_bans(world, rest, index));
+    }
     wrong
 }
+
+/// Bans of a client that stand although the founder had demoted it, concurrently since behind a cut.
+fn void_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
+    let mut void: Vec<(RoomName, String)> = Vec::new();
+    let operator = &world.clients[index];
+    for ((room, mask), banned_us) in &operator.bans {
+        let Some(founder) = world.plan.rooms[*room].founder.filter(|founder| *founder != index) else { continue };
+        let founder = &world.clients[founder];
+        let demoted = founder.deops.iter().any(|(name, nick, at_us)| {
+            let same = *name == world.plan.rooms[*room].name && *nick == operator.plan.nick;
+            same && operator.account().is_some()
+                && is_cut(world, founder.plan.node, operator.plan.node, *banned_us, *at_us)
+        });
+        if demoted {
+            void.push((rest.rooms[*room].clone(), mask.clone()));
+        }
+    }
+    let mut wrong = Vec::new();
+    for (room, mask) in void {
+        for node in 0..world.nodes.len() {
+            let Some(state) = world.room_state(node, &room) else { continue };
+            if state.bans.keys().any(|ban| matches!(ban, Mask::Glob(glob) if glob.starts_with(&mask))) {
+                wrong.push(format!(
+                    "the ban on {mask} in {room} stands at node {node}, though its author was demoted concurrently"
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+/// Whether two nodes were on different sides of one and the same cut at both times, microseconds.
+fn is_cut(world: &World, one: usize, other: usize, at_us: u64, and_us: u64) -> bool {
+    let (first, last) = (at_us.min(and_us), at_us.max(and_us));
+    let since_us = |ms: u64| ms * 1000 + SEEN_US;
+    let mut changes = world.plan.faults.iter().filter(|fault| {
+        matches!(fault.kind, FaultKind::Partition(_) | FaultKind::HealLinks) && since_us(fault.at_ms) <= last
+    });
+    let Some(cut) = changes.next_back().filter(|cut| since_us(cut.at_ms) <= first) else { return false };
+    let FaultKind::Partition(groups) = &cut.kind else { return false };
+    !groups.iter().any(|group| group.contains(&one) && group.contains(&other))
+}
+
+/// What a client sees of its own act this long after a cut was durable only after it, microseconds.
+const SEEN_US: u64 = 1_000;

@@ -87,6 +87,9 @@ impl IrcWire {
                 id: line.id.unwrap_or_default().to_owned(),
                 text: param(1).to_owned(),
             }),
+            "MODE" if own && param(1) == "-o" => {
+                heard.push(Heard::Deopped { room: room(0), nick: param(2).to_owned() })
+            }
             "MODE" if param(1) == "+b" => heard.push(Heard::Banned { room: room(0), mask: param(2).to_owned() }),
             "FAIL" | "400" | "401" | "403" | "404" | "432" | "433" | "441" | "442" | "471" | "473" | "474" | "475"
             | "482" => {

@@ -5,7 +5,7 @@ mod xmpp;
 
 use crate::plan::{Action, ClientPlan, Plan, Speaks};
 use lavina_crdt::names::AccountName;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The password of every simulated account.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -42,6 +42,13 @@ pub(crate) enum Heard {
         room: String,
         /// What, as the wire shows it.
         mask: String,
+    },
+    /// It has taken an operator's standing away.
+    Deopped {
+        /// Where.
+        room: String,
+        /// Whose.
+        nick: String,
     },
     /// Something it asked for was refused: the text of the refusal.
     Refused(String),
@@ -120,8 +127,10 @@ pub(crate) struct Client {
     pub(crate) sent: BTreeMap<String, Sent>,
     /// What it saw, in order.
     pub(crate) seen: Vec<Seen>,
-    /// Permanent bans it set as founder and saw set: (room, mask name).
-    pub(crate) bans: BTreeSet<(usize, String)>,
+    /// Permanent bans it set and saw set: (room, mask name), and when it saw that, microseconds.
+    pub(crate) bans: BTreeMap<(usize, String), u64>,
+    /// Whom it saw itself deop: (room name, nick, when in microseconds).
+    pub(crate) deops: Vec<(String, String, u64)>,
     /// Bans asked for and not yet seen: wire form -> (room, mask name).
     pub(crate) bans_asked: BTreeMap<(String, String), (usize, String)>,
     /// Connections that ended although the node lived and the client had not asked for it.
@@ -148,7 +157,8 @@ impl Client {
             inside: BTreeMap::new(),
             sent: BTreeMap::new(),
             seen: Vec::new(),
-            bans: BTreeSet::new(),
+            bans: BTreeMap::new(),
+            deops: Vec::new(),
             bans_asked: BTreeMap::new(),
             thrown_out: Vec::new(),
             met: BTreeMap::new(),
@@ -231,9 +241,10 @@ impl Client {
             Heard::Said { room, id, text } => self.on_said(now_us, room, id, text),
             Heard::Banned { room, mask } => {
                 if let Some(ban) = self.bans_asked.remove(&(room, mask)) {
-                    self.bans.insert(ban);
+                    self.bans.insert(ban, now_us);
                 }
             }
+            Heard::Deopped { room, nick } => self.deops.push((room, nick, now_us)),
             Heard::Refused(_) => {
                 self.meet("refused");
                 self.give_up(now_us);

@@ -95,11 +95,12 @@ fn rule(
             step(&mut clients[*operator], soon(rng, cut_ms), Action::Ban(room));
         }
     }
-    if let Some(other) = operators.choose(rng).copied()
-        && rng.random_bool(0.5)
-    {
-        let action = if rng.random_bool(0.5) { Action::Deop(room, other) } else { Action::Op(room, other) };
-        step(&mut clients[founder], soon(rng, cut_ms), action);
+    let Some(other) = operators.choose(rng).copied() else { return };
+    if rng.random_bool(0.5) {
+        step(&mut clients[other], soon(rng, cut_ms), Action::BanForGood(room));
+        step(&mut clients[founder], soon(rng, cut_ms), Action::Deop(room, other));
+    } else {
+        step(&mut clients[founder], soon(rng, cut_ms), Action::Op(room, other));
     }
 }
 
