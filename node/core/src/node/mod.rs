@@ -46,9 +46,10 @@ use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// One node. Drive it: [`Node::handle`] with each input, or with all that there are, then drain [`Node::poll_output`].
+/// One node. Drive it: [`Node::handle`] with each input that is there, then drain [`Node::poll_output`]. What is written between two drains is one
+/// batch with one signature, and what changes of presence is one update, so a shell under load does better to drain seldom.
 ///
-/// Within one [`Node::handle`] everything an input causes is done: what local sessions see, what is to be written, what peers are sent.
+/// Inputs are carried out in order, each with all that it causes here, before the next.
 /// Nothing written goes to a peer, and no answer to a writing command to its session, before [`Input::Persisted`].
 #[derive(Debug)]
 pub struct Node<S> {
@@ -85,6 +86,8 @@ pub struct Node<S> {
     gossip_timeout: Option<u64>,
     timeout_told: Option<u64>,
     draining: bool,
+    /// When the last input came of those whose end is not done yet.
+    unsettled: Option<Now>,
     counters: BTreeMap<&'static str, u64>,
 }
 
@@ -127,6 +130,7 @@ impl<S: Store> Node<S> {
             gossip_timeout: None,
             timeout_told: None,
             draining: false,
+            unsettled: Some(now),
             counters: BTreeMap::new(),
             config,
         };
@@ -134,7 +138,6 @@ impl<S: Store> Node<S> {
         node.learn_accounts();
         let vectors = node.replicas.vectors().map(|(scope, vector)| (scope.clone(), vector.clone())).collect();
         node.gossip(now, machine::Input::Durable(vectors));
-        node.settle(now);
         Ok(node)
     }
 
@@ -154,12 +157,17 @@ impl<S: Store> Node<S> {
             Input::Admin(id, command) => self.on_admin(now, id, command),
             Input::Timeout => self.on_timeout(now),
         }
-        self.settle(now);
+        self.unsettled = Some(now);
     }
 
     /// The next output; drain until `None`. What all inputs since the last drain wrote is one batch with one signature a scope, and comes last.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.out.pop_front().or_else(|| self.replicas.take_batch().map(Output::Persist))
+        if self.out.is_empty()
+            && let Some(now) = self.unsettled.take()
+        {
+            self.settle(now);
+        }
+        self.out.pop_front()
     }
 
     /// The store it reads.
@@ -184,13 +192,16 @@ impl<S: Store> Node<S> {
         self.end_catch_ups(now);
     }
 
-    /// What one input leaves to be done at its end: sessions over a bound end, presence goes out, the batch is closed, the timer is set.
+    /// What inputs leave to be done at their end: sessions over a bound end, presence goes out, the batch is closed, the timer is set.
     fn settle(&mut self, now: Now) {
         for number in self.sessions.take_overflowed() {
             self.count("sessions_too_slow");
             self.disconnect(now, number, CloseReason::SlowReader);
         }
         self.send_presence(now);
+        while let Some(batch) = self.replicas.take_batch() {
+            self.out.push_back(Output::Persist(batch));
+        }
         self.tell_timeout();
     }
 

@@ -46,6 +46,18 @@ impl Sending {
     }
 }
 
+/// A session's nick in a room changed.
+#[derive(Debug)]
+struct Rename {
+    room: RoomName,
+    from: Nick,
+    to: Nick,
+    /// Whether no session has the old nick there.
+    old_ended: bool,
+    /// Whether no other session has the new one there.
+    new_fresh: bool,
+}
+
 /// Comings and goings that are told together.
 #[derive(Debug, Default)]
 pub(super) struct Together {
@@ -189,22 +201,24 @@ impl<S: Store> Node<S> {
         diffs: Vec<RoomDiff>,
         why: &Why,
     ) {
-        let mut renamed = Vec::new();
+        let mut renames = Vec::new();
         for diff in diffs {
-            match (diff.old, diff.new) {
-                (Some(from), Some(to)) if diff.old_ended && diff.new_fresh => renamed.push((diff.room, from, to)),
-                (from, to) => {
-                    if let Some(nick) = from {
-                        let out = to.is_none();
-                        self.on_left(session, old, diff.room.clone(), nick, diff.old_ended, out, why);
-                    }
-                    if let (true, Some(nick)) = (diff.new_fresh, to) {
-                        self.on_joined(session, new, diff.room, nick, why);
-                    }
+            let RoomDiff { room, old: from, new: to, old_ended, new_fresh } = diff;
+            let whole = old_ended && new_fresh;
+            if let (Some(from), Some(to)) = (&from, &to) {
+                renames.push(Rename { room: room.clone(), from: from.clone(), to: to.clone(), old_ended, new_fresh });
+                if whole {
+                    continue;
                 }
             }
+            if let Some(nick) = from {
+                self.on_left(session, old, room.clone(), nick, old_ended, to.is_none(), why);
+            }
+            if let (true, Some(nick)) = (new_fresh, to) {
+                self.on_joined(session, new, room, nick, why);
+            }
         }
-        self.on_renamed(session, old, new, renamed, why);
+        self.on_renamed(session, old, new, &renames, why);
         if !same_person(old, new) {
             self.on_person_changed(session, old, new, why);
         }
@@ -238,42 +252,85 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// The nick changed everywhere, or in some rooms only (each told by itself).
+    /// A session goes by another nick. Others see that as a rename where the nick went with it; the session itself sees it everywhere.
     fn on_renamed(
         &mut self,
         session: SessionId,
         old: &Arc<SessionRecord>,
         new: &Arc<SessionRecord>,
-        renamed: Vec<(RoomName, Nick, Nick)>,
+        renames: &[Rename],
         why: &Why,
     ) {
         let own = self.sessions.number(session);
-        let mut everywhere = Vec::new();
-        for (room, from, to) in renamed {
-            let rank = self.rank_of(&room, &principal(session, new));
-            if old.nick != new.nick && from == old.nick && to == new.nick {
-                everywhere.push((room, rank));
-                continue;
+        let whole = |rename: &&Rename| rename.old_ended && rename.new_fresh;
+        if let Some(own) = own {
+            self.part_from_sharers(session, own, renames);
+        }
+        let everywhere = |rename: &&Rename| old.nick != new.nick && rename.from == old.nick && rename.to == new.nick;
+        for rename in renames.iter().filter(|rename| !everywhere(rename)) {
+            let mut receivers = if whole(&rename) { self.in_room_but(&rename.room, session) } else { Vec::new() };
+            receivers.extend(own);
+            let names = (&rename.from, &rename.to);
+            self.tell_nick(session, new, names, std::slice::from_ref(&rename), receivers, why);
+        }
+        if old.nick != new.nick {
+            let (names, renames) = ((&old.nick, &new.nick), renames.iter().filter(everywhere));
+            let all: Vec<&Rename> = renames.collect();
+            let seen: Vec<&Rename> = all.iter().copied().filter(whole).collect();
+            let others = self.in_any_but(seen.iter().map(|rename| &rename.room), own);
+            if all.len() == seen.len() {
+                let receivers = others.into_iter().chain(own).collect();
+                self.tell_nick(session, new, names, &all, receivers, why);
+            } else {
+                self.tell_nick(session, new, names, &seen, others, why);
+                self.tell_nick(session, new, names, &all, own.into_iter().collect(), why);
             }
-            let receivers = self.people.local(&room).to_vec();
-            let person = self.person_as(session, new);
-            let event =
-                Event::NickChanged { person, old: from, new: to, rooms: vec![(room, rank)], forced: why.forced };
-            self.sessions.deliver(receivers, event, &mut self.out);
         }
-        if old.nick == new.nick {
-            return;
+        if let Some(own) = own {
+            self.meet_sharers(session, own, renames);
         }
-        let mut receivers = self.in_any_but(everywhere.iter().map(|(room, _)| room), own);
-        receivers.extend(own);
-        let event = Event::NickChanged {
-            person: self.person_as(session, new),
-            old: old.nick.clone(),
-            new: new.nick.clone(),
-            rooms: everywhere,
-            forced: why.forced,
-        };
+    }
+
+    fn tell_nick(
+        &mut self,
+        session: SessionId,
+        record: &Arc<SessionRecord>,
+        (old, new): (&Nick, &Nick),
+        renames: &[&Rename],
+        receivers: Vec<SessionNumber>,
+        why: &Why,
+    ) {
+        let who = principal(session, record);
+        let rooms = renames.iter().map(|rename| (rename.room.clone(), self.rank_of(&rename.room, &who))).collect();
+        let person = self.person_as(session, record);
+        let event = Event::NickChanged { person, old: old.clone(), new: new.clone(), rooms, forced: why.forced };
         self.sessions.deliver(receivers, event, &mut self.out);
+    }
+
+    /// A session takes a nick that other sessions of its account have in a room: to it, they leave before it becomes one of them.
+    fn part_from_sharers(&mut self, session: SessionId, own: SessionNumber, renames: &[Rename]) {
+        for Rename { room, to, .. } in renames.iter().filter(|rename| !rename.new_fresh) {
+            let Some(occupant) = self.sharers(session, room, to) else { continue };
+            let how = Leave::Part(String::new());
+            let event = Event::Left { room: room.clone(), occupant, how, own: false };
+            self.sessions.deliver(vec![own], event, &mut self.out);
+        }
+    }
+
+    /// A session leaves a nick to other sessions of its account in a room: to it, they come in.
+    fn meet_sharers(&mut self, session: SessionId, own: SessionNumber, renames: &[Rename]) {
+        for Rename { room, from, .. } in renames.iter().filter(|rename| !rename.old_ended) {
+            let Some(occupant) = self.sharers(session, room, from) else { continue };
+            self.sessions.deliver(vec![own], Event::Joined { room: room.clone(), occupant }, &mut self.out);
+        }
+    }
+
+    /// Who beside a session has a nick in a room.
+    fn sharers(&self, session: SessionId, room: &RoomName, nick: &Nick) -> Option<Occupant> {
+        let state = self.room_state(room);
+        let mut occupant = self.occupant_by_nick(room, &state, &nick.key())?;
+        occupant.people.retain(|person| person.session != session);
+        (!occupant.people.is_empty()).then_some(occupant)
     }
 
     fn on_person_changed(&mut self, session: SessionId, old: &Arc<SessionRecord>, new: &Arc<SessionRecord>, why: &Why) {

@@ -3,5 +3,6 @@
 mod contacts;
 mod gate;
 mod mesh;
+mod model;
 mod rooms;
 mod world;
