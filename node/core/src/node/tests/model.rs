@@ -82,7 +82,19 @@ impl Eyes {
             Event::Netjoin { back, .. } => {
                 back.iter().for_each(|(room, occupant)| self.come(room, occupant.nick.as_str()));
             }
-            _ => {}
+            Event::Said(_)
+            | Event::PersonChanged { .. }
+            | Event::RoomChanged { .. }
+            | Event::Invited { .. }
+            | Event::Unreachable { .. }
+            | Event::Reachable { .. }
+            | Event::Caught { .. }
+            | Event::RosterPush(..)
+            | Event::Subscription(..)
+            | Event::ContactPresence { .. }
+            | Event::Whisper { .. }
+            | Event::Closed { .. }
+            | Event::Notice(_) => {}
         }
     }
 
