@@ -95,7 +95,7 @@ impl Chat {
         self.drain();
     }
 
-    fn sleep(&mut self, ms: u64) {
+    fn later(&mut self, ms: u64) {
         self.now = Now { mono_us: self.now.deadline_ms(ms), wall_ms: self.now.wall_ms + ms };
         self.session.handle_timeout(self.now);
         self.drain();

@@ -212,9 +212,9 @@ fn a_flood_waits_and_nothing_is_lost() {
     let answered = |chat: &mut Chat| chat.take().matches("type='result'").count();
     assert_eq!(answered(&mut chat), 2);
     assert!(chat.session.wants_pause());
-    chat.sleep(1000);
+    chat.later(1000);
     assert_eq!(answered(&mut chat), 1);
-    chat.sleep(1000);
+    chat.later(1000);
     assert_eq!(answered(&mut chat), 1);
     assert!(!chat.session.wants_pause());
 }

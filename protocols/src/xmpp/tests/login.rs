@@ -124,7 +124,7 @@ fn who_does_not_log_in_in_time_is_closed() {
     let mut chat = Chat::new();
     chat.send(HEADER);
     chat.take();
-    chat.sleep(30_000);
+    chat.later(30_000);
     expect![[r#"
         <stream:error><connection-timeout xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>
             Quit("connection-timeout")
@@ -180,8 +180,8 @@ fn a_taken_resource_ends_the_older_session() {
 #[test]
 fn a_silent_client_is_pinged_and_then_taken_for_gone() {
     let mut chat = Chat::bound();
-    chat.sleep(180_000);
-    chat.sleep(60_000);
+    chat.later(180_000);
+    chat.later(60_000);
     expect![[r#"
         <iq to='alice@a.example/r1' from='a.example' id='427f867a270f6fc867fc50e77d3679c5' type='get'><ping xmlns='urn:xmpp:ping'/></iq>
         <stream:error><connection-timeout xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>
