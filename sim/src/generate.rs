@@ -54,6 +54,9 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
         (0..sizes.clients).map(|index| client(&mut rng, index, sizes, heal_at_ms)).collect();
     let faults = faults(&mut rng, sizes, heal_at_ms);
     clash::add(&mut rng, &rooms, &mut clients, &faults);
+    for client in &mut clients {
+        client.script.retain(|step| step.at_ms < heal_at_ms);
+    }
     let links = LinkPlan {
         near_us: rng.random_range(200..2_000),
         far_us: rng.random_range(10_000..120_000),

@@ -42,3 +42,11 @@ fn what_must_happen_names_every_kind_that_plans_have() {
         }
     }
 }
+
+#[test]
+fn nobody_acts_after_the_healing() {
+    for seed in 0..50 {
+        let plan = generate(seed, &Sizes::default());
+        assert!(plan.clients.iter().flat_map(|client| &client.script).all(|step| step.at_ms < plan.heal_at_ms));
+    }
+}
