@@ -59,6 +59,33 @@ fn tls_clients_are_served_like_others() {
 }
 
 #[test]
+fn a_client_that_does_not_read_is_cut_and_holds_nobody_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::first(dir.path());
+    let mut alice = Client::connect(node.irc).enter("alice");
+    let slow = Client::connect(node.irc).enter("slow");
+    alice.until("slow!");
+    // More than the kernel's buffers and the node's own bound hold together.
+    let window = format!("PRIVMSG #lobby :{}\r\n", "x".repeat(440)).repeat(500) + "PING :window";
+    let cut = |line: &str| line.contains(":slow!") && line.contains("Read too slowly");
+    'flood: for _ in 0..200 {
+        alice.send(&window);
+        loop {
+            let line = alice.line();
+            if cut(&line) {
+                break 'flood;
+            }
+            if line.contains(" PONG ") {
+                break;
+            }
+        }
+    }
+    let metrics = node.http("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert!(metrics.contains("\nlavina_slow_readers 1\n"), "{metrics}");
+    drop(slow);
+}
+
+#[test]
 fn what_was_acknowledged_is_there_after_a_kill() {
     let dir = tempfile::tempdir().unwrap();
     let mut node = Node::first(dir.path());

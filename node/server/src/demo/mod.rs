@@ -66,14 +66,14 @@ impl Demo {
             Command::Help => News::Help,
             Command::Quit => return Ok(Vec::new()),
         };
-        if matches!(news, News::Links(_) | News::Started { .. }) {
+        if matches!(news, News::Links { .. } | News::Started { .. }) {
             self.watch.note(self.field.is_disturbed());
         }
         Ok(vec![news])
     }
 
     fn links(&self) -> News {
-        News::Links(self.field.links())
+        News::Links { links: self.field.links() }
     }
 
     /// Looks at the nodes once.

@@ -17,7 +17,10 @@ pub(crate) enum News {
         accounts: Vec<AccountListing>,
     },
     /// How the ways between regions are.
-    Links(Vec<LinkView>),
+    Links {
+        /// By pair of regions.
+        links: Vec<LinkView>,
+    },
     /// How everything is.
     Status {
         /// The nodes.
@@ -187,7 +190,7 @@ impl fmt::Display for News {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ready { nodes, accounts } => ready(f, nodes, accounts),
-            Self::Links(links) => lines(f, links),
+            Self::Links { links } => lines(f, links),
             Self::Status { nodes, links } => {
                 lines(f, nodes)?;
                 writeln!(f)?;
@@ -232,4 +235,32 @@ fn ready(f: &mut fmt::Formatter<'_>, nodes: &[NodeListing], accounts: &[AccountL
         writeln!(f, "  profanity  /connect bob@localhost server {xmpp} tls trust   then /join lobby@rooms.localhost")?;
     }
     write!(f, "\nTry: cut us, talk on both sides, heal. `help` lists the commands.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_news_can_be_told_to_programs() {
+        let (node, text) = ("eu-1".to_owned(), "hello".to_owned());
+        let link = LinkView { between: ("eu".to_owned(), "us".to_owned()), one_way_ms: 40, cut: true };
+        let since_equal = BTreeMap::from([(node.clone(), 2)]);
+        let news = [
+            News::Ready { nodes: Vec::new(), accounts: Vec::new() },
+            News::Links { links: vec![link.clone()] },
+            News::Status { nodes: Vec::new(), links: vec![link] },
+            News::Sees { node: node.clone(), reaches: Vec::new(), lost: vec!["us-1".to_owned()] },
+            News::Diverged { since_equal },
+            News::Converged { entries: 1, total: 2, digest: "d".to_owned(), ms: 3 },
+            News::Stopped { node: node.clone() },
+            News::Started { node: node.clone() },
+            News::Said { node, text },
+            News::Help,
+        ];
+        for news in news {
+            assert!(serde_json::to_string(&news).unwrap().starts_with("{\"event\":\""), "{news:?}");
+            assert!(!news.to_string().is_empty());
+        }
+    }
 }

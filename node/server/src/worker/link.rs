@@ -377,9 +377,10 @@ impl Link {
         self.outbox.is_over()
     }
 
-    /// Whether there is something that [`Link::write`] could do.
+    /// Whether [`Link::write`] is to be called: it could write something, or the client is to be cut.
     pub(super) fn is_due(&self) -> bool {
-        !self.blocked && (!self.outbox.is_empty() || self.tls.is_some() || self.starting_tls || self.closing)
+        let waits = !self.outbox.is_empty() || self.tls.is_some() || self.starting_tls || self.closing;
+        self.is_over() || (waits && !self.blocked)
     }
 
     /// What the connection's task is to wait for. `held`: the core has too much to do.

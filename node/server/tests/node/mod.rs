@@ -79,7 +79,7 @@ impl Node {
     /// Starts it and waits until it listens.
     pub(crate) fn start(&mut self) {
         let mut child = lavina()
-            .args(["serve", "--json", "--config"])
+            .args(["serve", "--json", "--no-flood-limit", "--config"])
             .arg(&self.config)
             .env("LAVINA_LOG", "warn")
             .stdout(Stdio::piped())
