@@ -1,3 +1,5 @@
+//! Contacts: subscriptions, rosters and presence between accounts, on one node and across nodes.
+
 use super::world::{World, account};
 use lavina_protocols::command::{Command, Reply, RosterEdit, SubscriptionStep};
 

@@ -1,3 +1,5 @@
+//! Answers behind writes: what waits for the disk, and what becomes of it when the disk takes nothing.
+
 use super::world::{World, room};
 use crate::store::StoreError;
 use lavina_crdt::content::Content;

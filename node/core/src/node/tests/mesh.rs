@@ -1,3 +1,5 @@
+//! Several nodes: rooms, names, cuts and healing as clients see them.
+
 use super::world::{World, account, nick, room};
 use crate::node::AdminCommand;
 use lavina_crdt::content::Content;
@@ -296,4 +298,21 @@ fn a_whisper_goes_to_one_session() {
     assert_eq!(world.words(desk), ["whisper carol <iq/>"]);
     let nobody = Target::Account(account("carol"), Some("car".to_owned()));
     assert_eq!(world.ask(phone, Command::Whisper(nobody, "<iq/>".into())).unwrap_err(), Refusal::NoSuchNick);
+}
+
+#[test]
+fn the_people_of_a_revoked_node_are_gone_at_once() {
+    let mut world = World::new(2);
+    let alice = world.guest(0, "alice");
+    world.join(alice, "rust").unwrap();
+    world.run_ms(200);
+    let bob = world.guest(1, "bob");
+    world.join(bob, "rust").unwrap();
+    world.run_ms(200);
+    world.heard(alice);
+    world.revoke(0, 1);
+    assert_eq!(world.words(alice), ["bob quit "]);
+    world.run_ms(10_000);
+    let Ok(Reply::People(people)) = world.ask(alice, Command::FindNick(nick("bob"))) else { panic!("not found") };
+    assert!(people.is_empty());
 }

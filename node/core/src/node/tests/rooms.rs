@@ -1,3 +1,5 @@
+//! Rooms on one node: who comes in, what occupants are told, who may do what.
+
 use super::world::{World, account, away, nick, room};
 use lavina_crdt::content::Content;
 use lavina_crdt::room::{Act, Denied, Flag, Mask, Rank};

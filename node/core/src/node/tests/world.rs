@@ -361,6 +361,13 @@ impl World {
         }
     }
 
+    /// Throws a node out of the mesh.
+    pub(super) fn revoke(&mut self, by: usize, index: usize) {
+        let (root, node) = (SigningKey::from_bytes(&[99; 32]), self.seats[index].id);
+        let signature = Verdict::Revoke.sign(&root, &[7; 16], node);
+        self.admin(by, AdminCommand::Revoke(node, signature));
+    }
+
     pub(super) fn admin(&mut self, index: usize, command: AdminCommand) {
         self.input(index, Input::Admin(3, command));
     }
