@@ -70,11 +70,18 @@ fn canonical(text: &str, bytes_max: usize, allow: &[char]) -> Result<String, Nam
         // this sort are nearly all there are, and are read with every entry.
         return Ok(text.to_ascii_lowercase());
     }
-    let mapped = UsernameCaseMapped::new().enforce(text).map_err(|_| NameError::Character)?.into_owned();
+    let mapped = precis(text)?;
     if mapped.len() > bytes_max {
         return Err(NameError::TooLong(bytes_max));
     }
-    Ok(mapped)
+    // Mapping can lead to a character that is not allowed: U+FF20 to `@`, some capitals to letters newer than the profile's tables. Only what is
+    // its own canonical form is one (RFC 8264 section 7).
+    let sayable = !mapped.contains(|c| FORBIDDEN.contains(&c) && !allow.contains(&c));
+    if sayable && precis(&mapped).is_ok_and(|again| again == mapped) { Ok(mapped) } else { Err(NameError::Character) }
+}
+
+fn precis(text: &str) -> Result<String, NameError> {
+    UsernameCaseMapped::new().enforce(text).map(std::borrow::Cow::into_owned).map_err(|_| NameError::Character)
 }
 
 /// The TR39 skeleton of a text in canonical case: two names that look alike have the same (Unicode TR39 section 4). Compare it with
@@ -282,6 +289,15 @@ mod tests {
         let derived = long.with_suffix("-0abc");
         assert!(derived.as_str().len() <= ACCOUNT_NAME_BYTES_MAX && derived.as_str().ends_with("-0abc"));
         assert_eq!(AccountName::new(derived.as_str()), Ok(derived));
+    }
+
+    #[test]
+    fn a_name_whose_canonical_form_is_no_name_is_refused() {
+        for text in ["a\u{ff20}b", "\u{ff0c}", "\u{13a0}"] {
+            assert_eq!(RoomName::new(text), Err(NameError::Character), "{text}");
+            assert_eq!(AccountName::new(text), Err(NameError::Character), "{text}");
+        }
+        assert_eq!(AccountName::new("\u{ff21}").map(|name| name.to_string()), Ok("a".to_owned()));
     }
 
     proptest! {
