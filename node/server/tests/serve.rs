@@ -130,12 +130,14 @@ fn a_ticket_lets_one_node_in() {
     let mut there = Client::connect(second.irc).enter("bob");
     let mut here = Client::connect(first.irc).enter("alice");
     // Presence crosses the mesh once the nodes are connected, then messages do.
-    while !{
+    loop {
         here.send("NAMES #lobby");
+        let names = here.until(" 353 ");
         here.until(" 366 ");
-        here.send("NAMES #lobby");
-        here.until(" 353 ").contains("bob")
-    } {}
+        if names.contains("bob") {
+            break;
+        }
+    }
     here.send("PRIVMSG #lobby :over there");
     there.until(":over there");
 }
