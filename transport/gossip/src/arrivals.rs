@@ -34,7 +34,7 @@ struct Owed {
 #[derive(Debug)]
 struct Gap {
     scope: Scope,
-    /// First seq that did arrive.
+    /// End of what arrived behind the gap: nothing out of order is kept, so that is missing too once the gap is closed.
     until: u64,
     from: NodeId,
     asks: u32,
@@ -90,7 +90,7 @@ impl Arrivals {
         }
         let fresh = || Gap { scope: run.scope.clone(), until: 0, from, asks: 0, due_us: now.deadline_ms(GAP_WAIT_MS) };
         let gap = self.gaps.entry((key, run.origin.origin())).or_insert_with(fresh);
-        gap.until = gap.until.max(run.first);
+        gap.until = gap.until.max(run_end(run));
         gap.from = from;
     }
 
@@ -179,5 +179,30 @@ impl Arrivals {
     /// Drops what was refused.
     pub(crate) fn expire(&mut self, now_us: u64) {
         self.arrived.retain(|_, (_, at_us)| now_us.saturating_sub(*at_us) <= ARRIVED_TRUST_MS * 1000);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lavina_crdt::entry::SealedEntry;
+    use lavina_crdt::ids::OriginKey;
+
+    fn run(first: u64) -> Run {
+        let origin = OriginKey { node: NodeId([9; 32]), epoch: 0 };
+        let entry = SealedEntry { bytes: vec![0; 50].into(), signature: None };
+        Run { scope: Scope::Mesh, origin, first, entries: vec![entry] }
+    }
+
+    #[test]
+    fn what_overtook_an_entry_is_asked_for_when_that_has_come() {
+        let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
+        let (key, peer, origin) = (Hash([1; 32]), NodeId([1; 32]), run(0).origin.origin());
+        let at = |ms: u64| Now { mono_us: ms * 1000, wall_ms: ms };
+        arrivals.on_run(at(0), peer, key, &run(1), 0, &mut out);
+        arrivals.on_run(at(1), peer, key, &run(0), 0, &mut out);
+        let asks = arrivals.gaps_due(at(GAP_WAIT_MS + 1), |_, _| 1);
+        assert_eq!(asks.get(&peer), Some(&vec![(Scope::Mesh, origin, 1)]));
+        assert!(arrivals.gaps_due(at(10_000), |_, _| 2).is_empty(), "it has come");
     }
 }
