@@ -142,3 +142,43 @@ impl Inbox {
         taken
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs(count: usize) -> Inbound {
+        Inbound::Inputs((0..count).map(|_| Input::Timeout).collect())
+    }
+
+    #[test]
+    fn while_the_disk_is_behind_only_the_writer_is_heard() {
+        let inbox = Inbox::default();
+        inbox.push(inputs(1));
+        inbox.report(Progress::Persisted(BatchId(7)));
+        let taken = inbox.take(None, true);
+        assert!(matches!(taken.progress.as_slice(), [Progress::Persisted(BatchId(7))]) && taken.inbound.is_empty());
+        assert!(inbox.take(Some(Instant::now()), true).progress.is_empty(), "the deadline ends the wait");
+        assert_eq!(inbox.take(None, false).inbound.len(), 1);
+        inbox.stop();
+        assert!(inbox.take(None, true).stop, "a stop is heard even then");
+    }
+
+    #[tokio::test]
+    async fn who_fills_the_queue_waits_until_it_is_taken() {
+        let inbox = Inbox::default();
+        assert!(inbox.push(inputs(INPUTS_WAITING_MAX - 1)));
+        assert!(!inbox.push(inputs(1)), "full, but taken in");
+        let waiting = inbox.room();
+        tokio::pin!(waiting);
+        let pending = tokio::select! {
+            biased;
+            () = &mut waiting => false,
+            () = std::future::ready(()) => true,
+        };
+        assert!(pending);
+        assert_eq!(inbox.take(None, false).inbound.len(), 2);
+        waiting.await;
+        assert!(inbox.has_room());
+    }
+}

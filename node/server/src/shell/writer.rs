@@ -110,6 +110,7 @@ impl WriteQueue {
 
 /// The writer's thread.
 pub(crate) fn run(queue: &WriteQueue, store: &impl Commit, inbox: &Arc<Inbox>, metrics: &Metrics) {
+    let mut failing = false;
     while let Some(batches) = queue.next() {
         let (Some(first), Some(last)) = (batches.first().map(|batch| batch.id), batches.last().map(|batch| batch.id))
         else {
@@ -117,13 +118,19 @@ pub(crate) fn run(queue: &WriteQueue, store: &impl Commit, inbox: &Arc<Inbox>, m
         };
         match store.commit(&batches) {
             Ok(()) => {
+                if std::mem::take(&mut failing) {
+                    tracing::info!("the store takes writes again");
+                }
                 metrics.commits.add(1);
                 metrics.commit_batches.add_len(batches.len());
                 inbox.report(Progress::Persisted(last));
             }
             Err(error) => {
                 metrics.commit_failures.add(1);
-                tracing::error!(%error, "the store took no write");
+                // A full disk is tried again and again; once is enough in the log.
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::error!(%error, "the store takes no writes");
+                }
                 queue.refuse();
                 inbox.report(Progress::Failed(first, error));
             }
