@@ -5,7 +5,7 @@
 
 use crate::content::{Author, Content};
 use crate::entry::{Body, Entry, Hash, Run, SealedEntry, Signature};
-use crate::ids::{NodeId, OriginKey, Scope};
+use crate::ids::{OriginKey, Scope};
 use crate::room::Kick;
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
@@ -151,12 +151,6 @@ pub fn encode_body(body: &Body) -> (u16, Vec<u8>) {
         Body::Mesh(act) => (KIND_MESH, encode(act)),
         Body::Unknown { kind, bytes } => (*kind, bytes.clone()),
     }
-}
-
-/// Whether `node`'s key signs for the origin.
-#[must_use]
-pub fn is_of(origin: &OriginKey, node: NodeId) -> bool {
-    origin.node == node
 }
 
 /// Postcard cannot fail on values without unsized or unknown-length parts, and ours have none.

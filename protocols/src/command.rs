@@ -126,10 +126,6 @@ pub enum Command {
         /// At most this many.
         limit: usize,
     },
-    /// Sessions of an account. [`Reply::People`].
-    FindAccount(AccountName),
-    /// Whether an account exists. [`Reply::Exists`].
-    AccountExists(AccountName),
     /// A page of history. [`Reply::History`].
     History(HistoryQuery),
     /// Conversations with messages in a time range (CHATHISTORY TARGETS). [`Reply::Targets`].
@@ -259,8 +255,6 @@ pub enum Reply {
     Rooms(Vec<RoomSummary>),
     /// Sessions.
     People(Vec<Person>),
-    /// Yes or no.
-    Exists(bool),
     /// History.
     History(HistoryPage),
     /// Conversations and the time of their newest message in the range, oldest first.

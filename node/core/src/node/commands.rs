@@ -38,7 +38,6 @@ impl<S: Store> Node<S> {
             Command::RegisterAccount(account, credentials) => self.register_account(now, account, credentials),
             Command::SetCredentials(credentials) => self.set_credentials(now, number, credentials),
             Command::Open(open) => self.open_session(now, number, open),
-            Command::AccountExists(account) => Ok(Reply::Exists(self.replicas.account(&account).is_some())),
             Command::Sync | Command::Quit(_) => Ok(Reply::Done),
             Command::Counts => Ok(Reply::Counts(self.counts())),
             Command::RegisterGet(key) => self.register_get(number, &key),
@@ -62,7 +61,6 @@ impl<S: Store> Node<S> {
             Command::ListRooms => Ok(Reply::Rooms(self.list_rooms(&asker?))),
             Command::FindNick(nick) => Ok(Reply::People(self.find_nick(&asker?, &nick))),
             Command::FindMask { mask, limit } => Ok(Reply::People(self.find_mask(&asker?, &mask, limit))),
-            Command::FindAccount(account) => Ok(Reply::People(self.find_account(&asker?, &account))),
             Command::History(query) => self.history(&asker?, &query),
             Command::HistoryTargets { from_ms, to_ms, limit } => self.history_targets(&asker?, from_ms, to_ms, limit),
         }

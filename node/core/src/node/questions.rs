@@ -6,7 +6,7 @@ use crate::store::Store;
 use lavina_crdt::directory::Occupants;
 use lavina_crdt::glob;
 use lavina_crdt::ids::SessionId;
-use lavina_crdt::names::{AccountName, Nick, RoomName};
+use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::presence::SessionRecord;
 use lavina_crdt::room::Flag;
 use lavina_protocols::command::{Counts, RoomSummary};
@@ -48,11 +48,6 @@ impl<S: Store> Node<S> {
         let key = nick.key();
         let holders = self.people.directory().holders(&key);
         holders.filter_map(|session| self.person_for(asker, session)).collect()
-    }
-
-    pub(super) fn find_account(&self, asker: &Asker, account: &AccountName) -> Vec<Person> {
-        let sessions = self.people.directory().sessions_of(account);
-        sessions.filter_map(|session| self.person_for(asker, session)).collect()
     }
 
     pub(super) fn find_mask(&self, asker: &Asker, mask: &str, limit: usize) -> Vec<Person> {

@@ -189,8 +189,6 @@ impl FakeCore {
             | Command::RosterSet(..)
             | Command::Subscription(..)
             | Command::Whisper(..)
-            | Command::FindAccount(_)
-            | Command::AccountExists(_)
             | Command::RegisterGet(_)
             | Command::RegisterSet(..) => Reply::Done,
         })
