@@ -57,7 +57,7 @@ fn broadcast(client: &mut Client, link: &mut Link, available: bool, stanza: &Ele
         // Section 4.5.2: those who got directed presence are told too, so the client is in no room any more.
         let status = stanza.child_text("status").unwrap_or_default();
         for room in client.rooms.keys().cloned().collect::<Vec<_>>() {
-            link.ask(Command::Part { room: room.clone(), reason: status.clone() }, Awaited::Part(room));
+            link.ask_and_hold(Command::Part { room: room.clone(), reason: status.clone() }, Awaited::Part(room));
         }
     }
 }

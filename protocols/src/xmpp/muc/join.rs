@@ -54,7 +54,7 @@ pub(crate) fn on_presence(
     match (client.rooms.get(&room), muc) {
         (Some(place), _) if place.nick != nick => {
             let waiting = MucWaiting::Nick(asked, room.clone(), nick.clone());
-            link.ask(Command::SetRoomNick { room, nick }, Awaited::Muc(waiting));
+            link.ask_and_hold(Command::SetRoomNick { room, nick }, Awaited::Muc(waiting));
         }
         // How reachable somebody is goes to all rooms with the presence to everybody; the client gets its own copy (section 7.7).
         (Some(place), None) => {
@@ -116,7 +116,8 @@ fn join(link: &mut Link, asked: Asked, room: RoomName, nick: Nick, muc: &Element
     let key = muc.child_text("password");
     let command = Command::Join { room: room.clone(), nick: Some(nick.clone()), key };
     let waiting = Waiting { asked, room: room.clone(), nick, history };
-    link.ask(command, Awaited::Muc(MucWaiting::Join(waiting)));
+    // What comes next may be for somebody in the room (RFC 6120 section 10.1: stanzas are handled in order).
+    link.ask_and_hold(command, Awaited::Muc(MucWaiting::Join(waiting)));
     if history {
         let query = HistoryQuery {
             of: HistoryOf::Room(room.clone()),

@@ -11,7 +11,7 @@ use lavina_crdt::names::RoomName;
 /// Unavailable presence to a room or to a nick in it.
 pub(crate) fn on_unavailable(_: &Client, link: &mut Link, room: RoomName, stanza: &Element) {
     let reason = stanza.child_text("status").unwrap_or_default();
-    link.ask(Command::Part { room: room.clone(), reason }, Awaited::Part(room));
+    link.ask_and_hold(Command::Part { room: room.clone(), reason }, Awaited::Part(room));
 }
 
 /// The client is out, if it was in: its own unavailable presence is the last it gets from the room.

@@ -47,6 +47,24 @@ fn joining_shows_occupants_then_history_then_subject_then_what_is_live() {
 }
 
 #[test]
+fn what_follows_a_join_is_for_somebody_in_the_room() {
+    let mut chat = Chat::bound();
+    let ping = "<iq to='rust@rooms.a.example/bob' type='get' id='i'><ping xmlns='urn:xmpp:ping'/></iq>";
+    chat.send(&format!("{JOIN}{ping}"));
+    assert!(chat.session.wants_pause());
+    chat.answer(Ok(Reply::Joined(Arc::new(view(false)), true)));
+    chat.answer(Ok(page(Vec::new())));
+    assert!(matches!(chat.asked.pop_front(), Some((_, Command::Whisper(..)))), "{}", chat.log);
+
+    let leave = "<presence to='rust@rooms.a.example/alice' type='unavailable'/>";
+    chat.send(&format!("{leave}{ping}"));
+    assert!(matches!(chat.asked.front(), Some((_, Command::Part { .. }))), "{}", chat.log);
+    chat.asked.truncate(1);
+    chat.answer(Ok(Reply::Done));
+    assert!(chat.asked.is_empty(), "{}", chat.log);
+}
+
+#[test]
 fn a_message_is_reflected_once_it_is_durable_and_a_ping_waits_behind_it() {
     let mut chat = inside();
     chat.send(

@@ -62,6 +62,7 @@ fn stanzas() -> impl Strategy<Value = String> {
         Just(" to='rooms.a.example'"),
         Just(" to='rust@rooms.a.example'"),
         Just(" to='rust@rooms.a.example/alice'"),
+        Just(" to='rust@rooms.a.example/bob'"),
         Just(" to='bob@a.example/x'"),
         Just(" to='@'"),
     ];
