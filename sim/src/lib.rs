@@ -20,6 +20,7 @@ mod world;
 pub use check::Violation;
 pub use generate::{Sizes, generate};
 pub use plan::{
-    Action, ClientPlan, Fault, FaultKind, HAPPENINGS, LinkPlan, NodePlan, Plan, PlanError, RoomPlan, Speaks, Step,
+    Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Fault, FaultKind, Level, LinkPlan, NetFault,
+    NodeFault, NodePlan, Plan, PlanError, RoomPlan, Speaks, Step, happenings,
 };
 pub use run::{Report, run, run_seed};

@@ -23,7 +23,7 @@ pub struct Report {
     pub converged_ms: Option<u64>,
     /// Lines that were acknowledged.
     pub acknowledged: u64,
-    /// How often each kind of fault and action happened, and what clients met, see [`HAPPENINGS`](crate::HAPPENINGS).
+    /// How often each kind of fault and action happened, and what clients met, see [`happenings`](crate::happenings).
     pub happened: BTreeMap<&'static str, u64>,
     /// The last events, for a failure.
     pub last_events: Vec<String>,

@@ -26,7 +26,7 @@ fn an_unknown_key_is_refused_with_its_place() {
 #[test]
 fn a_fault_of_a_node_that_is_not_there_is_refused() {
     let mut plan = generate(1, &Sizes::default());
-    plan.faults.push(crate::Fault { at_ms: 1, kind: crate::FaultKind::Crash(9) });
+    plan.faults.push(crate::Fault { at_ms: 1, kind: crate::FaultKind::Node(crate::NodeFault::Crash(9)) });
     let message = Plan::from_toml(&plan.to_toml()).unwrap_err().to_string();
     assert_eq!(message, "node 9 is named by fault crash, but there are only 5");
 }
@@ -38,7 +38,7 @@ fn what_must_happen_names_every_kind_that_plans_have() {
         let faults = plan.faults.iter().map(|fault| fault.kind.name());
         let actions = plan.clients.iter().flat_map(|client| &client.script).map(|step| step.action.name());
         for name in faults.chain(actions) {
-            assert!(crate::HAPPENINGS.contains(&name), "{name}");
+            assert!(crate::happenings().contains(&name), "{name}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //! an operator did on one side of a cut does not count when the founder demoted it on the other side of the same cut.
 
 use super::Rest;
-use crate::plan::FaultKind;
+use crate::plan::{FaultKind, NetFault};
 use crate::world::World;
 use lavina_crdt::content::Principal;
 use lavina_crdt::names::RoomName;
@@ -36,8 +36,7 @@ fn void_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
         let founder = &world.clients[founder];
         let demoted = founder.deops.iter().any(|(name, nick, at_us)| {
             let same = *name == world.plan.rooms[*room].name && *nick == operator.plan.nick;
-            same && operator.account().is_some()
-                && is_cut(world, founder.plan.node, operator.plan.node, *banned_us, *at_us)
+            same && operator.account().is_some() && is_cut(world, founder.node, operator.node, *banned_us, *at_us)
         });
         if demoted {
             void.push((rest.rooms[*room].clone(), mask.clone()));
@@ -62,10 +61,11 @@ fn is_cut(world: &World, one: usize, other: usize, at_us: u64, and_us: u64) -> b
     let (first, last) = (at_us.min(and_us), at_us.max(and_us));
     let since_us = |ms: u64| ms * 1000 + SEEN_US;
     let mut changes = world.plan.faults.iter().filter(|fault| {
-        matches!(fault.kind, FaultKind::Partition(_) | FaultKind::HealLinks) && since_us(fault.at_ms) <= last
+        matches!(fault.kind, FaultKind::Net(NetFault::Partition(_) | NetFault::HealLinks))
+            && since_us(fault.at_ms) <= last
     });
     let Some(cut) = changes.next_back().filter(|cut| since_us(cut.at_ms) <= first) else { return false };
-    let FaultKind::Partition(groups) = &cut.kind else { return false };
+    let FaultKind::Net(NetFault::Partition(groups)) = &cut.kind else { return false };
     !groups.iter().any(|group| group.contains(&one) && group.contains(&other))
 }
 

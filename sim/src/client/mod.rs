@@ -111,6 +111,8 @@ pub(crate) struct Seen {
 pub(crate) struct Client {
     pub(crate) plan: ClientPlan,
     pub(crate) wire: Box<dyn Wire>,
+    /// Index of the node it connects to.
+    pub(crate) node: usize,
     /// Its current connection; 0 when there is none.
     pub(crate) connection: u64,
     /// Whether it is registered.
@@ -147,6 +149,7 @@ impl Client {
             Speaks::Xmpp => Box::new(xmpp::XmppWire::default()),
         };
         Self {
+            node: plan.node,
             plan: plan.clone(),
             wire,
             connection: 0,

@@ -1,7 +1,7 @@
 //! What chance alone seldom brings together: acts on both sides of a cut that contradict each other, and crashes with writes under way.
 
 use super::STORM_FROM_MS;
-use crate::plan::{Action, ClientPlan, Fault, FaultKind, RoomPlan, Speaks, Step};
+use crate::plan::{Action, ClientPlan, DiskFault, Fault, FaultKind, NetFault, NodeFault, RoomPlan, Speaks, Step};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::{IndexedRandom, IteratorRandom};
@@ -25,12 +25,12 @@ pub(super) fn add(rng: &mut SmallRng, rooms: &[RoomPlan], clients: &mut [ClientP
         }
     }
     for fault in faults {
-        if let FaultKind::Partition(_) = fault.kind {
+        if let FaultKind::Net(NetFault::Partition(_)) = fault.kind {
             rivals(rng, fault.at_ms, clients);
             for (room, (plan, operators)) in rooms.iter().zip(&operators).enumerate() {
                 rule(rng, fault.at_ms, room, plan, operators, clients);
             }
-        } else if let FaultKind::Crash(node) = fault.kind {
+        } else if let FaultKind::Node(NodeFault::Crash(node)) = fault.kind {
             last_words(rng, fault.at_ms, node, clients);
         }
     }
@@ -41,13 +41,15 @@ pub(super) fn add(rng: &mut SmallRng, rooms: &[RoomPlan], clients: &mut [ClientP
 
 /// Makes most crashes hit a disk that is slow: then entries are known and answers wait, but nothing is durable.
 pub(super) fn slow_disks_before_crashes(rng: &mut SmallRng, faults: &mut Vec<Fault>) {
-    let crash = |fault: &Fault| if let FaultKind::Crash(node) = fault.kind { Some((fault.at_ms, node)) } else { None };
+    let crash = |fault: &Fault| {
+        if let FaultKind::Node(NodeFault::Crash(node)) = fault.kind { Some((fault.at_ms, node)) } else { None }
+    };
     let crashes: Vec<(u64, usize)> = faults.iter().filter_map(crash).collect();
     for (at_ms, node) in crashes {
         if rng.random_bool(0.7) {
-            let slow = FaultKind::DiskSlow(node, rng.random_range(100..900));
+            let slow = FaultKind::Disk(DiskFault::Slow(node, rng.random_range(100..900)));
             faults.push(Fault { at_ms: at_ms.saturating_sub(UNDER_WAY_MS), kind: slow });
-            faults.push(Fault { at_ms: at_ms + 1, kind: FaultKind::DiskSlow(node, 1) });
+            faults.push(Fault { at_ms: at_ms + 1, kind: FaultKind::Disk(DiskFault::Slow(node, 1)) });
         }
     }
 }

@@ -4,10 +4,11 @@
 //! those, so that some runs are all partitions, some all crashes, some quiet.
 
 mod clash;
+mod faults;
 
-use crate::plan::{Action, ClientPlan, Fault, FaultKind, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
+use crate::plan::{Action, Class, ClientPlan, Level, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
 use rand::rngs::SmallRng;
-use rand::seq::{IndexedRandom, SliceRandom};
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 /// How large generated runs are.
@@ -25,11 +26,24 @@ pub struct Sizes {
     pub steps: usize,
     /// Length of the time with faults, milliseconds.
     pub storm_ms: u64,
+    /// How much of the world is real.
+    pub level: Level,
+    /// The class of all runs; `None`: each seed draws its own, by the shares of [`class`].
+    pub class: Option<Class>,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { nodes: 5, clients: 12, rooms: 3, faults_max: 10, steps: 14, storm_ms: 25_000 }
+        Self {
+            nodes: 5,
+            clients: 12,
+            rooms: 3,
+            faults_max: 10,
+            steps: 14,
+            storm_ms: 25_000,
+            level: Level::L0,
+            class: None,
+        }
     }
 }
 
@@ -52,7 +66,8 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
         (0..sizes.rooms).map(|room| RoomPlan { name: format!("room{room}"), founder: Some(room) }).collect();
     let mut clients: Vec<ClientPlan> =
         (0..sizes.clients).map(|index| client(&mut rng, index, sizes, heal_at_ms)).collect();
-    let faults = faults(&mut rng, sizes, heal_at_ms);
+    let class = sizes.class.unwrap_or_else(|| class(&mut rng));
+    let faults = faults::draw(&mut rng, class, sizes, heal_at_ms);
     clash::add(&mut rng, &rooms, &mut clients, &faults);
     for client in &mut clients {
         client.script.retain(|step| step.at_ms < heal_at_ms);
@@ -63,7 +78,23 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
         jitter_percent: rng.random_range(0..40),
         loss_permille: if rng.random_bool(0.3) { rng.random_range(1..100) } else { 0 },
     };
-    Plan { seed, heal_at_ms, converge_within_ms: CONVERGE_WITHIN_MS, nodes, links, rooms, clients, faults }
+    let (level, converge_within_ms) = (sizes.level, CONVERGE_WITHIN_MS);
+    Plan { seed, level, class, heal_at_ms, converge_within_ms, nodes, links, rooms, clients, faults }
+}
+
+/// Shares of the classes among seeds, percent.
+const SHARES: &[(Class, u32)] =
+    &[(Class::Fair, 20), (Class::Safety, 50), (Class::Core, 15), (Class::Byzantine, 10), (Class::Upgrade, 5)];
+
+fn class(rng: &mut SmallRng) -> Class {
+    let mut draw = rng.random_range(0..SHARES.iter().map(|(_, share)| share).sum());
+    for (class, share) in SHARES {
+        if draw < *share {
+            return *class;
+        }
+        draw -= share;
+    }
+    Class::Safety
 }
 
 fn nodes(rng: &mut SmallRng, sizes: &Sizes) -> Vec<NodePlan> {
@@ -133,42 +164,4 @@ fn action(rng: &mut SmallRng, index: usize, sizes: &Sizes, founder: bool, rooms:
         8 => Action::Nick(["twin", "other", "third"].choose(rng).copied().unwrap_or("twin").to_owned()),
         _ => Action::Say(room),
     }
-}
-
-fn faults(rng: &mut SmallRng, sizes: &Sizes, heal_at_ms: u64) -> Vec<Fault> {
-    let mut kinds: Vec<usize> = (0..7).filter(|_| rng.random_bool(0.5)).collect();
-    kinds.shuffle(rng);
-    let count = if kinds.is_empty() { 0 } else { rng.random_range(1..=sizes.faults_max) };
-    let mut faults = Vec::new();
-    for _ in 0..count {
-        let at_ms = rng.random_range(STORM_FROM_MS..heal_at_ms - 1_000);
-        let node = rng.random_range(0..sizes.nodes);
-        let until_ms = rng.random_range(at_ms..heal_at_ms);
-        let pair = match kinds.choose(rng).copied().unwrap_or(0) {
-            0 => (FaultKind::Partition(groups(rng, sizes.nodes)), FaultKind::HealLinks),
-            1 => (FaultKind::Crash(node), FaultKind::Restart(node)),
-            2 => (FaultKind::DiskFull(node), FaultKind::DiskFreed(node)),
-            3 => (FaultKind::DiskSlow(node, rng.random_range(5..500)), FaultKind::DiskSlow(node, 1)),
-            4 => (FaultKind::Loss(rng.random_range(1..300)), FaultKind::Loss(0)),
-            5 => (FaultKind::Slow(rng.random_range(2..10)), FaultKind::Slow(1)),
-            _ => {
-                let other = (node + rng.random_range(1..sizes.nodes.max(2))) % sizes.nodes;
-                (FaultKind::CutOneWay(node, other), FaultKind::HealLinks)
-            }
-        };
-        faults.push(Fault { at_ms, kind: pair.0 });
-        faults.push(Fault { at_ms: until_ms, kind: pair.1 });
-    }
-    clash::slow_disks_before_crashes(rng, &mut faults);
-    faults.sort_by_key(|fault| fault.at_ms);
-    faults
-}
-
-fn groups(rng: &mut SmallRng, nodes: usize) -> Vec<Vec<usize>> {
-    let count = rng.random_range(2..=3.min(nodes.max(2)));
-    let mut groups = vec![Vec::new(); count];
-    for node in 0..nodes {
-        groups[rng.random_range(0..count)].push(node);
-    }
-    groups
 }

@@ -1,7 +1,21 @@
 //! A run as data: topology, faults, clients and what they do. A seed yields a plan; a plan is TOML that can be printed, edited and
 //! run again. The run itself draws only from the plan's own seed.
 
+mod action;
+mod fault;
+
+pub use action::Action;
+pub use fault::{ClientFault, ClockFault, DiskFault, Fault, FaultKind, NetFault, NodeFault};
+
 use serde::{Deserialize, Serialize};
+
+/// What must have happened in many seeds together, or they say little: every kind of fault and action, and what clients must meet now
+/// and then.
+#[must_use]
+pub fn happenings() -> Vec<&'static str> {
+    let met = ["acknowledged-irc", "acknowledged-xmpp", "kicked", "nick-lost", "refused"];
+    [fault::NAMES, &[action::NAMES], &[&met]].concat().concat()
+}
 
 /// Everything that decides a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -9,6 +23,12 @@ use serde::{Deserialize, Serialize};
 pub struct Plan {
     /// Feeds every random choice of the run that is not spelled out here (jitter, loss, chunking, the nodes' own generators).
     pub seed: u64,
+    /// How much of the world is real.
+    #[serde(default)]
+    pub level: Level,
+    /// What kind of run it is: decides what is checked beyond safety.
+    #[serde(default)]
+    pub class: Class,
     /// When clients stop acting and every fault ends, milliseconds from the start.
     pub heal_at_ms: u64,
     /// How long after that all nodes must be equal, milliseconds (invariant L2).
@@ -23,6 +43,36 @@ pub struct Plan {
     pub clients: Vec<ClientPlan>,
     /// What breaks, in order of time.
     pub faults: Vec<Fault>,
+}
+
+/// How much of the world around the core is real.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Whole frames over a message network, a model disk.
+    #[default]
+    L0,
+    /// The real store over a faulty disk.
+    L1,
+    /// Real QUIC packets over a faulty wire.
+    L2,
+}
+
+/// Seed classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// No faults: latency, copies, bytes and memory are bounded too.
+    Fair,
+    /// Faults of a swarm of kinds, then everything heals.
+    #[default]
+    Safety,
+    /// One part heals, everything else stays broken: the part must converge and serve.
+    Core,
+    /// Some nodes are not honest.
+    Byzantine,
+    /// Nodes of two versions.
+    Upgrade,
 }
 
 /// One node.
@@ -104,124 +154,6 @@ pub struct Step {
     pub action: Action,
 }
 
-/// What a client can do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// Says a line of its own making in a room.
-    Say(usize),
-    /// Says a line to the account of another client.
-    Tell(usize),
-    /// Sets a room's topic.
-    Topic(usize),
-    /// Bans a mask that nobody ever lifts.
-    BanForGood(usize),
-    /// Bans a mask that may be lifted.
-    Ban(usize),
-    /// Lifts the ban.
-    Unban(usize),
-    /// Makes another client operator: (room, client).
-    Op(usize, usize),
-    /// Takes that away: (room, client).
-    Deop(usize, usize),
-    /// Removes another client: (room, client).
-    Kick(usize, usize),
-    /// Leaves a room.
-    Part(usize),
-    /// Enters a room.
-    Join(usize),
-    /// Takes another nick (IRC).
-    Nick(String),
-}
-
-/// Something that breaks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fault {
-    /// When, milliseconds.
-    pub at_ms: u64,
-    /// What.
-    #[serde(rename = "do")]
-    pub kind: FaultKind,
-}
-
-/// Kinds of faults.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultKind {
-    /// From here on these nodes reach one another only within their group; nodes in no group reach nobody.
-    Partition(Vec<Vec<usize>>),
-    /// Packets of the first node no longer reach the second; the other way they do.
-    CutOneWay(usize, usize),
-    /// All links work again.
-    HealLinks,
-    /// The node is killed: what its disk had not committed is gone.
-    Crash(usize),
-    /// It is started again.
-    Restart(usize),
-    /// Its disk takes no writes.
-    DiskFull(usize),
-    /// Its disk takes writes again.
-    DiskFreed(usize),
-    /// Each commit of its disk takes this many milliseconds.
-    DiskSlow(usize, u64),
-    /// Loss on all links, per thousand.
-    Loss(u64),
-    /// All delays are multiplied.
-    Slow(u64),
-}
-
-/// What must have happened in many seeds together, or they say little: every kind of fault and action, and what clients must meet now
-/// and then.
-pub const HAPPENINGS: &[&str] = &[
-    "partition",
-    "cut-one-way",
-    "heal-links",
-    "crash",
-    "restart",
-    "disk-full",
-    "disk-freed",
-    "disk-slow",
-    "loss",
-    "slow",
-    "say",
-    "tell",
-    "topic",
-    "ban-for-good",
-    "ban",
-    "unban",
-    "op",
-    "deop",
-    "kick",
-    "part",
-    "join",
-    "nick",
-    "acknowledged-irc",
-    "acknowledged-xmpp",
-    "kicked",
-    "nick-lost",
-    "refused",
-];
-
-impl FaultKind {
-    /// Its name, for counting.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Partition(_) => "partition",
-            Self::CutOneWay(..) => "cut-one-way",
-            Self::HealLinks => "heal-links",
-            Self::Crash(_) => "crash",
-            Self::Restart(_) => "restart",
-            Self::DiskFull(_) => "disk-full",
-            Self::DiskFreed(_) => "disk-freed",
-            Self::DiskSlow(..) => "disk-slow",
-            Self::Loss(_) => "loss",
-            Self::Slow(_) => "slow",
-        }
-    }
-}
-
 /// Why a text is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -292,8 +224,12 @@ impl Plan {
             }
         }
         for fault in &self.faults {
+            let by = || format!("fault {}", fault.kind.name());
             for node in fault.kind.nodes() {
-                within("node", node, self.nodes.len(), || format!("fault {}", fault.kind.name()))?;
+                within("node", node, self.nodes.len(), by)?;
+            }
+            for client in fault.kind.clients() {
+                within("client", client, self.clients.len(), by)?;
             }
         }
         Ok(())
@@ -302,57 +238,4 @@ impl Plan {
 
 fn within(what: &'static str, index: usize, count: usize, by: impl Fn() -> String) -> Result<(), PlanError> {
     if index < count { Ok(()) } else { Err(PlanError::Missing { what, index, by: by(), count }) }
-}
-
-impl Action {
-    /// Its name, for counting.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Say(_) => "say",
-            Self::Tell(_) => "tell",
-            Self::Topic(_) => "topic",
-            Self::BanForGood(_) => "ban-for-good",
-            Self::Ban(_) => "ban",
-            Self::Unban(_) => "unban",
-            Self::Op(..) => "op",
-            Self::Deop(..) => "deop",
-            Self::Kick(..) => "kick",
-            Self::Part(_) => "part",
-            Self::Join(_) => "join",
-            Self::Nick(_) => "nick",
-        }
-    }
-
-    /// The room and the other client it names.
-    #[must_use]
-    pub const fn indices(&self) -> (Option<usize>, Option<usize>) {
-        match self {
-            Self::Say(room)
-            | Self::Topic(room)
-            | Self::BanForGood(room)
-            | Self::Ban(room)
-            | Self::Unban(room)
-            | Self::Part(room)
-            | Self::Join(room) => (Some(*room), None),
-            Self::Tell(other) => (None, Some(*other)),
-            Self::Op(room, other) | Self::Deop(room, other) | Self::Kick(room, other) => (Some(*room), Some(*other)),
-            Self::Nick(_) => (None, None),
-        }
-    }
-}
-
-impl FaultKind {
-    fn nodes(&self) -> Vec<usize> {
-        match self {
-            Self::Partition(groups) => groups.concat(),
-            Self::CutOneWay(one, other) => vec![*one, *other],
-            Self::Crash(node)
-            | Self::Restart(node)
-            | Self::DiskFull(node)
-            | Self::DiskFreed(node)
-            | Self::DiskSlow(node, _) => vec![*node],
-            Self::HealLinks | Self::Loss(_) | Self::Slow(_) => Vec::new(),
-        }
-    }
 }

@@ -16,7 +16,7 @@ impl World {
         if self.clients[client].connection != 0 {
             return;
         }
-        let node = self.clients[client].plan.node;
+        let node = self.clients[client].node;
         if self.nodes[node].core.is_none() {
             self.queue.push(self.now_us + RECONNECT_US, Pending::Connect(client));
             return;
@@ -52,7 +52,7 @@ impl World {
     }
 
     pub(super) fn on_bytes_to_node(&mut self, client: usize, number: u64, bytes: &[u8]) {
-        let node = self.clients[client].plan.node;
+        let node = self.clients[client].node;
         let now = self.nodes[node].now(self.now_us);
         self.trace
             .note(self.now_us, bytes, || format!("client {client}: > {}", String::from_utf8_lossy(bytes).trim_end()));
@@ -78,7 +78,7 @@ impl World {
         if self.clients[client].connection != number {
             return;
         }
-        let node = self.clients[client].plan.node;
+        let node = self.clients[client].node;
         let node_lives = self.nodes[node].core.is_some() && self.nodes[node].up_since_us + RECONNECT_US < self.now_us;
         if node_lives {
             self.clients[client].thrown_out.push(number);
@@ -135,7 +135,7 @@ impl World {
         other: &str,
         text: String,
     ) -> String {
-        let node = &self.nodes[self.clients[client].plan.node];
+        let node = &self.nodes[self.clients[client].node];
         let calm = node.disk.trouble_us == 0 || self.now_us > node.disk.trouble_us + DISK_RECOVERY_US;
         let healthy = calm && !node.disk.full && node.disk.slow_ms <= 1 && node.core.is_some();
         let inside = self.clients[client].inside.contains_key(room_name);

@@ -2,7 +2,7 @@
 
 use super::Out;
 use clap::{Args, Subcommand};
-use lavina_sim::{HAPPENINGS, Plan, Report, Sizes, generate, run, run_seed};
+use lavina_sim::{Plan, Report, Sizes, generate, happenings, run, run_seed};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::ops::RangeInclusive;
@@ -219,7 +219,7 @@ impl Tally {
         if self.count < ALL_HAPPEN_IN {
             return Vec::new();
         }
-        HAPPENINGS.iter().copied().filter(|what| !self.happened.contains_key(what)).collect()
+        happenings().into_iter().filter(|what| !self.happened.contains_key(what)).collect()
     }
 }
 
