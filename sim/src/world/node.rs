@@ -1,6 +1,7 @@
 //! One simulated node: the real core, the real protocol sessions, a model disk. What a real shell does with sockets, files and timers,
 //! done with the event queue.
 
+use super::pause::Backlog;
 use lavina_core::node::{Input, Node, NodeConfig};
 use lavina_core::store::memory::MemoryStore;
 use lavina_core::store::{Batch, Commit, StoreError};
@@ -59,6 +60,14 @@ pub(crate) struct SimNode {
     pub(crate) clock_offset_ms: i64,
     /// When it last came up.
     pub(crate) up_since_us: u64,
+    /// Since when it stands still, microseconds.
+    pub(crate) paused_us: Option<u64>,
+    /// When it last went on after standing still.
+    pub(crate) resumed_us: u64,
+    /// What has come for it since then.
+    pub(crate) backlog: Backlog,
+    /// Thrown out of the mesh and not back yet.
+    pub(crate) revoked: bool,
 }
 
 /// The configuration all sessions of a node share.
@@ -93,6 +102,8 @@ impl SimNode {
         self.disk.waiting.clear();
         self.disk.committing.clear();
         self.links.clear();
+        self.paused_us = None;
+        self.backlog = Backlog::default();
     }
 
     /// Hands an input to the core, when it is up.
