@@ -6,6 +6,8 @@ use crate::plan::Class;
 
 /// How long after it went on a node that had stood still may be busy with what had come, microseconds.
 const RESUMED_US: u64 = 1_000_000;
+/// How long a node must be up for the mesh to have found together, microseconds.
+const SETTLED_US: u64 = 5_000_000;
 /// What a line may take beyond the links and the disks: rounds of the event loop, microseconds.
 const SLACK_US: u64 = 5_000;
 
@@ -36,6 +38,17 @@ impl World {
         let calm = node.disk.trouble_us == 0 || self.now_us > node.disk.trouble_us + DISK_RECOVERY_US;
         let awake = node.paused_us.is_none() && (node.resumed_us == 0 || self.now_us > node.resumed_us + RESUMED_US);
         calm && awake && !node.disk.full && node.disk.slow_ms <= 1 && node.core.is_some()
+    }
+
+    /// Whether nothing is broken at the moment: all nodes are healthy, up for a while, and connected over calm links.
+    pub(super) fn is_whole(&self) -> bool {
+        let count = self.nodes.len();
+        let settled = |node: usize| self.is_healthy(node) && self.nodes[node].up_since_us + SETTLED_US < self.now_us;
+        let connected = |one: usize| {
+            let linked = |other: usize| self.are_connected(one, other) && self.net.passes_both(one, other);
+            (one + 1..count).all(linked)
+        };
+        self.net.is_calm() && (0..count).all(|node| settled(node) && connected(node))
     }
 
     /// A client asks to enter a room; an answer in time is expected when its node is healthy.

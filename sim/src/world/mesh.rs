@@ -29,7 +29,9 @@ impl World {
     pub(super) fn frame_arrives(&mut self, from: usize, to: usize, frame: lavina_gossip::frame::Frame) {
         let bytes = postcard::to_stdvec(&frame).unwrap_or_default();
         self.trace.note(self.now_us, &bytes, || format!("frame {to}: from {from}, {}", frame_words(&frame)));
-        if let Frame::Push { runs, .. } | Frame::Delta { runs, .. } = &frame {
+        if let Frame::Push { runs, .. } | Frame::Delta { runs, .. } = &frame
+            && self.nodes[to].core.is_some()
+        {
             let live = matches!(frame, Frame::Push { .. });
             let by_id = &self.by_id;
             let writer = |run: &Run| by_id.get(&run.origin.node).copied().unwrap_or(from);

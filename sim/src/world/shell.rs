@@ -140,7 +140,8 @@ impl World {
     pub(super) fn on_persist(&mut self, index: usize, batch: lavina_core::store::Batch) {
         let urgent = batch.urgent;
         let own = self.nodes[index].store.origin().origin();
-        self.book.on_persist(self.now_us, index, own, &batch);
+        let calm = batch.urgent && self.is_whole();
+        self.book.on_persist(self.now_us, index, own, &batch, calm);
         let node = &mut self.nodes[index];
         node.disk.waiting.push(batch);
         let at_us = self.now_us + if urgent { 0 } else { COALESCE_US };
