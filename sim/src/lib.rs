@@ -11,6 +11,7 @@ mod check;
 mod client;
 mod generate;
 mod plan;
+pub mod record;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -23,4 +24,5 @@ pub use plan::{
     Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Fault, FaultKind, Level, LinkPlan, NetFault,
     NodeFault, NodePlan, Plan, PlanError, RoomPlan, Speaks, Step, happenings,
 };
-pub use run::{Report, run, run_seed};
+pub use record::Record;
+pub use run::{Report, run, run_recorded, run_seed};

@@ -5,6 +5,7 @@
 use crate::arrivals::Arrivals;
 use crate::disseminate::Dissemination;
 use crate::frame::Frame;
+use crate::gauges::Gauge;
 use crate::inflight::{InFlight, run_end};
 use crate::links::{Link, Links};
 use crate::machine::{Counters, GossipConfig, Input, Output, Peer, PeerStatus, Replica};
@@ -145,6 +146,18 @@ impl Gossip {
             unacknowledged: self.flights.entries(node),
         };
         self.links.iter().map(status).collect()
+    }
+
+    pub(crate) fn tables(&self) -> Vec<Gauge> {
+        let mut gauges = vec![
+            Gauge::standing("early connections", self.early.len(), EARLY_MAX),
+            Gauge::passing("acknowledgements to send", self.marks.len(), 0),
+        ];
+        gauges.extend(self.spread.gauges());
+        gauges.extend(self.flights.gauges());
+        gauges.extend(self.arrivals.gauges());
+        gauges.extend(self.sync.gauges());
+        gauges
     }
 
     fn on_roster(&mut self, now: Now, roster: Vec<Peer>, presence: &PresenceMap) {

@@ -5,6 +5,7 @@ mod admin;
 mod commands;
 mod contacts;
 mod effects;
+mod gauges;
 mod history;
 mod io;
 mod mesh;
@@ -19,6 +20,8 @@ mod split;
 #[cfg(test)]
 mod tests;
 mod writes;
+
+pub use lavina_gossip::gauges::Gauge;
 
 pub use io::{
     AdminCommand, AdminReply, Input, Limits, MeshIdentity, NodeConfig, Output, SessionMeta, SessionNumber, Status,

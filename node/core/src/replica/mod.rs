@@ -37,6 +37,7 @@ use lavina_crdt::mesh::{Admission, MeshState};
 use lavina_crdt::names::{AccountName, RoomName};
 use lavina_crdt::room::RoomState;
 use lavina_crdt::version::VersionVector;
+use lavina_gossip::gauges::Gauge;
 use room::Room;
 use scope::ScopeReplica;
 use std::cell::RefCell;
@@ -173,6 +174,11 @@ impl<S: Store> Replicas<S> {
     /// Why own entries are refused at the moment.
     pub fn trouble(&self) -> Option<&StoreError> {
         self.journal.trouble().or(self.outdated.as_ref())
+    }
+
+    /// How much waits for the disk.
+    pub fn gauge(&self) -> Gauge {
+        self.journal.gauge()
     }
 
     /// The counters.
