@@ -20,7 +20,7 @@ mod trace;
 mod world;
 
 pub use check::Violation;
-pub use generate::{Sizes, generate};
+pub use generate::{Day, Sizes, day, generate};
 pub use plan::{
     Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Fault, FaultKind, Level, LinkPlan, NetFault,
     NodeFault, NodePlan, Plan, PlanError, RoomPlan, Speaks, Step, happenings,
