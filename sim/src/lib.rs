@@ -12,6 +12,7 @@ mod client;
 mod generate;
 mod plan;
 mod run;
+mod scenario;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -20,7 +21,8 @@ mod world;
 pub use check::Violation;
 pub use generate::{Sizes, generate};
 pub use plan::{
-    Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Fault, FaultKind, Level, LinkPlan, NetFault,
-    NodeFault, NodePlan, Plan, PlanError, RoomPlan, Speaks, Step, happenings,
+    Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Expect, Fault, FaultKind, Level, LinkPlan, NetFault,
+    NodeFault, NodePlan, Plan, PlanError, RegionLink, RoomPlan, Speaks, Step, happenings,
 };
 pub use run::{Report, run, run_seed};
+pub use scenario::{Scenario, TextError, read_plan};
