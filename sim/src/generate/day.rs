@@ -3,8 +3,8 @@
 //! costs when the load is what a mesh of that size has.
 
 use crate::plan::{
-    Action, Class, ClientPlan, ClockFault, DiskFault, Fault, FaultKind, Level, LinkPlan, NetFault, NodeFault, NodePlan,
-    Plan, RoomPlan, Speaks, Step,
+    Action, Class, ClientPlan, ClockFault, DiskFault, Expect, Fault, FaultKind, Level, LinkPlan, NetFault, NodeFault,
+    NodePlan, Plan, RoomPlan, Speaks, Step,
 };
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
@@ -48,10 +48,11 @@ pub fn day(seed: u64, day: &Day) -> Plan {
         heal_at_ms,
         converge_within_ms: 10_000,
         nodes: nodes(day.nodes),
-        links: LinkPlan { near_us: 500, far_us: 40_000, jitter_percent: 10, loss_permille: 1 },
+        links: LinkPlan { near_us: 500, far_us: 40_000, jitter_percent: 10, loss_permille: 1, between: Vec::new() },
         rooms: (0..rooms.len()).map(|room| RoomPlan { name: format!("room{room}"), founder: Some(room) }).collect(),
         clients,
         faults: faults(&mut rng, day, heal_at_ms),
+        expect: Expect::default(),
     }
 }
 
@@ -111,7 +112,15 @@ fn client(rng: &mut SmallRng, index: usize, day: &Day, heal_at_ms: u64, rooms: &
         mine = vec![index];
     }
     let account = founder || index % 2 == 0 || speaks == Speaks::Xmpp;
-    ClientPlan { nick: format!("user{index}"), account, speaks, node: index % day.nodes, connect_at_ms, rooms: mine, script }
+    ClientPlan {
+        nick: format!("user{index}"),
+        account,
+        speaks,
+        node: index % day.nodes,
+        connect_at_ms,
+        rooms: mine,
+        script,
+    }
 }
 
 /// Nearly always a line; now and then what else people do.

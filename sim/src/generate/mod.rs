@@ -3,13 +3,13 @@
 //! Swarm testing (Groce et al., 2012): each seed first draws which kinds of faults exist at all in its run, then a schedule of
 //! those, so that some runs are all partitions, some all crashes, some quiet.
 
-mod day;
 mod clash;
+mod day;
 mod faults;
 
 pub use day::{Day, day};
 
-use crate::plan::{Action, Class, ClientPlan, Level, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
+use crate::plan::{Action, Class, ClientPlan, Expect, Level, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -80,9 +80,22 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
         far_us: rng.random_range(10_000..120_000),
         jitter_percent: rng.random_range(0..40),
         loss_permille: if rng.random_bool(0.3) { rng.random_range(1..100) } else { 0 },
+        between: Vec::new(),
     };
     let (level, converge_within_ms) = (sizes.level, CONVERGE_WITHIN_MS);
-    Plan { seed, level, class, heal_at_ms, converge_within_ms, nodes, links, rooms, clients, faults }
+    Plan {
+        seed,
+        level,
+        class,
+        heal_at_ms,
+        converge_within_ms,
+        nodes,
+        links,
+        rooms,
+        clients,
+        faults,
+        expect: Expect::default(),
+    }
 }
 
 /// Shares of the classes among seeds, percent.

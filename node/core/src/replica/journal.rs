@@ -8,9 +8,9 @@ use lavina_crdt::chain;
 use lavina_crdt::clock::Now;
 use lavina_crdt::entry::{Run, SealedEntry};
 use lavina_crdt::ids::{Origin, OriginKey, Scope};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_gossip::frame::FRAME_BYTES_MAX;
 use lavina_gossip::gauges::Gauge;
-use lavina_crdt::mutant::{self, Mutant};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Most bytes of entries that wait for the disk; what peers send above it is refused and comes again by sync. A slow disk then costs
