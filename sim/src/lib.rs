@@ -9,7 +9,9 @@
 mod account;
 mod check;
 mod client;
+pub mod determinism;
 mod generate;
+mod hash;
 mod plan;
 mod run;
 #[cfg(test)]

@@ -111,7 +111,15 @@ fn client(rng: &mut SmallRng, index: usize, day: &Day, heal_at_ms: u64, rooms: &
         mine = vec![index];
     }
     let account = founder || index % 2 == 0 || speaks == Speaks::Xmpp;
-    ClientPlan { nick: format!("user{index}"), account, speaks, node: index % day.nodes, connect_at_ms, rooms: mine, script }
+    ClientPlan {
+        nick: format!("user{index}"),
+        account,
+        speaks,
+        node: index % day.nodes,
+        connect_at_ms,
+        rooms: mine,
+        script,
+    }
 }
 
 /// Nearly always a line; now and then what else people do.

@@ -3,8 +3,8 @@
 //! Swarm testing (Groce et al., 2012): each seed first draws which kinds of faults exist at all in its run, then a schedule of
 //! those, so that some runs are all partitions, some all crashes, some quiet.
 
-mod day;
 mod clash;
+mod day;
 mod faults;
 
 pub use day::{Day, day};

@@ -78,6 +78,12 @@ impl World {
     /// A world at its beginning.
     #[must_use]
     pub(crate) fn new(plan: &Plan) -> Self {
+        Self::traced(plan, Trace::default())
+    }
+
+    /// The same, with the trace that takes note of its events.
+    #[must_use]
+    pub(crate) fn traced(plan: &Plan, trace: Trace) -> Self {
         let mut rng = SmallRng::seed_from_u64(plan.seed);
         let root = signing_key(plan.seed, usize::MAX);
         let mesh = MeshIdentity { id: [7; 16], root: node_id(&root) };
@@ -110,7 +116,7 @@ impl World {
             plan: plan.clone(),
             now_us: 0,
             nodes,
-            trace: Trace::default(),
+            trace,
             happened: BTreeMap::new(),
             converged_us: None,
             queue: Queue::default(),
@@ -170,7 +176,7 @@ impl World {
 
     fn note(&mut self, what: &'static str, index: usize, words: impl FnOnce() -> String) {
         let words = words();
-        self.trace.note(self.now_us, words.as_bytes(), || format!("{what} {index}: {words}"));
+        self.trace.note(self.now_us, what, index, words.as_bytes(), || format!("{what} {index}: {words}"));
     }
 
     fn on_event(&mut self, event: Pending) {
@@ -194,7 +200,8 @@ impl World {
             }
             Pending::Datagram(from, to, bytes) => {
                 if self.net.passes(from, to) {
-                    self.note("datagram", to, || format!("from {from}, {} bytes", bytes.len()));
+                    let words = || format!("datagram {to}: from {from}, {} bytes", bytes.len());
+                    self.trace.note_bytes(self.now_us, [from, to], &bytes, words);
                     let peer = self.id(from);
                     self.input(to, Input::Datagram(peer, bytes));
                 }
@@ -260,6 +267,7 @@ fn sim_node(
         sessions: Arc::new(sessions),
         links: BTreeMap::new(),
         renders: lavina_protocols::render::Renders::default(),
+        dirty: Vec::new(),
         start: 0,
         timeout_us: u64::MAX,
         clock_offset_ms,
