@@ -9,8 +9,10 @@
 mod account;
 mod check;
 mod client;
+pub mod determinism;
 mod generate;
 pub mod mutants;
+mod hash;
 mod plan;
 pub mod record;
 mod run;

@@ -33,6 +33,7 @@ impl World {
         };
         let link = Link { session, client, timeout_us: None, arrives_us: 0 };
         self.nodes[node].links.insert(number, link);
+        self.nodes[node].dirty.push(number);
         self.note("connect", client, || format!("to node {node} as {number}"));
         let meta = lavina_core::node::SessionMeta { host: format!("host{client}.cloak"), secure: false };
         self.input(node, Input::SessionOpened(number, meta));
@@ -54,9 +55,9 @@ impl World {
     pub(super) fn on_bytes_to_node(&mut self, client: usize, number: u64, bytes: &[u8]) {
         let node = self.clients[client].home;
         let now = self.nodes[node].now(self.now_us);
-        self.trace
-            .note(self.now_us, bytes, || format!("client {client}: > {}", String::from_utf8_lossy(bytes).trim_end()));
-        if let Some(link) = self.nodes[node].links.get_mut(&number) {
+        let words = || format!("client {client}: > {}", String::from_utf8_lossy(bytes).trim_end());
+        self.trace.note_bytes(self.now_us, [client, node], bytes, words);
+        if let Some(link) = self.nodes[node].touch(number) {
             link.session.handle_bytes(now, bytes);
             self.pump(node);
         }
@@ -66,8 +67,8 @@ impl World {
         if self.clients[client].connection != number {
             return;
         }
-        self.trace
-            .note(self.now_us, bytes, || format!("client {client}: < {}", String::from_utf8_lossy(bytes).trim_end()));
+        let words = || format!("client {client}: < {}", String::from_utf8_lossy(bytes).trim_end());
+        self.trace.note_bytes(self.now_us, [client, usize::MAX], bytes, words);
         let before = self.clients[client].seen.len();
         let reply = self.clients[client].receive(self.now_us, bytes, &self.plan);
         for seen in &self.clients[client].seen[before..] {

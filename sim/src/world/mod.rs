@@ -81,6 +81,16 @@ impl World {
     /// A world at its beginning.
     #[must_use]
     pub(crate) fn new(plan: &Plan, recorded: bool) -> Self {
+        Self::made(plan, recorded, Trace::default())
+    }
+
+    /// The same, with the trace that takes note of its events.
+    #[must_use]
+    pub(crate) fn traced(plan: &Plan, trace: Trace) -> Self {
+        Self::made(plan, false, trace)
+    }
+
+    fn made(plan: &Plan, recorded: bool, trace: Trace) -> Self {
         let mut rng = SmallRng::seed_from_u64(plan.seed);
         let root = signing_key(plan.seed, usize::MAX);
         let mesh = MeshIdentity { id: [7; 16], root: node_id(&root) };
@@ -113,7 +123,7 @@ impl World {
             plan: plan.clone(),
             now_us: 0,
             nodes,
-            trace: Trace::default(),
+            trace,
             happened: BTreeMap::new(),
             converged_us: None,
             book: Book::new(plan, recorded),
@@ -178,7 +188,7 @@ impl World {
 
     fn note(&mut self, what: &'static str, index: usize, words: impl FnOnce() -> String) {
         let words = words();
-        self.trace.note(self.now_us, words.as_bytes(), || format!("{what} {index}: {words}"));
+        self.trace.note(self.now_us, what, index, words.as_bytes(), || format!("{what} {index}: {words}"));
     }
 
     fn on_event(&mut self, event: Pending) {
@@ -202,7 +212,8 @@ impl World {
             }
             Pending::Datagram(from, to, bytes) => {
                 if self.net.passes(from, to) {
-                    self.note("datagram", to, || format!("from {from}, {} bytes", bytes.len()));
+                    let words = || format!("datagram {to}: from {from}, {} bytes", bytes.len());
+                    self.trace.note_bytes(self.now_us, [from, to], &bytes, words);
                     let peer = self.id(from);
                     self.input(to, Input::Datagram(peer, bytes));
                 }
@@ -268,6 +279,7 @@ fn sim_node(
         sessions: Arc::new(sessions),
         links: BTreeMap::new(),
         renders: lavina_protocols::render::Renders::default(),
+        dirty: Vec::new(),
         start: 0,
         timeout_us: u64::MAX,
         clock_offset_ms,

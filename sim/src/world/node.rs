@@ -51,6 +51,8 @@ pub(crate) struct SimNode {
     /// Connections by session number.
     pub(crate) links: BTreeMap<u64, Link>,
     pub(crate) renders: Renders,
+    /// Connections whose session was handed something since it was last asked for outputs.
+    pub(crate) dirty: Vec<u64>,
     /// Counts starts.
     pub(crate) start: u64,
     /// When the core asked to be woken.
@@ -107,6 +109,14 @@ impl SimNode {
         self.disk.waiting.clear();
         self.disk.committing.clear();
         self.links.clear();
+        self.dirty.clear();
+    }
+
+    /// A connection, to hand its session something: whoever does that gets it from here, so that its outputs are asked for.
+    pub(crate) fn touch(&mut self, number: u64) -> Option<&mut Link> {
+        let link = self.links.get_mut(&number)?;
+        self.dirty.push(number);
+        Some(link)
     }
 
     /// Hands an input to the core, when it is up.
