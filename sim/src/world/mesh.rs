@@ -7,7 +7,8 @@ use lavina_gossip::frame::Frame;
 
 impl World {
     pub(super) fn on_dialled(&mut self, from: usize, to: usize) {
-        let up = self.nodes[from].core.is_some() && self.nodes[to].core.is_some();
+        let answers = |node: &super::node::SimNode| node.core.is_some() && node.paused_us.is_none() && !node.revoked;
+        let up = answers(&self.nodes[from]) && answers(&self.nodes[to]);
         if !up || !self.net.passes_both(from, to) {
             return;
         }

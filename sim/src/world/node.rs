@@ -1,6 +1,7 @@
 //! One simulated node: the real core, the real protocol sessions, a model disk. What a real shell does with sockets, files and timers,
 //! done with the event queue.
 
+use super::pause::Backlog;
 use lavina_core::node::{Input, Node, NodeConfig};
 use lavina_core::store::memory::MemoryStore;
 use lavina_core::store::{Batch, Commit, StoreError};
@@ -63,6 +64,14 @@ pub(crate) struct SimNode {
     pub(crate) clock_drift: (u64, i64),
     /// When it last came up.
     pub(crate) up_since_us: u64,
+    /// Since when it stands still, microseconds.
+    pub(crate) paused_us: Option<u64>,
+    /// When it last went on after standing still.
+    pub(crate) resumed_us: u64,
+    /// What has come for it since then.
+    pub(crate) backlog: Backlog,
+    /// Thrown out of the mesh and not back yet.
+    pub(crate) revoked: bool,
 }
 
 /// The configuration all sessions of a node share.
@@ -110,6 +119,8 @@ impl SimNode {
         self.disk.committing.clear();
         self.links.clear();
         self.dirty.clear();
+        self.paused_us = None;
+        self.backlog = Backlog::default();
     }
 
     /// A connection, to hand its session something: whoever does that gets it from here, so that its outputs are asked for.

@@ -116,17 +116,15 @@ impl World {
         ids
     }
 
-    /// The nodes that do not lie.
-    pub(crate) fn honest(&self) -> Vec<usize> {
-        (0..self.nodes.len()).filter(|node| !self.plan.lies(*node)).collect()
+    /// Whether two nodes are connected.
+    pub(crate) fn are_connected(&self, one: usize, other: usize) -> bool {
+        self.net.conn(one, other).is_some()
     }
 
-    /// Whether all honest nodes are up and hold the same on their disks.
+    /// Whether all judged nodes are up and hold the same on their disks.
     pub(crate) fn all_equal(&self) -> bool {
-        let honest = self.honest();
-        let Some((first, rest)) = honest.split_first() else { return true };
-        let held = self.vectors(*first);
-        honest.iter().all(|node| self.nodes[*node].core.is_some())
-            && rest.iter().all(|node| self.vectors(*node) == held)
+        let judged = self.judged();
+        let Some(first) = judged.first().map(|node| self.vectors(*node)) else { return true };
+        judged.iter().all(|node| self.nodes[*node].core.is_some() && self.vectors(*node) == first)
     }
 }

@@ -100,19 +100,26 @@ impl World {
             Output::Persist(batch) => self.on_persist(index, batch),
             Output::Send(peer, _, frame) => {
                 let to = self.by_id[&peer];
+                if self.id(to) != peer {
+                    return;
+                }
                 if let Some((at_us, epoch)) = self.net.schedule(self.now_us, index, to, &mut self.rng) {
                     self.queue.push(at_us, Pending::Frame(index, to, epoch, Box::new(frame)));
                 }
             }
             Output::Datagram(peer, bytes) => {
                 let to = self.by_id[&peer];
-                if self.net.conn(index, to).is_some() && !self.net.loses(&mut self.rng) {
+                if self.id(to) == peer && self.net.conn(index, to).is_some() && !self.net.loses(&mut self.rng) {
                     let at_us = self.now_us + self.net.delay_us(index, to, &mut self.rng);
                     self.queue.push(at_us, Pending::Datagram(index, to, bytes));
                 }
             }
             Output::Dial(peer, _) => {
                 let to = self.by_id[&peer];
+                if self.id(to) != peer {
+                    // Somebody else answers there by now.
+                    return;
+                }
                 let at_us = self.now_us + 2 * self.net.delay_us(index, to, &mut self.rng);
                 self.queue.push(at_us, Pending::Dialled(index, to));
             }
@@ -126,6 +133,9 @@ impl World {
             Output::Hangup(peer, reason) => {
                 self.note("core hangs up", index, || reason);
                 let to = self.by_id[&peer];
+                if self.id(to) != peer {
+                    return;
+                }
                 self.drop_connection(index, to);
             }
             Output::Admitted(_) | Output::AdminAnswer(..) => {}
