@@ -11,6 +11,7 @@ mod check;
 mod client;
 mod generate;
 mod plan;
+pub mod record;
 mod run;
 mod scenario;
 #[cfg(test)]
@@ -24,5 +25,6 @@ pub use plan::{
     Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Expect, Fault, FaultKind, Level, LinkPlan, NetFault,
     NodeFault, NodePlan, Plan, PlanError, RegionLink, RoomPlan, Speaks, Step, happenings,
 };
-pub use run::{Report, run, run_seed};
+pub use record::Record;
+pub use run::{Report, run, run_recorded, run_seed};
 pub use scenario::{Scenario, TextError, read_plan};

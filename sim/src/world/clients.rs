@@ -68,7 +68,11 @@ impl World {
         }
         self.trace
             .note(self.now_us, bytes, || format!("client {client}: < {}", String::from_utf8_lossy(bytes).trim_end()));
+        let before = self.clients[client].seen.len();
         let reply = self.clients[client].receive(self.now_us, bytes, &self.plan);
+        for seen in &self.clients[client].seen[before..] {
+            self.book.on_shown(self.now_us, client, &seen.text, &seen.id);
+        }
         if !reply.is_empty() {
             self.send_to_node(client, reply.into_bytes());
         }
@@ -148,6 +152,8 @@ impl World {
             expected: healthy && inside && room.is_some(),
             given_up_us: None,
         };
+        let named = room.map(|_| room_name);
+        self.book.on_said(self.now_us, client, self.clients[client].node, &text, named);
         let client = &mut self.clients[client];
         let bytes = client.wire.act(action, room_name, other, &text);
         client.sent.insert(text, sent);

@@ -14,6 +14,7 @@ mod shell;
 
 use crate::client::{Client, DOMAIN, ROOMS};
 use crate::plan::Plan;
+use crate::record::Book;
 use crate::trace::Trace;
 use lavina_core::node::{AdminCommand, Input, Limits, MeshIdentity, NodeConfig};
 use lavina_core::store::memory::MemoryStore;
@@ -54,6 +55,8 @@ pub(crate) struct World {
     pub(crate) happened: BTreeMap<&'static str, u64>,
     /// When all nodes held the same for the first time after healing, microseconds.
     pub(crate) converged_us: Option<u64>,
+    /// What checkers count and showers draw.
+    pub(crate) book: Book,
     net: Net,
     queue: Queue,
     rng: SmallRng,
@@ -77,7 +80,7 @@ fn node_id(key: &ed25519_dalek::SigningKey) -> NodeId {
 impl World {
     /// A world at its beginning.
     #[must_use]
-    pub(crate) fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan, recorded: bool) -> Self {
         let mut rng = SmallRng::seed_from_u64(plan.seed);
         let root = signing_key(plan.seed, usize::MAX);
         let mesh = MeshIdentity { id: [7; 16], root: node_id(&root) };
@@ -113,6 +116,7 @@ impl World {
             trace: Trace::default(),
             happened: BTreeMap::new(),
             converged_us: None,
+            book: Book::new(plan, recorded),
             queue: Queue::default(),
             rng,
             by_id,
@@ -164,6 +168,7 @@ impl World {
         let seed = self.rng.random();
         let now_us = self.now_us;
         let opened = self.nodes[index].boot(now_us, seed);
+        self.book.on_up(now_us, index, true);
         self.note("boot", index, || format!("{opened:?}"));
         self.pump(index);
     }
