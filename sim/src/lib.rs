@@ -10,6 +10,7 @@ mod account;
 mod check;
 mod client;
 mod generate;
+pub mod mutants;
 mod plan;
 pub mod record;
 mod run;

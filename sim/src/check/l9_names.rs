@@ -33,7 +33,7 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     }
     for client in world.clients.iter().filter(|client| client.ready && client.plan.speaks == Speaks::Irc) {
         let Ok(nick) = Nick::new(&client.nick) else { continue };
-        if !everywhere[client.node].contains_key(&nick.key()) {
+        if !everywhere[client.home].contains_key(&nick.key()) {
             wrong.push(format!("{} goes by a nick that its node does not know", client.nick));
         }
     }

@@ -52,7 +52,7 @@ impl World {
     }
 
     pub(super) fn on_bytes_to_node(&mut self, client: usize, number: u64, bytes: &[u8]) {
-        let node = self.clients[client].node;
+        let node = self.clients[client].home;
         let now = self.nodes[node].now(self.now_us);
         self.trace
             .note(self.now_us, bytes, || format!("client {client}: > {}", String::from_utf8_lossy(bytes).trim_end()));
@@ -82,9 +82,10 @@ impl World {
         if self.clients[client].connection != number {
             return;
         }
-        let node = self.clients[client].node;
+        let node = self.clients[client].home;
         let node_lives = self.nodes[node].core.is_some() && self.nodes[node].up_since_us + RECONNECT_US < self.now_us;
-        if node_lives {
+        let own_will = self.clients[client].left.contains(&number);
+        if node_lives && !own_will {
             self.clients[client].thrown_out.push(number);
         }
         self.note("hangup", client, || number.to_string());
@@ -139,7 +140,8 @@ impl World {
         other: &str,
         text: String,
     ) -> String {
-        let node = &self.nodes[self.clients[client].node];
+        let home = self.clients[client].home;
+        let node = &self.nodes[home];
         let calm = node.disk.trouble_us == 0 || self.now_us > node.disk.trouble_us + DISK_RECOVERY_US;
         let healthy = calm && !node.disk.full && node.disk.slow_ms <= 1 && node.core.is_some();
         let inside = self.clients[client].inside.contains_key(room_name);

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use lavina_crdt::clock::Now;
 use lavina_crdt::entry::Run;
 use lavina_crdt::ids::{NodeId, Origin, Scope, SessionId};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::presence::PresenceMap;
 use lavina_crdt::version::VersionVector;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -294,7 +295,7 @@ impl Gossip {
     }
 
     fn on_verified(&mut self, now: Now, from: NodeId, runs: &[Run], relay: bool) {
-        if relay {
+        if relay && !mutant::is_planted(Mutant::RelayNothing) {
             for run in runs {
                 self.spread.on_verified(now, from, run, &self.links, &mut self.flights, &mut self.out);
             }

@@ -6,6 +6,7 @@ use crate::store::Store;
 use lavina_crdt::clock::Now;
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh::Admission;
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_gossip::machine::{self, GossipConfig, Peer};
 use std::sync::Arc;
 
@@ -46,7 +47,10 @@ impl<S: Store> Node<S> {
     }
 
     fn on_received(&mut self, now: Now, from: NodeId, runs: Vec<lavina_crdt::entry::Run>, relay: bool) {
-        let received = self.replicas.receive(now, from, runs);
+        let mut received = self.replicas.receive(now, from, runs);
+        if mutant::is_planted(Mutant::BurstReversed) {
+            received.effects.reverse();
+        }
         self.gossip(now, machine::Input::Verified { from, runs: received.verified, relay });
         self.on_effects(now, received.effects);
         for (node, fault) in received.faults {

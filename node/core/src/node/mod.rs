@@ -36,6 +36,7 @@ use crate::splits::Splits;
 use crate::store::{BatchId, Store, StoreError};
 use lavina_crdt::clock::Now;
 use lavina_crdt::ids::{NodeId, SessionId};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{NickKey, RoomName};
 use lavina_crdt::presence::PresenceMap;
 use lavina_crdt::room::RoomState;
@@ -101,7 +102,7 @@ impl<S: Store> Node<S> {
         let me = NodeId(config.key.verifying_key().to_bytes());
         let replicas = Replicas::open(store, config.key.clone(), &config.mesh, &config.bootstrap, &config.limits, now)?;
         // Half of the number space is left for the shell's count, so that ids keep the order of connections.
-        let base = random.random::<u64>() >> 1;
+        let base = (random.random::<u64>() >> 1).wrapping_add(mutant::process_counter());
         let incarnation = replicas.incarnation();
         let gossip = Gossip::new(mesh::gossip_config(&config, me, incarnation), random.random());
         let mut node = Self {
@@ -200,6 +201,10 @@ impl<S: Store> Node<S> {
         }
         self.send_presence(now);
         while let Some(batch) = self.replicas.take_batch() {
+            if mutant::is_planted(Mutant::PushBeforeFsync) {
+                let own = batch.runs.iter().filter(|run| run.origin.node == self.me()).cloned().collect();
+                self.gossip(now, machine::Input::Appended(own));
+            }
             self.out.push_back(Output::Persist(batch));
         }
         self.tell_timeout();

@@ -29,7 +29,7 @@ impl World {
     /// Nothing under way at a node is expected in time from here on.
     pub(super) fn give_up_at(&mut self, node: usize) {
         let now_us = self.now_us;
-        for client in self.clients.iter_mut().filter(|client| client.node == node) {
+        for client in self.clients.iter_mut().filter(|client| client.home == node) {
             client.give_up(now_us);
         }
     }
