@@ -28,7 +28,13 @@ fn main() -> ExitCode {
             ),
             None => {
                 missed += 1;
-                println!("{:<22} MISSED in {} seeds ({}), unclean {:?}", row.name, hunted.seeds, others.join(" "), hunted.unclean);
+                println!(
+                    "{:<22} MISSED in {} seeds ({}), unclean {:?}",
+                    row.name,
+                    hunted.seeds,
+                    others.join(" "),
+                    hunted.unclean
+                );
             }
         }
     }

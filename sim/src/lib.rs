@@ -10,6 +10,7 @@ mod account;
 mod check;
 mod client;
 mod generate;
+mod measure;
 pub mod mutants;
 mod plan;
 pub mod record;
@@ -22,6 +23,7 @@ mod world;
 
 pub use check::Violation;
 pub use generate::{Sizes, generate};
+pub use measure::{Latency, Measures};
 pub use plan::{
     Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Expect, Fault, FaultKind, Level, LinkPlan, NetFault,
     NodeFault, NodePlan, Plan, PlanError, RegionLink, RoomPlan, Speaks, Step, happenings,

@@ -1,7 +1,8 @@
 //! One run, and many.
 
-use crate::check::{Violation, check};
+use crate::check::{Violation, check, expect};
 use crate::generate::{Sizes, generate};
+use crate::measure::{Measures, measure};
 use crate::plan::Plan;
 use crate::record::Record;
 use crate::world::World;
@@ -26,6 +27,8 @@ pub struct Report {
     pub acknowledged: u64,
     /// How often each kind of fault and action happened, and what clients met, see [`happenings`](crate::happenings).
     pub happened: BTreeMap<&'static str, u64>,
+    /// What it is measured by.
+    pub measures: Measures,
     /// The last events, for a failure.
     pub last_events: Vec<String>,
 }
@@ -72,7 +75,9 @@ fn run_world(plan: &Plan, recorded: bool) -> (Report, Option<Record>) {
             *world.happened.entry(what).or_default() += count;
         }
     }
-    let violations = check(&mut world);
+    let measures = measure(&world);
+    let mut violations = check(&mut world);
+    violations.extend(expect::check(&plan.expect, &measures));
     let acknowledged = world.clients.iter().flat_map(|client| client.sent.values()).filter(|sent| sent.acked.is_some());
     let report = Report {
         seed: plan.seed,
@@ -82,6 +87,7 @@ fn run_world(plan: &Plan, recorded: bool) -> (Report, Option<Record>) {
         converged_ms: world.converged_us.map(|at_us| at_us.saturating_sub(heal_us) / 1000),
         acknowledged: u64::try_from(acknowledged.count()).unwrap_or(u64::MAX),
         happened: world.happened.clone(),
+        measures,
         last_events: if violations.is_empty() { Vec::new() } else { last_events },
         violations,
     };

@@ -1,5 +1,6 @@
 //! What must hold: one file an invariant, by its id. Each looks at the world after it has come to rest and names what is wrong.
 
+pub(crate) mod expect;
 mod l12_availability;
 mod l14_privacy;
 mod l1_convergence;
