@@ -12,10 +12,12 @@ mod client;
 mod generate;
 mod measure;
 pub mod mutants;
+mod page;
 mod plan;
 pub mod record;
 mod run;
 mod scenario;
+mod shrink;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -24,6 +26,7 @@ mod world;
 pub use check::Violation;
 pub use generate::{Sizes, generate};
 pub use measure::{Latency, Measures};
+pub use page::page;
 pub use plan::{
     Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Expect, Fault, FaultKind, Level, LinkPlan, NetFault,
     NodeFault, NodePlan, Plan, PlanError, RegionLink, RoomPlan, Speaks, Step, happenings,
@@ -31,3 +34,4 @@ pub use plan::{
 pub use record::Record;
 pub use run::{Report, run, run_recorded, run_seed};
 pub use scenario::{Scenario, TextError, read_plan};
+pub use shrink::{Progress, shrink};

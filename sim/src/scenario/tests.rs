@@ -135,3 +135,22 @@ fn a_plan_that_names_what_is_not_there_is_refused_with_the_place() {
     let line = text.lines().nth(error.line - 1).unwrap();
     assert!(line.contains("[faults.do"), "{error} at {line}");
 }
+
+/// Every scenario that is shipped.
+const SHIPPED: &[(&str, &str)] = &[
+    ("three-regions", include_str!("../../scenarios/three-regions.toml")),
+    ("community-mesh", include_str!("../../scenarios/community-mesh.toml")),
+    ("one-datacenter", include_str!("../../scenarios/one-datacenter.toml")),
+    ("quiet-wan", include_str!("../../scenarios/quiet-wan.toml")),
+    ("long-cut", include_str!("../../scenarios/long-cut.toml")),
+];
+
+#[test]
+fn what_is_shipped_holds() {
+    for (name, text) in SHIPPED {
+        let plan = read_plan(text, None).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let report = crate::run(&plan);
+        assert!(report.violations.is_empty(), "{name}: {:?} {:?}", report.violations, report.measures);
+        assert!(!plan.expect.is_empty(), "{name} expects nothing");
+    }
+}
