@@ -7,6 +7,7 @@ use crate::gate::{Gate, HELD_MAX, Held};
 use crate::node::{Output, SessionMeta, SessionNumber};
 use crate::store::BatchId;
 use lavina_crdt::ids::{NodeId, OrderKey, SessionId};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::AccountName;
 use lavina_gossip::gauges::Gauge;
 use lavina_protocols::command::{CommandId, Refusal, Reply};
@@ -112,7 +113,7 @@ impl Sessions {
 
     /// From here on the session waits for `batch`, in which its `command` has written.
     pub(crate) fn barrier(&mut self, number: SessionNumber, batch: BatchId, command: CommandId) {
-        if batch <= self.persisted {
+        if batch <= self.persisted || mutant::is_planted(Mutant::AckBeforeFsync) {
             return;
         }
         let Some(session) = self.table.get_mut(&number) else { return };

@@ -35,7 +35,7 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     }
     let irc = |client: &&Client| client.ready && client.plan.speaks == Speaks::Irc;
     for client in judged_clients(world).filter(irc) {
-        let Some(at) = judged.iter().position(|node| *node == client.node) else { continue };
+        let Some(at) = judged.iter().position(|node| *node == client.home) else { continue };
         let Ok(nick) = Nick::new(&client.nick) else { continue };
         if !everywhere[at].contains_key(&nick.key()) {
             wrong.push(format!("{} goes by a nick that its node does not know", client.nick));

@@ -1,11 +1,13 @@
 //! What must hold: one file an invariant, by its id. Each looks at the world after it has come to rest and names what is wrong.
 
+pub(crate) mod expect;
 mod l10_copies;
 mod l11_bounded;
 mod l12_availability;
 mod l12_delivery;
 mod l12_joins;
 mod l14_privacy;
+mod l15_clocks;
 mod l17_liveness;
 mod l1_convergence;
 mod l2_bounded;
@@ -68,6 +70,7 @@ const CHECKERS: &[Checker] = &[
     ("L12", l12_joins::check),
     ("L12", l12_delivery::check),
     ("L14", l14_privacy::check),
+    ("L15", l15_clocks::check),
     ("L17", l17_liveness::check),
 ];
 

@@ -5,10 +5,13 @@
 
 mod clash;
 mod core;
+mod day;
 mod faults;
 mod shape;
 
-use crate::plan::{Action, Class, ClientPlan, Level, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
+pub use day::{Day, day};
+
+use crate::plan::{Action, Class, ClientPlan, Expect, Level, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -88,9 +91,26 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
         far_us: rng.random_range(10_000..120_000),
         jitter_percent: rng.random_range(0..40),
         loss_permille: if class != Class::Fair && rng.random_bool(0.3) { rng.random_range(1..100) } else { 0 },
+        between: Vec::new(),
     };
+    if class == Class::Safety {
+        faults::clock::years(&mut rng, &mut nodes, &mut faults, heal_at_ms);
+    }
     let (level, converge_within_ms) = (sizes.level, CONVERGE_WITHIN_MS);
-    Plan { seed, level, class, heal_at_ms, converge_within_ms, core, nodes, links, rooms, clients, faults }
+    Plan {
+        seed,
+        level,
+        class,
+        heal_at_ms,
+        converge_within_ms,
+        core,
+        nodes,
+        links,
+        rooms,
+        clients,
+        faults,
+        expect: Expect::default(),
+    }
 }
 
 /// Shares of the classes among seeds, percent.

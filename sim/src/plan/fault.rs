@@ -97,6 +97,8 @@ pub enum NodeFault {
 pub enum ClockFault {
     /// It jumps by this many milliseconds.
     Step(usize, i64),
+    /// From here on it gains this many millionths of the time that passes; less than nothing: it loses them.
+    Drift(usize, i64),
 }
 
 /// What befalls a client.
@@ -142,7 +144,7 @@ impl FaultKind {
                 | NodeFault::Away(node, _)
                 | NodeFault::ForgetBootstrap(node),
             )
-            | Self::Clock(ClockFault::Step(node, _))
+            | Self::Clock(ClockFault::Step(node, _) | ClockFault::Drift(node, _))
             | Self::Client(ClientFault::Move(_, node)) => vec![*node],
         }
     }
@@ -218,11 +220,12 @@ impl NodeFault {
 }
 
 impl ClockFault {
-    const NAMES: &'static [&'static str] = &["clock-step"];
+    const NAMES: &'static [&'static str] = &["clock-step", "clock-drift"];
 
     const fn name(&self) -> &'static str {
         match self {
             Self::Step(..) => "clock-step",
+            Self::Drift(..) => "clock-drift",
         }
     }
 }

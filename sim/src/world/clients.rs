@@ -34,6 +34,7 @@ impl World {
         };
         let link = Link { session, client, timeout_us: None, arrives_us: 0 };
         self.nodes[node].links.insert(number, link);
+        self.nodes[node].dirty.push(number);
         self.note("connect", client, || format!("to node {node} as {number}"));
         let meta = lavina_core::node::SessionMeta { host: format!("host{client}.cloak"), secure: false };
         self.input(node, Input::SessionOpened(number, meta));
@@ -53,11 +54,11 @@ impl World {
     }
 
     pub(super) fn on_bytes_to_node(&mut self, client: usize, number: u64, bytes: &[u8]) {
-        let node = self.clients[client].node;
+        let node = self.clients[client].home;
         let now = self.nodes[node].now(self.now_us);
-        self.trace
-            .note(self.now_us, bytes, || format!("client {client}: > {}", String::from_utf8_lossy(bytes).trim_end()));
-        if let Some(link) = self.nodes[node].links.get_mut(&number) {
+        let words = || format!("client {client}: > {}", String::from_utf8_lossy(bytes).trim_end());
+        self.trace.note_bytes(self.now_us, [client, node], bytes, words);
+        if let Some(link) = self.nodes[node].touch(number) {
             link.session.handle_bytes(now, bytes);
             self.pump(node);
         }
@@ -67,8 +68,8 @@ impl World {
         if self.clients[client].connection != number {
             return;
         }
-        self.trace
-            .note(self.now_us, bytes, || format!("client {client}: < {}", String::from_utf8_lossy(bytes).trim_end()));
+        let words = || format!("client {client}: < {}", String::from_utf8_lossy(bytes).trim_end());
+        self.trace.note_bytes(self.now_us, [client, usize::MAX], bytes, words);
         let before = self.clients[client].seen.len();
         let reply = self.clients[client].receive(self.now_us, bytes, &self.plan);
         for seen in &self.clients[client].seen[before..] {
@@ -85,9 +86,10 @@ impl World {
         if self.clients[client].connection != number {
             return;
         }
-        let node = self.clients[client].node;
+        let node = self.clients[client].home;
         let node_lives = self.nodes[node].core.is_some() && self.nodes[node].up_since_us + RECONNECT_US < self.now_us;
-        if node_lives {
+        let own_will = self.clients[client].left.contains(&number);
+        if node_lives && !own_will {
             self.clients[client].thrown_out.push(number);
         }
         self.note("hangup", client, || number.to_string());
@@ -145,7 +147,7 @@ impl World {
         other: &str,
         text: String,
     ) -> String {
-        let healthy = self.is_healthy(self.clients[client].node);
+        let healthy = self.is_healthy(self.clients[client].home);
         let inside = self.clients[client].inside.contains_key(room_name);
         let sent = Sent {
             room,

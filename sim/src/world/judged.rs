@@ -21,9 +21,9 @@ impl World {
         }
     }
 
-    /// The nodes that must hold what the invariants say.
+    /// The nodes that must hold what the invariants say: healed, in the mesh, and honest.
     pub(crate) fn judged(&self) -> Vec<usize> {
-        self.healed().into_iter().filter(|node| !self.nodes[*node].revoked).collect()
+        self.healed().into_iter().filter(|node| !self.nodes[*node].revoked && !self.plan.lies(*node)).collect()
     }
 
     /// Whether a client was only ever connected to judged nodes, so that what it was promised is theirs to keep.
@@ -54,7 +54,7 @@ impl World {
     /// A client asks to enter a room; an answer in time is expected when its node is healthy.
     pub(super) fn ask_to_join(&mut self, client: usize, room: &str) {
         let asks = &self.clients[client];
-        if self.is_healthy(asks.node) && !asks.inside.contains_key(room) {
+        if self.is_healthy(asks.home) && !asks.inside.contains_key(room) {
             let (at_us, connection) = (self.now_us, asks.connection);
             self.joins.push(Join { client, room: room.to_owned(), at_us, connection, done_us: None });
         }
@@ -91,7 +91,7 @@ impl World {
                 continue;
             }
             let took_us = self.now_us - sent.at_us;
-            let (from, to) = (self.clients[sender].node, self.clients[client].node);
+            let (from, to) = (self.clients[sender].home, self.clients[client].home);
             let bound_us = self.delivery_us(from, to);
             if took_us > bound_us {
                 self.late.push(format!(

@@ -27,8 +27,8 @@ impl World {
     }
 
     pub(super) fn frame_arrives(&mut self, from: usize, to: usize, frame: lavina_gossip::frame::Frame) {
-        let bytes = postcard::to_stdvec(&frame).unwrap_or_default();
-        self.trace.note(self.now_us, &bytes, || format!("frame {to}: from {from}, {}", frame_words(&frame)));
+        let words = || format!("frame {to}: from {from}, {}", frame_words(&frame));
+        self.trace.note_value(self.now_us, [from, to], &frame, words);
         if let Frame::Push { runs, .. } | Frame::Delta { runs, .. } = &frame
             && self.nodes[to].core.is_some()
         {

@@ -8,7 +8,7 @@ mod faults;
 mod judged;
 mod mesh;
 mod net;
-mod node;
+pub(crate) mod node;
 mod pause;
 mod probe;
 mod queue;
@@ -109,6 +109,16 @@ impl World {
     /// A world at its beginning.
     #[must_use]
     pub(crate) fn new(plan: &Plan, recorded: bool) -> Self {
+        Self::made(plan, recorded, Trace::default())
+    }
+
+    /// The same, with the trace that takes note of its events.
+    #[must_use]
+    pub(crate) fn traced(plan: &Plan, trace: Trace) -> Self {
+        Self::made(plan, false, trace)
+    }
+
+    fn made(plan: &Plan, recorded: bool, trace: Trace) -> Self {
         let mut rng = SmallRng::seed_from_u64(plan.seed);
         let root = signing_key(plan.seed, usize::MAX);
         let mesh = MeshIdentity { id: [7; 16], root: node_id(&root) };
@@ -141,7 +151,7 @@ impl World {
             plan: plan.clone(),
             now_us: 0,
             nodes,
-            trace: Trace::default(),
+            trace,
             happened: BTreeMap::new(),
             converged_us: None,
             book: Book::new(plan, recorded),
@@ -179,14 +189,17 @@ impl World {
             }
         }
         self.queue.push(self.plan.heal_at_ms * 1000, Pending::Heal);
-        // Accounts exist before anybody logs in; the first node registers them, the mesh carries them everywhere.
+        // Accounts exist before anybody logs in; the node whose clock is best registers them, since nobody is heard yet that knows
+        // better, and the mesh carries them everywhere.
+        let registrar =
+            (0..self.nodes.len()).find(|node| self.nodes[*node].clock_offset_ms.abs() < 60_000).unwrap_or(0);
         let credentials = crate::account::credentials();
         for index in 0..self.clients.len() {
             if let Some(name) = self.clients[index].account() {
-                self.nodes[0].input(0, Input::Admin(0, AdminCommand::AccountAdd(name, credentials.clone())));
+                self.nodes[registrar].input(0, Input::Admin(0, AdminCommand::AccountAdd(name, credentials.clone())));
             }
         }
-        self.pump(0);
+        self.pump(registrar);
     }
 
     /// Counts what the plan is like, beside what it does.
@@ -241,7 +254,7 @@ impl World {
 
     fn note(&mut self, what: &'static str, index: usize, words: impl FnOnce() -> String) {
         let words = words();
-        self.trace.note(self.now_us, words.as_bytes(), || format!("{what} {index}: {words}"));
+        self.trace.note(self.now_us, what, index, words.as_bytes(), || format!("{what} {index}: {words}"));
     }
 
     fn on_event(&mut self, event: Pending) {
@@ -266,7 +279,8 @@ impl World {
             }
             Pending::Datagram(from, to, bytes) => {
                 if self.net.passes(from, to) {
-                    self.note("datagram", to, || format!("from {from}, {} bytes", bytes.len()));
+                    let words = || format!("datagram {to}: from {from}, {} bytes", bytes.len());
+                    self.trace.note_bytes(self.now_us, [from, to], &bytes, words);
                     let peer = self.id(from);
                     self.input(to, Input::Datagram(peer, bytes));
                 }
@@ -348,9 +362,11 @@ fn sim_node(
         sessions: Arc::new(sessions),
         links: BTreeMap::new(),
         renders: lavina_protocols::render::Renders::default(),
+        dirty: Vec::new(),
         start: 0,
         timeout_us: u64::MAX,
         clock_offset_ms,
+        clock_drift: (0, 0),
         up_since_us: 0,
         paused_us: None,
         resumed_us: 0,

@@ -12,6 +12,7 @@ use crate::outbox::Outbox;
 use crate::tree::scope_hash;
 use lavina_crdt::entry::{Hash, Run};
 use lavina_crdt::ids::{NodeId, Origin, Scope};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::version::VersionVector;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -160,6 +161,9 @@ impl Outgoing {
                 break;
             }
             wanted.remove();
+        }
+        if mutant::is_planted(Mutant::TruncatedDelta) {
+            batch.pop();
         }
         batch
     }

@@ -15,6 +15,7 @@ use crate::tree::scope_hash;
 use lavina_crdt::clock::Now;
 use lavina_crdt::entry::{Hash, Run};
 use lavina_crdt::ids::{NodeId, Origin};
+use lavina_crdt::mutant::{self, Mutant};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most bytes of runs put into one push: large enough to be efficient, small enough that an urgent one behind it does not wait long.
@@ -98,7 +99,13 @@ impl Dissemination {
         out: &mut Outbox,
     ) {
         let key = scope_hash(&run.scope);
-        for peer in links.near_live().filter(|peer| *peer != from && *peer != run.origin.node) {
+        let others = |peer: &NodeId| *peer != from && *peer != run.origin.node;
+        if mutant::is_planted(Mutant::RelayFar) {
+            for peer in links.connected().filter(others).filter(|peer| !links.is_near(*peer)) {
+                self.push(now, peer, false, key, run, flights, out);
+            }
+        }
+        for peer in links.near_live().filter(others) {
             self.push(now, peer, false, key, run, flights, out);
         }
     }
@@ -117,7 +124,11 @@ impl Dissemination {
             return;
         }
         let ranked = rendezvous::gateways(&copy.key, copy.run.origin.origin(), nodes);
-        let Some(gateway) = ranked.into_iter().find(|node| !copy.tried.contains(node)) else { return };
+        let Some(gateway) = ranked.iter().copied().find(|node| !copy.tried.contains(node)) else { return };
+        if let Some(second) = ranked.get(1).filter(|node| **node != gateway && mutant::is_planted(Mutant::TwoGateways))
+        {
+            self.push(now, *second, true, copy.key, &copy.run, flights, out);
+        }
         if !copy.tried.is_empty() {
             out.counters.gateway_retries += 1;
         }

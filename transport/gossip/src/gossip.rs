@@ -18,6 +18,7 @@ use bytes::Bytes;
 use lavina_crdt::clock::Now;
 use lavina_crdt::entry::Run;
 use lavina_crdt::ids::{NodeId, Origin, Scope, SessionId};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::presence::PresenceMap;
 use lavina_crdt::version::VersionVector;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -249,6 +250,8 @@ impl Gossip {
             Frame::Signal { to, bytes, hops } => self.on_signal_frame(to, bytes, hops),
             Frame::Membership(packet) => self.on_packet(now, from, &packet),
             Frame::Resend(pairs) => self.on_resend(now, from, &pairs, replica),
+            // What nodes say of clocks and contents is the core's.
+            Frame::Clock(_) | Frame::Heads(_) => out.refuse(),
         }
     }
 
@@ -307,7 +310,7 @@ impl Gossip {
     }
 
     fn on_verified(&mut self, now: Now, from: NodeId, runs: &[Run], relay: bool) {
-        if relay {
+        if relay && !mutant::is_planted(Mutant::RelayNothing) {
             for run in runs {
                 self.spread.on_verified(now, from, run, &self.links, &mut self.flights, &mut self.out);
             }

@@ -32,10 +32,10 @@ impl World {
     pub(super) fn give_up_at(&mut self, node: usize) {
         let now_us = self.now_us;
         let clients = &self.clients;
-        for join in self.joins.iter_mut().filter(|join| join.done_us.is_none() && clients[join.client].node == node) {
+        for join in self.joins.iter_mut().filter(|join| join.done_us.is_none() && clients[join.client].home == node) {
             join.done_us = Some(now_us);
         }
-        for client in self.clients.iter_mut().filter(|client| client.node == node) {
+        for client in self.clients.iter_mut().filter(|client| client.home == node) {
             client.give_up(now_us);
         }
     }
