@@ -10,6 +10,7 @@ mod account;
 mod check;
 mod client;
 mod generate;
+mod model;
 mod plan;
 mod run;
 #[cfg(test)]

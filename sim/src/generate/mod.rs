@@ -4,6 +4,7 @@
 //! those, so that some runs are all partitions, some all crashes, some quiet.
 
 mod clash;
+mod deeds;
 mod faults;
 
 use crate::plan::{Action, Class, ClientPlan, Level, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
@@ -69,6 +70,7 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     let class = sizes.class.unwrap_or_else(|| class(&mut rng));
     let faults = faults::draw(&mut rng, class, sizes, heal_at_ms);
     clash::add(&mut rng, &rooms, &mut clients, &faults);
+    deeds::add(&mut rng, &rooms, &mut clients, heal_at_ms);
     for client in &mut clients {
         client.script.retain(|step| step.at_ms < heal_at_ms);
     }

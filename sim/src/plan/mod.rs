@@ -7,14 +7,27 @@ mod fault;
 pub use action::Action;
 pub use fault::{ClientFault, ClockFault, DiskFault, Fault, FaultKind, NetFault, NodeFault};
 
+use crate::client::deeds;
 use serde::{Deserialize, Serialize};
 
 /// What must have happened in many seeds together, or they say little: every kind of fault and action, and what clients must meet now
 /// and then.
 #[must_use]
 pub fn happenings() -> Vec<&'static str> {
-    let met = ["acknowledged-irc", "acknowledged-xmpp", "kicked", "nick-lost", "refused"];
-    [fault::NAMES, &[action::NAMES], &[&met]].concat().concat()
+    let met = [
+        "acknowledged-irc",
+        "acknowledged-xmpp",
+        "kicked",
+        "nick-lost",
+        "refused",
+        "faulted",
+        "page",
+        "slow-reader-cut",
+        "ghost",
+        "banned-speech-refused",
+    ];
+    let deeds: Vec<&str> = deeds::TABLES.concat().iter().map(|deed| deed.name).collect();
+    [fault::NAMES, &[action::NAMES, &met, &deeds]].concat().concat()
 }
 
 /// Everything that decides a run.
@@ -172,6 +185,14 @@ pub enum PlanError {
         /// How many there are.
         count: usize,
     },
+    /// A client is to do something that is not in the table of deeds.
+    #[error("{by} is to do {deed:?}, which nobody can")]
+    NoDeed {
+        /// Who.
+        by: String,
+        /// What.
+        deed: String,
+    },
     /// A mesh needs a node.
     #[error("a plan needs at least one node")]
     NoNodes,
@@ -214,6 +235,11 @@ impl Plan {
                 within("room", *room, self.rooms.len(), by)?;
             }
             for step in &client.script {
+                if let Action::Deed(deed, ..) = &step.action
+                    && deeds::by_name(deed).is_none()
+                {
+                    return Err(PlanError::NoDeed { by: by(), deed: deed.clone() });
+                }
                 let (room, other) = step.action.indices();
                 if let Some(room) = room {
                     within("room", room, self.rooms.len(), by)?;

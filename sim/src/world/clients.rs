@@ -69,6 +69,7 @@ impl World {
         self.trace
             .note(self.now_us, bytes, || format!("client {client}: < {}", String::from_utf8_lossy(bytes).trim_end()));
         let reply = self.clients[client].receive(self.now_us, bytes, &self.plan);
+        self.stamp_claim(client);
         if !reply.is_empty() {
             self.send_to_node(client, reply.into_bytes());
         }
@@ -94,6 +95,9 @@ impl World {
             return;
         }
         let action = self.clients[client].plan.script[step].action.clone();
+        if let Action::Deed(name, room, other) = &action {
+            return self.do_deed(client, name, *room, *other);
+        }
         *self.happened.entry(action.name()).or_default() += 1;
         let (room, other) = action.indices();
         let room_name = room.map(|room| self.plan.rooms[room].name.clone()).unwrap_or_default();
@@ -107,7 +111,9 @@ impl World {
         }
         let text = self.clients[client].fresh_text(client);
         let bytes = match &action {
-            Action::Say(_) | Action::Tell(_) => self.say(client, &action, room, &room_name, &other_nick, text),
+            Action::Say(_) | Action::Tell(_) | Action::Reply(_) => {
+                self.say(client, &action, room, &room_name, &other_nick, text)
+            }
             Action::Ban(_) | Action::Unban(_) => self.clients[client].wire.act(&action, &room_name, "", "odd"),
             Action::BanForGood(_) => {
                 let client = &mut self.clients[client];
@@ -122,7 +128,8 @@ impl World {
             | Action::Kick(..)
             | Action::Part(_)
             | Action::Join(_)
-            | Action::Nick(_) => self.clients[client].wire.act(&action, &room_name, &other_nick, &text),
+            | Action::Nick(_)
+            | Action::Deed(..) => self.clients[client].wire.act(&action, &room_name, &other_nick, &text),
         };
         self.send_to_node(client, bytes.into_bytes());
     }
@@ -149,9 +156,15 @@ impl World {
             acked: None,
             expected: healthy && inside && room.is_some(),
             given_up_us: None,
+            saw: self.clients[client].seen.len(),
         };
         let client = &mut self.clients[client];
-        let bytes = client.wire.act(action, room_name, other, &text);
+        let answered =
+            client.last_seen(room_name).filter(|_| matches!(action, Action::Reply(_))).map(|seen| seen.id.clone());
+        let bytes = match answered {
+            Some(id) => client.wire.reply(room_name, &text, &id),
+            None => client.wire.act(action, room_name, other, &text),
+        };
         client.sent.insert(text, sent);
         bytes
     }
