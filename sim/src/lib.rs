@@ -11,17 +11,22 @@ mod check;
 mod client;
 mod generate;
 mod model;
+pub mod mutants;
 mod plan;
+pub mod record;
 mod run;
+mod scenario;
 #[cfg(test)]
 mod tests;
 mod trace;
 mod world;
 
 pub use check::Violation;
-pub use generate::{Sizes, generate};
+pub use generate::{Day, Sizes, day, generate};
 pub use plan::{
-    Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Fault, FaultKind, Level, LinkPlan, NetFault,
-    NodeFault, NodePlan, Plan, PlanError, RoomPlan, Speaks, Step, happenings,
+    Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Expect, Fault, FaultKind, Level, LinkPlan, NetFault,
+    NodeFault, NodePlan, Plan, PlanError, RegionLink, RoomPlan, Speaks, Step, happenings,
 };
-pub use run::{Report, run, run_seed};
+pub use record::Record;
+pub use run::{Report, run, run_recorded, run_seed};
+pub use scenario::{Scenario, TextError, read_plan};

@@ -4,10 +4,13 @@
 //! those, so that some runs are all partitions, some all crashes, some quiet.
 
 mod clash;
+mod day;
 mod deeds;
 mod faults;
 
-use crate::plan::{Action, Class, ClientPlan, Level, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
+pub use day::{Day, day};
+
+use crate::plan::{Action, Class, ClientPlan, Expect, Level, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -61,14 +64,14 @@ const CONVERGE_WITHIN_MS: u64 = 10_000;
 #[must_use]
 pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     let mut rng = SmallRng::seed_from_u64(seed ^ 0x6c61_7669_6e61);
-    let nodes = nodes(&mut rng, sizes);
+    let mut nodes = nodes(&mut rng, sizes);
     let heal_at_ms = STORM_FROM_MS + sizes.storm_ms;
     let rooms: Vec<RoomPlan> =
         (0..sizes.rooms).map(|room| RoomPlan { name: format!("room{room}"), founder: Some(room) }).collect();
     let mut clients: Vec<ClientPlan> =
         (0..sizes.clients).map(|index| client(&mut rng, index, sizes, heal_at_ms)).collect();
     let class = sizes.class.unwrap_or_else(|| class(&mut rng));
-    let faults = faults::draw(&mut rng, class, sizes, heal_at_ms);
+    let mut faults = faults::draw(&mut rng, class, sizes, heal_at_ms);
     clash::add(&mut rng, &rooms, &mut clients, &faults);
     deeds::add(&mut rng, &rooms, &mut clients, heal_at_ms);
     for client in &mut clients {
@@ -79,9 +82,25 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
         far_us: rng.random_range(10_000..120_000),
         jitter_percent: rng.random_range(0..40),
         loss_permille: if rng.random_bool(0.3) { rng.random_range(1..100) } else { 0 },
+        between: Vec::new(),
     };
+    if class == Class::Safety {
+        faults::clock::years(&mut rng, &mut nodes, &mut faults, heal_at_ms);
+    }
     let (level, converge_within_ms) = (sizes.level, CONVERGE_WITHIN_MS);
-    Plan { seed, level, class, heal_at_ms, converge_within_ms, nodes, links, rooms, clients, faults }
+    Plan {
+        seed,
+        level,
+        class,
+        heal_at_ms,
+        converge_within_ms,
+        nodes,
+        links,
+        rooms,
+        clients,
+        faults,
+        expect: Expect::default(),
+    }
 }
 
 /// Shares of the classes among seeds, percent.

@@ -2,10 +2,14 @@
 //! run again. The run itself draws only from the plan's own seed.
 
 mod action;
+mod expect;
 mod fault;
+mod link;
 
 pub use action::Action;
+pub use expect::Expect;
 pub use fault::{ClientFault, ClockFault, DiskFault, Fault, FaultKind, NetFault, NodeFault};
+pub use link::RegionLink;
 
 use crate::client::deeds;
 use serde::{Deserialize, Serialize};
@@ -56,6 +60,9 @@ pub struct Plan {
     pub clients: Vec<ClientPlan>,
     /// What breaks, in order of time.
     pub faults: Vec<Fault>,
+    /// Bounds on what is measured.
+    #[serde(default, skip_serializing_if = "Expect::is_empty")]
+    pub expect: Expect,
 }
 
 /// How much of the world around the core is real.
@@ -114,6 +121,9 @@ pub struct LinkPlan {
     pub jitter_percent: u64,
     /// Chance that a packet is lost, per thousand: a datagram vanishes, a frame is late by a retransmission.
     pub loss_permille: u64,
+    /// Links that differ from the above, by the regions they join.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub between: Vec<RegionLink>,
 }
 
 /// One room.
@@ -184,6 +194,8 @@ pub enum PlanError {
         by: String,
         /// How many there are.
         count: usize,
+        /// Where in the plan, as keys and indices joined by dots.
+        path: String,
     },
     /// A client is to do something that is not in the table of deeds.
     #[error("{by} is to do {deed:?}, which nobody can")]
@@ -192,6 +204,8 @@ pub enum PlanError {
         by: String,
         /// What.
         deed: String,
+        /// Where in the plan, as keys and indices joined by dots.
+        path: String,
     },
     /// A mesh needs a node.
     #[error("a plan needs at least one node")]
@@ -215,6 +229,12 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Whether a node is not honest at some time.
+    #[must_use]
+    pub fn lies(&self, _node: usize) -> bool {
+        false
+    }
+
     /// Checks that every index names something.
     ///
     /// # Errors
@@ -223,22 +243,25 @@ impl Plan {
         if self.nodes.is_empty() {
             return Err(PlanError::NoNodes);
         }
-        for room in &self.rooms {
+        for (index, room) in self.rooms.iter().enumerate() {
             if let Some(founder) = room.founder {
-                within("client", founder, self.clients.len(), || format!("room {}", room.name))?;
+                let path = || format!("rooms.{index}.founder");
+                within("client", founder, self.clients.len(), || (format!("room {}", room.name), path()))?;
             }
         }
-        for client in &self.clients {
-            let by = || format!("client {}", client.nick);
-            within("node", client.node, self.nodes.len(), by)?;
+        for (index, client) in self.clients.iter().enumerate() {
+            let by = |path: String| (format!("client {}", client.nick), format!("clients.{index}.{path}"));
+            within("node", client.node, self.nodes.len(), || by("node".to_owned()))?;
             for room in &client.rooms {
-                within("room", *room, self.rooms.len(), by)?;
+                within("room", *room, self.rooms.len(), || by("rooms".to_owned()))?;
             }
-            for step in &client.script {
+            for (at, step) in client.script.iter().enumerate() {
+                let by = || by(format!("script.{at}.do"));
                 if let Action::Deed(deed, ..) = &step.action
                     && deeds::by_name(deed).is_none()
                 {
-                    return Err(PlanError::NoDeed { by: by(), deed: deed.clone() });
+                    let (by, path) = by();
+                    return Err(PlanError::NoDeed { by, deed: deed.clone(), path });
                 }
                 let (room, other) = step.action.indices();
                 if let Some(room) = room {
@@ -249,8 +272,8 @@ impl Plan {
                 }
             }
         }
-        for fault in &self.faults {
-            let by = || format!("fault {}", fault.kind.name());
+        for (index, fault) in self.faults.iter().enumerate() {
+            let by = || (format!("fault {}", fault.kind.name()), format!("faults.{index}.do"));
             for node in fault.kind.nodes() {
                 within("node", node, self.nodes.len(), by)?;
             }
@@ -262,6 +285,11 @@ impl Plan {
     }
 }
 
-fn within(what: &'static str, index: usize, count: usize, by: impl Fn() -> String) -> Result<(), PlanError> {
-    if index < count { Ok(()) } else { Err(PlanError::Missing { what, index, by: by(), count }) }
+/// Checks an index; `by` says who names it and where.
+fn within(what: &'static str, index: usize, count: usize, by: impl Fn() -> (String, String)) -> Result<(), PlanError> {
+    if index < count {
+        return Ok(());
+    }
+    let (by, path) = by();
+    Err(PlanError::Missing { what, index, by, count, path })
 }

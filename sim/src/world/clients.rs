@@ -68,8 +68,12 @@ impl World {
         }
         self.trace
             .note(self.now_us, bytes, || format!("client {client}: < {}", String::from_utf8_lossy(bytes).trim_end()));
+        let before = self.clients[client].seen.len();
         let reply = self.clients[client].receive(self.now_us, bytes, &self.plan);
         self.stamp_claim(client);
+        for seen in &self.clients[client].seen[before..] {
+            self.book.on_shown(self.now_us, client, &seen.text, &seen.id);
+        }
         if !reply.is_empty() {
             self.send_to_node(client, reply.into_bytes());
         }
@@ -158,6 +162,8 @@ impl World {
             given_up_us: None,
             saw: self.clients[client].seen.len(),
         };
+        let named = room.map(|_| room_name);
+        self.book.on_said(self.now_us, client, self.clients[client].node, &text, named);
         let client = &mut self.clients[client];
         let answered =
             client.last_seen(room_name).filter(|_| matches!(action, Action::Reply(_))).map(|seen| seen.id.clone());

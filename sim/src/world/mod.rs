@@ -8,13 +8,14 @@ mod deeds;
 mod faults;
 mod mesh;
 mod net;
-mod node;
+pub(crate) mod node;
 mod probe;
 mod queue;
 mod shell;
 
 use crate::client::{Client, DOMAIN, ROOMS};
 use crate::plan::Plan;
+use crate::record::Book;
 use crate::trace::Trace;
 use lavina_core::node::{AdminCommand, Input, Limits, MeshIdentity, NodeConfig};
 use lavina_core::store::memory::MemoryStore;
@@ -57,6 +58,8 @@ pub(crate) struct World {
     pub(crate) happened: BTreeMap<&'static str, u64>,
     /// When all nodes held the same for the first time after healing, microseconds.
     pub(crate) converged_us: Option<u64>,
+    /// What checkers count and showers draw.
+    pub(crate) book: Book,
     net: Net,
     queue: Queue,
     rng: SmallRng,
@@ -82,7 +85,7 @@ fn node_id(key: &ed25519_dalek::SigningKey) -> NodeId {
 impl World {
     /// A world at its beginning.
     #[must_use]
-    pub(crate) fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan, recorded: bool) -> Self {
         let mut rng = SmallRng::seed_from_u64(plan.seed);
         let root = signing_key(plan.seed, usize::MAX);
         let mesh = MeshIdentity { id: [7; 16], root: node_id(&root) };
@@ -118,6 +121,7 @@ impl World {
             trace: Trace::default(),
             happened: BTreeMap::new(),
             converged_us: None,
+            book: Book::new(plan, recorded),
             queue: Queue::default(),
             rng,
             by_id,
@@ -143,14 +147,17 @@ impl World {
             }
         }
         self.queue.push(self.plan.heal_at_ms * 1000, Pending::Heal);
-        // Accounts exist before anybody logs in; the first node registers them, the mesh carries them everywhere.
+        // Accounts exist before anybody logs in; the node whose clock is best registers them, since nobody is heard yet that knows
+        // better, and the mesh carries them everywhere.
+        let registrar =
+            (0..self.nodes.len()).find(|node| self.nodes[*node].clock_offset_ms.abs() < 60_000).unwrap_or(0);
         let credentials = crate::account::credentials();
         for index in 0..self.clients.len() {
             if let Some(name) = self.clients[index].account() {
-                self.nodes[0].input(0, Input::Admin(0, AdminCommand::AccountAdd(name, credentials.clone())));
+                self.nodes[registrar].input(0, Input::Admin(0, AdminCommand::AccountAdd(name, credentials.clone())));
             }
         }
-        self.pump(0);
+        self.pump(registrar);
     }
 
     /// Runs to the end: until every node holds the same after healing, or the time for that is over.
@@ -177,6 +184,7 @@ impl World {
         let seed = self.rng.random();
         let now_us = self.now_us;
         let opened = self.nodes[index].boot(now_us, seed);
+        self.book.on_up(now_us, index, true);
         self.note("boot", index, || format!("{opened:?}"));
         self.pump(index);
     }
@@ -276,6 +284,7 @@ fn sim_node(
         start: 0,
         timeout_us: u64::MAX,
         clock_offset_ms,
+        clock_drift: (0, 0),
         up_since_us: 0,
     }
 }

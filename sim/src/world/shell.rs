@@ -4,6 +4,8 @@ use super::node::Link;
 use super::queue::Pending;
 use super::{CLIENT_DELAY_US, COALESCE_US, COMMIT_US, World, probe};
 use lavina_core::node::{Input, Output};
+use lavina_core::store::Store;
+use lavina_crdt::entry::Run;
 use lavina_protocols::session;
 use rand::Rng;
 
@@ -40,7 +42,13 @@ impl World {
         if self.nodes[node].start != start {
             return;
         }
+        let batches = if self.book.is_full() { self.nodes[node].disk.committing.clone() } else { Vec::new() };
         if let Some(answer) = self.nodes[node].finish_commit() {
+            if matches!(answer, Input::Persisted(_)) {
+                let by_id = &self.by_id;
+                let writer = |run: &Run| by_id.get(&run.origin.node).copied().unwrap_or(node);
+                self.book.on_committed(self.now_us, node, &batches, writer);
+            }
             self.note("disk", node, || format!("{answer:?}"));
             self.input(node, answer);
         }
@@ -121,6 +129,8 @@ impl World {
 
     pub(super) fn on_persist(&mut self, index: usize, batch: lavina_core::store::Batch) {
         let urgent = batch.urgent;
+        let own = self.nodes[index].store.origin().origin();
+        self.book.on_persist(self.now_us, index, own, &batch);
         let node = &mut self.nodes[index];
         node.disk.waiting.push(batch);
         let at_us = self.now_us + if urgent { 0 } else { COALESCE_US };

@@ -15,6 +15,7 @@ impl World {
     pub(super) fn on_fault(&mut self, index: usize) {
         let kind = self.plan.faults[index].kind.clone();
         *self.happened.entry(kind.name()).or_default() += 1;
+        self.book.on_fault(self.now_us, &kind);
         self.note("fault", index, || format!("{kind:?}"));
         match kind {
             FaultKind::Net(fault) => self.on_net_fault(fault),
@@ -49,6 +50,7 @@ impl World {
 
     pub(super) fn drop_connection(&mut self, one: usize, other: usize) {
         if self.net.disconnect(one, other) {
+            self.book.on_connection(self.now_us, one, other, false);
             self.note("disconnected", one, || format!("and {other}"));
             let (one_id, other_id) = (self.id(one), self.id(other));
             self.input(one, Input::PeerDown(other_id));

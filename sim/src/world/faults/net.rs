@@ -18,6 +18,7 @@ impl World {
     }
 
     pub(in crate::world) fn links_changed(&mut self) {
+        self.book.on_links(self.now_us, |from, to| self.net.passes(from, to));
         for (from, to, frames) in self.net.release() {
             for frame in frames {
                 self.frame_arrives(from, to, frame);

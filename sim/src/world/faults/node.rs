@@ -22,6 +22,7 @@ impl World {
         }
         let links: Vec<(usize, u64)> =
             self.nodes[index].links.iter().map(|(number, link)| (link.client, *number)).collect();
+        self.book.on_up(self.now_us, index, false);
         self.nodes[index].kill();
         for (client, number) in links {
             self.queue.push(self.now_us + CLIENT_DELAY_US, Pending::Hangup(client, number));
