@@ -1,5 +1,6 @@
 //! What must hold: one file an invariant, by its id. Each looks at the world after it has come to rest and names what is wrong.
 
+mod judged;
 mod l12_availability;
 mod l14_privacy;
 mod l15_clocks;
@@ -36,6 +37,8 @@ pub(crate) struct Rest {
     pub(crate) rooms: Vec<RoomName>,
     /// Per room and node, the history as one big page.
     pub(crate) histories: BTreeMap<(usize, usize), Vec<Arc<Said>>>,
+    /// Per room, what the reference model says.
+    pub(crate) judged: Vec<Option<judged::Judged>>,
 }
 
 type Checker = (&'static str, fn(&mut World, &Rest) -> Vec<String>);
@@ -81,7 +84,8 @@ pub(crate) fn check(world: &mut World) -> Vec<Violation> {
             }
         }
     }
-    let rest = Rest { rooms, histories };
+    let judged = judged::judge(world, &rooms);
+    let rest = Rest { rooms, histories, judged };
     for (invariant, checker) in CHECKERS {
         let found = checker(world, &rest).into_iter().take(LISTED_MAX);
         violations.extend(found.map(|what| Violation { invariant, what }));
