@@ -2,6 +2,7 @@
 
 mod judged;
 mod l12_availability;
+mod l12_errors;
 mod l14_privacy;
 mod l15_clocks;
 mod l1_convergence;
@@ -56,6 +57,7 @@ const CHECKERS: &[Checker] = &[
     ("L8", l8_roles::check),
     ("L9", l9_names::check),
     ("L12", l12_availability::check),
+    ("L12", l12_errors::check),
     ("L14", l14_privacy::check),
     ("L15", l15_clocks::check),
 ];

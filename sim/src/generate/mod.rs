@@ -3,6 +3,7 @@
 //! Swarm testing (Groce et al., 2012): each seed first draws which kinds of faults exist at all in its run, then a schedule of
 //! those, so that some runs are all partitions, some all crashes, some quiet.
 
+mod bites;
 mod clash;
 mod day;
 mod deeds;
@@ -73,6 +74,7 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     let class = sizes.class.unwrap_or_else(|| class(&mut rng));
     let mut faults = faults::draw(&mut rng, class, sizes, heal_at_ms);
     clash::add(&mut rng, &rooms, &mut clients, &faults);
+    bites::add(&mut rng, &rooms, &mut clients, &faults);
     deeds::add(&mut rng, &rooms, &mut clients, heal_at_ms);
     for client in &mut clients {
         client.script.retain(|step| step.at_ms < heal_at_ms);
