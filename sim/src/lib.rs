@@ -13,6 +13,7 @@ pub mod determinism;
 mod generate;
 mod hash;
 mod measure;
+mod model;
 pub mod mutants;
 mod page;
 mod plan;

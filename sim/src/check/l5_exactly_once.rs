@@ -2,8 +2,9 @@
 //! acknowledged there; who is told something and is there all the time sees it.
 
 use super::{Rest, judged_clients};
+use crate::client::Sent;
 use crate::world::World;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Time after its login in which a client may not be available yet, microseconds.
 const SETTLED_US: u64 = 1_000_000;
@@ -45,6 +46,30 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
             let sure = receiver.account().is_some() && receiver.account() != sender.account();
             if there && sure && !receiver.seen.iter().any(|seen| seen.text == *text) {
                 wrong.push(format!("{} was told {text} by {} and never shown it", receiver.nick, sender.nick));
+            }
+        }
+    }
+    wrong.extend(lost_after_reading(world));
+    wrong
+}
+
+/// Who reads a room's history after all moves and cuts finds everything acknowledged there, once.
+fn lost_after_reading(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for client in world.clients.iter().filter(|client| client.ready && world.converged_us.is_some()) {
+        let Some(caught) = client.caught.as_ref().filter(|caught| caught.is_done()) else { continue };
+        for (room, read) in &caught.read {
+            let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+            for (_, text) in read {
+                *times.entry(text).or_default() += 1;
+            }
+            let sent = world.clients.iter().flat_map(|sender| &sender.sent);
+            let here = |sent: &Sent| sent.room.is_some_and(|sent| world.plan.rooms[sent].name == *room);
+            for (text, _) in sent.filter(|(_, sent)| here(sent) && sent.acked.is_some()) {
+                let times = times.get(text.as_str()).copied().unwrap_or_default();
+                if times != 1 {
+                    wrong.push(format!("{} read the history of {room} and found {text} {times} times", client.nick));
+                }
             }
         }
     }

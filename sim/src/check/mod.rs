@@ -1,10 +1,12 @@
 //! What must hold: one file an invariant, by its id. Each looks at the world after it has come to rest and names what is wrong.
 
 pub(crate) mod expect;
+mod judged;
 mod l10_copies;
 mod l11_bounded;
 mod l12_availability;
 mod l12_delivery;
+mod l12_errors;
 mod l12_joins;
 mod l14_privacy;
 mod l15_clocks;
@@ -43,6 +45,8 @@ pub(crate) struct Rest {
     pub(crate) rooms: Vec<RoomName>,
     /// Per room and node, the history as one big page.
     pub(crate) histories: BTreeMap<(usize, usize), Vec<Arc<Said>>>,
+    /// Per room, what the reference model says.
+    pub(crate) judged: Vec<Option<judged::Judged>>,
 }
 
 /// Clients that were only ever connected to judged nodes.
@@ -69,6 +73,7 @@ const CHECKERS: &[Checker] = &[
     ("L12", l12_availability::check),
     ("L12", l12_joins::check),
     ("L12", l12_delivery::check),
+    ("L12", l12_errors::check),
     ("L14", l14_privacy::check),
     ("L15", l15_clocks::check),
     ("L17", l17_liveness::check),
@@ -98,7 +103,8 @@ pub(crate) fn check(world: &mut World) -> Vec<Violation> {
             }
         }
     }
-    let rest = Rest { rooms, histories };
+    let judged = judged::judge(world, &rooms);
+    let rest = Rest { rooms, histories, judged };
     for (invariant, checker) in CHECKERS {
         let found = checker(world, &rest).into_iter().take(LISTED_MAX);
         violations.extend(found.map(|what| Violation { invariant, what }));

@@ -3,9 +3,11 @@
 //! Swarm testing (Groce et al., 2012): each seed first draws which kinds of faults exist at all in its run, then a schedule of
 //! those, so that some runs are all partitions, some all crashes, some quiet.
 
+mod bites;
 mod clash;
 mod core;
 mod day;
+mod deeds;
 mod faults;
 mod shape;
 
@@ -83,6 +85,8 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     shape::hot_node(&mut rng, sizes.nodes, &mut clients, sizes.rooms, heal_at_ms);
     shape::rooms_in_cuts(&mut rng, sizes.nodes, &mut rooms, &mut clients, &faults);
     clash::add(&mut rng, &rooms, &mut clients, &faults);
+    bites::add(&mut rng, &rooms, &mut clients, &faults);
+    deeds::add(&mut rng, &rooms, &mut clients, heal_at_ms);
     for client in &mut clients {
         client.script.retain(|step| step.at_ms < heal_at_ms);
     }

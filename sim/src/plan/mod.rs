@@ -11,6 +11,7 @@ pub use expect::Expect;
 pub use fault::{ClientFault, ClockFault, DiskFault, Fault, FaultKind, NetFault, NodeFault};
 pub use link::RegionLink;
 
+use crate::client::deeds;
 use serde::{Deserialize, Serialize};
 
 /// What must have happened in many seeds together, or they say little: every kind of fault and action, and what clients must meet now
@@ -26,8 +27,14 @@ pub fn happenings() -> Vec<&'static str> {
         "nick-lost",
         "refused",
         "revoked",
+        "faulted",
+        "page",
+        "slow-reader-cut",
+        "ghost",
+        "banned-speech-refused",
     ];
-    [fault::NAMES, &[action::NAMES], &[&met]].concat().concat()
+    let deeds: Vec<&str> = deeds::TABLES.concat().iter().map(|deed| deed.name).collect();
+    [fault::NAMES, &[action::NAMES, &met, &deeds]].concat().concat()
 }
 
 /// Everything that decides a run.
@@ -199,6 +206,16 @@ pub enum PlanError {
         /// Where in the plan, as keys and indices joined by dots.
         path: String,
     },
+    /// A client is to do something that is not in the table of deeds.
+    #[error("{by} is to do {deed:?}, which nobody can")]
+    NoDeed {
+        /// Who.
+        by: String,
+        /// What.
+        deed: String,
+        /// Where in the plan, as keys and indices joined by dots.
+        path: String,
+    },
     /// A mesh needs a node.
     #[error("a plan needs at least one node")]
     NoNodes,
@@ -252,6 +269,12 @@ impl Plan {
             }
             for (at, step) in client.script.iter().enumerate() {
                 let by = || by(format!("script.{at}.do"));
+                if let Action::Deed(deed, ..) = &step.action
+                    && deeds::by_name(deed).is_none()
+                {
+                    let (by, path) = by();
+                    return Err(PlanError::NoDeed { by, deed: deed.clone(), path });
+                }
                 let (room, other) = step.action.indices();
                 if let Some(room) = room {
                     within("room", room, self.rooms.len(), by)?;

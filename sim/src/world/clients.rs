@@ -72,6 +72,7 @@ impl World {
         self.trace.note_bytes(self.now_us, [client, usize::MAX], bytes, words);
         let before = self.clients[client].seen.len();
         let reply = self.clients[client].receive(self.now_us, bytes, &self.plan);
+        self.stamp_claim(client);
         for seen in &self.clients[client].seen[before..] {
             self.book.on_shown(self.now_us, client, &seen.text, &seen.id);
         }
@@ -102,6 +103,9 @@ impl World {
             return;
         }
         let action = self.clients[client].plan.script[step].action.clone();
+        if let Action::Deed(name, room, other) = &action {
+            return self.do_deed(client, name, *room, *other);
+        }
         *self.happened.entry(action.name()).or_default() += 1;
         let (room, other) = action.indices();
         let room_name = room.map(|room| self.plan.rooms[room].name.clone()).unwrap_or_default();
@@ -118,7 +122,9 @@ impl World {
         }
         let text = self.clients[client].fresh_text(client);
         let bytes = match &action {
-            Action::Say(_) | Action::Tell(_) => self.say(client, &action, room, &room_name, &other_nick, text),
+            Action::Say(_) | Action::Tell(_) | Action::Reply(_) => {
+                self.say(client, &action, room, &room_name, &other_nick, text)
+            }
             Action::Ban(_) | Action::Unban(_) => self.clients[client].wire.act(&action, &room_name, "", "odd"),
             Action::BanForGood(_) => {
                 let client = &mut self.clients[client];
@@ -133,7 +139,8 @@ impl World {
             | Action::Kick(..)
             | Action::Part(_)
             | Action::Join(_)
-            | Action::Nick(_) => self.clients[client].wire.act(&action, &room_name, &other_nick, &text),
+            | Action::Nick(_)
+            | Action::Deed(..) => self.clients[client].wire.act(&action, &room_name, &other_nick, &text),
         };
         self.send_to_node(client, bytes.into_bytes());
     }
@@ -157,11 +164,17 @@ impl World {
             acked: None,
             expected: healthy && inside && room.is_some(),
             given_up_us: None,
+            saw: self.clients[client].seen.len(),
         };
         let named = room.map(|_| room_name);
         self.book.on_said(self.now_us, client, self.clients[client].node, &text, named);
         let client = &mut self.clients[client];
-        let bytes = client.wire.act(action, room_name, other, &text);
+        let answered =
+            client.last_seen(room_name).filter(|_| matches!(action, Action::Reply(_))).map(|seen| seen.id.clone());
+        let bytes = match answered {
+            Some(id) => client.wire.reply(room_name, &text, &id),
+            None => client.wire.act(action, room_name, other, &text),
+        };
         client.sent.insert(text, sent);
         bytes
     }

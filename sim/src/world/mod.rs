@@ -4,6 +4,7 @@
 //! generator but the world's own.
 
 mod clients;
+mod deeds;
 mod faults;
 mod judged;
 mod mesh;
@@ -43,6 +44,8 @@ const COMMIT_US: u64 = 300;
 const COALESCE_US: u64 = 50_000;
 /// How long after a disk's trouble an answer in time is not expected: the node tries a full disk again now and then, microseconds.
 const DISK_RECOVERY_US: u64 = 1_500_000;
+/// How long clients have in the end to read everything, microseconds.
+const CATCH_UP_US: u64 = 1_000_000;
 /// How often the mesh is looked at after healing, microseconds.
 const LOOK_US: u64 = 250_000;
 
@@ -75,6 +78,8 @@ pub(crate) struct World {
     pub(crate) watch: sample::Watch,
     /// Lines that reached somebody later than links and disks explain; only looked for without faults.
     pub(crate) late: Vec<String>,
+    /// The furthest that any wall clock has been, milliseconds.
+    wall_ms_max: u64,
     /// The latest answer to the probe.
     probe_answer: Option<Result<Reply, Refusal>>,
 }
@@ -164,6 +169,7 @@ impl World {
             refusals: vec![0; plan.clients.len()],
             watch: sample::Watch::default(),
             late: Vec::new(),
+            wall_ms_max: 0,
             probe_answer: None,
         };
         world.begin();
@@ -217,8 +223,15 @@ impl World {
     /// Runs to the end: until every node holds the same after healing, or the time for that is over.
     pub(crate) fn run(&mut self) {
         let end_us = (self.plan.heal_at_ms + self.plan.converge_within_ms) * 1000;
+        self.run_until(end_us);
+        self.catch_up();
+        self.run_until(end_us + CATCH_UP_US);
+    }
+
+    fn run_until(&mut self, end_us: u64) {
         while let Some((at_us, event)) = self.queue.pop() {
             if at_us > end_us {
+                self.queue.push(at_us, event);
                 break;
             }
             self.now_us = at_us;

@@ -53,6 +53,29 @@ impl World {
         }
     }
 
+    /// Who is in a room as a node shows it.
+    pub(crate) fn people_in(&mut self, node: usize, room: &RoomName) -> Vec<Person> {
+        match self.ask(node, Command::RoomInfo(room.clone())) {
+            Some(Ok(Reply::Room(Some(view)))) => {
+                view.occupants.iter().flat_map(|occupant| occupant.people.iter().cloned()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// All entries of a scope on a node's disk, in order.
+    pub(crate) fn entries(&self, node: usize, scope: &Scope) -> Vec<lavina_crdt::entry::Entry> {
+        let mut entries = Vec::new();
+        let visit = &mut |_: lavina_crdt::ids::OrderKey, sealed: &lavina_crdt::entry::SealedEntry| {
+            entries.extend(lavina_crdt::chain::open(sealed));
+            true
+        };
+        match self.nodes[node].store.scan(scope, None, None, false, visit) {
+            Ok(()) => entries,
+            Err(_) => Vec::new(),
+        }
+    }
+
     /// A room's whole history at a node, fetched in pages of a size, from the oldest or from the newest.
     pub(crate) fn history(
         &mut self,
