@@ -2,10 +2,12 @@
 //!
 //! ```sh
 //! cargo run --release -p lavina-sim --example sweep -- 1..100
+//! cargo run --release -p lavina-sim --example sweep -- 1..100 l1
 //! ```
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-use lavina_sim::{Sizes, run_seed};
+use lavina_sim::{Level, Sizes, run_seed};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -16,14 +18,27 @@ fn main() -> ExitCode {
         println!("FIRST..LAST is expected, such as 1..100");
         return ExitCode::FAILURE;
     };
+    let level = match std::env::args().nth(2).as_deref() {
+        None | Some("l0") => Level::L0,
+        Some("l1") => Level::L1,
+        Some("l2") => Level::L2,
+        Some(other) => {
+            println!("{other} is no level: l0, l1 and l2 are");
+            return ExitCode::FAILURE;
+        }
+    };
+    let sizes = Sizes { level, ..Sizes::default() };
+    let mut happened = BTreeMap::new();
     let mut broken = 0;
     for seed in first..=last {
-        let report = run_seed(seed, &Sizes::default(), false);
+        let report = run_seed(seed, &sizes, false);
+        report.happened.iter().for_each(|(what, count)| *happened.entry(*what).or_insert(0) += count);
         for violation in &report.violations {
             println!("seed {seed} broke {}: {}", violation.invariant, violation.what);
         }
         broken += u64::from(!report.violations.is_empty());
     }
+    println!("{happened:?}");
     println!("{broken} of {} seeds broke an invariant", last - first + 1);
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -2,6 +2,7 @@
 //! acknowledged there; who is told something and is there all the time sees it.
 
 use super::Rest;
+use crate::client::Sent;
 use crate::world::World;
 use std::collections::BTreeSet;
 
@@ -26,7 +27,7 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
             for sender in &world.clients {
                 for (text, sent) in &sender.sent {
                     let here = sent.room.is_some_and(|sent| world.plan.rooms[sent].name == *room);
-                    if here && sent.acked.is_some() && sent.at_us > *since_us && !texts.contains(text.as_str()) {
+                    if here && sent.acked.is_some() && !is_lost(world, sent) && sent.at_us > *since_us && !texts.contains(text.as_str()) {
                         wrong.push(format!("{} (client {index}) was in {room} and never shown {text}", receiver.nick));
                     }
                 }
@@ -34,7 +35,7 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
         }
     }
     for sender in &world.clients {
-        for (text, sent) in sender.sent.iter().filter(|(_, sent)| sent.acked.is_some()) {
+        for (text, sent) in sender.sent.iter().filter(|(_, sent)| sent.acked.is_some() && !is_lost(world, sent)) {
             let Some(receiver) = sent.to.map(|to| &world.clients[to]) else { continue };
             let there = receiver.ready && receiver.ready_us + SETTLED_US < sent.at_us;
             // A guest's nick may be another's by then.
@@ -45,4 +46,10 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Whether a line went with a destroyed disk that alone held it: nobody can be shown it any more.
+fn is_lost(world: &World, sent: &Sent) -> bool {
+    let id = sent.acked.as_ref().and_then(|(id, _)| id.parse().ok());
+    id.is_some_and(|id| world.lost.has(id))
 }

@@ -2,13 +2,16 @@
 
 use super::Rest;
 use crate::world::World;
+use lavina_crdt::ids::Scope;
 use lavina_crdt::room::Mask;
 
 pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     for index in 0..world.clients.len() {
         for (room, name) in world.clients[index].bans.keys().cloned().collect::<Vec<_>>() {
-            if world.plan.rooms[room].founder != Some(index) {
+            // An act that went with a destroyed disk binds nobody.
+            let lost = world.lost.touch(&Scope::Room(rest.rooms[room].clone()));
+            if lost || world.plan.rooms[room].founder != Some(index) {
                 continue;
             }
             for node in 0..world.nodes.len() {

@@ -6,6 +6,7 @@ use crate::client::When;
 use crate::plan::{FaultKind, NetFault};
 use crate::world::World;
 use lavina_crdt::content::Principal;
+use lavina_crdt::ids::Scope;
 use lavina_crdt::names::RoomName;
 use lavina_crdt::room::{Mask, Rank};
 
@@ -13,7 +14,7 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     for (room, name) in rest.rooms.iter().enumerate() {
         let founder = world.plan.rooms[room].founder.and_then(|index| world.clients[index].account());
-        let Some(founder) = founder.map(Principal::Account) else { continue };
+        let Some(founder) = founder.map(Principal::Account).filter(|_| !is_touched(world, name)) else { continue };
         for node in 0..world.nodes.len() {
             let Some(state) = world.room_state(node, name) else { continue };
             let rank = state.rank(&founder);
@@ -39,7 +40,7 @@ fn void_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
             let same = *name == world.plan.rooms[*room].name && *nick == operator.plan.nick;
             same && operator.account().is_some() && is_cut(world, *deopped, *banned)
         });
-        if demoted {
+        if demoted && !is_touched(world, &rest.rooms[*room]) {
             void.push((rest.rooms[*room].clone(), mask.clone()));
         }
     }
@@ -55,6 +56,11 @@ fn void_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Whether an act of the room may have gone with a destroyed disk.
+fn is_touched(world: &World, room: &RoomName) -> bool {
+    world.lost.touch(&Scope::Room(room.clone()))
 }
 
 /// Whether two acts were done on different sides of one and the same cut.

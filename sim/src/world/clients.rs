@@ -143,7 +143,7 @@ impl World {
         let home = self.clients[client].home;
         let node = &self.nodes[home];
         let calm = node.disk.trouble_us == 0 || self.now_us > node.disk.trouble_us + DISK_RECOVERY_US;
-        let healthy = calm && !node.disk.full && node.disk.slow_ms <= 1 && node.core.is_some();
+        let healthy = calm && !node.disk.full && !node.disk.ailing && node.disk.slow_ms <= 1 && node.core.is_some();
         let inside = self.clients[client].inside.contains_key(room_name);
         let sent = Sent {
             room,

@@ -38,8 +38,13 @@ impl World {
         self.note("heal", 0, String::new);
         self.net.reset();
         for index in 0..self.nodes.len() {
-            self.nodes[index].disk.full = false;
+            self.nodes[index].disk.set_full(false);
             self.nodes[index].disk.slow_ms = 0;
+            // Who runs it looks at its disk and starts it anew, whether the node has noticed by then or not.
+            if self.nodes[index].disk.ailing {
+                self.nodes[index].disk.mend();
+                self.crash(index);
+            }
             if self.nodes[index].core.is_none() {
                 self.boot(index);
             }
