@@ -30,7 +30,12 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
             for sender in judged_clients(world) {
                 for (text, sent) in &sender.sent {
                     let here = sent.room.is_some_and(|sent| world.plan.rooms[sent].name == *room);
-                    if here && sent.acked.is_some() && sent.at_us > *since_us && !texts.contains(text.as_str()) {
+                    if here
+                        && sent.acked.is_some()
+                        && !is_lost(world, sent)
+                        && sent.at_us > *since_us
+                        && !texts.contains(text.as_str())
+                    {
                         wrong.push(format!("{} (client {index}) was in {room} and never shown {text}", receiver.nick));
                     }
                 }
@@ -38,7 +43,7 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
         }
     }
     for sender in judged_clients(world) {
-        for (text, sent) in sender.sent.iter().filter(|(_, sent)| sent.acked.is_some()) {
+        for (text, sent) in sender.sent.iter().filter(|(_, sent)| sent.acked.is_some() && !is_lost(world, sent)) {
             let to = sent.to.filter(|to| world.is_judged_client(*to));
             let Some(receiver) = to.map(|to| &world.clients[to]) else { continue };
             let there = receiver.ready && receiver.ready_us + SETTLED_US < sent.at_us;
@@ -65,7 +70,7 @@ fn lost_after_reading(world: &World) -> Vec<String> {
             }
             let sent = world.clients.iter().flat_map(|sender| &sender.sent);
             let here = |sent: &Sent| sent.room.is_some_and(|sent| world.plan.rooms[sent].name == *room);
-            for (text, _) in sent.filter(|(_, sent)| here(sent) && sent.acked.is_some()) {
+            for (text, _) in sent.filter(|(_, sent)| here(sent) && sent.acked.is_some() && !is_lost(world, sent)) {
                 let times = times.get(text.as_str()).copied().unwrap_or_default();
                 if times != 1 {
                     wrong.push(format!("{} read the history of {room} and found {text} {times} times", client.nick));
@@ -74,4 +79,10 @@ fn lost_after_reading(world: &World) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Whether a line went with a destroyed disk that alone held it: nobody can be shown it any more.
+fn is_lost(world: &World, sent: &Sent) -> bool {
+    let id = sent.acked.as_ref().and_then(|(id, _)| id.parse().ok());
+    id.is_some_and(|id| world.lost.has(id))
 }

@@ -5,6 +5,7 @@ use super::Rest;
 use super::judged::Judged;
 use crate::world::World;
 use lavina_crdt::content::Principal;
+use lavina_crdt::ids::Scope;
 use lavina_crdt::names::RoomName;
 use lavina_crdt::room::{Mask, Rank};
 
@@ -36,7 +37,9 @@ fn lost_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
                 })
             })
         });
-        if world.plan.rooms[room].founder != Some(index) || !alone || !world.is_judged_client(index) {
+        // An act that went with a destroyed disk binds nobody.
+        let lost = world.lost.touch(&Scope::Room(rest.rooms[room].clone()));
+        if lost || world.plan.rooms[room].founder != Some(index) || !alone || !world.is_judged_client(index) {
             continue;
         }
         for node in world.judged() {

@@ -7,7 +7,7 @@ use crate::client::When;
 use crate::plan::{FaultKind, NetFault};
 use crate::world::World;
 use lavina_crdt::content::Principal;
-use lavina_crdt::ids::MsgId;
+use lavina_crdt::ids::{MsgId, Scope};
 use lavina_crdt::names::RoomName;
 use lavina_crdt::room::{Mask, Rank};
 use std::collections::BTreeSet;
@@ -32,7 +32,7 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
 fn lost_founder(world: &mut World, room: usize, name: &RoomName) -> Vec<String> {
     let mut wrong = Vec::new();
     let founder = world.plan.rooms[room].founder.and_then(|index| world.clients[index].account());
-    let Some(founder) = founder.map(Principal::Account) else { return wrong };
+    let Some(founder) = founder.map(Principal::Account).filter(|_| !is_touched(world, name)) else { return wrong };
     for node in world.judged() {
         let Some(state) = world.room_state(node, name) else { continue };
         let founders = state.ranks.iter().filter(|(_, rank)| **rank == Rank::Founder).count();
@@ -101,7 +101,7 @@ fn void_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
             let same = *name == world.plan.rooms[*room].name && *nick == operator.plan.nick;
             same && operator.account().is_some() && is_cut(world, *deopped, *banned)
         });
-        if demoted {
+        if demoted && !is_touched(world, &rest.rooms[*room]) {
             void.push((rest.rooms[*room].clone(), mask.clone()));
         }
     }
@@ -117,6 +117,11 @@ fn void_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Whether an act of the room may have gone with a destroyed disk.
+fn is_touched(world: &World, room: &RoomName) -> bool {
+    world.lost.touch(&Scope::Room(room.clone()))
 }
 
 /// Whether two acts were done on different sides of one and the same cut.

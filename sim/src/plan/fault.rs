@@ -59,6 +59,24 @@ pub enum DiskFault {
     Freed(usize),
     /// Each commit takes this many milliseconds.
     Slow(usize, u64),
+    /// Reads fail from here on.
+    ReadError(usize),
+    /// The next sync fails, and some of what it was to write is lost.
+    SyncError(usize),
+    /// Bits of what was written flip: (node, how many). Needs bytes, level L1.
+    BitRot(usize, u64),
+    /// The file is cut, to parts of its length in 65,536: (node, parts). Needs bytes, level L1.
+    Truncate(usize, u16),
+    /// What made the disk fail is mended, and the node is started anew.
+    Mended(usize),
+    /// The node is killed and its disk is replaced by an empty one.
+    Loss(usize),
+    /// A copy is made of what is durable.
+    Backup(usize),
+    /// The node is killed and that copy is put in place of its disk.
+    OldBackup(usize),
+    /// The power goes: what was not synced is there or not, torn at sectors. As a kill where there are no bytes.
+    PowerLoss(usize),
 }
 
 /// What befalls a node.
@@ -132,8 +150,8 @@ impl FaultKind {
             Self::Net(NetFault::HealLinks | NetFault::Loss(_) | NetFault::Slow(_)) | Self::Node(NodeFault::AllDown) => {
                 Vec::new()
             }
-            Self::Disk(DiskFault::Full(node) | DiskFault::Freed(node) | DiskFault::Slow(node, _))
-            | Self::Node(
+            Self::Disk(fault) => vec![fault.node()],
+            Self::Node(
                 NodeFault::Crash(node)
                 | NodeFault::Restart(node)
                 | NodeFault::CrashLoop(node, _)
@@ -174,13 +192,53 @@ impl NetFault {
 }
 
 impl DiskFault {
-    const NAMES: &'static [&'static str] = &["disk-full", "disk-freed", "disk-slow"];
+    const NAMES: &'static [&'static str] = &[
+        "disk-full",
+        "disk-freed",
+        "disk-slow",
+        "read-error",
+        "sync-error",
+        "bit-rot",
+        "truncate",
+        "disk-mended",
+        "disk-loss",
+        "backup",
+        "old-backup",
+        "power-loss",
+    ];
+
+    /// The node that it befalls.
+    const fn node(&self) -> usize {
+        match self {
+            Self::Full(node)
+            | Self::Freed(node)
+            | Self::Slow(node, _)
+            | Self::ReadError(node)
+            | Self::SyncError(node)
+            | Self::BitRot(node, _)
+            | Self::Truncate(node, _)
+            | Self::Mended(node)
+            | Self::Loss(node)
+            | Self::Backup(node)
+            | Self::OldBackup(node)
+            | Self::PowerLoss(node) => *node,
+        }
+    }
 
     const fn name(&self) -> &'static str {
         match self {
             Self::Full(_) => "disk-full",
             Self::Freed(_) => "disk-freed",
             Self::Slow(..) => "disk-slow",
+            Self::ReadError(_) => "read-error",
+            Self::SyncError(_) => "sync-error",
+            Self::BitRot(..) => "bit-rot",
+            Self::Truncate(..) => "truncate",
+            Self::Mended(_) => "disk-mended",
+            Self::Loss(_) => "disk-loss",
+            Self::Backup(_) => "backup",
+            Self::OldBackup(_) => "old-backup",
+            Self::PowerLoss(_) => "power-loss",
         }
     }
 }

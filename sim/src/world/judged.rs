@@ -37,7 +37,7 @@ impl World {
         let node = &self.nodes[node];
         let calm = node.disk.trouble_us == 0 || self.now_us > node.disk.trouble_us + DISK_RECOVERY_US;
         let awake = node.paused_us.is_none() && (node.resumed_us == 0 || self.now_us > node.resumed_us + RESUMED_US);
-        calm && awake && !node.disk.full && node.disk.slow_ms <= 1 && node.core.is_some()
+        calm && awake && !node.disk.full && !node.disk.ailing && node.disk.slow_ms <= 1 && node.core.is_some()
     }
 
     /// Whether nothing is broken at the moment: all nodes are healthy, up for a while, and connected over calm links.

@@ -5,6 +5,7 @@
 
 mod clients;
 mod deeds;
+mod disk;
 mod faults;
 mod judged;
 mod mesh;
@@ -17,17 +18,18 @@ mod sample;
 mod shell;
 
 use crate::client::{Client, DOMAIN, ROOMS};
-use crate::plan::Plan;
+use crate::plan::{Level, Plan};
 use crate::record::Book;
 use crate::trace::Trace;
+use disk::{Disk, Losses, SimStore};
 use lavina_core::node::{AdminCommand, Input, Limits, MeshIdentity, NodeConfig};
-use lavina_core::store::memory::MemoryStore;
-use lavina_crdt::ids::{NodeId, OriginKey};
+use lavina_core::store::Store;
+use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh::{Admission, Place, Verdict};
 use lavina_protocols::command::{Refusal, Reply};
 use lavina_protocols::session::{Flood, SessionConfig};
 use net::Net;
-use node::{Disk, SimNode};
+use node::SimNode;
 use queue::{Pending, Queue};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -46,6 +48,8 @@ const COALESCE_US: u64 = 50_000;
 const DISK_RECOVERY_US: u64 = 1_500_000;
 /// How long clients have in the end to read everything, microseconds.
 const CATCH_UP_US: u64 = 1_000_000;
+/// How long it takes until a node with a damaged store is started again, microseconds.
+const REBOOT_US: u64 = 500_000;
 /// How often the mesh is looked at after healing, microseconds.
 const LOOK_US: u64 = 250_000;
 
@@ -63,6 +67,10 @@ pub(crate) struct World {
     pub(crate) converged_us: Option<u64>,
     /// What checkers count and showers draw.
     pub(crate) book: Book,
+    /// What went with destroyed disks.
+    pub(crate) lost: Losses,
+    /// Stores that were given up although nothing had been done to their disks.
+    pub(crate) given_up: Vec<String>,
     net: Net,
     queue: Queue,
     rng: SmallRng,
@@ -145,7 +153,7 @@ impl World {
             .zip(&bootstrap)
             .zip(&plan.nodes)
             .map(|((key, admission), node)| {
-                sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, rng.random())
+                sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, (plan.level, rng.random()))
             })
             .collect();
         let by_id = bootstrap.iter().enumerate().map(|(index, admission)| (admission.node, index)).collect();
@@ -160,6 +168,8 @@ impl World {
             happened: BTreeMap::new(),
             converged_us: None,
             book: Book::new(plan, recorded),
+            lost: Losses::default(),
+            given_up: Vec::new(),
             queue: Queue::default(),
             rng,
             by_id,
@@ -262,7 +272,30 @@ impl World {
                 self.nodes[index].input(now_us, Input::Admin(0, AdminCommand::Admit(admission)));
             }
         }
+        if let Ok(damage) = opened {
+            self.take_stock(index, damage.map(|damage| damage.to_string()));
+        }
         self.pump(index);
+    }
+
+    /// Compares what a disk holds at a start with what it held: what is gone with a disk to which something was done is lost.
+    fn take_stock(&mut self, index: usize, damage: Option<String>) {
+        let after = self.nodes[index].store.vectors().unwrap_or_default();
+        let disk = &mut self.nodes[index].disk;
+        let before = std::mem::replace(&mut disk.held, after.clone());
+        let harmed = std::mem::take(&mut disk.harmed);
+        if let Some(damage) = damage {
+            *self.happened.entry("store-set-aside").or_default() += 1;
+            if !harmed {
+                self.given_up.push(format!("node {index} gave its store up, to whose disk nothing was done: {damage}"));
+            }
+        }
+        if harmed {
+            let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != index);
+            let known = self.lost.entries();
+            self.lost.note(&before, &after, others.map(|(_, node)| &node.disk.held));
+            *self.happened.entry("entries-lost").or_default() += self.lost.entries() - known;
+        }
     }
 
     fn note(&mut self, what: &'static str, index: usize, words: impl FnOnce() -> String) {
@@ -283,6 +316,7 @@ impl World {
             Pending::NodeTimeout(node, start, at_us) => self.on_node_timeout(node, start, at_us),
             Pending::SessionTimeout(node, number) => self.on_session_timeout(node, number),
             Pending::CommitDue(node, start) => self.on_commit_due(node, start),
+            Pending::Reboot(node, start) => self.on_reboot(node, start),
             Pending::Committed(node, start) => self.on_committed(node, start),
             Pending::Dialled(from, to) => self.on_dialled(from, to),
             Pending::Frame(from, to, epoch, frame) => {
@@ -345,7 +379,7 @@ fn sim_node(
     bootstrap: &[Admission],
     mesh: &MeshIdentity,
     clock_offset_ms: i64,
-    epoch: u64,
+    (level, epoch): (Level, u64),
 ) -> SimNode {
     let sessions = SessionConfig {
         domain: DOMAIN.to_owned(),
@@ -361,8 +395,8 @@ fn sim_node(
     };
     SimNode {
         core: None,
-        store: MemoryStore::new(OriginKey { node: admission.node, epoch }),
-        disk: Disk::default(),
+        store: SimStore::Closed(admission.node),
+        disk: Disk::new(level, admission.node, epoch),
         config: NodeConfig {
             key,
             name: admission.name.clone(),

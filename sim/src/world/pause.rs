@@ -32,11 +32,13 @@ impl World {
     /// The event, unless it is for a node that stands still: then it waits there.
     pub(super) fn unless_paused(&mut self, event: Pending) -> Option<Pending> {
         let node = match &event {
-            Pending::Connect(client) | Pending::ToNode(client, ..) => self.clients[*client].node,
+            Pending::Connect(client) => self.clients[*client].node,
+            Pending::ToNode(client, ..) => self.clients[*client].home,
             Pending::NodeTimeout(node, ..)
             | Pending::SessionTimeout(node, _)
             | Pending::Committed(node, _)
             | Pending::CommitDue(node, _)
+            | Pending::Reboot(node, _)
             | Pending::Frame(_, node, ..)
             | Pending::Datagram(_, node, _)
             | Pending::Late(node, ..) => *node,

@@ -29,6 +29,8 @@ pub(crate) enum Pending {
     SessionTimeout(usize, u64),
     /// A disk commit is done.
     Committed(usize, u64),
+    /// A node that ended itself because its store is damaged is started again; the number is the start's.
+    Reboot(usize, u64),
     /// A node's disk may commit what waits.
     CommitDue(usize, u64),
     /// A dialled connection stands, if the way is still free: (from, to).

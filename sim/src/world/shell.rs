@@ -2,9 +2,9 @@
 
 use super::node::Link;
 use super::queue::Pending;
-use super::{CLIENT_DELAY_US, COALESCE_US, COMMIT_US, World, probe};
+use super::{CLIENT_DELAY_US, COALESCE_US, COMMIT_US, REBOOT_US, World, probe};
 use lavina_core::node::{Input, Output};
-use lavina_core::store::Store;
+use lavina_core::store::{Store, StoreError};
 use lavina_crdt::entry::Run;
 use lavina_protocols::session;
 use rand::Rng;
@@ -53,9 +53,20 @@ impl World {
                 self.book.on_committed(self.now_us, node, &batches, writer);
             }
             self.note("disk", node, || format!("{answer:?}"));
+            let damaged = matches!(answer, Input::PersistFailed(_, StoreError::Damaged(_)));
             self.input(node, answer);
+            if damaged {
+                self.queue.push(self.now_us + REBOOT_US, Pending::Reboot(node, start));
+            }
         }
         self.queue.push(self.now_us, Pending::CommitDue(node, start));
+    }
+
+    /// A node whose store is damaged ends itself, and whoever runs it starts it again.
+    pub(super) fn on_reboot(&mut self, node: usize, start: u64) {
+        if self.nodes[node].start == start && self.nodes[node].core.is_some() {
+            self.restart(node);
+        }
     }
 
     pub(super) fn pump(&mut self, index: usize) {

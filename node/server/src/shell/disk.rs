@@ -6,9 +6,7 @@ use anyhow::{Context, Result};
 use lavina_core::node::{Node, NodeConfig};
 use lavina_core::store::redb::{CACHE_BYTES, Opener, Opening, RedbStore};
 use lavina_core::store::{StoreError, recover};
-use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File};
-use std::hash::{Hash, Hasher};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -50,11 +48,10 @@ fn opener(path: PathBuf) -> Opener {
 /// Which file it is. A copy that is put back, on this machine or another, is another file.
 fn medium(path: &Path) -> io::Result<u64> {
     let found = open_file(path)?.metadata()?;
-    // Not every file system tells when a file was made.
-    let made = found.created().ok();
-    let mut hasher = DefaultHasher::new();
-    (found.dev(), found.ino(), made).hash(&mut hasher);
-    Ok(hasher.finish())
+    // Not every file system tells when a file was made; its number is told apart from the next one's by any odd factor.
+    let made = found.created().ok().and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
+    let made = made.map_or(0, |made| made.as_secs().wrapping_mul(1_000_000_007) ^ u64::from(made.subsec_nanos()));
+    Ok(found.ino().wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ made)
 }
 
 /// Moves the store to the first free name beside it.

@@ -45,9 +45,14 @@ impl World {
         let healed = self.healed();
         self.net.reset_among(&healed);
         for index in healed {
-            self.nodes[index].disk.full = false;
+            self.nodes[index].disk.set_full(false);
             self.nodes[index].disk.slow_ms = 0;
             self.resume(index);
+            // Who runs it looks at its disk and starts it anew, whether the node has noticed by then or not.
+            if self.nodes[index].disk.ailing {
+                self.nodes[index].disk.mend();
+                self.crash(index);
+            }
             self.start(index);
         }
         self.links_changed();
