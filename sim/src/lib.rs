@@ -9,7 +9,9 @@
 mod account;
 mod check;
 mod client;
+pub mod determinism;
 mod generate;
+mod hash;
 pub mod mutants;
 mod plan;
 pub mod record;

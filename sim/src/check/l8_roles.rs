@@ -14,7 +14,7 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     for (room, name) in rest.rooms.iter().enumerate() {
         let founder = world.plan.rooms[room].founder.and_then(|index| world.clients[index].account());
         let Some(founder) = founder.map(Principal::Account) else { continue };
-        for node in 0..world.nodes.len() {
+        for node in world.judged() {
             let Some(state) = world.room_state(node, name) else { continue };
             let rank = state.rank(&founder);
             if rank != Rank::Founder {
@@ -33,7 +33,11 @@ fn void_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
     let mut void: Vec<(RoomName, String)> = Vec::new();
     let operator = &world.clients[index];
     for ((room, mask), banned) in &operator.bans {
-        let Some(founder) = world.plan.rooms[*room].founder.filter(|founder| *founder != index) else { continue };
+        let Some(founder) =
+            world.plan.rooms[*room].founder.filter(|founder| *founder != index && world.is_judged_client(*founder))
+        else {
+            continue;
+        };
         let founder = &world.clients[founder];
         let demoted = founder.deops.iter().any(|(name, nick, deopped)| {
             let same = *name == world.plan.rooms[*room].name && *nick == operator.plan.nick;
@@ -45,7 +49,7 @@ fn void_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
     }
     let mut wrong = Vec::new();
     for (room, mask) in void {
-        for node in 0..world.nodes.len() {
+        for node in world.judged() {
             let Some(state) = world.room_state(node, &room) else { continue };
             if state.bans.keys().any(|ban| matches!(ban, Mask::Glob(glob) if glob.starts_with(&mask))) {
                 wrong.push(format!(

@@ -17,7 +17,16 @@ use serde::{Deserialize, Serialize};
 /// and then.
 #[must_use]
 pub fn happenings() -> Vec<&'static str> {
-    let met = ["acknowledged-irc", "acknowledged-xmpp", "kicked", "nick-lost", "refused"];
+    let met = [
+        "acknowledged-irc",
+        "acknowledged-xmpp",
+        "hot-node",
+        "kicked",
+        "late-start",
+        "nick-lost",
+        "refused",
+        "revoked",
+    ];
     [fault::NAMES, &[action::NAMES], &[&met]].concat().concat()
 }
 
@@ -37,6 +46,9 @@ pub struct Plan {
     pub heal_at_ms: u64,
     /// How long after that all nodes must be equal, milliseconds (invariant L2).
     pub converge_within_ms: u64,
+    /// In class [`Class::Core`]: the nodes that are healed then and must converge and serve. Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub core: Vec<usize>,
     /// The nodes.
     pub nodes: Vec<NodePlan>,
     /// What links between nodes are like.
@@ -94,6 +106,9 @@ pub struct NodePlan {
     pub zone: String,
     /// How far its wall clock is off, milliseconds.
     pub clock_offset_ms: i64,
+    /// When it starts for the first time, milliseconds.
+    #[serde(default)]
+    pub starts_at_ms: u64,
 }
 
 /// What links are like.
@@ -206,6 +221,12 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Whether a node is not honest at some time.
+    #[must_use]
+    pub fn lies(&self, _node: usize) -> bool {
+        false
+    }
+
     /// Checks that every index names something.
     ///
     /// # Errors
@@ -213,6 +234,9 @@ impl Plan {
     pub fn check(&self) -> Result<(), PlanError> {
         if self.nodes.is_empty() {
             return Err(PlanError::NoNodes);
+        }
+        for node in &self.core {
+            within("node", *node, self.nodes.len(), || ("the core".to_owned(), "core".to_owned()))?;
         }
         for (index, room) in self.rooms.iter().enumerate() {
             if let Some(founder) = room.founder {

@@ -35,8 +35,8 @@ pub(crate) struct Book {
     pub(crate) members: Vec<usize>,
     /// Per scope and origin, by seq.
     pub(crate) tallies: BTreeMap<Scope, BTreeMap<Origin, Vec<Tally>>>,
-    /// Bytes of entries that arrived over links between regions, live.
-    pub(crate) far_bytes: u64,
+    /// Region of the node that writes as each origin.
+    homes: BTreeMap<Origin, usize>,
     full: Option<Full>,
 }
 
@@ -70,7 +70,7 @@ impl Book {
         };
         let record = Record { nodes: plan.nodes.iter().map(lane).collect(), ..Record::default() };
         let full = full.then(|| Full { record, ..Full::default() });
-        Self { regions, members, tallies: BTreeMap::new(), far_bytes: 0, full }
+        Self { regions, members, tallies: BTreeMap::new(), homes: BTreeMap::new(), full }
     }
 
     /// The record, when one was kept.
@@ -81,6 +81,11 @@ impl Book {
     /// Whether everything is kept.
     pub(crate) const fn is_full(&self) -> bool {
         self.full.is_some()
+    }
+
+    /// The region in which an origin's entries are written.
+    pub(crate) fn home(&self, origin: Origin) -> Option<usize> {
+        self.homes.get(&origin).copied()
     }
 
     fn tally(&mut self, scope: &Scope, origin: Origin, seq: u64) -> Option<&mut Tally> {
@@ -99,6 +104,7 @@ impl Book {
 
     /// A node asks its disk to take a batch.
     pub(crate) fn on_persist(&mut self, now_us: u64, node: usize, own: Origin, batch: &Batch) {
+        self.homes.insert(own, self.regions[node]);
         for run in batch.runs.iter().filter(|run| run.origin.origin() == own) {
             for seq in seqs(run) {
                 let Some(tally) = self.tally(&run.scope, own, seq) else { continue };
@@ -136,10 +142,6 @@ impl Book {
         let (source, target) = (self.regions[from], self.regions[to]);
         for run in runs {
             let origin = run.origin.origin();
-            if live && source != target {
-                let bytes: usize = run.entries.iter().map(|entry| entry.bytes.len()).sum();
-                self.far_bytes += bytes as u64;
-            }
             let author = writer(run);
             let how = match live {
                 true if author == from => How::Push,

@@ -250,6 +250,8 @@ impl Gossip {
             Frame::Signal { to, bytes, hops } => self.on_signal_frame(to, bytes, hops),
             Frame::Membership(packet) => self.on_packet(now, from, &packet),
             Frame::Resend(pairs) => self.on_resend(now, from, &pairs, replica),
+            // What nodes say of clocks and contents is the core's.
+            Frame::Clock(_) | Frame::Heads(_) => out.refuse(),
         }
     }
 

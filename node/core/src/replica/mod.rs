@@ -159,6 +159,11 @@ impl<S: Store> Replicas<S> {
         self.incarnation
     }
 
+    /// The newest stamp made or taken; zero when there is none.
+    pub fn newest(&self) -> Hlc {
+        self.newest
+    }
+
     /// A stamp for what is not an entry (presence, places), later than every stamp made or taken before.
     pub fn stamp(&mut self, now: Now) -> Hlc {
         self.newest = self.clock.tick(now.wall_ms);
