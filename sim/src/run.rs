@@ -1,8 +1,9 @@
 //! One run, and many.
 
-use crate::check::{Violation, check};
+use crate::check::{Violation, check, expect};
 use crate::determinism;
 use crate::generate::{Sizes, generate};
+use crate::measure::{Measures, measure};
 use crate::plan::Plan;
 use crate::record::Record;
 use crate::trace::Trace;
@@ -33,6 +34,8 @@ pub struct Report {
     pub shown: u64,
     /// How often each kind of fault and action happened, and what clients met, see [`happenings`](crate::happenings).
     pub happened: BTreeMap<&'static str, u64>,
+    /// What it is measured by.
+    pub measures: Measures,
     /// The last events, for a failure.
     pub last_events: Vec<String>,
 }
@@ -78,7 +81,9 @@ fn run_world(plan: &Plan, recorded: bool) -> (Report, Option<Record>) {
             *world.happened.entry(what).or_default() += count;
         }
     }
-    let violations = check(&mut world);
+    let measures = measure(&world);
+    let mut violations = check(&mut world);
+    violations.extend(expect::check(&plan.expect, &measures));
     let acknowledged = world.clients.iter().flat_map(|client| client.sent.values()).filter(|sent| sent.acked.is_some());
     let report = Report {
         seed: plan.seed,
@@ -89,6 +94,7 @@ fn run_world(plan: &Plan, recorded: bool) -> (Report, Option<Record>) {
         acknowledged: u64::try_from(acknowledged.count()).unwrap_or(u64::MAX),
         shown: world.clients.iter().map(|client| u64::try_from(client.seen.len()).unwrap_or(u64::MAX)).sum(),
         happened: world.happened.clone(),
+        measures,
         last_events: if violations.is_empty() { Vec::new() } else { last_events(plan, events) },
         violations,
     };

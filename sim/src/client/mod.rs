@@ -113,6 +113,8 @@ pub(crate) struct Seen {
     pub(crate) inside: bool,
     /// On which connection.
     pub(crate) connection: u64,
+    /// When, microseconds.
+    pub(crate) at_us: u64,
 }
 
 /// One client and all it remembers.
@@ -283,7 +285,7 @@ impl Client {
             self.meet(name);
         }
         let inside = room.as_ref().is_none_or(|room| self.inside.contains_key(room));
-        self.seen.push(Seen { room, id, text, inside, connection: self.connection });
+        self.seen.push(Seen { room, id, text, inside, connection: self.connection, at_us: now_us });
     }
 
     fn meet(&mut self, what: &'static str) {

@@ -35,6 +35,8 @@ pub(crate) struct Book {
     pub(crate) members: Vec<usize>,
     /// Per scope and origin, by seq.
     pub(crate) tallies: BTreeMap<Scope, BTreeMap<Origin, Vec<Tally>>>,
+    /// Bytes of entries that went live from region to region.
+    pub(crate) far_bytes: u64,
     /// Region of the node that writes as each origin.
     homes: BTreeMap<Origin, usize>,
     full: Option<Full>,
@@ -70,7 +72,7 @@ impl Book {
         };
         let record = Record { nodes: plan.nodes.iter().map(lane).collect(), ..Record::default() };
         let full = full.then(|| Full { record, ..Full::default() });
-        Self { regions, members, tallies: BTreeMap::new(), homes: BTreeMap::new(), full }
+        Self { regions, members, tallies: BTreeMap::new(), far_bytes: 0, homes: BTreeMap::new(), full }
     }
 
     /// The record, when one was kept.
@@ -142,6 +144,10 @@ impl Book {
         let (source, target) = (self.regions[from], self.regions[to]);
         for run in runs {
             let origin = run.origin.origin();
+            if live && source != target {
+                let bytes: usize = run.entries.iter().map(|entry| entry.bytes.len()).sum();
+                self.far_bytes += bytes as u64;
+            }
             let author = writer(run);
             let how = match live {
                 true if author == from => How::Push,

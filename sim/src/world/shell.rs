@@ -103,13 +103,16 @@ impl World {
                 if self.id(to) != peer {
                     return;
                 }
-                if let Some((at_us, epoch)) = self.net.schedule(self.now_us, index, to, &mut self.rng) {
+                if let Some((at_us, epoch)) = self.net.schedule(self.now_us, index, to, &frame, &mut self.rng) {
                     self.queue.push(at_us, Pending::Frame(index, to, epoch, Box::new(frame)));
                 }
             }
             Output::Datagram(peer, bytes) => {
                 let to = self.by_id[&peer];
-                if self.id(to) == peer && self.net.conn(index, to).is_some() && !self.net.loses(&mut self.rng) {
+                if self.id(to) == peer
+                    && self.net.conn(index, to).is_some()
+                    && !self.net.loses(index, to, &mut self.rng)
+                {
                     let at_us = self.now_us + self.net.delay_us(index, to, &mut self.rng);
                     self.queue.push(at_us, Pending::Datagram(index, to, bytes));
                 }
