@@ -7,6 +7,7 @@
 //! Pure like what it drives: no file, no thread, no clock. The command `lavina sim` gives it those.
 
 mod account;
+mod adversary;
 mod check;
 mod client;
 mod generate;
@@ -21,6 +22,6 @@ pub use check::Violation;
 pub use generate::{Sizes, generate};
 pub use plan::{
     Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Fault, FaultKind, Level, LinkPlan, NetFault,
-    NodeFault, NodePlan, Plan, PlanError, RoomPlan, Speaks, Step, happenings,
+    NodeFault, NodePlan, PeerFault, Plan, PlanError, RoomPlan, Speaks, Step, happenings,
 };
 pub use run::{Report, run, run_seed};

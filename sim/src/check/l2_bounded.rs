@@ -8,8 +8,8 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
         return Vec::new();
     }
     let mut wrong = Vec::new();
-    let first = world.vectors(0);
-    for node in 0..world.nodes.len() {
+    let first = world.honest().first().map(|node| world.vectors(*node)).unwrap_or_default();
+    for node in world.honest() {
         if world.nodes[node].core.is_none() {
             wrong.push(format!("node {node} is not up"));
         }

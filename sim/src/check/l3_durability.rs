@@ -6,9 +6,9 @@ use lavina_crdt::ids::MsgId;
 
 pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
-    for node in 0..world.nodes.len() {
+    for node in world.honest() {
         let ids = world.stored_ids(node);
-        for client in &world.clients {
+        for client in world.counted().into_iter().map(|client| &world.clients[client]) {
             for (text, sent) in &client.sent {
                 let Some((id, _)) = &sent.acked else { continue };
                 match id.parse::<MsgId>() {

@@ -10,7 +10,7 @@ const SETTLED_US: u64 = 1_000_000;
 
 pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
-    for client in &world.clients {
+    for client in world.counted().into_iter().map(|client| &world.clients[client]) {
         let mut seen = BTreeSet::new();
         for said in &client.seen {
             if said.id.is_empty() {
@@ -20,10 +20,10 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
             }
         }
     }
-    for (index, receiver) in world.clients.iter().enumerate() {
+    for (index, receiver) in world.counted().into_iter().map(|client| (client, &world.clients[client])) {
         let texts: BTreeSet<&str> = receiver.seen.iter().map(|said| said.text.as_str()).collect();
         for (room, since_us) in &receiver.inside {
-            for sender in &world.clients {
+            for sender in world.counted().into_iter().map(|client| &world.clients[client]) {
                 for (text, sent) in &sender.sent {
                     let here = sent.room.is_some_and(|sent| world.plan.rooms[sent].name == *room);
                     if here && sent.acked.is_some() && sent.at_us > *since_us && !texts.contains(text.as_str()) {
@@ -33,9 +33,11 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
             }
         }
     }
-    for sender in &world.clients {
+    for sender in world.counted().into_iter().map(|client| &world.clients[client]) {
         for (text, sent) in sender.sent.iter().filter(|(_, sent)| sent.acked.is_some()) {
-            let Some(receiver) = sent.to.map(|to| &world.clients[to]) else { continue };
+            let Some(receiver) = sent.to.filter(|to| !world.plan.is_at_a_liar(*to)).map(|to| &world.clients[to]) else {
+                continue;
+            };
             let there = receiver.ready && receiver.ready_us + SETTLED_US < sent.at_us;
             // A guest's nick may be another's by then.
             let sure = receiver.account().is_some() && receiver.account() != sender.account();

@@ -11,9 +11,12 @@ use lavina_crdt::room::{Mask, Rank};
 pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     for (room, name) in rest.rooms.iter().enumerate() {
-        let founder = world.plan.rooms[room].founder.and_then(|index| world.clients[index].account());
+        let founder = world.plan.rooms[room]
+            .founder
+            .filter(|index| !world.plan.is_at_a_liar(*index))
+            .and_then(|index| world.clients[index].account());
         let Some(founder) = founder.map(Principal::Account) else { continue };
-        for node in 0..world.nodes.len() {
+        for node in world.honest() {
             let Some(state) = world.room_state(node, name) else { continue };
             let rank = state.rank(&founder);
             if rank != Rank::Founder {
@@ -21,7 +24,7 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
             }
         }
     }
-    for index in 0..world.clients.len() {
+    for index in world.counted() {
         wrong.extend(void_bans(world, rest, index));
     }
     wrong
@@ -44,7 +47,7 @@ fn void_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
     }
     let mut wrong = Vec::new();
     for (room, mask) in void {
-        for node in 0..world.nodes.len() {
+        for node in world.honest() {
             let Some(state) = world.room_state(node, &room) else { continue };
             if state.bans.keys().any(|ban| matches!(ban, Mask::Glob(glob) if glob.starts_with(&mask))) {
                 wrong.push(format!(

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut everywhere: Vec<BTreeMap<NickKey, BTreeSet<Principal>>> = Vec::new();
-    for node in 0..world.nodes.len() {
+    for node in world.honest() {
         let mut holders: BTreeMap<NickKey, BTreeSet<Principal>> = BTreeMap::new();
         for person in world.people(node) {
             holders.entry(person.record.nick.key()).or_default().insert(person.principal());
@@ -21,23 +21,37 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
         }
         everywhere.push(holders);
     }
-    for (node, holders) in everywhere.iter().enumerate().skip(1) {
-        if *holders != everywhere[0] {
+    let mut nodes = world.honest().into_iter().zip(&everywhere);
+    let Some((first, of_first)) = nodes.next() else { return wrong };
+    for (node, holders) in nodes {
+        if holders != of_first {
             let differ: Vec<_> = holders
                 .keys()
-                .chain(everywhere[0].keys())
-                .filter(|nick| holders.get(*nick) != everywhere[0].get(*nick))
+                .chain(of_first.keys())
+                .filter(|nick| holders.get(*nick) != of_first.get(*nick))
                 .collect();
-            wrong.push(format!("nodes 0 and {node} see different holders of {differ:?}"));
+            wrong.push(format!("nodes {first} and {node} see different holders of {differ:?}"));
         }
     }
-    for client in world.clients.iter().filter(|client| client.ready && client.plan.speaks == Speaks::Irc) {
+    for client in world
+        .counted()
+        .into_iter()
+        .map(|client| &world.clients[client])
+        .filter(|client| client.ready && client.plan.speaks == Speaks::Irc)
+    {
         let Ok(nick) = Nick::new(&client.nick) else { continue };
-        if !everywhere[client.node].contains_key(&nick.key()) {
+        if !world
+            .honest()
+            .iter()
+            .position(|node| *node == client.node)
+            .is_some_and(|at| everywhere[at].contains_key(&nick.key()))
+        {
             wrong.push(format!("{} goes by a nick that its node does not know", client.nick));
         }
     }
-    for client in world.clients.iter().filter(|client| !client.thrown_out.is_empty()) {
+    for client in
+        world.counted().into_iter().map(|client| &world.clients[client]).filter(|client| !client.thrown_out.is_empty())
+    {
         wrong.push(format!("{} was thrown out although its node lived", client.nick));
     }
     wrong

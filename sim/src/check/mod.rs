@@ -1,6 +1,7 @@
 //! What must hold: one file an invariant, by its id. Each looks at the world after it has come to rest and names what is wrong.
 
 mod l12_availability;
+mod l13_equivocation;
 mod l14_privacy;
 mod l15_clocks;
 mod l1_convergence;
@@ -53,6 +54,7 @@ const CHECKERS: &[Checker] = &[
     ("L8", l8_roles::check),
     ("L9", l9_names::check),
     ("L12", l12_availability::check),
+    ("L13", l13_equivocation::check),
     ("L14", l14_privacy::check),
     ("L15", l15_clocks::check),
 ];
@@ -62,14 +64,14 @@ const LISTED_MAX: usize = 5;
 
 /// Checks everything at the end of a run.
 pub(crate) fn check(world: &mut World) -> Vec<Violation> {
-    for node in 0..world.nodes.len() {
+    for node in world.honest() {
         world.probe_open(node);
     }
     let rooms: Vec<RoomName> = world.plan.rooms.iter().filter_map(|room| RoomName::new(&room.name).ok()).collect();
     let mut violations = Vec::new();
     let mut histories = BTreeMap::new();
     for (index, room) in rooms.iter().enumerate() {
-        for node in 0..world.nodes.len() {
+        for node in world.honest() {
             if world.room_state(node, room).is_none() {
                 continue;
             }

@@ -81,6 +81,9 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     if class == Class::Safety {
         faults::clock::years(&mut rng, &mut nodes, &mut faults, heal_at_ms);
     }
+    if class == Class::Byzantine {
+        faults::peer::one_liar(&mut rng, nodes.len(), &mut faults, heal_at_ms);
+    }
     let (level, converge_within_ms) = (sizes.level, CONVERGE_WITHIN_MS);
     Plan { seed, level, class, heal_at_ms, converge_within_ms, nodes, links, rooms, clients, faults }
 }

@@ -5,7 +5,7 @@ mod action;
 mod fault;
 
 pub use action::Action;
-pub use fault::{ClientFault, ClockFault, DiskFault, Fault, FaultKind, NetFault, NodeFault};
+pub use fault::{ClientFault, ClockFault, DiskFault, Fault, FaultKind, NetFault, NodeFault, PeerFault};
 
 use serde::{Deserialize, Serialize};
 
@@ -196,8 +196,18 @@ impl Plan {
 
     /// Whether a node is not honest at some time.
     #[must_use]
-    pub fn lies(&self, _node: usize) -> bool {
-        false
+    pub fn lies(&self, node: usize) -> bool {
+        self.faults.iter().any(|fault| matches!(&fault.kind, FaultKind::Peer(peer) if peer.node() == node))
+    }
+
+    /// Whether a client is at a node that is not honest at some time: nothing is promised to it.
+    #[must_use]
+    pub fn is_at_a_liar(&self, client: usize) -> bool {
+        let moves = self.faults.iter().filter_map(|fault| match fault.kind {
+            FaultKind::Client(ClientFault::Move(moved, node)) if moved == client => Some(node),
+            _ => None,
+        });
+        moves.chain([self.clients[client].node]).any(|node| self.lies(node))
     }
 
     /// Checks that every index names something.

@@ -267,6 +267,7 @@ fn sim_node(
         timeout_us: u64::MAX,
         clock_offset_ms,
         clock_drift: (0, 0),
+        adversary: None,
         up_since_us: 0,
     }
 }

@@ -96,9 +96,12 @@ impl World {
         }
     }
 
-    /// What a node has on its disk.
+    /// What a node has on its disk, as far as it counts.
     pub(crate) fn vectors(&self, node: usize) -> BTreeMap<Scope, VersionVector> {
-        self.nodes[node].store.vectors().unwrap_or_default()
+        match &self.nodes[node].core {
+            Some(core) => core.vectors(),
+            None => self.nodes[node].store.vectors().unwrap_or_default(),
+        }
     }
 
     /// The ids of all entries a node has on its disk.
@@ -119,6 +122,11 @@ impl World {
     /// The nodes that do not lie.
     pub(crate) fn honest(&self) -> Vec<usize> {
         (0..self.nodes.len()).filter(|node| !self.plan.lies(*node)).collect()
+    }
+
+    /// The clients to which something is promised: those that are never at a node that lies.
+    pub(crate) fn counted(&self) -> Vec<usize> {
+        (0..self.clients.len()).filter(|client| !self.plan.is_at_a_liar(*client)).collect()
     }
 
     /// Whether all honest nodes are up and hold the same on their disks.

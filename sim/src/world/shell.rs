@@ -87,8 +87,15 @@ impl World {
             Output::Persist(batch) => self.on_persist(index, batch),
             Output::Send(peer, _, frame) => {
                 let to = self.by_id[&peer];
-                if let Some((at_us, epoch)) = self.net.schedule(self.now_us, index, to, &mut self.rng) {
-                    self.queue.push(at_us, Pending::Frame(index, to, epoch, Box::new(frame)));
+                let node = &mut self.nodes[index];
+                let frames = match &mut node.adversary {
+                    Some(adversary) => adversary.twist(to, frame, &node.store),
+                    None => vec![frame],
+                };
+                for frame in frames {
+                    if let Some((at_us, epoch)) = self.net.schedule(self.now_us, index, to, &mut self.rng) {
+                        self.queue.push(at_us, Pending::Frame(index, to, epoch, Box::new(frame)));
+                    }
                 }
             }
             Output::Datagram(peer, bytes) => {
