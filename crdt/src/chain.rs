@@ -14,6 +14,12 @@ use serde::de::DeserializeOwned;
 /// Most bytes of one encoded entry. A message text is at most 64 KiB (the XMPP stanza bound), its metadata far less.
 pub const ENTRY_BYTES_MAX: usize = 96 * 1024;
 
+/// Most bytes of entries between two signatures; longer batches are signed in between. It bounds what a proof of equivocation has to hold.
+pub const UNSIGNED_BYTES_MAX: usize = 128 * 1024;
+
+/// Most bytes of an entry of the mesh scope: two halves of a proof of equivocation, each an entry and what follows it to a signature.
+pub const PROOF_BYTES_MAX: usize = 2 * (UNSIGNED_BYTES_MAX + ENTRY_BYTES_MAX) + 4 * 1024;
+
 /// Most dots in [`Entry::after`], and most heads in [`Entry::heads`]: one for each origin with concurrent entries, so the
 /// number of a large mesh's nodes.
 pub const REFERENCES_MAX: usize = 1024;
@@ -98,7 +104,12 @@ pub fn verify(run: &Run, prev: Hash) -> Result<(Vec<Entry>, Hash), ChainError> {
     let mut entries: Vec<Entry> = Vec::with_capacity(run.entries.len());
     let mut head = prev;
     let mut seq = run.first;
+    let mut unsigned = 0;
     for sealed in &run.entries {
+        if unsigned > UNSIGNED_BYTES_MAX {
+            return Err(ChainError::Unsigned { seq });
+        }
+        unsigned = if sealed.signature.is_some() { 0 } else { unsigned + sealed.bytes.len() };
         let entry = decode(sealed, seq)?;
         if entry.origin != origin {
             return Err(ChainError::Origin { seq });
@@ -165,10 +176,14 @@ fn exactly<T: DeserializeOwned + serde::Serialize>(bytes: &[u8]) -> Option<T> {
 }
 
 fn decode(sealed: &SealedEntry, seq: u64) -> Result<Entry, ChainError> {
-    if sealed.bytes.len() > ENTRY_BYTES_MAX {
-        return Err(ChainError::TooLarge { seq, bytes: sealed.bytes.len() });
+    let bytes = sealed.bytes.len();
+    if bytes > PROOF_BYTES_MAX {
+        return Err(ChainError::TooLarge { seq, bytes });
     }
     let entry: Entry = exactly(&sealed.bytes).ok_or(ChainError::Malformed { seq })?;
+    if bytes > ENTRY_BYTES_MAX && entry.kind != KIND_MESH {
+        return Err(ChainError::TooLarge { seq, bytes });
+    }
     let references = entry.after.len().max(entry.heads.as_ref().map_or(0, Vec::len));
     if references > REFERENCES_MAX || !entry.author.as_ref().is_none_or(Author::is_sound) {
         return Err(ChainError::Malformed { seq });

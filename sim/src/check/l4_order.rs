@@ -16,7 +16,7 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
             wrong.push(format!("in the history of {} at node {node} {what}", rest.rooms[*room]));
         }
     }
-    for client in &world.clients {
+    for client in world.counted().into_iter().map(|client| &world.clients[client]) {
         let mut by_place: BTreeMap<(u64, Option<&str>), Vec<&str>> = BTreeMap::new();
         for seen in &client.seen {
             by_place.entry((seen.connection, seen.room.as_deref())).or_default().push(&seen.text);

@@ -11,7 +11,7 @@ const SETTLED_US: u64 = 1_000_000;
 
 pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
-    for client in &world.clients {
+    for client in world.counted().into_iter().map(|client| &world.clients[client]) {
         let mut seen = BTreeSet::new();
         for said in &client.seen {
             if said.id.is_empty() {

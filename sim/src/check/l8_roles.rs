@@ -23,6 +23,9 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
         }
     }
     for index in 0..world.clients.len() {
+        if !world.is_judged_client(index) {
+            continue;
+        }
         wrong.extend(void_bans(world, rest, index));
     }
     wrong

@@ -8,6 +8,7 @@ mod l12_availability;
 mod l12_delivery;
 mod l12_errors;
 mod l12_joins;
+mod l13_equivocation;
 mod l14_privacy;
 mod l15_clocks;
 mod l17_liveness;
@@ -74,6 +75,7 @@ const CHECKERS: &[Checker] = &[
     ("L12", l12_joins::check),
     ("L12", l12_delivery::check),
     ("L12", l12_errors::check),
+    ("L13", l13_equivocation::check),
     ("L14", l14_privacy::check),
     ("L15", l15_clocks::check),
     ("L17", l17_liveness::check),

@@ -100,6 +100,9 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     if class == Class::Safety {
         faults::clock::years(&mut rng, &mut nodes, &mut faults, heal_at_ms);
     }
+    if class == Class::Byzantine {
+        faults::peer::one_liar(&mut rng, nodes.len(), &mut faults, heal_at_ms);
+    }
     let (level, converge_within_ms) = (sizes.level, CONVERGE_WITHIN_MS);
     Plan {
         seed,

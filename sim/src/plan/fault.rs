@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Names of all kinds, by family.
 pub(super) const NAMES: &[&[&str]] =
-    &[NetFault::NAMES, DiskFault::NAMES, NodeFault::NAMES, ClockFault::NAMES, ClientFault::NAMES];
+    &[NetFault::NAMES, DiskFault::NAMES, NodeFault::NAMES, ClockFault::NAMES, ClientFault::NAMES, PeerFault::NAMES];
 
 /// Something that breaks, or works again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub enum FaultKind {
     Clock(ClockFault),
     /// Of a client or its connection.
     Client(ClientFault),
+    /// Of a node that is not honest any more.
+    Peer(PeerFault),
 }
 
 /// What befalls links. Nodes are named by index.
@@ -127,6 +129,52 @@ pub enum ClientFault {
     Move(usize, usize),
 }
 
+/// What a node does that is not honest, from then on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PeerFault {
+    /// It signs two contents of one entry and gives one to some, the other to others.
+    Equivocate(usize),
+    /// It passes on entries of others changed, under wrong signatures and wrong origins.
+    Forge(usize),
+    /// It keeps back what others wrote and some of what it wrote itself.
+    Withhold(usize),
+    /// It sends old frames again.
+    Replay(usize),
+    /// It claims to have what it has not, and to lack what it has.
+    FakeVectors(usize),
+    /// It writes entries with bodies, stamps, references and authors that no honest node writes.
+    Poison(usize),
+}
+
+impl PeerFault {
+    const NAMES: &'static [&'static str] = &["equivocate", "forge", "withhold", "replay", "fake-vectors", "poison"];
+
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Equivocate(_) => "equivocate",
+            Self::Forge(_) => "forge",
+            Self::Withhold(_) => "withhold",
+            Self::Replay(_) => "replay",
+            Self::FakeVectors(_) => "fake-vectors",
+            Self::Poison(_) => "poison",
+        }
+    }
+
+    /// Which node.
+    #[must_use]
+    pub const fn node(&self) -> usize {
+        match self {
+            Self::Equivocate(node)
+            | Self::Forge(node)
+            | Self::Withhold(node)
+            | Self::Replay(node)
+            | Self::FakeVectors(node)
+            | Self::Poison(node) => *node,
+        }
+    }
+}
+
 impl FaultKind {
     /// Its name, for counting.
     #[must_use]
@@ -137,6 +185,7 @@ impl FaultKind {
             Self::Node(fault) => fault.name(),
             Self::Clock(fault) => fault.name(),
             Self::Client(fault) => fault.name(),
+            Self::Peer(fault) => fault.name(),
         }
     }
 
@@ -164,6 +213,7 @@ impl FaultKind {
             )
             | Self::Clock(ClockFault::Step(node, _) | ClockFault::Drift(node, _))
             | Self::Client(ClientFault::Move(_, node)) => vec![*node],
+            Self::Peer(fault) => vec![fault.node()],
         }
     }
 
@@ -172,7 +222,7 @@ impl FaultKind {
     pub fn clients(&self) -> Vec<usize> {
         match self {
             Self::Client(ClientFault::Move(client, _)) => vec![*client],
-            Self::Net(_) | Self::Disk(_) | Self::Node(_) | Self::Clock(_) => Vec::new(),
+            Self::Net(_) | Self::Disk(_) | Self::Node(_) | Self::Clock(_) | Self::Peer(_) => Vec::new(),
         }
     }
 }

@@ -8,7 +8,7 @@ mod link;
 
 pub use action::Action;
 pub use expect::Expect;
-pub use fault::{ClientFault, ClockFault, DiskFault, Fault, FaultKind, NetFault, NodeFault};
+pub use fault::{ClientFault, ClockFault, DiskFault, Fault, FaultKind, NetFault, NodeFault, PeerFault};
 pub use link::RegionLink;
 
 use crate::client::deeds;
@@ -240,8 +240,18 @@ impl Plan {
 
     /// Whether a node is not honest at some time.
     #[must_use]
-    pub fn lies(&self, _node: usize) -> bool {
-        false
+    pub fn lies(&self, node: usize) -> bool {
+        self.faults.iter().any(|fault| matches!(&fault.kind, FaultKind::Peer(peer) if peer.node() == node))
+    }
+
+    /// Whether a client is at a node that is not honest at some time: nothing is promised to it.
+    #[must_use]
+    pub fn is_at_a_liar(&self, client: usize) -> bool {
+        let moves = self.faults.iter().filter_map(|fault| match fault.kind {
+            FaultKind::Client(ClientFault::Move(moved, node)) if moved == client => Some(node),
+            _ => None,
+        });
+        moves.chain([self.clients[client].node]).any(|node| self.lies(node))
     }
 
     /// Checks that every index names something.

@@ -32,6 +32,12 @@ impl World {
         self.homes[client].iter().chain([&self.clients[client].node]).all(|home| judged.contains(home))
     }
 
+    /// The clients to which something is promised at any time: those that were never at a node that lies.
+    pub(crate) fn counted(&self) -> Vec<usize> {
+        let homes = |client: usize| self.homes[client].iter().chain([&self.clients[client].node]);
+        (0..self.clients.len()).filter(|client| !homes(*client).any(|home| self.plan.lies(*home))).collect()
+    }
+
     /// Whether a node runs and its disk takes writes, and did so for a while.
     pub(crate) fn is_healthy(&self, node: usize) -> bool {
         let node = &self.nodes[node];

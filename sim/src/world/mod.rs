@@ -5,7 +5,7 @@
 
 mod clients;
 mod deeds;
-mod disk;
+pub(crate) mod disk;
 mod faults;
 mod judged;
 mod mesh;
@@ -414,6 +414,7 @@ fn sim_node(
         timeout_us: u64::MAX,
         clock_offset_ms,
         clock_drift: (0, 0),
+        adversary: None,
         up_since_us: 0,
         paused_us: None,
         resumed_us: 0,

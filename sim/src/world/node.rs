@@ -47,6 +47,8 @@ pub(crate) struct SimNode {
     pub(crate) clock_offset_ms: i64,
     /// Since when it gains, microseconds, and how many millionths.
     pub(crate) clock_drift: (u64, i64),
+    /// The lying shell, once it is not honest.
+    pub(crate) adversary: Option<Box<crate::adversary::Adversary>>,
     /// When it last came up.
     pub(crate) up_since_us: u64,
     /// Since when it stands still, microseconds.

@@ -119,9 +119,12 @@ impl World {
         }
     }
 
-    /// What a node has on its disk.
+    /// What a node has on its disk, as far as it counts.
     pub(crate) fn vectors(&self, node: usize) -> BTreeMap<Scope, VersionVector> {
-        self.nodes[node].store.vectors().unwrap_or_default()
+        match &self.nodes[node].core {
+            Some(core) => core.vectors(),
+            None => self.nodes[node].store.vectors().unwrap_or_default(),
+        }
     }
 
     /// The ids of all entries a node has on its disk.

@@ -114,8 +114,15 @@ impl World {
                 if self.id(to) != peer {
                     return;
                 }
-                if let Some((at_us, epoch)) = self.net.schedule(self.now_us, index, to, &frame, &mut self.rng) {
-                    self.queue.push(at_us, Pending::Frame(index, to, epoch, Box::new(frame)));
+                let node = &mut self.nodes[index];
+                let frames = match &mut node.adversary {
+                    Some(adversary) => adversary.twist(to, frame, &node.store),
+                    None => vec![frame],
+                };
+                for frame in frames {
+                    if let Some((at_us, epoch)) = self.net.schedule(self.now_us, index, to, &frame, &mut self.rng) {
+                        self.queue.push(at_us, Pending::Frame(index, to, epoch, Box::new(frame)));
+                    }
                 }
             }
             Output::Datagram(peer, bytes) => {

@@ -8,7 +8,7 @@ use lavina_crdt::chain::{self, ChainError};
 use lavina_crdt::clock::{Hlc, Now};
 use lavina_crdt::entry::{Body, Entry, Run, SealedEntry};
 use lavina_crdt::equivocation::Equivocation;
-use lavina_crdt::ids::NodeId;
+use lavina_crdt::ids::{Dot, NodeId};
 use lavina_crdt::mutant::{self, Mutant};
 use std::sync::Arc;
 
@@ -55,6 +55,10 @@ impl<S: Store> Replicas<S> {
             return Ok(Outcome::Refused);
         }
         let origin = run.origin.origin();
+        if self.mesh.cut(&run.scope, origin).is_some_and(|cut| cut <= run.first) {
+            self.counters.runs_void += 1;
+            return Ok(Outcome::Refused);
+        }
         let replica = self.scope_mut(&run.scope)?;
         let (next, tail) = (replica.known.next(origin), replica.tail(origin));
         let renews = !mutant::is_planted(Mutant::EpochKept);
@@ -71,7 +75,7 @@ impl<S: Store> Replicas<S> {
             return Ok(Outcome::Refused);
         }
         let known = usize::try_from(next - run.first).unwrap_or(usize::MAX).min(run.entries.len());
-        if let Some(fault) = self.contradiction(from, run, known)? {
+        if let Some(fault) = self.contradiction(now, from, run, known, received)? {
             return Ok(fault);
         }
         if known == run.entries.len() {
@@ -87,6 +91,10 @@ impl<S: Store> Replicas<S> {
         let entries = match verify(&new, tail) {
             Ok(entries) => entries,
             Err(error) => {
+                // Signed, and yet not after what is here: the fork lies before it, and who sent it can find it.
+                if is_of_origin(&new) && new.first > 0 {
+                    Self::look_before(&new, received);
+                }
                 return Ok(Outcome::Fault(if is_of_origin(&new) { run.origin.node } else { from }, error.into()));
             }
         };
@@ -138,7 +146,14 @@ impl<S: Store> Replicas<S> {
     }
 
     /// What is wrong when the first `known` entries of a run are not those that are here.
-    fn contradiction(&self, from: NodeId, run: &Run, known: usize) -> Result<Option<Outcome>, StoreError> {
+    fn contradiction(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        run: &Run,
+        known: usize,
+        received: &mut Received,
+    ) -> Result<Option<Outcome>, StoreError> {
         let (Some(last), Some(known)) = (run.entries.get(known.wrapping_sub(1)), run.entries.get(..known)) else {
             return Ok(None);
         };
@@ -150,7 +165,22 @@ impl<S: Store> Replicas<S> {
         }
         let Some(ours) = self.known_run(run)? else { return Ok(Some(Outcome::Refused)) };
         let fault = match Equivocation::between(&ours, run) {
-            Some(proof) => Outcome::Fault(run.origin.node, Fault::Equivocation(Box::new(proof))),
+            // It was proven before, or is now; without the fork the search for it goes on.
+            Some(proof)
+                if proof
+                    .fork()
+                    .is_some_and(|fork| self.is_void(&run.scope, Dot { origin: run.origin.origin(), seq: fork })) =>
+            {
+                Outcome::Known
+            }
+            Some(proof) if proof.fork().is_some() => {
+                self.accuse(now, proof.clone(), received);
+                Outcome::Fault(run.origin.node, Fault::Equivocation(Box::new(proof)))
+            }
+            Some(_) => {
+                Self::look_before(run, received);
+                Outcome::Refused
+            }
             // Not signed by the origin: who sent it made it up.
             None => Outcome::Fault(from, ChainError::Broken { seq }.into()),
         };

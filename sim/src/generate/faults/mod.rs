@@ -5,6 +5,7 @@ pub(super) mod clock;
 mod disk;
 mod net;
 mod node;
+pub(super) mod peer;
 
 use super::{STORM_FROM_MS, Sizes, clash};
 use crate::plan::{Class, Fault, FaultKind, NodeFault};

@@ -5,6 +5,7 @@ mod clock;
 mod disk;
 mod net;
 mod node;
+mod peer;
 mod revoke;
 
 use super::queue::Pending;
@@ -24,6 +25,7 @@ impl World {
             FaultKind::Node(fault) => self.on_node_fault(&fault),
             FaultKind::Clock(fault) => self.on_clock_fault(&fault),
             FaultKind::Client(fault) => self.on_client_fault(&fault),
+            FaultKind::Peer(fault) => self.on_peer_fault(&fault),
         }
         self.check_gauges("after a fault");
     }
