@@ -20,6 +20,7 @@ pub mod names;
 pub mod presence;
 pub mod register;
 pub mod room;
+pub mod seals;
 pub mod ticket;
 pub mod version;
 

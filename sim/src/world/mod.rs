@@ -19,6 +19,7 @@ use lavina_core::node::{AdminCommand, Input, Limits, MeshIdentity, NodeConfig};
 use lavina_core::store::memory::MemoryStore;
 use lavina_crdt::ids::{NodeId, OriginKey};
 use lavina_crdt::mesh::{Admission, Place, Verdict};
+use lavina_crdt::seals::Seals;
 use lavina_protocols::command::{Refusal, Reply};
 use lavina_protocols::session::{Flood, SessionConfig};
 use net::Net;
@@ -41,6 +42,9 @@ const COALESCE_US: u64 = 50_000;
 const DISK_RECOVERY_US: u64 = 1_500_000;
 /// How often the mesh is looked at after healing, microseconds.
 const LOOK_US: u64 = 250_000;
+
+/// How many verified entries the nodes remember together: longer than cuts last, so that nearly each is verified once and not once a node.
+const SEALS_MAX: usize = 16_384;
 
 /// The whole simulated mesh.
 #[derive(Debug)]
@@ -100,12 +104,13 @@ impl World {
                 signature: Verdict::Admit.sign(&root, &mesh.id, node_id(key)),
             })
             .collect();
+        let seals = Seals::remembering(SEALS_MAX);
         let nodes = keys
             .into_iter()
             .zip(&bootstrap)
             .zip(&plan.nodes)
             .map(|((key, admission), node)| {
-                sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, rng.random())
+                sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, rng.random(), seals.clone())
             })
             .collect();
         let by_id = bootstrap.iter().enumerate().map(|(index, admission)| (admission.node, index)).collect();
@@ -238,6 +243,7 @@ fn sim_node(
     mesh: &MeshIdentity,
     clock_offset_ms: i64,
     epoch: u64,
+    seals: Seals,
 ) -> SimNode {
     let sessions = SessionConfig {
         domain: DOMAIN.to_owned(),
@@ -263,6 +269,7 @@ fn sim_node(
             mesh: mesh.clone(),
             bootstrap: bootstrap.to_vec(),
             limits: Limits::default(),
+            seals,
         },
         sessions: Arc::new(sessions),
         links: BTreeMap::new(),

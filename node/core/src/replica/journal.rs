@@ -8,6 +8,7 @@ use lavina_crdt::chain;
 use lavina_crdt::clock::Now;
 use lavina_crdt::entry::{Run, SealedEntry};
 use lavina_crdt::ids::{Origin, OriginKey, Scope};
+use lavina_crdt::seals::Seals;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Most bytes of entries that wait for the disk; what peers send above it is refused and comes again by sync. A slow disk then costs
@@ -20,6 +21,7 @@ const RETRY_MS: u64 = 1_000;
 #[derive(Debug)]
 pub(super) struct Journal {
     key: SigningKey,
+    seals: Seals,
     origin: OriginKey,
     /// Number of the open batch.
     open: BatchId,
@@ -36,9 +38,10 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    pub(super) fn new(key: SigningKey, origin: OriginKey) -> Self {
+    pub(super) fn new(key: SigningKey, seals: Seals, origin: OriginKey) -> Self {
         Self {
             key,
+            seals,
             origin,
             open: BatchId(1),
             own: BTreeMap::new(),
@@ -117,10 +120,7 @@ impl Journal {
         let urgent = !self.own.is_empty();
         let mut runs: Vec<Run> = std::mem::take(&mut self.own).into_values().collect();
         for run in &mut runs {
-            let seq = run.first + (run.entries.len() as u64).saturating_sub(1);
-            if let Some(last) = run.entries.last_mut() {
-                last.signature = Some(chain::sign(&self.key, &run.scope, run.origin, seq, chain::hash(last)));
-            }
+            chain::sign_run(&self.key, run, &self.seals);
         }
         runs.append(&mut self.foreign);
         self.waiting.push_back(Batch { id: self.open, runs, meta: std::mem::take(&mut self.meta), urgent });
