@@ -26,6 +26,7 @@ use lavina_core::node::{AdminCommand, Input, Limits, MeshIdentity, NodeConfig};
 use lavina_core::store::Store;
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh::{Admission, Place, Verdict};
+use lavina_crdt::seals::Seals;
 use lavina_protocols::command::{Refusal, Reply};
 use lavina_protocols::session::{Flood, SessionConfig};
 use net::Net;
@@ -52,6 +53,9 @@ const CATCH_UP_US: u64 = 1_000_000;
 const REBOOT_US: u64 = 500_000;
 /// How often the mesh is looked at after healing, microseconds.
 const LOOK_US: u64 = 250_000;
+
+/// How many verified entries the nodes remember together: longer than cuts last, so that nearly each is verified once and not once a node.
+const SEALS_MAX: usize = 16_384;
 
 /// The whole simulated mesh.
 #[derive(Debug)]
@@ -148,12 +152,21 @@ impl World {
                 signature: Verdict::Admit.sign(&root, &mesh.id, node_id(key)),
             })
             .collect();
+        let seals = Seals::remembering(SEALS_MAX);
         let nodes = keys
             .into_iter()
             .zip(&bootstrap)
             .zip(&plan.nodes)
             .map(|((key, admission), node)| {
-                sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, (plan.level, rng.random()))
+                sim_node(
+                    key,
+                    admission,
+                    &bootstrap,
+                    &mesh,
+                    node.clock_offset_ms,
+                    (plan.level, rng.random()),
+                    seals.clone(),
+                )
             })
             .collect();
         let by_id = bootstrap.iter().enumerate().map(|(index, admission)| (admission.node, index)).collect();
@@ -380,6 +393,7 @@ fn sim_node(
     mesh: &MeshIdentity,
     clock_offset_ms: i64,
     (level, epoch): (Level, u64),
+    seals: Seals,
 ) -> SimNode {
     let sessions = SessionConfig {
         domain: DOMAIN.to_owned(),
@@ -405,6 +419,7 @@ fn sim_node(
             mesh: mesh.clone(),
             bootstrap: bootstrap.to_vec(),
             limits: Limits::default(),
+            seals,
         },
         sessions: Arc::new(sessions),
         links: BTreeMap::new(),

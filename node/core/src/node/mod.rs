@@ -108,7 +108,15 @@ impl<S: Store> Node<S> {
     pub fn open(config: NodeConfig, store: S, now: Now, seed: u64) -> Result<Self, StoreError> {
         let mut random = rand::rngs::StdRng::seed_from_u64(seed);
         let me = NodeId(config.key.verifying_key().to_bytes());
-        let replicas = Replicas::open(store, config.key.clone(), &config.mesh, &config.bootstrap, &config.limits, now)?;
+        let replicas = Replicas::open(
+            store,
+            config.key.clone(),
+            &config.mesh,
+            &config.bootstrap,
+            &config.limits,
+            config.seals.clone(),
+            now,
+        )?;
         // Half of the number space is left for the shell's count, so that ids keep the order of connections.
         let base = (random.random::<u64>() >> 1).wrapping_add(mutant::process_counter());
         let incarnation = replicas.incarnation();

@@ -9,6 +9,7 @@ use lavina_crdt::clock::Now;
 use lavina_crdt::entry::{Run, SealedEntry};
 use lavina_crdt::ids::{Origin, OriginKey, Scope};
 use lavina_crdt::mutant::{self, Mutant};
+use lavina_crdt::seals::Seals;
 use lavina_gossip::frame::FRAME_BYTES_MAX;
 use lavina_gossip::gauges::Gauge;
 use std::collections::{BTreeMap, VecDeque};
@@ -26,6 +27,7 @@ const RETRY_MS: u64 = 1_000;
 #[derive(Debug)]
 pub(super) struct Journal {
     key: SigningKey,
+    seals: Seals,
     origin: OriginKey,
     /// Number of the open batch.
     open: BatchId,
@@ -42,9 +44,10 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    pub(super) fn new(key: SigningKey, origin: OriginKey) -> Self {
+    pub(super) fn new(key: SigningKey, seals: Seals, origin: OriginKey) -> Self {
         Self {
             key,
+            seals,
             origin,
             open: BatchId(1),
             own: BTreeMap::new(),
@@ -138,11 +141,10 @@ impl Journal {
     /// Signs the last entry, and others before it where too much would follow a signature.
     fn sign(&self, run: &mut Run) {
         let (mut unsigned, count) = (0, run.entries.len());
-        for (index, sealed) in run.entries.iter_mut().enumerate() {
-            unsigned += sealed.bytes.len();
+        for index in 0..count {
+            unsigned += run.entries.get(index).map_or(0, |sealed| sealed.bytes.len());
             if index + 1 == count || unsigned > SIGNED_BYTES {
-                let seq = run.first + index as u64;
-                sealed.signature = Some(chain::sign(&self.key, &run.scope, run.origin, seq, chain::hash(sealed)));
+                chain::sign_at(&self.key, run, index, &self.seals);
                 unsigned = 0;
             }
         }

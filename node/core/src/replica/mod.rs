@@ -40,6 +40,7 @@ use lavina_crdt::mesh::{Admission, MeshState};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{AccountName, RoomName};
 use lavina_crdt::room::RoomState;
+use lavina_crdt::seals::Seals;
 use lavina_crdt::version::VersionVector;
 use lavina_gossip::gauges::Gauge;
 use room::Room;
@@ -73,6 +74,7 @@ pub struct Replicas<S> {
     /// States of rooms that were looked at and not loaded.
     glimpses: RefCell<BTreeMap<RoomName, Arc<RoomState>>>,
     journal: Journal,
+    seals: Seals,
     /// Why nothing is written under this origin any more, though others are still heard.
     outdated: Option<StoreError>,
     /// Until when held entries are held, in order; those applied since stay until they are the first.
@@ -98,6 +100,7 @@ impl<S: Store> Replicas<S> {
         mesh: &MeshIdentity,
         bootstrap: &[Admission],
         limits: &Limits,
+        seals: Seals,
         now: Now,
     ) -> Result<Self, StoreError> {
         let origin_key = store.origin();
@@ -122,7 +125,8 @@ impl<S: Store> Replicas<S> {
             accounts: Accounts::default(),
             rooms: BTreeMap::new(),
             glimpses: RefCell::default(),
-            journal: Journal::new(key, origin_key),
+            journal: Journal::new(key, seals.clone(), origin_key),
+            seals,
             outdated: None,
             holds: VecDeque::new(),
             heads: quarantine::HeadNews::default(),

@@ -6,10 +6,11 @@ use super::{Replicas, Scope};
 use crate::store::{RENEW_EPOCH, Store, StoreError};
 use lavina_crdt::chain::{self, ChainError};
 use lavina_crdt::clock::{Hlc, Now};
-use lavina_crdt::entry::{Body, Entry, Run, SealedEntry};
+use lavina_crdt::entry::{Body, Entry, Hash, Run, SealedEntry};
 use lavina_crdt::equivocation::Equivocation;
 use lavina_crdt::ids::{Dot, NodeId};
 use lavina_crdt::mutant::{self, Mutant};
+use lavina_crdt::seals::Seals;
 use std::sync::Arc;
 
 /// What becomes of a run.
@@ -88,7 +89,7 @@ impl<S: Store> Replicas<S> {
             return Ok(if known == 0 { Outcome::Refused } else { Outcome::Known });
         }
         let new = Run { first: next, entries: run.entries.get(known..).unwrap_or_default().to_vec(), ..run.clone() };
-        let entries = match verify(&new, tail) {
+        let entries = match verify(&new, tail, &self.seals) {
             Ok(entries) => entries,
             Err(error) => {
                 // Signed, and yet not after what is here: the fork lies before it, and who sent it can find it.
@@ -105,15 +106,15 @@ impl<S: Store> Replicas<S> {
         &mut self,
         now: Now,
         run: Run,
-        entries: Vec<Entry>,
+        entries: Vec<(Arc<Entry>, Hash)>,
         received: &mut Received,
     ) -> Result<Outcome, StoreError> {
-        let newest = entries.last().map(|entry| entry.hlc).unwrap_or_default();
+        let newest = entries.last().map(|(entry, _)| entry.hlc).unwrap_or_default();
         if !self.observe(now, newest) {
             self.counters.runs_ahead += 1;
             return Ok(Outcome::Refused);
         }
-        if mutant::is_planted(Mutant::UnknownDropped) && entries.iter().any(is_unknown) {
+        if mutant::is_planted(Mutant::UnknownDropped) && entries.iter().any(|(entry, _)| is_unknown(entry)) {
             return Ok(Outcome::Refused);
         }
         if !self.journal.has_room() {
@@ -126,10 +127,9 @@ impl<S: Store> Replicas<S> {
         self.nodes.insert(run.origin.origin(), run.origin.node);
         self.counters.entries_received += entries.len() as u64;
         let scope = run.scope.clone();
-        let hashes: Vec<_> = run.entries.iter().map(chain::hash).collect();
         self.journal.put_foreign(run);
-        for (entry, hash) in entries.into_iter().zip(hashes) {
-            self.take_in(now, &scope, Arc::new(entry), hash, &mut received.effects)?;
+        for (entry, hash) in entries {
+            self.take_in(now, &scope, entry, hash, &mut received.effects)?;
         }
         Ok(Outcome::Taken)
     }
@@ -216,10 +216,10 @@ fn is_unknown(entry: &Entry) -> bool {
 }
 
 /// Verifies a run that continues what is here, also that its stamps go on growing.
-fn verify(run: &Run, tail: Tail) -> Result<Vec<Entry>, ChainError> {
-    let (entries, _) = chain::verify(run, tail.hash)?;
+fn verify(run: &Run, tail: Tail, seals: &Seals) -> Result<Vec<(Arc<Entry>, Hash)>, ChainError> {
+    let entries = chain::verify_with(run, tail.hash, seals)?;
     match entries.first() {
-        Some(first) if first.hlc > tail.hlc || tail.hlc == Hlc::default() => Ok(entries),
+        Some((first, _)) if first.hlc > tail.hlc || tail.hlc == Hlc::default() => Ok(entries),
         Some(_) | None => Err(ChainError::Broken { seq: run.first }),
     }
 }

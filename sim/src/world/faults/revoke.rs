@@ -59,7 +59,9 @@ impl World {
         let others = (0..self.nodes.len()).filter(|other| *other != node).map(|other| self.admission(other));
         let bootstrap: Vec<Admission> = others.chain([admission.clone()]).collect();
         let offset_ms = self.nodes[node].clock_offset_ms;
-        let fresh = sim_node(key, &admission, &bootstrap, &mesh, offset_ms, (self.plan.level, self.rng.random()));
+        let seals = self.nodes[by].config.seals.clone();
+        let fresh =
+            sim_node(key, &admission, &bootstrap, &mesh, offset_ms, (self.plan.level, self.rng.random()), seals);
         self.by_id.insert(admission.node, node);
         self.nodes[node] = fresh;
         // Whatever was set for the earlier life stays void.
