@@ -15,12 +15,13 @@ mod run;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod wire;
 mod world;
 
 pub use check::Violation;
 pub use generate::{Sizes, generate};
 pub use plan::{
-    Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Fault, FaultKind, Level, LinkPlan, NetFault,
+    Action, BetweenPlan, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Fault, FaultKind, Level, LinkPlan, NetFault,
     NodeFault, NodePlan, Plan, PlanError, RoomPlan, Speaks, Step, happenings,
 };
 pub use run::{Report, run, run_seed};

@@ -77,6 +77,7 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
         far_us: rng.random_range(10_000..120_000),
         jitter_percent: rng.random_range(0..40),
         loss_permille: if rng.random_bool(0.3) { rng.random_range(1..100) } else { 0 },
+        between: Vec::new(),
     };
     let (level, converge_within_ms) = (sizes.level, CONVERGE_WITHIN_MS);
     Plan { seed, level, class, heal_at_ms, converge_within_ms, nodes, links, rooms, clients, faults }

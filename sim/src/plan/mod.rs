@@ -101,6 +101,37 @@ pub struct LinkPlan {
     pub jitter_percent: u64,
     /// Chance that a packet is lost, per thousand: a datagram vanishes, a frame is late by a retransmission.
     pub loss_permille: u64,
+    /// Links that differ; of several for the same two nodes the last counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub between: Vec<BetweenPlan>,
+}
+
+/// What the links between two places are like, both ways. What is not said is as elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BetweenPlan {
+    /// Name of a region or a node.
+    pub from: String,
+    /// Name of a region or a node.
+    pub to: String,
+    /// One-way delay, microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_way_us: Option<u64>,
+    /// Chance that a packet is lost, per thousand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_permille: Option<u64>,
+    /// Bandwidth of each link, kilobits a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_kbps: Option<u64>,
+}
+
+impl BetweenPlan {
+    /// Whether it is about the link of these two nodes.
+    #[must_use]
+    pub fn joins(&self, one: &NodePlan, other: &NodePlan) -> bool {
+        let is = |place: &String, node: &NodePlan| *place == node.name || *place == node.region;
+        (is(&self.from, one) && is(&self.to, other)) || (is(&self.from, other) && is(&self.to, one))
+    }
 }
 
 /// One room.

@@ -8,12 +8,14 @@ mod faults;
 mod mesh;
 mod net;
 mod node;
+mod paths;
 mod probe;
 mod queue;
 mod shell;
 
 use crate::client::{Client, DOMAIN, ROOMS};
-use crate::plan::Plan;
+use crate::plan::{Level, Plan};
+use crate::wire::{Base, Station};
 use crate::trace::Trace;
 use lavina_core::node::{AdminCommand, Input, Limits, MeshIdentity, NodeConfig};
 use lavina_core::store::memory::MemoryStore;
@@ -55,6 +57,8 @@ pub(crate) struct World {
     /// When all nodes held the same for the first time after healing, microseconds.
     pub(crate) converged_us: Option<u64>,
     net: Net,
+    /// Where time begins for QUIC.
+    base: Base,
     queue: Queue,
     rng: SmallRng,
     by_id: BTreeMap<NodeId, usize>,
@@ -103,9 +107,8 @@ impl World {
             })
             .collect();
         let by_id = bootstrap.iter().enumerate().map(|(index, admission)| (admission.node, index)).collect();
-        let regions = plan.nodes.iter().map(|node| node.region.clone()).collect();
         let mut world = Self {
-            net: Net::new(plan.links.clone(), regions),
+            net: Net::new(paths::Paths::new(&plan.links, &plan.nodes)),
             clients: plan.clients.iter().map(Client::new).collect(),
             plan: plan.clone(),
             now_us: 0,
@@ -113,6 +116,7 @@ impl World {
             trace: Trace::default(),
             happened: BTreeMap::new(),
             converged_us: None,
+            base: Base::new(),
             queue: Queue::default(),
             rng,
             by_id,
@@ -164,6 +168,10 @@ impl World {
         let seed = self.rng.random();
         let now_us = self.now_us;
         let opened = self.nodes[index].boot(now_us, seed);
+        if self.plan.level == Level::L2 {
+            // Boot numbers are never 0.
+            self.nodes[index].station = Some(Station::new(self.id(index), seed | 1, self.base));
+        }
         self.note("boot", index, || format!("{opened:?}"));
         self.pump(index);
     }
@@ -193,12 +201,13 @@ impl World {
                 }
             }
             Pending::Datagram(from, to, bytes) => {
-                if self.net.passes(from, to) {
-                    self.note("datagram", to, || format!("from {from}, {} bytes", bytes.len()));
-                    let peer = self.id(from);
-                    self.input(to, Input::Datagram(peer, bytes));
+                if self.net.paths.passes(from, to) {
+                    self.datagram_arrives(from, to, bytes);
                 }
             }
+            Pending::RoundTrip(one, other, epoch) => self.on_round_trip(one, other, epoch),
+            Pending::Packet(from, source, packet) => self.on_packet(from, source, &packet),
+            Pending::StationTime(node, start, at_us) => self.on_station_time(node, start, at_us),
             Pending::IdleCheck(one, other, epoch, since_us) => self.on_idle_check(one, other, epoch, since_us),
             Pending::Look => self.on_look(),
         }
@@ -264,5 +273,9 @@ fn sim_node(
         timeout_us: u64::MAX,
         clock_offset_ms,
         up_since_us: 0,
+        station: None,
+        station_us: None,
+        serving: false,
+        moves: 0,
     }
 }

@@ -1,6 +1,7 @@
 //! One simulated node: the real core, the real protocol sessions, a model disk. What a real shell does with sockets, files and timers,
 //! done with the event queue.
 
+use crate::wire::Station;
 use lavina_core::node::{Input, Node, NodeConfig};
 use lavina_core::store::memory::MemoryStore;
 use lavina_core::store::{Batch, Commit, StoreError};
@@ -59,6 +60,14 @@ pub(crate) struct SimNode {
     pub(crate) clock_offset_ms: i64,
     /// When it last came up.
     pub(crate) up_since_us: u64,
+    /// Its data plane at level L2, while it is up.
+    pub(crate) station: Option<Station>,
+    /// When that asked to be woken.
+    pub(crate) station_us: Option<u64>,
+    /// Whether what it has is being carried out.
+    pub(crate) serving: bool,
+    /// How often its address has changed.
+    pub(crate) moves: u16,
 }
 
 /// The configuration all sessions of a node share.
@@ -90,6 +99,8 @@ impl SimNode {
     /// Kills it: what was not committed is gone.
     pub(crate) fn kill(&mut self) {
         self.core = None;
+        self.station = None;
+        self.station_us = None;
         self.disk.waiting.clear();
         self.disk.committing.clear();
         self.links.clear();
