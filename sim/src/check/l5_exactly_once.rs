@@ -1,7 +1,7 @@
 //! L5, exactly once: nobody is shown an id twice on one connection, and who was in a room all the time was shown everything
 //! acknowledged there; who is told something and is there all the time sees it.
 
-use super::Rest;
+use super::{Rest, judged_clients};
 use crate::world::World;
 use std::collections::BTreeSet;
 
@@ -21,9 +21,12 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
         }
     }
     for (index, receiver) in world.clients.iter().enumerate() {
+        if !world.is_judged_client(index) {
+            continue;
+        }
         let texts: BTreeSet<&str> = receiver.seen.iter().map(|said| said.text.as_str()).collect();
         for (room, since_us) in &receiver.inside {
-            for sender in &world.clients {
+            for sender in judged_clients(world) {
                 for (text, sent) in &sender.sent {
                     let here = sent.room.is_some_and(|sent| world.plan.rooms[sent].name == *room);
                     if here && sent.acked.is_some() && sent.at_us > *since_us && !texts.contains(text.as_str()) {
@@ -33,9 +36,10 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
             }
         }
     }
-    for sender in &world.clients {
+    for sender in judged_clients(world) {
         for (text, sent) in sender.sent.iter().filter(|(_, sent)| sent.acked.is_some()) {
-            let Some(receiver) = sent.to.map(|to| &world.clients[to]) else { continue };
+            let to = sent.to.filter(|to| world.is_judged_client(*to));
+            let Some(receiver) = to.map(|to| &world.clients[to]) else { continue };
             let there = receiver.ready && receiver.ready_us + SETTLED_US < sent.at_us;
             // A guest's nick may be another's by then.
             let sure = receiver.account().is_some() && receiver.account() != sender.account();

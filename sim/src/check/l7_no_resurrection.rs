@@ -8,10 +8,10 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     for index in 0..world.clients.len() {
         for (room, name) in world.clients[index].bans.keys().cloned().collect::<Vec<_>>() {
-            if world.plan.rooms[room].founder != Some(index) {
+            if world.plan.rooms[room].founder != Some(index) || !world.is_judged_client(index) {
                 continue;
             }
-            for node in 0..world.nodes.len() {
+            for node in world.judged() {
                 let Some(state) = world.room_state(node, &rest.rooms[room]) else { continue };
                 let held = state.bans.keys().any(|mask| match mask {
                     Mask::Glob(glob) => glob.starts_with(&name),

@@ -5,7 +5,7 @@ mod xmpp;
 
 use crate::plan::{Action, ClientPlan, Plan, Speaks};
 use lavina_crdt::names::AccountName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The password of every simulated account.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -91,6 +91,15 @@ pub(crate) struct Sent {
     pub(crate) given_up_us: Option<u64>,
 }
 
+/// When a client saw its own act, and where it was at home.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct When {
+    /// Microseconds.
+    pub(crate) at_us: u64,
+    /// Index of the node.
+    pub(crate) home: usize,
+}
+
 /// A line a client was shown.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
@@ -104,6 +113,8 @@ pub(crate) struct Seen {
     pub(crate) inside: bool,
     /// On which connection.
     pub(crate) connection: u64,
+    /// When, microseconds.
+    pub(crate) at_us: u64,
 }
 
 /// One client and all it remembers.
@@ -111,8 +122,10 @@ pub(crate) struct Seen {
 pub(crate) struct Client {
     pub(crate) plan: ClientPlan,
     pub(crate) wire: Box<dyn Wire>,
-    /// Index of the node it connects to.
+    /// Index of the node it connects to next.
     pub(crate) node: usize,
+    /// Index of the node that its current, or else its last, connection is to.
+    pub(crate) home: usize,
     /// Its current connection; 0 when there is none.
     pub(crate) connection: u64,
     /// Whether it is registered.
@@ -129,12 +142,14 @@ pub(crate) struct Client {
     pub(crate) sent: BTreeMap<String, Sent>,
     /// What it saw, in order.
     pub(crate) seen: Vec<Seen>,
-    /// Permanent bans it set and saw set: (room, mask name), and when it saw that, microseconds.
-    pub(crate) bans: BTreeMap<(usize, String), u64>,
-    /// Whom it saw itself deop: (room name, nick, when in microseconds).
-    pub(crate) deops: Vec<(String, String, u64)>,
+    /// Permanent bans it set and saw set, by (room, mask name).
+    pub(crate) bans: BTreeMap<(usize, String), When>,
+    /// Whom it saw itself deop: (room name, nick, when).
+    pub(crate) deops: Vec<(String, String, When)>,
     /// Bans asked for and not yet seen: wire form -> (room, mask name).
     pub(crate) bans_asked: BTreeMap<(String, String), (usize, String)>,
+    /// Connections that it ended itself.
+    pub(crate) left: BTreeSet<u64>,
     /// Connections that ended although the node lived and the client had not asked for it.
     pub(crate) thrown_out: Vec<u64>,
     /// How often it met what not every run has, by name.
@@ -150,6 +165,7 @@ impl Client {
         };
         Self {
             node: plan.node,
+            home: plan.node,
             plan: plan.clone(),
             wire,
             connection: 0,
@@ -163,6 +179,7 @@ impl Client {
             bans: BTreeMap::new(),
             deops: Vec::new(),
             bans_asked: BTreeMap::new(),
+            left: BTreeSet::new(),
             thrown_out: Vec::new(),
             met: BTreeMap::new(),
             counter: 0,
@@ -184,6 +201,7 @@ impl Client {
     /// The first bytes on a new connection.
     pub(crate) fn connect(&mut self, connection: u64) -> String {
         self.connection = connection;
+        self.home = self.node;
         self.ready = false;
         self.inside.clear();
         self.bans_asked.clear();
@@ -244,10 +262,10 @@ impl Client {
             Heard::Said { room, id, text } => self.on_said(now_us, room, id, text),
             Heard::Banned { room, mask } => {
                 if let Some(ban) = self.bans_asked.remove(&(room, mask)) {
-                    self.bans.insert(ban, now_us);
+                    self.bans.insert(ban, When { at_us: now_us, home: self.home });
                 }
             }
-            Heard::Deopped { room, nick } => self.deops.push((room, nick, now_us)),
+            Heard::Deopped { room, nick } => self.deops.push((room, nick, When { at_us: now_us, home: self.home })),
             Heard::Refused(_) => {
                 self.meet("refused");
                 self.give_up(now_us);
@@ -267,7 +285,7 @@ impl Client {
             self.meet(name);
         }
         let inside = room.as_ref().is_none_or(|room| self.inside.contains_key(room));
-        self.seen.push(Seen { room, id, text, inside, connection: self.connection });
+        self.seen.push(Seen { room, id, text, inside, connection: self.connection, at_us: now_us });
     }
 
     fn meet(&mut self, what: &'static str) {

@@ -89,6 +89,26 @@ pub enum NodeFault {
     Crash(usize),
     /// It is started again.
     Restart(usize),
+    /// It is killed and started again this many times, half a second apart, and killed again a moment after each start: (node, times).
+    CrashLoop(usize, u64),
+    /// It is killed, started, killed again so many microseconds later, while it starts and catches up, and started: (node, microseconds).
+    KillInStart(usize, u64),
+    /// It stands still for so many milliseconds, as under SIGSTOP: (node, milliseconds).
+    Pause(usize, u64),
+    /// The gateway of another region for what this node writes in the busiest room dies, and is started three seconds later.
+    GatewayDies(usize),
+    /// That gateway reaches nobody until links are healed.
+    GatewayIsolated(usize),
+    /// The root key throws it out, once all it has written is known at the other node, which is told so; it stops: (node, other).
+    Revoke(usize, usize),
+    /// Who was thrown out comes back as a new node, with a new key and an empty disk, let in by the other node: (node, other).
+    Rejoin(usize, usize),
+    /// It is killed, and all wall clocks go on by so many days: (node, days).
+    Away(usize, u64),
+    /// All nodes are killed at once.
+    AllDown,
+    /// It is killed and started with no list of nodes but the one on its disk.
+    ForgetBootstrap(usize),
 }
 
 /// What befalls a node's wall clock.
@@ -97,6 +117,8 @@ pub enum NodeFault {
 pub enum ClockFault {
     /// It jumps by this many milliseconds.
     Step(usize, i64),
+    /// From here on it gains this many millionths of the time that passes; less than nothing: it loses them.
+    Drift(usize, i64),
 }
 
 /// What befalls a client.
@@ -132,7 +154,8 @@ impl FaultKind {
                 | NetFault::Rate(one, other, _)
                 | NetFault::Clog(one, other, _)
                 | NetFault::Mtu(one, other, _),
-            ) => vec![*one, *other],
+            )
+            | Self::Node(NodeFault::Revoke(one, other) | NodeFault::Rejoin(one, other)) => vec![*one, *other],
             Self::Net(NetFault::Rebind(node)) => vec![*node],
             Self::Net(
                 NetFault::HealLinks
@@ -141,10 +164,21 @@ impl FaultKind {
                 | NetFault::Bursts(..)
                 | NetFault::Duplicate(_)
                 | NetFault::Reorder(_),
-            ) => Vec::new(),
+            )
+            | Self::Node(NodeFault::AllDown) => Vec::new(),
             Self::Disk(DiskFault::Full(node) | DiskFault::Freed(node) | DiskFault::Slow(node, _))
-            | Self::Node(NodeFault::Crash(node) | NodeFault::Restart(node))
-            | Self::Clock(ClockFault::Step(node, _))
+            | Self::Node(
+                NodeFault::Crash(node)
+                | NodeFault::Restart(node)
+                | NodeFault::CrashLoop(node, _)
+                | NodeFault::KillInStart(node, _)
+                | NodeFault::Pause(node, _)
+                | NodeFault::GatewayDies(node)
+                | NodeFault::GatewayIsolated(node)
+                | NodeFault::Away(node, _)
+                | NodeFault::ForgetBootstrap(node),
+            )
+            | Self::Clock(ClockFault::Step(node, _) | ClockFault::Drift(node, _))
             | Self::Client(ClientFault::Move(_, node)) => vec![*node],
         }
     }
@@ -212,22 +246,46 @@ impl DiskFault {
 }
 
 impl NodeFault {
-    const NAMES: &'static [&'static str] = &["crash", "restart"];
+    const NAMES: &'static [&'static str] = &[
+        "crash",
+        "restart",
+        "crash-loop",
+        "kill-in-start",
+        "pause",
+        "gateway-dies",
+        "gateway-isolated",
+        "revoke",
+        "rejoin",
+        "away",
+        "all-down",
+        "forget-bootstrap",
+    ];
 
     const fn name(&self) -> &'static str {
         match self {
             Self::Crash(_) => "crash",
             Self::Restart(_) => "restart",
+            Self::CrashLoop(..) => "crash-loop",
+            Self::KillInStart(..) => "kill-in-start",
+            Self::Pause(..) => "pause",
+            Self::GatewayDies(_) => "gateway-dies",
+            Self::GatewayIsolated(_) => "gateway-isolated",
+            Self::Revoke(..) => "revoke",
+            Self::Rejoin(..) => "rejoin",
+            Self::Away(..) => "away",
+            Self::AllDown => "all-down",
+            Self::ForgetBootstrap(_) => "forget-bootstrap",
         }
     }
 }
 
 impl ClockFault {
-    const NAMES: &'static [&'static str] = &["clock-step"];
+    const NAMES: &'static [&'static str] = &["clock-step", "clock-drift"];
 
     const fn name(&self) -> &'static str {
         match self {
             Self::Step(..) => "clock-step",
+            Self::Drift(..) => "clock-drift",
         }
     }
 }

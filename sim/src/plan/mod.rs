@@ -2,10 +2,14 @@
 //! run again. The run itself draws only from the plan's own seed.
 
 mod action;
+mod expect;
 mod fault;
+mod link;
 
 pub use action::Action;
+pub use expect::Expect;
 pub use fault::{ClientFault, ClockFault, DiskFault, Fault, FaultKind, NetFault, NodeFault};
+pub use link::RegionLink;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +17,16 @@ use serde::{Deserialize, Serialize};
 /// and then.
 #[must_use]
 pub fn happenings() -> Vec<&'static str> {
-    let met = ["acknowledged-irc", "acknowledged-xmpp", "kicked", "nick-lost", "refused"];
+    let met = [
+        "acknowledged-irc",
+        "acknowledged-xmpp",
+        "hot-node",
+        "kicked",
+        "late-start",
+        "nick-lost",
+        "refused",
+        "revoked",
+    ];
     [fault::NAMES, &[action::NAMES], &[&met]].concat().concat()
 }
 
@@ -33,6 +46,9 @@ pub struct Plan {
     pub heal_at_ms: u64,
     /// How long after that all nodes must be equal, milliseconds (invariant L2).
     pub converge_within_ms: u64,
+    /// In class [`Class::Core`]: the nodes that are healed then and must converge and serve. Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub core: Vec<usize>,
     /// The nodes.
     pub nodes: Vec<NodePlan>,
     /// What links between nodes are like.
@@ -43,6 +59,9 @@ pub struct Plan {
     pub clients: Vec<ClientPlan>,
     /// What breaks, in order of time.
     pub faults: Vec<Fault>,
+    /// Bounds on what is measured.
+    #[serde(default, skip_serializing_if = "Expect::is_empty")]
+    pub expect: Expect,
 }
 
 /// How much of the world around the core is real.
@@ -87,6 +106,9 @@ pub struct NodePlan {
     pub zone: String,
     /// How far its wall clock is off, milliseconds.
     pub clock_offset_ms: i64,
+    /// When it starts for the first time, milliseconds.
+    #[serde(default)]
+    pub starts_at_ms: u64,
 }
 
 /// What links are like.
@@ -101,37 +123,9 @@ pub struct LinkPlan {
     pub jitter_percent: u64,
     /// Chance that a packet is lost, per thousand: a datagram vanishes, a frame is late by a retransmission.
     pub loss_permille: u64,
-    /// Links that differ; of several for the same two nodes the last counts.
+    /// Links that differ from the above, by the regions they join.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub between: Vec<BetweenPlan>,
-}
-
-/// What the links between two places are like, both ways. What is not said is as elsewhere.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BetweenPlan {
-    /// Name of a region or a node.
-    pub from: String,
-    /// Name of a region or a node.
-    pub to: String,
-    /// One-way delay, microseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub one_way_us: Option<u64>,
-    /// Chance that a packet is lost, per thousand.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub loss_permille: Option<u64>,
-    /// Bandwidth of each link, kilobits a second.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rate_kbps: Option<u64>,
-}
-
-impl BetweenPlan {
-    /// Whether it is about the link of these two nodes.
-    #[must_use]
-    pub fn joins(&self, one: &NodePlan, other: &NodePlan) -> bool {
-        let is = |place: &String, node: &NodePlan| *place == node.name || *place == node.region;
-        (is(&self.from, one) && is(&self.to, other)) || (is(&self.from, other) && is(&self.to, one))
-    }
+    pub between: Vec<RegionLink>,
 }
 
 /// One room.
@@ -202,6 +196,8 @@ pub enum PlanError {
         by: String,
         /// How many there are.
         count: usize,
+        /// Where in the plan, as keys and indices joined by dots.
+        path: String,
     },
     /// A mesh needs a node.
     #[error("a plan needs at least one node")]
@@ -225,6 +221,12 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Whether a node is not honest at some time.
+    #[must_use]
+    pub fn lies(&self, _node: usize) -> bool {
+        false
+    }
+
     /// Checks that every index names something.
     ///
     /// # Errors
@@ -233,18 +235,23 @@ impl Plan {
         if self.nodes.is_empty() {
             return Err(PlanError::NoNodes);
         }
-        for room in &self.rooms {
+        for node in &self.core {
+            within("node", *node, self.nodes.len(), || ("the core".to_owned(), "core".to_owned()))?;
+        }
+        for (index, room) in self.rooms.iter().enumerate() {
             if let Some(founder) = room.founder {
-                within("client", founder, self.clients.len(), || format!("room {}", room.name))?;
+                let path = || format!("rooms.{index}.founder");
+                within("client", founder, self.clients.len(), || (format!("room {}", room.name), path()))?;
             }
         }
-        for client in &self.clients {
-            let by = || format!("client {}", client.nick);
-            within("node", client.node, self.nodes.len(), by)?;
+        for (index, client) in self.clients.iter().enumerate() {
+            let by = |path: String| (format!("client {}", client.nick), format!("clients.{index}.{path}"));
+            within("node", client.node, self.nodes.len(), || by("node".to_owned()))?;
             for room in &client.rooms {
-                within("room", *room, self.rooms.len(), by)?;
+                within("room", *room, self.rooms.len(), || by("rooms".to_owned()))?;
             }
-            for step in &client.script {
+            for (at, step) in client.script.iter().enumerate() {
+                let by = || by(format!("script.{at}.do"));
                 let (room, other) = step.action.indices();
                 if let Some(room) = room {
                     within("room", room, self.rooms.len(), by)?;
@@ -254,8 +261,8 @@ impl Plan {
                 }
             }
         }
-        for fault in &self.faults {
-            let by = || format!("fault {}", fault.kind.name());
+        for (index, fault) in self.faults.iter().enumerate() {
+            let by = || (format!("fault {}", fault.kind.name()), format!("faults.{index}.do"));
             for node in fault.kind.nodes() {
                 within("node", node, self.nodes.len(), by)?;
             }
@@ -267,6 +274,11 @@ impl Plan {
     }
 }
 
-fn within(what: &'static str, index: usize, count: usize, by: impl Fn() -> String) -> Result<(), PlanError> {
-    if index < count { Ok(()) } else { Err(PlanError::Missing { what, index, by: by(), count }) }
+/// Checks an index; `by` says who names it and where.
+fn within(what: &'static str, index: usize, count: usize, by: impl Fn() -> (String, String)) -> Result<(), PlanError> {
+    if index < count {
+        return Ok(());
+    }
+    let (by, path) = by();
+    Err(PlanError::Missing { what, index, by, count, path })
 }

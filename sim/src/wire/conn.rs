@@ -29,6 +29,8 @@ pub(super) struct Conn {
     pub(super) dialled: bool,
     /// The peer's run, once it has said hello.
     pub(super) boot: u64,
+    /// Which of its station's links it is, once it is one.
+    pub(super) number: u64,
     pub(super) stage: Stage,
     /// Bytes of the hello so far.
     pub(super) heard: bytes::BytesMut,
@@ -53,6 +55,7 @@ impl Conn {
             peer,
             dialled,
             boot: 0,
+            number: 0,
             stage: Stage::Handshake,
             heard: bytes::BytesMut::new(),
             deadline_us: Some(deadline_us),

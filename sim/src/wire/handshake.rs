@@ -6,8 +6,8 @@
 
 use super::keys;
 use lavina_crdt::ids::NodeId;
-use quinn_proto::crypto::{ExportKeyingMaterialError, HeaderKey, KeyPair, Keys, PacketKey, UnsupportedVersion};
 use quinn_proto::crypto::{ClientConfig, ServerConfig, Session};
+use quinn_proto::crypto::{ExportKeyingMaterialError, HeaderKey, KeyPair, Keys, PacketKey, UnsupportedVersion};
 use quinn_proto::transport_parameters::TransportParameters;
 use quinn_proto::{ConnectError, ConnectionId, Side, TransportError, TransportErrorCode};
 use serde::{Deserialize, Serialize};

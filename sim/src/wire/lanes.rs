@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 use lavina_gossip::frame::{Frame, Lane};
-use lavina_gossip::framing::{self, FramingError};
+use lavina_gossip::framing::{self, FramingError, Taken};
 use lavina_gossip::plane::{BATCH_FRAMES_MAX, READ_BYTES};
 use quinn_proto::{Connection, Dir, StreamId, WriteError};
 use std::collections::{BTreeMap, VecDeque};
@@ -68,8 +68,11 @@ impl Lanes {
         let mut frames = Vec::new();
         for (stream, buffer) in &mut self.incoming {
             read_stream(connection, *stream, buffer)?;
-            while let Some(frame) = framing::take_frame(buffer)? {
-                frames.push(frame);
+            while let Some(taken) = framing::take_frame(buffer)? {
+                match taken {
+                    Taken::Frame(frame) => frames.push(frame),
+                    Taken::Unknown => {}
+                }
             }
         }
         Ok(frames)

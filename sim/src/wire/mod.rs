@@ -56,7 +56,10 @@ pub(crate) enum Heard {
 pub(crate) struct Base(Instant);
 
 impl Base {
-    #[expect(clippy::disallowed_methods, reason = "the only way to have an instant at all; only differences to it are ever used")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the only way to have an instant at all; only differences to it are ever used"
+    )]
     pub(crate) fn new() -> Self {
         Self(Instant::now())
     }

@@ -4,8 +4,8 @@ use super::handshake::{Acceptor, Dialler, Party};
 use super::keys::{ConnectionIds, NodeKey};
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::plane::{
-    DATAGRAM_BUFFER_BYTES, IDLE_TIMEOUT, KEEP_ALIVES, LANES, STRANGER_WINDOW_BYTES, STREAM_WINDOW_BYTES,
-    CONNECTION_WINDOW_BYTES,
+    CONNECTION_WINDOW_BYTES, DATAGRAM_BUFFER_BYTES, IDLE_TIMEOUT, KEEP_ALIVES, LANES, STRANGER_WINDOW_BYTES,
+    STREAM_WINDOW_BYTES,
 };
 use quinn_proto::{
     ClientConfig, ConnectionIdGenerator, EndpointConfig, IdleTimeout, NoneTokenStore, ServerConfig, TransportConfig,
@@ -21,10 +21,11 @@ pub(super) fn endpoint(node: NodeId, boot: u64) -> EndpointConfig {
     let resets = NodeKey(blake3::derive_key("lavina simulator resets", &node.0));
     let ids = ConnectionIds { key: start_key("lavina simulator connection ids", node, boot), next: 0 };
     let mut config = EndpointConfig::new(Arc::new(resets));
-    config
-        .supported_versions(vec![VERSION])
-        .cid_generator(move || Box::new(ids.clone()))
-        .rng_seed(Some(start_key("lavina simulator endpoint", node, boot)));
+    config.supported_versions(vec![VERSION]).cid_generator(move || Box::new(ids.clone())).rng_seed(Some(start_key(
+        "lavina simulator endpoint",
+        node,
+        boot,
+    )));
     config
 }
 

@@ -40,9 +40,12 @@ pub(crate) struct Station {
     party: Arc<Party>,
     endpoint: Endpoint,
     server: Arc<ServerConfig>,
-    conns: BTreeMap<usize, Conn>,
+    /// Open ones, and those whose last packets are under way.
+    pub(super) conns: BTreeMap<usize, Conn>,
     /// The connection that counts, by peer.
     links: BTreeMap<NodeId, usize>,
+    /// Counts connections that counted.
+    linked: u64,
     dialling: BTreeMap<NodeId, usize>,
     admitted: BTreeSet<NodeId>,
     dials: u64,
@@ -74,6 +77,7 @@ impl Station {
             server,
             conns: BTreeMap::new(),
             links: BTreeMap::new(),
+            linked: 0,
             dialling: BTreeMap::new(),
             admitted: BTreeSet::new(),
             dials: 0,
@@ -97,6 +101,11 @@ impl Station {
     /// When [`Station::on_time`] is due.
     pub(crate) fn wake_us(&self) -> Option<u64> {
         self.timers.first().map(|(at_us, _)| *at_us)
+    }
+
+    /// The number of the connection to a peer: another for each of this station.
+    pub(crate) fn link_number(&self, peer: NodeId) -> Option<u64> {
+        self.links.get(&peer).and_then(|index| self.conns.get(index)).map(|conn| conn.number)
     }
 
     /// Says who may connect; connections to others are closed.
@@ -272,9 +281,9 @@ impl Station {
         match event {
             Event::Connected => self.on_connected(now_us, index),
             Event::ConnectionLost { reason } => self.on_lost(now_us, index, &reason),
-            Event::Stream(
-                StreamEvent::Opened { .. } | StreamEvent::Readable { .. } | StreamEvent::Writable { .. },
-            ) => self.on_readable(now_us, index),
+            Event::Stream(StreamEvent::Opened { .. } | StreamEvent::Readable { .. } | StreamEvent::Writable { .. }) => {
+                self.on_readable(now_us, index)
+            }
             Event::DatagramReceived => self.on_datagrams(index),
             Event::Stream(
                 StreamEvent::Finished { .. } | StreamEvent::Stopped { .. } | StreamEvent::Available { .. },
@@ -323,9 +332,12 @@ impl Station {
             Stage::Linked(lanes) => match lanes.read(&mut conn.quic) {
                 Ok(frames) => {
                     let peer = conn.peer;
-                    self.heard.extend(frames.into_iter().zip(peer.into_iter().cycle()).map(|(frame, peer)| {
-                        Heard::Frame(peer, Box::new(frame))
-                    }));
+                    self.heard.extend(
+                        frames
+                            .into_iter()
+                            .zip(peer.into_iter().cycle())
+                            .map(|(frame, peer)| Heard::Frame(peer, Box::new(frame))),
+                    );
                 }
                 Err(Broken(reason)) => self.close(now_us, index, Code::Malformed, &reason),
             },
@@ -393,8 +405,7 @@ impl Station {
     /// Something has changed for a peer's connections that wait.
     fn offer_waiting(&mut self, now_us: u64, peer: NodeId) {
         let waits = |conn: &Conn| conn.peer == Some(peer) && conn.boot != 0 && matches!(conn.stage, Stage::Turn(_));
-        let waiting: Vec<usize> =
-            self.conns.iter().filter(|(_, conn)| waits(conn)).map(|(index, _)| *index).collect();
+        let waiting: Vec<usize> = self.conns.iter().filter(|(_, conn)| waits(conn)).map(|(index, _)| *index).collect();
         for index in waiting {
             self.offer_accepted(now_us, index);
         }
@@ -407,6 +418,8 @@ impl Station {
         conn.deadline_us = None;
         conn.round_trip_us = Some(now_us);
         self.links.insert(peer, index);
+        self.linked += 1;
+        conn.number = self.linked;
         self.dirty.insert(index);
         self.heard.push_back(Heard::Up(peer));
         self.on_readable(now_us, index);

@@ -3,21 +3,44 @@
 use super::World;
 use super::net::{self, Fate};
 use super::queue::Pending;
+use crate::plan::Level;
 use crate::wire::{self, Heard, Packet};
 use bytes::Bytes;
 use lavina_core::node::Input;
+use lavina_crdt::entry::Run;
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::frame::{self, Frame, Lane};
 use std::net::SocketAddr;
 
 impl World {
+    /// The node that goes by an id now; a node that came back with another key does not go by its old one.
+    fn now_at(&self, peer: NodeId) -> Option<usize> {
+        self.by_id.get(&peer).copied().filter(|node| self.id(*node) == peer)
+    }
+
+    /// The connection of two nodes that both count on, as a number that no earlier or later one of theirs has.
+    pub(super) fn connection(&self, one: usize, other: usize) -> Option<u64> {
+        if self.plan.level != Level::L2 {
+            return self.net.conn(one, other).map(|conn| conn.epoch);
+        }
+        let number = |one: usize, other: usize| self.nodes[one].station.as_ref()?.link_number(self.id(other));
+        let (low, high) = (number(one.min(other), one.max(other))?, number(one.max(other), one.min(other))?);
+        Some(low << 32 | high)
+    }
+
+    /// All pairs that have a connection, with its number.
+    pub(super) fn connections(&self) -> Vec<(usize, usize, u64)> {
+        let pairs = (0..self.nodes.len()).flat_map(|one| (one + 1..self.nodes.len()).map(move |other| (one, other)));
+        pairs.filter_map(|(one, other)| Some((one, other, self.connection(one, other)?))).collect()
+    }
+
     /// A node sends a frame.
     pub(super) fn send_frame(&mut self, from: usize, peer: NodeId, lane: Lane, frame: Frame) {
         if let Some(station) = &mut self.nodes[from].station {
             station.send(self.now_us, peer, lane, &frame);
             return;
         }
-        let to = self.by_id[&peer];
+        let Some(to) = self.now_at(peer) else { return };
         let bytes = || frame::encode(&frame).map_or(0, |bytes| bytes.len());
         match self.net.schedule(self.now_us, (from, to), lane, bytes, &mut self.rng) {
             Fate::Arrives(at_us, epoch) => self.queue.push(at_us, Pending::Frame(from, to, epoch, Box::new(frame))),
@@ -32,7 +55,7 @@ impl World {
             station.datagram(peer, bytes);
             return;
         }
-        let to = self.by_id[&peer];
+        let Some(to) = self.now_at(peer) else { return };
         if self.net.conn(from, to).is_some() {
             for at_us in self.net.paths.carry(self.now_us, (from, to), bytes.len(), &mut self.rng) {
                 self.queue.push(at_us, Pending::Datagram(from, to, bytes.clone()));
@@ -42,7 +65,7 @@ impl World {
 
     /// A node dials a peer: at level L2 where it is reached now, as its name says.
     pub(super) fn dial(&mut self, from: usize, peer: NodeId) {
-        let to = self.by_id[&peer];
+        let Some(to) = self.now_at(peer) else { return };
         let address = wire::address(to, self.nodes[to].moves);
         if let Some(station) = &mut self.nodes[from].station {
             station.dial(self.now_us, peer, address);
@@ -58,8 +81,9 @@ impl World {
             station.hangup(self.now_us, peer, reason);
             return;
         }
-        let to = self.by_id[&peer];
-        self.drop_connection(from, to);
+        if let Some(to) = self.now_at(peer) {
+            self.drop_connection(from, to);
+        }
     }
 
     /// A node says who may connect.
@@ -70,7 +94,8 @@ impl World {
     }
 
     pub(super) fn on_dialled(&mut self, from: usize, to: usize) {
-        let up = self.nodes[from].core.is_some() && self.nodes[to].core.is_some();
+        let answers = |node: &super::node::SimNode| node.core.is_some() && node.paused_us.is_none() && !node.revoked;
+        let up = answers(&self.nodes[from]) && answers(&self.nodes[to]);
         if !up || !self.net.paths.passes_both(from, to) {
             return;
         }
@@ -80,6 +105,7 @@ impl World {
             self.drop_connection(from, to);
         }
         if let Some(epoch) = self.net.connect(self.now_us, from, to) {
+            self.book.on_connection(self.now_us, from, to, true);
             self.note("connected", from, || format!("to {to} as {epoch}"));
             let (from_id, to_id) = (self.id(from), self.id(to));
             self.input(from, Input::PeerUp(to_id));
@@ -104,14 +130,21 @@ impl World {
     }
 
     pub(super) fn frame_arrives(&mut self, from: usize, to: usize, frame: Frame) {
-        let bytes = postcard::to_stdvec(&frame).unwrap_or_default();
-        self.trace.note(self.now_us, &bytes, || format!("frame {to}: from {from}, {}", frame_words(&frame)));
+        let words = || format!("frame {to}: from {from}, {}", frame_words(&frame));
+        self.trace.note_value(self.now_us, [from, to], &frame, words);
+        if let Frame::Push { runs, .. } | Frame::Delta { runs, .. } = &frame {
+            let live = matches!(frame, Frame::Push { .. });
+            let by_id = &self.by_id;
+            let writer = |run: &Run| by_id.get(&run.origin.node).copied().unwrap_or(from);
+            self.book.on_runs(self.now_us, (from, to), runs, live, writer);
+        }
         let peer = self.id(from);
         self.input(to, Input::Frame(peer, frame));
     }
 
     pub(super) fn datagram_arrives(&mut self, from: usize, to: usize, bytes: Bytes) {
-        self.note("datagram", to, || format!("from {from}, {} bytes", bytes.len()));
+        let words = || format!("datagram {to}: from {from}, {} bytes", bytes.len());
+        self.trace.note_bytes(self.now_us, [from, to], &bytes, words);
         let peer = self.id(from);
         self.input(to, Input::Datagram(peer, bytes));
     }
@@ -120,7 +153,8 @@ impl World {
     pub(super) fn on_packet(&mut self, from: usize, source: SocketAddr, packet: &Packet) {
         let Some(to) = self.at_address(packet.to).filter(|to| self.net.paths.passes(from, *to)) else { return };
         if let Some(station) = &mut self.nodes[to].station {
-            self.trace.mix(self.now_us, &packet.bytes);
+            let words = || format!("packet {to}: from {from}, {} bytes", packet.bytes.len());
+            self.trace.note_bytes(self.now_us, [from, to], &packet.bytes, words);
             station.on_packet(self.now_us, source, packet);
             self.serve_station(to);
         }
@@ -181,7 +215,7 @@ impl World {
     }
 
     /// The node that is reached at an address now.
-    fn at_address(&self, address: SocketAddr) -> Option<usize> {
+    pub(super) fn at_address(&self, address: SocketAddr) -> Option<usize> {
         (0..self.nodes.len()).find(|node| wire::address(*node, self.nodes[*node].moves) == address)
     }
 
@@ -190,11 +224,15 @@ impl World {
             Heard::Up(peer) => {
                 let to = self.by_id[&peer];
                 self.note("connected", node, || format!("to {to}"));
+                if self.connection(node, to).is_some() {
+                    self.book.on_connection(self.now_us, node, to, true);
+                }
                 self.input(node, Input::PeerUp(peer));
             }
             Heard::Down(peer, reason) => {
                 let to = self.by_id[&peer];
                 self.note("disconnected", node, || format!("from {to}: {reason}"));
+                self.book.on_connection(self.now_us, node, to, false);
                 self.input(node, Input::PeerDown(peer));
             }
             Heard::Frame(peer, frame) => self.frame_arrives(self.by_id[&peer], node, *frame),

@@ -5,18 +5,22 @@
 
 mod clients;
 mod faults;
+mod judged;
 mod mesh;
 mod net;
-mod node;
+pub(crate) mod node;
 mod paths;
+mod pause;
 mod probe;
 mod queue;
+mod sample;
 mod shell;
 
 use crate::client::{Client, DOMAIN, ROOMS};
 use crate::plan::{Level, Plan};
-use crate::wire::{Base, Station};
+use crate::record::Book;
 use crate::trace::Trace;
+use crate::wire::{Base, Station};
 use lavina_core::node::{AdminCommand, Input, Limits, MeshIdentity, NodeConfig};
 use lavina_core::store::memory::MemoryStore;
 use lavina_crdt::ids::{NodeId, OriginKey};
@@ -28,7 +32,7 @@ use node::{Disk, SimNode};
 use queue::{Pending, Queue};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// One-way delay between a client and its node, microseconds.
@@ -56,6 +60,8 @@ pub(crate) struct World {
     pub(crate) happened: BTreeMap<&'static str, u64>,
     /// When all nodes held the same for the first time after healing, microseconds.
     pub(crate) converged_us: Option<u64>,
+    /// What checkers count and showers draw.
+    pub(crate) book: Book,
     net: Net,
     /// Where time begins for QUIC.
     base: Base,
@@ -63,8 +69,33 @@ pub(crate) struct World {
     rng: SmallRng,
     by_id: BTreeMap<NodeId, usize>,
     next_connection: u64,
+    /// The nodes each client was ever connected to.
+    pub(crate) homes: Vec<BTreeSet<usize>>,
+    /// Rooms that clients asked to enter, and when they did.
+    pub(crate) joins: Vec<Join>,
+    /// Refusals each client had met when it was last looked at.
+    refusals: Vec<u64>,
+    /// What sampling has found out.
+    pub(crate) watch: sample::Watch,
+    /// Lines that reached somebody later than links and disks explain; only looked for without faults.
+    pub(crate) late: Vec<String>,
     /// The latest answer to the probe.
     probe_answer: Option<Result<Reply, Refusal>>,
+}
+
+/// A client asked to enter a room.
+#[derive(Clone, Debug)]
+pub(crate) struct Join {
+    /// Who.
+    pub(crate) client: usize,
+    /// Which room, by name.
+    pub(crate) room: String,
+    /// When, microseconds.
+    pub(crate) at_us: u64,
+    /// On which of its connections.
+    pub(crate) connection: u64,
+    /// When it was inside, or was refused, or what stood in the way had come.
+    pub(crate) done_us: Option<u64>,
 }
 
 fn signing_key(seed: u64, index: usize) -> ed25519_dalek::SigningKey {
@@ -81,7 +112,17 @@ fn node_id(key: &ed25519_dalek::SigningKey) -> NodeId {
 impl World {
     /// A world at its beginning.
     #[must_use]
-    pub(crate) fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan, recorded: bool) -> Self {
+        Self::made(plan, recorded, Trace::default())
+    }
+
+    /// The same, with the trace that takes note of its events.
+    #[must_use]
+    pub(crate) fn traced(plan: &Plan, trace: Trace) -> Self {
+        Self::made(plan, false, trace)
+    }
+
+    fn made(plan: &Plan, recorded: bool, trace: Trace) -> Self {
         let mut rng = SmallRng::seed_from_u64(plan.seed);
         let root = signing_key(plan.seed, usize::MAX);
         let mesh = MeshIdentity { id: [7; 16], root: node_id(&root) };
@@ -113,14 +154,20 @@ impl World {
             plan: plan.clone(),
             now_us: 0,
             nodes,
-            trace: Trace::default(),
+            trace,
             happened: BTreeMap::new(),
             converged_us: None,
             base: Base::new(),
+            book: Book::new(plan, recorded),
             queue: Queue::default(),
             rng,
             by_id,
             next_connection: 1,
+            homes: vec![BTreeSet::new(); plan.clients.len()],
+            joins: Vec::new(),
+            refusals: vec![0; plan.clients.len()],
+            watch: sample::Watch::default(),
+            late: Vec::new(),
             probe_answer: None,
         };
         world.begin();
@@ -129,8 +176,13 @@ impl World {
 
     fn begin(&mut self) {
         for index in 0..self.nodes.len() {
-            self.boot(index);
+            match self.plan.nodes[index].starts_at_ms {
+                0 => self.boot(index),
+                at_ms => self.queue.push(at_ms * 1000, Pending::Boot(index)),
+            }
         }
+        self.queue.push(sample::PERIOD_US, Pending::Sample);
+        self.count_shapes();
         for (index, fault) in self.plan.faults.iter().enumerate() {
             self.queue.push(fault.at_ms * 1000, Pending::Fault(index));
         }
@@ -141,14 +193,29 @@ impl World {
             }
         }
         self.queue.push(self.plan.heal_at_ms * 1000, Pending::Heal);
-        // Accounts exist before anybody logs in; the first node registers them, the mesh carries them everywhere.
+        // Accounts exist before anybody logs in; the node whose clock is best registers them, since nobody is heard yet that knows
+        // better, and the mesh carries them everywhere.
+        let registrar =
+            (0..self.nodes.len()).find(|node| self.nodes[*node].clock_offset_ms.abs() < 60_000).unwrap_or(0);
         let credentials = crate::account::credentials();
         for index in 0..self.clients.len() {
             if let Some(name) = self.clients[index].account() {
-                self.nodes[0].input(0, Input::Admin(0, AdminCommand::AccountAdd(name, credentials.clone())));
+                self.nodes[registrar].input(0, Input::Admin(0, AdminCommand::AccountAdd(name, credentials.clone())));
             }
         }
-        self.pump(0);
+        self.pump(registrar);
+    }
+
+    /// Counts what the plan is like, beside what it does.
+    fn count_shapes(&mut self) {
+        let late = self.plan.nodes.iter().filter(|node| node.starts_at_ms > 0).count();
+        let on = |node: usize| self.plan.clients.iter().filter(|client| client.node == node).count();
+        let hot = (0..self.nodes.len()).filter(|node| 3 * on(*node) > 2 * self.clients.len()).count();
+        for (what, count) in [("late-start", late), ("hot-node", hot)] {
+            if count > 0 {
+                *self.happened.entry(what).or_default() += 1;
+            }
+        }
     }
 
     /// Runs to the end: until every node holds the same after healing, or the time for that is over.
@@ -164,7 +231,15 @@ impl World {
         self.now_us = end_us;
     }
 
+    /// Starts a node, unless it runs.
+    fn start(&mut self, index: usize) {
+        if self.nodes[index].core.is_none() && !self.nodes[index].revoked {
+            self.boot(index);
+        }
+    }
+
     fn boot(&mut self, index: usize) {
+        let first = self.nodes[index].start == 0;
         let seed = self.rng.random();
         let now_us = self.now_us;
         let opened = self.nodes[index].boot(now_us, seed);
@@ -172,16 +247,26 @@ impl World {
             // Boot numbers are never 0.
             self.nodes[index].station = Some(Station::new(self.id(index), seed | 1, self.base));
         }
+        self.book.on_up(now_us, index, true);
         self.note("boot", index, || format!("{opened:?}"));
+        if first {
+            // As a real node does: it writes down where it stands, so that the mesh remembers it.
+            let own = self.id(index);
+            let admission = self.nodes[index].config.bootstrap.iter().find(|admission| admission.node == own).cloned();
+            if let Some(admission) = admission {
+                self.nodes[index].input(now_us, Input::Admin(0, AdminCommand::Admit(admission)));
+            }
+        }
         self.pump(index);
     }
 
     fn note(&mut self, what: &'static str, index: usize, words: impl FnOnce() -> String) {
         let words = words();
-        self.trace.note(self.now_us, words.as_bytes(), || format!("{what} {index}: {words}"));
+        self.trace.note(self.now_us, what, index, words.as_bytes(), || format!("{what} {index}: {words}"));
     }
 
     fn on_event(&mut self, event: Pending) {
+        let Some(event) = self.unless_paused(event) else { return };
         match event {
             Pending::Fault(index) => self.on_fault(index),
             Pending::Heal => self.on_heal(),
@@ -210,6 +295,16 @@ impl World {
             Pending::StationTime(node, start, at_us) => self.on_station_time(node, start, at_us),
             Pending::IdleCheck(one, other, epoch, since_us) => self.on_idle_check(one, other, epoch, since_us),
             Pending::Look => self.on_look(),
+            Pending::Boot(node) => self.start(node),
+            Pending::Kill(node) => self.crash(node),
+            Pending::Resume(node, since_us) => self.on_resume(node, since_us),
+            Pending::Again(fault) => self.on_node_fault(&fault),
+            Pending::Late(node, start, input) => {
+                if self.nodes[node].start == start {
+                    self.input(node, *input);
+                }
+            }
+            Pending::Sample => self.on_sample(),
         }
     }
 
@@ -218,12 +313,18 @@ impl World {
     }
 
     fn input(&mut self, index: usize, input: Input) {
+        if self.nodes[index].paused_us.is_some() {
+            let start = self.nodes[index].start;
+            self.nodes[index].backlog.push(Pending::Late(index, start, Box::new(input)));
+            return;
+        }
         let now_us = self.now_us;
         self.nodes[index].input(now_us, input);
         self.pump(index);
     }
 
     fn on_look(&mut self) {
+        self.check_gauges("after healing");
         if self.converged_us.is_none() {
             if self.all_equal() {
                 self.converged_us = Some(self.now_us);
@@ -269,13 +370,19 @@ fn sim_node(
         sessions: Arc::new(sessions),
         links: BTreeMap::new(),
         renders: lavina_protocols::render::Renders::default(),
+        dirty: Vec::new(),
         start: 0,
         timeout_us: u64::MAX,
         clock_offset_ms,
+        clock_drift: (0, 0),
         up_since_us: 0,
         station: None,
         station_us: None,
         serving: false,
         moves: 0,
+        paused_us: None,
+        resumed_us: 0,
+        backlog: pause::Backlog::default(),
+        revoked: false,
     }
 }

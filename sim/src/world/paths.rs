@@ -4,7 +4,7 @@
 //! Cuts lie in two layers, so that they nest and overlap: groups that are apart, and single ways that are cut; a packet passes when
 //! neither stops it. What waits for bandwidth is bounded: what does not fit is lost, as a router does it.
 
-use crate::plan::{LinkPlan, NodePlan};
+use crate::plan::{LinkPlan, NodePlan, RegionLink};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,8 @@ const OVERTAKEN_BY: u64 = 4;
 #[derive(Clone, Copy, Debug)]
 struct Nature {
     one_way_us: u64,
-    loss_permille: u64,
+    jitter_percent: u64,
+    loss_ppm: u64,
     rate_kbps: Option<u64>,
 }
 
@@ -35,7 +36,6 @@ struct Bursts {
 /// The state of all ways.
 #[derive(Debug)]
 pub(crate) struct Paths {
-    jitter_percent: u64,
     natures: Vec<Vec<Nature>>,
     apart: BTreeSet<Way>,
     cut: BTreeSet<Way>,
@@ -57,7 +57,6 @@ impl Paths {
     pub(crate) fn new(plan: &LinkPlan, nodes: &[NodePlan]) -> Self {
         let natures = nodes.iter().map(|from| nodes.iter().map(|to| nature(plan, from, to)).collect()).collect();
         Self {
-            jitter_percent: plan.jitter_percent,
             natures,
             apart: BTreeSet::new(),
             cut: BTreeSet::new(),
@@ -153,7 +152,11 @@ impl Paths {
     /// Caps a link's bandwidth, both ways; 0 lifts the cap.
     pub(crate) fn set_rate(&mut self, one: usize, other: usize, kbps: u64) {
         for way in [(one, other), (other, one)] {
-            if kbps == 0 { self.rates_kbps.remove(&way) } else { self.rates_kbps.insert(way, kbps) };
+            if kbps == 0 {
+                self.rates_kbps.remove(&way)
+            } else {
+                self.rates_kbps.insert(way, kbps)
+            };
         }
     }
 
@@ -168,33 +171,54 @@ impl Paths {
     /// Packets larger than this vanish on a link, both ways; 0 lifts it.
     pub(crate) fn set_mtu(&mut self, one: usize, other: usize, bytes: usize) {
         for way in [(one, other), (other, one)] {
-            if bytes == 0 { self.mtus.remove(&way) } else { self.mtus.insert(way, bytes) };
+            if bytes == 0 {
+                self.mtus.remove(&way)
+            } else {
+                self.mtus.insert(way, bytes)
+            };
         }
     }
 
-    /// All ways as the plan has them.
-    pub(crate) fn reset(&mut self) {
-        self.heal();
+    /// Nobody reaches a node, and it reaches nobody.
+    pub(crate) fn isolate(&mut self, node: usize) {
+        for other in 0..self.natures.len() {
+            self.cut_one_way(node, other);
+            self.cut_one_way(other, node);
+        }
+    }
+
+    /// The ways among these nodes as the plan has them; those to others stay as they are.
+    pub(crate) fn reset_among(&mut self, nodes: &[usize]) {
+        let other = |(from, to): &Way| !(nodes.contains(from) && nodes.contains(to));
+        self.apart.retain(other);
+        self.cut.retain(other);
+        self.rates_kbps.retain(|way, _| other(way));
+        self.mtus.retain(|way, _| other(way));
+        self.busy_us.retain(|way, _| other(way));
         self.loss_permille = 0;
         self.set_bursts(0, 0);
         self.duplicate_permille = 0;
         self.reorder_permille = 0;
         self.slow = 1;
-        self.rates_kbps.clear();
-        self.mtus.clear();
-        self.busy_us.clear();
+    }
+
+    /// Whether ways are about as the plan has them: not slowed down, losing no more than one packet in twenty, and none capped or clogged.
+    pub(crate) fn is_calm(&self) -> bool {
+        let unbounded = self.rates_kbps.is_empty() && self.mtus.is_empty() && self.busy_us.is_empty();
+        self.slow <= 1 && self.loss_permille <= 50 && self.bursts.is_none() && unbounded
     }
 
     /// The one-way delay for the next packet, microseconds.
     pub(crate) fn delay_us(&self, from: usize, to: usize, rng: &mut SmallRng) -> u64 {
-        let base = self.natures[from][to].one_way_us * self.slow;
-        base + base * rng.random_range(0..=self.jitter_percent) / 100
+        let Nature { one_way_us, jitter_percent, .. } = self.natures[from][to];
+        let base = one_way_us * self.slow;
+        base + base * rng.random_range(0..=jitter_percent) / 100
     }
 
     /// Whether the next packet is lost.
     pub(crate) fn loses(&mut self, from: usize, to: usize, rng: &mut SmallRng) -> bool {
-        let permille = self.loss_permille.max(self.natures[from][to].loss_permille);
-        self.bursts_over(from, to, rng) || (permille > 0 && rng.random_range(0..1000) < permille)
+        let ppm = self.natures[from][to].loss_ppm.max(self.loss_permille * 1_000);
+        self.bursts_over(from, to, rng) || (ppm > 0 && rng.random_range(0..1_000_000) < ppm)
     }
 
     fn bursts_over(&mut self, from: usize, to: usize, rng: &mut SmallRng) -> bool {
@@ -269,29 +293,31 @@ fn nature(plan: &LinkPlan, from: &NodePlan, to: &NodePlan) -> Nature {
     let near = from.region == to.region;
     let usual = Nature {
         one_way_us: if near { plan.near_us } else { plan.far_us },
-        loss_permille: plan.loss_permille,
+        jitter_percent: plan.jitter_percent,
+        loss_ppm: plan.loss_permille * 1_000,
         rate_kbps: None,
     };
-    let special = plan.between.iter().rfind(|between| between.joins(from, to));
-    special.map_or(usual, |between| Nature {
-        one_way_us: between.one_way_us.unwrap_or(usual.one_way_us),
-        loss_permille: between.loss_permille.unwrap_or(usual.loss_permille),
-        rate_kbps: between.rate_kbps,
+    let special = plan.between.iter().find(|link| link.joins(&from.region, &to.region));
+    special.map_or(usual, |link: &RegionLink| Nature {
+        one_way_us: link.delay_us,
+        jitter_percent: link.jitter_percent,
+        loss_ppm: link.loss_ppm.max(usual.loss_ppm),
+        rate_kbps: link.rate_kbit,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::BetweenPlan;
     use rand::SeedableRng;
 
-    fn paths(between: Vec<BetweenPlan>) -> Paths {
+    fn paths(between: Vec<RegionLink>) -> Paths {
         let node = |region: &str, name: &str| NodePlan {
             name: name.to_owned(),
             region: region.to_owned(),
             zone: String::new(),
             clock_offset_ms: 0,
+            starts_at_ms: 0,
         };
         let plan = LinkPlan { near_us: 1_000, far_us: 50_000, jitter_percent: 0, loss_permille: 0, between };
         Paths::new(&plan, &[node("eu", "a"), node("eu", "b"), node("us", "c"), node("ap", "d")])
@@ -316,18 +342,13 @@ mod tests {
     }
 
     #[test]
-    fn regions_and_nodes_have_links_of_their_own() {
-        let between = |from: &str, to: &str, one_way_us| BetweenPlan {
-            from: from.to_owned(),
-            to: to.to_owned(),
-            one_way_us: Some(one_way_us),
-            loss_permille: None,
-            rate_kbps: None,
-        };
-        let mut paths = paths(vec![between("us", "eu", 7_000), between("b", "c", 9_000)]);
-        assert_eq!(sent(&mut paths, (0, 2), 100), [7_000]);
-        assert_eq!(sent(&mut paths, (2, 1), 100), [9_000]);
-        assert_eq!(sent(&mut paths, (0, 3), 100), [50_000]);
+    fn regions_have_links_of_their_own() {
+        let between = ["us".to_owned(), "eu".to_owned()];
+        let link = RegionLink { between, delay_us: 7_000, jitter_percent: 0, loss_ppm: 0, rate_kbit: Some(8_000) };
+        let mut paths = paths(vec![link]);
+        assert_eq!(sent(&mut paths, (0, 2), 1_000), [8_000]);
+        assert_eq!(sent(&mut paths, (2, 1), 1_000), [8_000]);
+        assert_eq!(sent(&mut paths, (0, 3), 1_000), [50_000]);
     }
 
     #[test]

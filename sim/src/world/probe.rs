@@ -116,10 +116,15 @@ impl World {
         ids
     }
 
-    /// Whether all nodes are up and hold the same on their disks.
+    /// Whether two nodes are connected.
+    pub(crate) fn are_connected(&self, one: usize, other: usize) -> bool {
+        self.connection(one, other).is_some()
+    }
+
+    /// Whether all judged nodes are up and hold the same on their disks.
     pub(crate) fn all_equal(&self) -> bool {
-        let first = self.vectors(0);
-        self.nodes.iter().all(|node| node.core.is_some())
-            && (1..self.nodes.len()).all(|node| self.vectors(node) == first)
+        let judged = self.judged();
+        let Some(first) = judged.first().map(|node| self.vectors(*node)) else { return true };
+        judged.iter().all(|node| self.nodes[*node].core.is_some() && self.vectors(*node) == first)
     }
 }

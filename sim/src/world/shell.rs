@@ -4,6 +4,8 @@ use super::node::Link;
 use super::queue::Pending;
 use super::{CLIENT_DELAY_US, COALESCE_US, COMMIT_US, World, probe};
 use lavina_core::node::{Input, Output};
+use lavina_core::store::Store;
+use lavina_crdt::entry::Run;
 use lavina_protocols::session;
 use rand::Rng;
 
@@ -17,8 +19,11 @@ impl World {
 
     pub(super) fn on_session_timeout(&mut self, node: usize, number: u64) {
         let now = self.nodes[node].now(self.now_us);
-        let due = |link: &&mut Link| link.timeout_us.is_some_and(|at_us| at_us <= now.mono_us);
-        if let Some(link) = self.nodes[node].links.get_mut(&number).filter(due) {
+        let due = |link: &Link| link.timeout_us.is_some_and(|at_us| at_us <= now.mono_us);
+        if !self.nodes[node].links.get(&number).is_some_and(due) {
+            return;
+        }
+        if let Some(link) = self.nodes[node].touch(number) {
             link.timeout_us = None;
             link.session.handle_timeout(now);
         }
@@ -40,7 +45,13 @@ impl World {
         if self.nodes[node].start != start {
             return;
         }
+        let batches = if self.book.is_full() { self.nodes[node].disk.committing.clone() } else { Vec::new() };
         if let Some(answer) = self.nodes[node].finish_commit() {
+            if matches!(answer, Input::Persisted(_)) {
+                let by_id = &self.by_id;
+                let writer = |run: &Run| by_id.get(&run.origin.node).copied().unwrap_or(node);
+                self.book.on_committed(self.now_us, node, &batches, writer);
+            }
             self.note("disk", node, || format!("{answer:?}"));
             self.input(node, answer);
         }
@@ -72,15 +83,17 @@ impl World {
             Output::Deliver(numbers, event) => {
                 let node = &mut self.nodes[index];
                 for number in numbers {
+                    // Not by `touch`: the renders are borrowed too.
                     if let Some(link) = node.links.get_mut(&number) {
                         link.session.handle_event(now, &event, &mut node.renders);
+                        node.dirty.push(number);
                     }
                 }
             }
             Output::Answer(number, id, answer) => {
                 if number == probe::PROBE {
                     self.probe_answer = Some(answer);
-                } else if let Some(link) = self.nodes[index].links.get_mut(&number) {
+                } else if let Some(link) = self.nodes[index].touch(number) {
                     link.session.handle_answer(now, id, answer);
                 }
             }
@@ -107,6 +120,8 @@ impl World {
 
     pub(super) fn on_persist(&mut self, index: usize, batch: lavina_core::store::Batch) {
         let urgent = batch.urgent;
+        let own = self.nodes[index].store.origin().origin();
+        self.book.on_persist(self.now_us, index, own, &batch);
         let node = &mut self.nodes[index];
         node.disk.waiting.push(batch);
         let at_us = self.now_us + if urgent { 0 } else { COALESCE_US };
@@ -115,7 +130,9 @@ impl World {
 
     pub(super) fn pump_sessions(&mut self, index: usize) -> bool {
         let mut moved = false;
-        let numbers: Vec<u64> = self.nodes[index].links.keys().copied().collect();
+        let mut numbers = std::mem::take(&mut self.nodes[index].dirty);
+        numbers.sort_unstable();
+        numbers.dedup();
         for number in numbers {
             while let Some(output) =
                 self.nodes[index].links.get_mut(&number).and_then(|link| link.session.poll_output())

@@ -2,7 +2,7 @@
 //!
 //! Knows no stream; whoever has one (QUIC over sockets, QUIC in the simulator) writes and reads these bytes.
 
-use crate::frame::{self, FRAME_BYTES_MAX, Frame};
+use crate::frame::{self, FRAME_BYTES_MAX, Frame, FrameError};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// Bytes of the length in front of a message.
@@ -43,11 +43,20 @@ pub fn join_frames(frames: Vec<Bytes>) -> Vec<Bytes> {
     chunks
 }
 
+/// What came as one message of a lane.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// A frame.
+    Frame(Frame),
+    /// A frame of a kind that only a newer version knows: it is skipped, and the connection lives on.
+    Unknown,
+}
+
 /// Takes the first whole frame out of `buffer`; `None` when more bytes are needed.
 ///
 /// # Errors
 /// [`FramingError`] when what comes is no frame; the stream is of no use after that.
-pub fn take_frame(buffer: &mut BytesMut) -> Result<Option<Frame>, FramingError> {
+pub fn take_frame(buffer: &mut BytesMut) -> Result<Option<Taken>, FramingError> {
     let Some(prefix) = buffer.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
     let length = usize::try_from(u32::from_be_bytes(*prefix)).map_err(|_| FramingError::TooLong)?;
     if length > FRAME_BYTES_MAX {
@@ -59,7 +68,11 @@ pub fn take_frame(buffer: &mut BytesMut) -> Result<Option<Frame>, FramingError> 
     }
     buffer.advance(PREFIX_BYTES);
     let body = buffer.split_to(length);
-    frame::decode(&body).map(Some).map_err(|_| FramingError::Undecodable)
+    match frame::decode(&body) {
+        Ok(frame) => Ok(Some(Taken::Frame(frame))),
+        Err(FrameError::Unknown(_)) => Ok(Some(Taken::Unknown)),
+        Err(FrameError::TooLong(_) | FrameError::Malformed | FrameError::Trailing(_)) => Err(FramingError::Undecodable),
+    }
 }
 
 #[cfg(test)]
@@ -83,7 +96,7 @@ mod tests {
                 received.push(frame);
             }
         }
-        assert_eq!(received, sent);
+        assert_eq!(received, sent.map(Taken::Frame));
         assert!(buffer.is_empty());
     }
 
@@ -91,6 +104,15 @@ mod tests {
     fn a_length_beyond_the_limit_is_refused_before_its_bytes_come() {
         let mut buffer = BytesMut::from(&[0xff; 4][..]);
         assert_eq!(take_frame(&mut buffer), Err(FramingError::TooLong));
+    }
+
+    #[test]
+    fn a_frame_of_a_newer_kind_is_skipped() {
+        let newer = Bytes::from_static(&[0x7f, 1, 2, 3]);
+        let mut buffer =
+            BytesMut::from(join_frames(vec![newer, frame::encode(&frame(3)).unwrap()]).concat().as_slice());
+        assert_eq!(take_frame(&mut buffer), Ok(Some(Taken::Unknown)));
+        assert_eq!(take_frame(&mut buffer), Ok(Some(Taken::Frame(frame(3)))));
     }
 
     proptest! {

@@ -22,6 +22,7 @@ mod disseminate;
 pub mod frame;
 pub mod framing;
 mod fresh;
+pub mod gauges;
 mod gossip;
 mod inflight;
 mod links;
@@ -30,7 +31,7 @@ mod membership;
 mod outbox;
 pub mod plane;
 mod presence;
-mod rendezvous;
+pub mod rendezvous;
 mod sync;
 mod tree;
 

@@ -11,7 +11,7 @@ use crate::outbox::Outbox;
 use bytes::BytesMut;
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::frame::Lane;
-use lavina_gossip::framing::{self, FramingError};
+use lavina_gossip::framing::{self, FramingError, Taken};
 use lavina_gossip::plane::{CONNECTION_WINDOW_BYTES, READ_BYTES, ROUND_TRIP_PERIOD};
 use quinn::{Connection, ConnectionError, ReadError, VarInt, WriteError};
 use std::sync::OnceLock;
@@ -145,9 +145,14 @@ impl Link {
         let mut buffer = BytesMut::new();
         while let Some(chunk) = stream.read_chunk(READ_BYTES, true).await? {
             buffer.extend_from_slice(&chunk.bytes);
-            while let Some(frame) = framing::take_frame(&mut buffer)? {
-                count(&tally.frames_received);
-                self.tell(events, Event::Frame(self.peer, frame)).await?;
+            while let Some(taken) = framing::take_frame(&mut buffer)? {
+                match taken {
+                    Taken::Frame(frame) => {
+                        count(&tally.frames_received);
+                        self.tell(events, Event::Frame(self.peer, frame)).await?;
+                    }
+                    Taken::Unknown => count(&tally.frames_unknown),
+                }
             }
         }
         Ok(())

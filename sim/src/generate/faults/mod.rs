@@ -1,13 +1,13 @@
 //! Which faults a run has: first which kinds exist in it at all, then when each comes and goes. A new kind is a row of its family's table.
 
 mod client;
-mod clock;
+pub(super) mod clock;
 mod disk;
 mod net;
 mod node;
 
 use super::{STORM_FROM_MS, Sizes, clash};
-use crate::plan::{Class, Fault, FaultKind, Level};
+use crate::plan::{Class, Fault, FaultKind, Level, NodeFault};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
@@ -30,7 +30,8 @@ pub(super) fn draw(rng: &mut SmallRng, class: Class, sizes: &Sizes, heal_at_ms: 
     if class == Class::Fair {
         return Vec::new();
     }
-    let kinds: Vec<Kind> = KINDS.concat().into_iter().chain(of_level(sizes.level)).filter(|_| rng.random_bool(0.5)).collect();
+    let kinds: Vec<Kind> =
+        KINDS.concat().into_iter().chain(of_level(sizes.level)).filter(|_| rng.random_bool(0.5)).collect();
     let count = if kinds.is_empty() { 0 } else { rng.random_range(1..=sizes.faults_max) };
     let mut faults = Vec::new();
     for _ in 0..count {
@@ -56,6 +57,11 @@ fn of_level(level: Level) -> Vec<Kind> {
 impl Draw<'_> {
     fn node(&self, rng: &mut SmallRng) -> usize {
         rng.random_range(0..self.sizes.nodes)
+    }
+
+    /// What happens to a node at one time, or ends by itself.
+    fn once(&self, fault: NodeFault) -> Vec<Fault> {
+        vec![Fault { at_ms: self.at_ms, kind: FaultKind::Node(fault) }]
     }
 
     /// What comes, and what ends it.

@@ -5,9 +5,8 @@ use crate::plan::{Fault, FaultKind, NetFault};
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-pub(super) const KINDS: &[Kind] = &[
-    partition, loss, slow, cut_one_way, nested, cut_link, bursts, duplicate, reorder, rate, clog,
-];
+pub(super) const KINDS: &[Kind] =
+    &[partition, loss, slow, cut_one_way, nested, cut_link, bursts, duplicate, reorder, rate, clog];
 /// What only whole packets can show.
 pub(super) const PACKET_KINDS: &[Kind] = &[mtu, rebind];
 
