@@ -25,6 +25,7 @@ mod shrink;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod wire;
 mod world;
 
 pub use check::Violation;

@@ -25,7 +25,7 @@ pub(super) fn add(rng: &mut SmallRng, rooms: &[RoomPlan], clients: &mut [ClientP
         }
     }
     for fault in faults {
-        if let FaultKind::Net(NetFault::Partition(_)) = fault.kind {
+        if let FaultKind::Net(NetFault::Partition(_) | NetFault::PartitionToo(_)) = fault.kind {
             rivals(rng, fault.at_ms, clients);
             for (room, (plan, operators)) in rooms.iter().zip(&operators).enumerate() {
                 rule(rng, fault.at_ms, room, plan, operators, clients);

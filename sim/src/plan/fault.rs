@@ -49,6 +49,26 @@ pub enum NetFault {
     Loss(u64),
     /// All delays are multiplied.
     Slow(u64),
+    /// Besides what is cut already, nodes of different groups do not reach one another.
+    PartitionToo(Vec<Vec<usize>>),
+    /// Nothing passes between two nodes, either way; others reach both.
+    CutLink(usize, usize),
+    /// The cuts of one link are lifted; partitions stay.
+    HealLink(usize, usize),
+    /// Loss in bursts on all links: mean packets between two bursts, mean packets lost in one. A length of 0 ends it.
+    Bursts(u64, u64),
+    /// Packets (or datagrams) come twice, per thousand.
+    Duplicate(u64),
+    /// Packets (or datagrams) are late and overtaken, per thousand.
+    Reorder(u64),
+    /// A link carries so many kilobits a second each way, and no bounds with 0: (node, node, kbps).
+    Rate(usize, usize, u64),
+    /// For so many milliseconds nothing gets onto a link; it waits: (node, node, ms).
+    Clog(usize, usize, u64),
+    /// Packets of more bytes vanish on a link; none do with 0: (node, node, bytes). Level L2.
+    Mtu(usize, usize, usize),
+    /// A node's address changes, as when a NAT forgets: packets to the old one reach nobody. Level L2.
+    Rebind(usize),
 }
 
 /// What befalls a node's disk.
@@ -193,12 +213,26 @@ impl FaultKind {
     #[must_use]
     pub fn nodes(&self) -> Vec<usize> {
         match self {
-            Self::Net(NetFault::Partition(groups)) => groups.concat(),
-            Self::Net(NetFault::CutOneWay(one, other)) => vec![*one, *other],
-            Self::Node(NodeFault::Revoke(node, other) | NodeFault::Rejoin(node, other)) => vec![*node, *other],
-            Self::Net(NetFault::HealLinks | NetFault::Loss(_) | NetFault::Slow(_)) | Self::Node(NodeFault::AllDown) => {
-                Vec::new()
-            }
+            Self::Net(NetFault::Partition(groups) | NetFault::PartitionToo(groups)) => groups.concat(),
+            Self::Net(
+                NetFault::CutOneWay(one, other)
+                | NetFault::CutLink(one, other)
+                | NetFault::HealLink(one, other)
+                | NetFault::Rate(one, other, _)
+                | NetFault::Clog(one, other, _)
+                | NetFault::Mtu(one, other, _),
+            )
+            | Self::Node(NodeFault::Revoke(one, other) | NodeFault::Rejoin(one, other)) => vec![*one, *other],
+            Self::Net(NetFault::Rebind(node)) => vec![*node],
+            Self::Net(
+                NetFault::HealLinks
+                | NetFault::Loss(_)
+                | NetFault::Slow(_)
+                | NetFault::Bursts(..)
+                | NetFault::Duplicate(_)
+                | NetFault::Reorder(_),
+            )
+            | Self::Node(NodeFault::AllDown) => Vec::new(),
             Self::Disk(fault) => vec![fault.node()],
             Self::Node(
                 NodeFault::Crash(node)
@@ -228,7 +262,23 @@ impl FaultKind {
 }
 
 impl NetFault {
-    const NAMES: &'static [&'static str] = &["partition", "cut-one-way", "heal-links", "loss", "slow-links"];
+    const NAMES: &'static [&'static str] = &[
+        "partition",
+        "cut-one-way",
+        "heal-links",
+        "loss",
+        "slow-links",
+        "partition-too",
+        "cut-link",
+        "heal-link",
+        "loss-bursts",
+        "duplicate",
+        "reorder",
+        "bandwidth-cap",
+        "clog",
+        "mtu-drop",
+        "rebind",
+    ];
 
     const fn name(&self) -> &'static str {
         match self {
@@ -237,6 +287,16 @@ impl NetFault {
             Self::HealLinks => "heal-links",
             Self::Loss(_) => "loss",
             Self::Slow(_) => "slow-links",
+            Self::PartitionToo(_) => "partition-too",
+            Self::CutLink(..) => "cut-link",
+            Self::HealLink(..) => "heal-link",
+            Self::Bursts(..) => "loss-bursts",
+            Self::Duplicate(_) => "duplicate",
+            Self::Reorder(_) => "reorder",
+            Self::Rate(..) => "bandwidth-cap",
+            Self::Clog(..) => "clog",
+            Self::Mtu(..) => "mtu-drop",
+            Self::Rebind(_) => "rebind",
         }
     }
 }

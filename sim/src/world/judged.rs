@@ -51,10 +51,10 @@ impl World {
         let count = self.nodes.len();
         let settled = |node: usize| self.is_healthy(node) && self.nodes[node].up_since_us + SETTLED_US < self.now_us;
         let connected = |one: usize| {
-            let linked = |other: usize| self.are_connected(one, other) && self.net.passes_both(one, other);
+            let linked = |other: usize| self.are_connected(one, other) && self.net.paths.passes_both(one, other);
             (one + 1..count).all(linked)
         };
-        self.net.is_calm() && (0..count).all(|node| settled(node) && connected(node))
+        self.net.paths.is_calm() && (0..count).all(|node| settled(node) && connected(node))
     }
 
     /// A client asks to enter a room; an answer in time is expected when its node is healthy.

@@ -11,6 +11,7 @@ mod judged;
 mod mesh;
 mod net;
 pub(crate) mod node;
+mod paths;
 mod pause;
 mod probe;
 mod queue;
@@ -21,6 +22,7 @@ use crate::client::{Client, DOMAIN, ROOMS};
 use crate::plan::{Level, Plan};
 use crate::record::Book;
 use crate::trace::Trace;
+use crate::wire::{Base, Station};
 use disk::{Disk, Losses, SimStore};
 use lavina_core::node::{AdminCommand, Input, Limits, MeshIdentity, NodeConfig};
 use lavina_core::store::Store;
@@ -76,6 +78,8 @@ pub(crate) struct World {
     /// Stores that were given up although nothing had been done to their disks.
     pub(crate) given_up: Vec<String>,
     net: Net,
+    /// Where time begins for QUIC.
+    base: Base,
     queue: Queue,
     rng: SmallRng,
     by_id: BTreeMap<NodeId, usize>,
@@ -170,9 +174,8 @@ impl World {
             })
             .collect();
         let by_id = bootstrap.iter().enumerate().map(|(index, admission)| (admission.node, index)).collect();
-        let regions = plan.nodes.iter().map(|node| node.region.clone()).collect();
         let mut world = Self {
-            net: Net::new(plan.links.clone(), regions),
+            net: Net::new(paths::Paths::new(&plan.links, &plan.nodes)),
             clients: plan.clients.iter().map(Client::new).collect(),
             plan: plan.clone(),
             now_us: 0,
@@ -180,6 +183,7 @@ impl World {
             trace,
             happened: BTreeMap::new(),
             converged_us: None,
+            base: Base::new(),
             book: Book::new(plan, recorded),
             lost: Losses::default(),
             given_up: Vec::new(),
@@ -275,6 +279,10 @@ impl World {
         let seed = self.rng.random();
         let now_us = self.now_us;
         let opened = self.nodes[index].boot(now_us, seed);
+        if self.plan.level == Level::L2 {
+            // Boot numbers are never 0.
+            self.nodes[index].station = Some(Station::new(self.id(index), seed | 1, self.base));
+        }
         self.book.on_up(now_us, index, true);
         self.note("boot", index, || format!("{opened:?}"));
         if first {
@@ -338,13 +346,13 @@ impl World {
                 }
             }
             Pending::Datagram(from, to, bytes) => {
-                if self.net.passes(from, to) {
-                    let words = || format!("datagram {to}: from {from}, {} bytes", bytes.len());
-                    self.trace.note_bytes(self.now_us, [from, to], &bytes, words);
-                    let peer = self.id(from);
-                    self.input(to, Input::Datagram(peer, bytes));
+                if self.net.paths.passes(from, to) {
+                    self.datagram_arrives(from, to, bytes);
                 }
             }
+            Pending::RoundTrip(one, other, epoch) => self.on_round_trip(one, other, epoch),
+            Pending::Packet(from, source, packet) => self.on_packet(from, source, &packet),
+            Pending::StationTime(node, start, at_us) => self.on_station_time(node, start, at_us),
             Pending::IdleCheck(one, other, epoch, since_us) => self.on_idle_check(one, other, epoch, since_us),
             Pending::Look => self.on_look(),
             Pending::Boot(node) => self.start(node),
@@ -431,6 +439,10 @@ fn sim_node(
         clock_drift: (0, 0),
         adversary: None,
         up_since_us: 0,
+        station: None,
+        station_us: None,
+        serving: false,
+        moves: 0,
         paused_us: None,
         resumed_us: 0,
         backlog: pause::Backlog::default(),

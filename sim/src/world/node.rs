@@ -3,6 +3,7 @@
 
 use super::disk::{Disk, SimStore};
 use super::pause::Backlog;
+use crate::wire::Station;
 use lavina_core::node::{Input, Node, NodeConfig};
 use lavina_core::store::{Commit, Recovered, StoreError};
 use lavina_crdt::clock::Now;
@@ -51,6 +52,14 @@ pub(crate) struct SimNode {
     pub(crate) adversary: Option<Box<crate::adversary::Adversary>>,
     /// When it last came up.
     pub(crate) up_since_us: u64,
+    /// Its data plane at level L2, while it is up.
+    pub(crate) station: Option<Station>,
+    /// When that asked to be woken.
+    pub(crate) station_us: Option<u64>,
+    /// Whether what it has is being carried out.
+    pub(crate) serving: bool,
+    /// How often its address has changed.
+    pub(crate) moves: u16,
     /// Since when it stands still, microseconds.
     pub(crate) paused_us: Option<u64>,
     /// When it last went on after standing still.
@@ -109,6 +118,8 @@ impl SimNode {
         self.disk.kill();
         self.core = None;
         self.store = SimStore::Closed(self.disk.node());
+        self.station = None;
+        self.station_us = None;
         self.links.clear();
         self.dirty.clear();
         self.paused_us = None;

@@ -18,7 +18,7 @@ pub(crate) struct Backlog {
 impl Backlog {
     /// Puts an event behind the others.
     pub(super) fn push(&mut self, event: Pending) {
-        if matches!(event, Pending::Datagram(..)) {
+        if matches!(event, Pending::Datagram(..) | Pending::Packet(..)) {
             if self.datagrams == DATAGRAMS_MAX {
                 return;
             }
@@ -41,7 +41,12 @@ impl World {
             | Pending::Reboot(node, _)
             | Pending::Frame(_, node, ..)
             | Pending::Datagram(_, node, _)
+            | Pending::StationTime(node, ..)
             | Pending::Late(node, ..) => *node,
+            Pending::Packet(_, _, packet) => match self.at_address(packet.to) {
+                Some(node) => node,
+                None => return None,
+            },
             Pending::Fault(_)
             | Pending::Heal
             | Pending::Step(..)
@@ -49,6 +54,7 @@ impl World {
             | Pending::Hangup(..)
             | Pending::Dialled(..)
             | Pending::IdleCheck(..)
+            | Pending::RoundTrip(..)
             | Pending::Boot(_)
             | Pending::Kill(_)
             | Pending::Resume(..)

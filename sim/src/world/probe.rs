@@ -144,7 +144,7 @@ impl World {
 
     /// Whether two nodes are connected.
     pub(crate) fn are_connected(&self, one: usize, other: usize) -> bool {
-        self.net.conn(one, other).is_some()
+        self.connection(one, other).is_some()
     }
 
     /// Whether all judged nodes are up and hold the same on their disks.

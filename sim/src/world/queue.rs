@@ -1,10 +1,12 @@
 //! The event queue: what happens next, ties broken by the order of scheduling.
 
 use crate::plan::NodeFault;
+use crate::wire::Packet;
 use bytes::Bytes;
 use lavina_core::node::Input;
 use lavina_gossip::frame::Frame;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 /// One event to come.
 #[derive(Clone, Debug)]
@@ -41,6 +43,12 @@ pub(crate) enum Pending {
     Datagram(usize, usize, Bytes),
     /// Connections over which nothing passes are looked for.
     IdleCheck(usize, usize, u64, u64),
+    /// The ends of a connection measure its round trip.
+    RoundTrip(usize, usize, u64),
+    /// A packet reaches the far end: (from, its source address, packet).
+    Packet(usize, SocketAddr, Box<Packet>),
+    /// A node's station asked to be woken; the number is the start's.
+    StationTime(usize, u64, u64),
     /// A node starts, if it is down.
     Boot(usize),
     /// A node is killed, if it is up.

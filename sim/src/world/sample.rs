@@ -54,8 +54,8 @@ impl World {
 
     fn follow_gaps(&mut self, vectors: &[BTreeMap<Scope, VersionVector>]) {
         let mut open = BTreeMap::new();
-        for (one, other, epoch) in self.net.connections() {
-            if !self.net.passes_both(one, other) || !self.net.is_calm() {
+        for (one, other, epoch) in self.connections() {
+            if !self.net.paths.passes_both(one, other) || !self.net.paths.is_calm() {
                 continue;
             }
             for (has, lacks) in [(one, other), (other, one)] {

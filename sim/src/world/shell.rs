@@ -76,6 +76,7 @@ impl World {
                 break;
             }
         }
+        self.serve_station(index);
     }
 
     pub(super) fn pump_core(&mut self, index: usize) -> bool {
@@ -109,41 +110,9 @@ impl World {
             }
             Output::Disconnect(number, _) => self.close(index, number),
             Output::Persist(batch) => self.on_persist(index, batch),
-            Output::Send(peer, _, frame) => {
-                let to = self.by_id[&peer];
-                if self.id(to) != peer {
-                    return;
-                }
-                let node = &mut self.nodes[index];
-                let frames = match &mut node.adversary {
-                    Some(adversary) => adversary.twist(to, frame, &node.store),
-                    None => vec![frame],
-                };
-                for frame in frames {
-                    if let Some((at_us, epoch)) = self.net.schedule(self.now_us, index, to, &frame, &mut self.rng) {
-                        self.queue.push(at_us, Pending::Frame(index, to, epoch, Box::new(frame)));
-                    }
-                }
-            }
-            Output::Datagram(peer, bytes) => {
-                let to = self.by_id[&peer];
-                if self.id(to) == peer
-                    && self.net.conn(index, to).is_some()
-                    && !self.net.loses(index, to, &mut self.rng)
-                {
-                    let at_us = self.now_us + self.net.delay_us(index, to, &mut self.rng);
-                    self.queue.push(at_us, Pending::Datagram(index, to, bytes));
-                }
-            }
-            Output::Dial(peer, _) => {
-                let to = self.by_id[&peer];
-                if self.id(to) != peer {
-                    // Somebody else answers there by now.
-                    return;
-                }
-                let at_us = self.now_us + 2 * self.net.delay_us(index, to, &mut self.rng);
-                self.queue.push(at_us, Pending::Dialled(index, to));
-            }
+            Output::Send(peer, lane, frame) => self.send_frame(index, peer, lane, frame),
+            Output::Datagram(peer, bytes) => self.send_datagram(index, peer, bytes),
+            Output::Dial(peer, _) => self.dial(index, peer),
             Output::Timeout(at_us) => {
                 let at_us = at_us.max(self.now_us + 1);
                 if self.nodes[index].timeout_us != at_us {
@@ -152,14 +121,11 @@ impl World {
                 }
             }
             Output::Hangup(peer, reason) => {
-                self.note("core hangs up", index, || reason);
-                let to = self.by_id[&peer];
-                if self.id(to) != peer {
-                    return;
-                }
-                self.drop_connection(index, to);
+                self.note("core hangs up", index, || reason.clone());
+                self.hang_up(index, peer, &reason);
             }
-            Output::Admitted(_) | Output::AdminAnswer(..) => {}
+            Output::Admitted(nodes) => self.admit(index, nodes),
+            Output::AdminAnswer(..) => {}
         }
     }
 

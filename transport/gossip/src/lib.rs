@@ -12,6 +12,7 @@
 //! | `inflight`, `arrivals`, `fresh` | what is on its way out, in, and everywhere: acknowledgements, gaps, no duplicates |
 //! | `tree`, `sync`, `catchup` | comparing replicas and sending what is missing |
 //! | `presence` | sessions of other nodes |
+//! | `framing`, `plane` | what data planes share: frames on a stream, times, windows, which connection stays |
 //!
 //! **Invariant:** the same inputs and seed give the same outputs.
 
@@ -19,6 +20,7 @@ mod arrivals;
 mod catchup;
 mod disseminate;
 pub mod frame;
+pub mod framing;
 mod fresh;
 pub mod gauges;
 mod gossip;
@@ -27,6 +29,7 @@ mod links;
 pub mod machine;
 mod membership;
 mod outbox;
+pub mod plane;
 mod presence;
 pub mod rendezvous;
 mod sync;

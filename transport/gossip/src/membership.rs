@@ -9,6 +9,7 @@ use crate::frame::Frame;
 use crate::links::Links;
 use crate::machine::{GossipConfig, Output};
 use crate::outbox::Outbox;
+use crate::plane::DATAGRAM_BYTES_MAX;
 use bytes::{Buf, BufMut, Bytes};
 use foca::{
     Codec, Foca, Header, Identity, Message, NoCustomBroadcast, OwnedNotification, PeriodicParams, PostcardCodec, Timer,
@@ -25,8 +26,6 @@ use std::time::Duration;
 
 /// Largest SWIM packet: room for the feed of some two hundred nodes.
 const PACKET_BYTES_MAX: NonZeroUsize = NonZeroUsize::new(8 * 1024).expect("not zero");
-/// Largest packet sent as a datagram: what fits QUIC's least path (RFC 9000 section 14.1: 1,200 bytes) beside its own headers.
-const DATAGRAM_BYTES_MAX: usize = 1_100;
 /// Probe periods a suspect has to speak up before it is declared down.
 const SUSPECT_PERIODS: u32 = 3;
 /// How often one update rides on a message: enough for some hundred nodes, log(n) being what SWIM asks for.

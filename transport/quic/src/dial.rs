@@ -6,6 +6,7 @@ use crate::hello::Hello;
 use crate::link::Link;
 use crate::tls::{self, TlsError};
 use lavina_crdt::ids::NodeId;
+use lavina_gossip::plane::{HANDSHAKE_TIMEOUT, HELLO_TIMEOUT};
 use quinn::{ClientConfig, Connection};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,10 +14,6 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// Resolving and the TLS handshake.
-pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The hello's answer: it may wait at the peer until a dial of its own has timed out.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(7);
 /// Addresses tried of one peer: more than anyone has good ones.
 const ADDRESSES_MAX: usize = 8;
 /// Head start of an address before the next (RFC 8305 section 5).

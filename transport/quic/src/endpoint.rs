@@ -2,7 +2,7 @@
 
 use crate::close::Code;
 use crate::counters::{Counters, Tally, count};
-use crate::dial::{self, DialError, HANDSHAKE_TIMEOUT};
+use crate::dial::{self, DialError};
 use crate::event::Event;
 use crate::handshakes::{Entry, Handshakes};
 use crate::hello::{Hello, VERSION_MAX, VERSION_MIN};
@@ -18,6 +18,8 @@ use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::frame::{self, Frame, Lane};
+pub use lavina_gossip::plane::{DATAGRAM_BYTES_MAX, IDLE_TIMEOUT};
+use lavina_gossip::plane::{HANDSHAKE_TIMEOUT, TURN_TIMEOUT};
 use quinn::{Connection, Incoming, Runtime, TokioRuntime};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,16 +27,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// Longest datagram that every path carries (QUIC's least packet of 1,200 bytes less its headers); longer ones go as
-/// [`Frame::Membership`].
-pub const DATAGRAM_BYTES_MAX: usize = 1_100;
-
-/// A dead link is noticed after this much silence; a fifth of it lies between keep-alives.
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Events waiting for the shell; a full channel stops reading from peers. Frames are at most 2 MiB, so this bounds memory too.
 const EVENTS_MAX: usize = 128;
-/// How long a connection may wait for an older one to the same peer to go: a dial's time and a bit.
-const TURN_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long closing waits for the peers to hear of it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -5,7 +5,7 @@
 //! **Invariant:** who shows no such proof gets no byte of application data. Whether a ticket is still good is for the shell to say.
 
 use crate::close::{self, Code};
-use crate::dial::{self, DialError, HANDSHAKE_TIMEOUT};
+use crate::dial::{self, DialError};
 use crate::endpoint::{IDLE_TIMEOUT, Shared};
 use crate::event::Event;
 use crate::tls::{self, TlsError};
@@ -13,6 +13,7 @@ use crate::wire;
 use ed25519_dalek::SigningKey;
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh::Place;
+use lavina_gossip::plane::{CONNECTION_WINDOW_BYTES, HANDSHAKE_TIMEOUT};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -239,7 +240,7 @@ pub async fn redeem(key: &SigningKey, invitation: Invitation<'_>, me: JoinInfo) 
 }
 
 async fn show(connection: &Connection, secret: &[u8; 16], info: JoinInfo) -> Result<Vec<u8>, JoinError> {
-    connection.set_receive_window(VarInt::from_u32(tls::CONNECTION_WINDOW_BYTES));
+    connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES));
     let broken = |text: &str| JoinError::Broken(text.to_owned());
     let mac = mac(connection, secret, &info).ok_or_else(|| broken("no keying material"))?;
     let proof = Proof { ticket: ticket_name(secret), mac: *mac.as_bytes(), info };

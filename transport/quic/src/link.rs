@@ -8,20 +8,14 @@ use crate::close::{self, Code};
 use crate::counters::{Tally, count};
 use crate::event::Event;
 use crate::outbox::Outbox;
-use crate::tls;
-use crate::wire::{self, Taken, WireError};
 use bytes::BytesMut;
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::frame::Lane;
+use lavina_gossip::framing::{self, FramingError, Taken};
+use lavina_gossip::plane::{CONNECTION_WINDOW_BYTES, READ_BYTES, ROUND_TRIP_PERIOD};
 use quinn::{Connection, ConnectionError, ReadError, VarInt, WriteError};
 use std::sync::OnceLock;
-use std::time::Duration;
 use tokio::sync::mpsc;
-
-/// Bytes taken from a stream at once: some packets' worth.
-const READ_BYTES: usize = 64 * 1024;
-/// How often the round trip is told.
-const ROUND_TRIP_PERIOD: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -39,8 +33,8 @@ pub(crate) struct Link {
 /// What ends a lane.
 struct Ended(Code, String);
 
-impl From<WireError> for Ended {
-    fn from(error: WireError) -> Self {
+impl From<FramingError> for Ended {
+    fn from(error: FramingError) -> Self {
         Self(Code::Malformed, error.to_string())
     }
 }
@@ -86,7 +80,7 @@ impl Link {
 
     /// Runs it to its end: `Up`, then whatever comes, then `Down`.
     pub(crate) async fn run(&self, events: &mpsc::Sender<Event>, tally: &Tally) {
-        self.connection.set_receive_window(VarInt::from_u32(tls::CONNECTION_WINDOW_BYTES));
+        self.connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES));
         let up = Event::Up { peer: self.peer, remote: self.connection.remote_address() };
         if events.send(up).await.is_err() {
             self.close(Code::Stopping, "the node stops");
@@ -111,30 +105,30 @@ impl Link {
         tokio::select! {
             biased;
             error = self.connection.closed() => error.into(),
-            ended = self.write_lane(Lane::Control, 2) => ended,
+            ended = self.write_lane(Lane::Control) => ended,
             ended = self.read_lane(events, tally) => ended,
             ended = self.read_lane(events, tally) => ended,
             ended = self.read_lane(events, tally) => ended,
-            ended = self.write_lane(Lane::Live, 1) => ended,
-            ended = self.write_lane(Lane::Bulk, 0) => ended,
+            ended = self.write_lane(Lane::Live) => ended,
+            ended = self.write_lane(Lane::Bulk) => ended,
             ended = self.read_datagrams(events, tally) => ended,
             ended = self.tell_round_trips(events) => ended,
         }
     }
 
-    async fn write_lane(&self, lane: Lane, priority: i32) -> Ended {
-        match self.try_write_lane(lane, priority).await {
+    async fn write_lane(&self, lane: Lane) -> Ended {
+        match self.try_write_lane(lane).await {
             Ok(never) => match never {},
             Err(ended) => ended,
         }
     }
 
-    async fn try_write_lane(&self, lane: Lane, priority: i32) -> Result<std::convert::Infallible, Ended> {
+    async fn try_write_lane(&self, lane: Lane) -> Result<std::convert::Infallible, Ended> {
         let mut stream = self.connection.open_uni().await?;
         // Fails only for a stream that is finished, which the next write reports.
-        let _ = stream.set_priority(priority);
+        let _ = stream.set_priority(lane.priority());
         loop {
-            let mut chunks = wire::join_frames(self.outbox.take(lane).await);
+            let mut chunks = framing::join_frames(self.outbox.take(lane).await);
             stream.write_all_chunks(&mut chunks).await?;
         }
     }
@@ -151,7 +145,7 @@ impl Link {
         let mut buffer = BytesMut::new();
         while let Some(chunk) = stream.read_chunk(READ_BYTES, true).await? {
             buffer.extend_from_slice(&chunk.bytes);
-            while let Some(taken) = wire::take_frame(&mut buffer)? {
+            while let Some(taken) = framing::take_frame(&mut buffer)? {
                 match taken {
                     Taken::Frame(frame) => {
                         count(&tally.frames_received);

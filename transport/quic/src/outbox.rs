@@ -2,18 +2,10 @@
 
 use bytes::Bytes;
 use lavina_gossip::frame::Lane;
+use lavina_gossip::plane::BATCH_FRAMES_MAX;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
-
-/// Control frames are few and small; a peer that leaves so many unread is not working.
-const CONTROL_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Some seconds of a busy mesh; what does not fit is repaired by sync.
-const LIVE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Sync sends one bounded batch at a time and asks again; a few fit.
-const BULK_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Frames taken at once, to be written together: enough that the cost of a write is spread thin.
-const BATCH_FRAMES_MAX: usize = 256;
 
 /// A frame did not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,20 +31,20 @@ struct Waiting {
 }
 
 impl Outbox {
-    fn queue(&self, lane: Lane) -> (&Queue, usize) {
+    const fn queue(&self, lane: Lane) -> &Queue {
         match lane {
-            Lane::Control => (&self.control, CONTROL_BYTES_MAX),
-            Lane::Live => (&self.live, LIVE_BYTES_MAX),
-            Lane::Bulk => (&self.bulk, BULK_BYTES_MAX),
+            Lane::Control => &self.control,
+            Lane::Live => &self.live,
+            Lane::Bulk => &self.bulk,
         }
     }
 
     /// Adds an encoded frame.
     pub(crate) fn push(&self, lane: Lane, frame: Bytes) -> Result<(), Full> {
-        let (queue, bytes_max) = self.queue(lane);
+        let queue = self.queue(lane);
         {
             let mut waiting = queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            if waiting.bytes + frame.len() > bytes_max {
+            if waiting.bytes + frame.len() > lane.waiting_bytes_max() {
                 return Err(Full);
             }
             waiting.bytes += frame.len();
@@ -64,7 +56,7 @@ impl Outbox {
 
     /// The next frames of a lane, at least one. One task may wait a lane.
     pub(crate) async fn take(&self, lane: Lane) -> Vec<Bytes> {
-        let (queue, _) = self.queue(lane);
+        let queue = self.queue(lane);
         loop {
             {
                 let mut waiting = queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,7 +79,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_lane_drops_the_newest_and_leaves_the_others_alone() {
         let outbox = Outbox::default();
-        let frame = Bytes::from(vec![0; BULK_BYTES_MAX / 2]);
+        let frame = Bytes::from(vec![0; Lane::Bulk.waiting_bytes_max() / 2]);
         assert_eq!(outbox.push(Lane::Bulk, frame.clone()), Ok(()));
         assert_eq!(outbox.push(Lane::Bulk, frame.clone()), Ok(()));
         assert_eq!(outbox.push(Lane::Bulk, Bytes::from_static(b"x")), Err(Full));

@@ -1,43 +1,12 @@
-//! Who is admitted, who is connected, who is being dialled; and which of two connections to one peer stays.
-//!
-//! When two nodes dial each other at once, the node with the smaller id decides: it lets the other's connection wait until
-//! its own dial has ended, and takes it only if that failed. The other node always takes the smaller one's connection. So
-//! both keep the same connection and no frame is lost on one that is given up. A connection from a peer that is
-//! held connected already means that the peer has lost the held one (the hello's boot number tells a restart), and replaces it.
+//! Who is admitted, who is connected, who is being dialled; and what becomes of a connection that comes in, by the rule of
+//! [`lavina_gossip::plane`].
 
 use crate::link::Link;
 use lavina_crdt::ids::NodeId;
+use lavina_gossip::plane::{Held, Verdict, judge};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
-
-/// What to do with a connection that a peer has made and said hello on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    /// It becomes the peer's connection.
-    Take,
-    /// It does once the held one is closed and gone.
-    Replace,
-    /// It may once something changes.
-    Wait,
-}
-
-/// What is held of a peer when a connection from it comes in.
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    dialled_here: bool,
-    same_boot: bool,
-}
-
-fn judge(me_smaller: bool, dialling: bool, held: Option<Held>) -> Verdict {
-    match held {
-        Some(Held { same_boot: false, .. }) => Verdict::Replace,
-        Some(Held { dialled_here: true, same_boot: true }) if me_smaller => Verdict::Wait,
-        Some(_) => Verdict::Replace,
-        None if dialling && me_smaller => Verdict::Wait,
-        None => Verdict::Take,
-    }
-}
 
 /// The answer to an incoming connection.
 pub(crate) enum Admittance {
@@ -161,41 +130,5 @@ impl Peers {
             }
         }
         self.changes.send_replace(());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn held(dialled_here: bool, same_boot: bool) -> Option<Held> {
-        Some(Held { dialled_here, same_boot })
-    }
-
-    #[test]
-    fn of_two_simultaneous_dials_the_smaller_nodes_one_stays() {
-        assert_eq!(judge(true, true, None), Verdict::Wait);
-        assert_eq!(judge(true, true, held(true, true)), Verdict::Wait);
-        assert_eq!(judge(false, true, None), Verdict::Take);
-    }
-
-    #[test]
-    fn a_failed_dial_lets_the_waiting_connection_in() {
-        assert_eq!(judge(true, false, None), Verdict::Take);
-    }
-
-    #[test]
-    fn a_restarted_peer_replaces_whoever_had_dialled() {
-        for smaller in [true, false] {
-            for dialled_here in [true, false] {
-                assert_eq!(judge(smaller, false, held(dialled_here, false)), Verdict::Replace);
-            }
-        }
-    }
-
-    #[test]
-    fn a_peer_that_dials_again_has_lost_its_connection() {
-        assert_eq!(judge(true, false, held(false, true)), Verdict::Replace);
-        assert_eq!(judge(false, false, held(true, true)), Verdict::Replace);
     }
 }

@@ -4,6 +4,9 @@
 use crate::identity::{self, PeerIdError};
 use ed25519_dalek::SigningKey;
 use lavina_crdt::ids::NodeId;
+use lavina_gossip::plane::{
+    CONNECTION_WINDOW_BYTES, DATAGRAM_BUFFER_BYTES, KEEP_ALIVES, LANES, STRANGER_WINDOW_BYTES, STREAM_WINDOW_BYTES,
+};
 use quinn::crypto::rustls::{HandshakeData, NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
 use quinn::{Connection, IdleTimeout, TransportConfig, VarInt, VarIntBoundsExceeded};
 use rustls::pki_types::CertificateDer;
@@ -14,19 +17,6 @@ use std::time::Duration;
 pub(crate) const ALPN_FRAMES: &[u8] = b"lavina/1";
 /// ALPN of admission: one ticket, one answer.
 pub(crate) const ALPN_JOIN: &[u8] = b"lavina-join/1";
-
-/// Keep-alives in one idle timeout: so many less one may be lost before a link counts as dead.
-const KEEP_ALIVES: u32 = 5;
-/// A long fat link (300 ms, 400 Mbit/s) needs as much in flight in one stream.
-const STREAM_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
-/// Two full lanes and a rest, so that Live and Bulk together leave room for Control.
-pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 2 * STREAM_WINDOW_BYTES + 8 * 1024 * 1024;
-/// What a peer may make this node buffer before it has said hello or shown a ticket.
-const STRANGER_WINDOW_BYTES: u32 = 64 * 1024;
-/// One stream a lane.
-pub(crate) const LANES: u32 = 3;
-/// SWIM packets waiting for the reader; more are dropped, as datagrams may be.
-const DATAGRAM_BUFFER_BYTES: usize = 256 * 1024;
 
 /// The TLS settings could not be built.
 #[derive(Debug, thiserror::Error)]

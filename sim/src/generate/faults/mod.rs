@@ -8,7 +8,7 @@ mod node;
 pub(super) mod peer;
 
 use super::{STORM_FROM_MS, Sizes, clash};
-use crate::plan::{Class, Fault, FaultKind, NodeFault};
+use crate::plan::{Class, Fault, FaultKind, Level, NodeFault};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
@@ -31,7 +31,8 @@ pub(super) fn draw(rng: &mut SmallRng, class: Class, sizes: &Sizes, heal_at_ms: 
     if class == Class::Fair {
         return Vec::new();
     }
-    let kinds: Vec<Kind> = KINDS.concat().into_iter().filter(|_| rng.random_bool(0.5)).collect();
+    let kinds: Vec<Kind> =
+        KINDS.concat().into_iter().chain(of_level(sizes.level)).filter(|_| rng.random_bool(0.5)).collect();
     let count = if kinds.is_empty() { 0 } else { rng.random_range(1..=sizes.faults_max) };
     let mut faults = Vec::new();
     for _ in 0..count {
@@ -44,6 +45,14 @@ pub(super) fn draw(rng: &mut SmallRng, class: Class, sizes: &Sizes, heal_at_ms: 
     clash::slow_disks_before_crashes(rng, &mut faults);
     faults.sort_by_key(|fault| fault.at_ms);
     faults
+}
+
+/// What only this level can show.
+fn of_level(level: Level) -> Vec<Kind> {
+    match level {
+        Level::L0 | Level::L1 => Vec::new(),
+        Level::L2 => net::PACKET_KINDS.to_vec(),
+    }
 }
 
 impl Draw<'_> {

@@ -45,7 +45,7 @@ impl World {
     pub(super) fn on_heal(&mut self) {
         self.note("heal", 0, String::new);
         let healed = self.healed();
-        self.net.reset_among(&healed);
+        self.net.paths.reset_among(&healed);
         for index in healed {
             self.nodes[index].disk.set_full(false);
             self.nodes[index].disk.slow_ms = 0;

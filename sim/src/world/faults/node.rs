@@ -34,7 +34,7 @@ impl World {
             }
             NodeFault::GatewayIsolated(node) => {
                 if let Some(gateway) = self.gateway_of(node) {
-                    self.net.isolate(gateway);
+                    self.net.paths.isolate(gateway);
                     self.links_changed();
                 }
             }
@@ -100,7 +100,7 @@ impl World {
         let own = &self.plan.nodes[node].region;
         let region = self.plan.nodes.iter().map(|node| &node.region).find(|region| *region != own)?;
         let live = |index: &usize| {
-            let reached = self.net.conn(node, *index).is_some();
+            let reached = self.are_connected(node, *index);
             self.plan.nodes[*index].region == *region && self.nodes[*index].core.is_some() && reached
         };
         let candidates: Vec<NodeId> = (0..self.nodes.len()).filter(live).map(|index| self.id(index)).collect();
