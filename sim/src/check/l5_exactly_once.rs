@@ -27,7 +27,12 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
             for sender in &world.clients {
                 for (text, sent) in &sender.sent {
                     let here = sent.room.is_some_and(|sent| world.plan.rooms[sent].name == *room);
-                    if here && sent.acked.is_some() && !is_lost(world, sent) && sent.at_us > *since_us && !texts.contains(text.as_str()) {
+                    if here
+                        && sent.acked.is_some()
+                        && !is_lost(world, sent)
+                        && sent.at_us > *since_us
+                        && !texts.contains(text.as_str())
+                    {
                         wrong.push(format!("{} (client {index}) was in {room} and never shown {text}", receiver.nick));
                     }
                 }

@@ -19,8 +19,7 @@ pub(super) fn open(data: &DataDir, config: &NodeConfig, clock: Clock) -> Result<
     let path = data.store();
     let attempt = || {
         let medium = medium(&path).map_err(|error| StoreError::Failed(error.to_string()))?;
-        let opening =
-            Opening { node: id_of(&config.key), new_epoch: random_u64(), medium, cache_bytes: CACHE_BYTES };
+        let opening = Opening { node: id_of(&config.key), new_epoch: random_u64(), medium, cache_bytes: CACHE_BYTES };
         let store = RedbStore::open(opener(path.clone()), opening)?;
         let node = Node::open(config.clone(), store.clone(), clock.now(), random_u64())?;
         Ok((store, node))

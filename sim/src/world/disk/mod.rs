@@ -98,8 +98,7 @@ impl Disk {
             || match &**bytes.borrow() {
                 Bytes::Model(store) => then(SimStore::Memory(store.clone())),
                 Bytes::Platter(platter) => {
-                    let opening =
-                        Opening { node, new_epoch: seed, medium: platter.medium(), cache_bytes: CACHE_BYTES };
+                    let opening = Opening { node, new_epoch: seed, medium: platter.medium(), cache_bytes: CACHE_BYTES };
                     then(SimStore::File(RedbStore::open(platter.opener(), opening)?))
                 }
             },
