@@ -15,11 +15,13 @@ pub mod glob;
 pub mod ids;
 pub mod log;
 pub mod mesh;
+pub mod mesh_time;
 pub mod mutant;
 pub mod names;
 pub mod presence;
 pub mod register;
 pub mod room;
+pub mod seals;
 pub mod ticket;
 pub mod version;
 

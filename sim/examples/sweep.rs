@@ -1,12 +1,14 @@
 //! The library without the command line: run seeds, say which broke what.
 //!
 //! ```sh
-//! cargo run --release -p lavina-sim --example sweep -- 1..100
-//! cargo run --release -p lavina-sim --example sweep -- 1..100 l1
+//! cargo run --release -p lavina-sim --example sweep -- 1..100 safety l0
 //! ```
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-use lavina_sim::{Level, Sizes, run_seed};
+use lavina_sim::{Sizes, run_seed};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error, StrDeserializer};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -18,27 +20,33 @@ fn main() -> ExitCode {
         println!("FIRST..LAST is expected, such as 1..100");
         return ExitCode::FAILURE;
     };
-    let level = match std::env::args().nth(2).as_deref() {
-        None | Some("l0") => Level::L0,
-        Some("l1") => Level::L1,
-        Some("l2") => Level::L2,
-        Some(other) => {
-            println!("{other} is no level: l0, l1 and l2 are");
+    let mut sizes = Sizes::default();
+    for word in std::env::args().skip(2) {
+        if let Some(class) = named(&word) {
+            sizes.class = Some(class);
+        } else if let Some(level) = named(&word) {
+            sizes.level = level;
+        } else {
+            println!("{word} is neither a class of seeds nor a level");
             return ExitCode::FAILURE;
         }
-    };
-    let sizes = Sizes { level, ..Sizes::default() };
-    let mut happened = BTreeMap::new();
-    let mut broken = 0;
+    }
+    let (mut broken, mut happened) = (0, BTreeMap::<&str, u64>::new());
     for seed in first..=last {
         let report = run_seed(seed, &sizes, false);
-        report.happened.iter().for_each(|(what, count)| *happened.entry(*what).or_insert(0) += count);
         for violation in &report.violations {
             println!("seed {seed} broke {}: {}", violation.invariant, violation.what);
         }
         broken += u64::from(!report.violations.is_empty());
+        report.happened.into_iter().for_each(|(what, count)| *happened.entry(what).or_default() += count);
     }
     println!("{happened:?}");
     println!("{broken} of {} seeds broke an invariant", last - first + 1);
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The value that a word names in plans.
+fn named<'a, T: Deserialize<'a>>(word: &'a str) -> Option<T> {
+    let word: StrDeserializer<'a, Error> = word.into_deserializer();
+    T::deserialize(word).ok()
 }

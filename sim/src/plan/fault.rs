@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Names of all kinds, by family.
 pub(super) const NAMES: &[&[&str]] =
-    &[NetFault::NAMES, DiskFault::NAMES, NodeFault::NAMES, ClockFault::NAMES, ClientFault::NAMES];
+    &[NetFault::NAMES, DiskFault::NAMES, NodeFault::NAMES, ClockFault::NAMES, ClientFault::NAMES, PeerFault::NAMES];
 
 /// Something that breaks, or works again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub enum FaultKind {
     Clock(ClockFault),
     /// Of a client or its connection.
     Client(ClientFault),
+    /// Of a node that is not honest any more.
+    Peer(PeerFault),
 }
 
 /// What befalls links. Nodes are named by index.
@@ -87,6 +89,26 @@ pub enum NodeFault {
     Crash(usize),
     /// It is started again.
     Restart(usize),
+    /// It is killed and started again this many times, half a second apart, and killed again a moment after each start: (node, times).
+    CrashLoop(usize, u64),
+    /// It is killed, started, killed again so many microseconds later, while it starts and catches up, and started: (node, microseconds).
+    KillInStart(usize, u64),
+    /// It stands still for so many milliseconds, as under SIGSTOP: (node, milliseconds).
+    Pause(usize, u64),
+    /// The gateway of another region for what this node writes in the busiest room dies, and is started three seconds later.
+    GatewayDies(usize),
+    /// That gateway reaches nobody until links are healed.
+    GatewayIsolated(usize),
+    /// The root key throws it out, once all it has written is known at the other node, which is told so; it stops: (node, other).
+    Revoke(usize, usize),
+    /// Who was thrown out comes back as a new node, with a new key and an empty disk, let in by the other node: (node, other).
+    Rejoin(usize, usize),
+    /// It is killed, and all wall clocks go on by so many days: (node, days).
+    Away(usize, u64),
+    /// All nodes are killed at once.
+    AllDown,
+    /// It is killed and started with no list of nodes but the one on its disk.
+    ForgetBootstrap(usize),
 }
 
 /// What befalls a node's wall clock.
@@ -95,6 +117,8 @@ pub enum NodeFault {
 pub enum ClockFault {
     /// It jumps by this many milliseconds.
     Step(usize, i64),
+    /// From here on it gains this many millionths of the time that passes; less than nothing: it loses them.
+    Drift(usize, i64),
 }
 
 /// What befalls a client.
@@ -103,6 +127,52 @@ pub enum ClockFault {
 pub enum ClientFault {
     /// Its connection breaks and it connects to another node: (client, node).
     Move(usize, usize),
+}
+
+/// What a node does that is not honest, from then on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PeerFault {
+    /// It signs two contents of one entry and gives one to some, the other to others.
+    Equivocate(usize),
+    /// It passes on entries of others changed, under wrong signatures and wrong origins.
+    Forge(usize),
+    /// It keeps back what others wrote and some of what it wrote itself.
+    Withhold(usize),
+    /// It sends old frames again.
+    Replay(usize),
+    /// It claims to have what it has not, and to lack what it has.
+    FakeVectors(usize),
+    /// It writes entries with bodies, stamps, references and authors that no honest node writes.
+    Poison(usize),
+}
+
+impl PeerFault {
+    const NAMES: &'static [&'static str] = &["equivocate", "forge", "withhold", "replay", "fake-vectors", "poison"];
+
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Equivocate(_) => "equivocate",
+            Self::Forge(_) => "forge",
+            Self::Withhold(_) => "withhold",
+            Self::Replay(_) => "replay",
+            Self::FakeVectors(_) => "fake-vectors",
+            Self::Poison(_) => "poison",
+        }
+    }
+
+    /// Which node.
+    #[must_use]
+    pub const fn node(&self) -> usize {
+        match self {
+            Self::Equivocate(node)
+            | Self::Forge(node)
+            | Self::Withhold(node)
+            | Self::Replay(node)
+            | Self::FakeVectors(node)
+            | Self::Poison(node) => *node,
+        }
+    }
 }
 
 impl FaultKind {
@@ -115,6 +185,7 @@ impl FaultKind {
             Self::Node(fault) => fault.name(),
             Self::Clock(fault) => fault.name(),
             Self::Client(fault) => fault.name(),
+            Self::Peer(fault) => fault.name(),
         }
     }
 
@@ -124,11 +195,25 @@ impl FaultKind {
         match self {
             Self::Net(NetFault::Partition(groups)) => groups.concat(),
             Self::Net(NetFault::CutOneWay(one, other)) => vec![*one, *other],
-            Self::Net(NetFault::HealLinks | NetFault::Loss(_) | NetFault::Slow(_)) => Vec::new(),
+            Self::Node(NodeFault::Revoke(node, other) | NodeFault::Rejoin(node, other)) => vec![*node, *other],
+            Self::Net(NetFault::HealLinks | NetFault::Loss(_) | NetFault::Slow(_)) | Self::Node(NodeFault::AllDown) => {
+                Vec::new()
+            }
             Self::Disk(fault) => vec![fault.node()],
-            Self::Node(NodeFault::Crash(node) | NodeFault::Restart(node))
-            | Self::Clock(ClockFault::Step(node, _))
+            Self::Node(
+                NodeFault::Crash(node)
+                | NodeFault::Restart(node)
+                | NodeFault::CrashLoop(node, _)
+                | NodeFault::KillInStart(node, _)
+                | NodeFault::Pause(node, _)
+                | NodeFault::GatewayDies(node)
+                | NodeFault::GatewayIsolated(node)
+                | NodeFault::Away(node, _)
+                | NodeFault::ForgetBootstrap(node),
+            )
+            | Self::Clock(ClockFault::Step(node, _) | ClockFault::Drift(node, _))
             | Self::Client(ClientFault::Move(_, node)) => vec![*node],
+            Self::Peer(fault) => vec![fault.node()],
         }
     }
 
@@ -137,7 +222,7 @@ impl FaultKind {
     pub fn clients(&self) -> Vec<usize> {
         match self {
             Self::Client(ClientFault::Move(client, _)) => vec![*client],
-            Self::Net(_) | Self::Disk(_) | Self::Node(_) | Self::Clock(_) => Vec::new(),
+            Self::Net(_) | Self::Disk(_) | Self::Node(_) | Self::Clock(_) | Self::Peer(_) => Vec::new(),
         }
     }
 }
@@ -209,22 +294,46 @@ impl DiskFault {
 }
 
 impl NodeFault {
-    const NAMES: &'static [&'static str] = &["crash", "restart"];
+    const NAMES: &'static [&'static str] = &[
+        "crash",
+        "restart",
+        "crash-loop",
+        "kill-in-start",
+        "pause",
+        "gateway-dies",
+        "gateway-isolated",
+        "revoke",
+        "rejoin",
+        "away",
+        "all-down",
+        "forget-bootstrap",
+    ];
 
     const fn name(&self) -> &'static str {
         match self {
             Self::Crash(_) => "crash",
             Self::Restart(_) => "restart",
+            Self::CrashLoop(..) => "crash-loop",
+            Self::KillInStart(..) => "kill-in-start",
+            Self::Pause(..) => "pause",
+            Self::GatewayDies(_) => "gateway-dies",
+            Self::GatewayIsolated(_) => "gateway-isolated",
+            Self::Revoke(..) => "revoke",
+            Self::Rejoin(..) => "rejoin",
+            Self::Away(..) => "away",
+            Self::AllDown => "all-down",
+            Self::ForgetBootstrap(_) => "forget-bootstrap",
         }
     }
 }
 
 impl ClockFault {
-    const NAMES: &'static [&'static str] = &["clock-step"];
+    const NAMES: &'static [&'static str] = &["clock-step", "clock-drift"];
 
     const fn name(&self) -> &'static str {
         match self {
             Self::Step(..) => "clock-step",
+            Self::Drift(..) => "clock-drift",
         }
     }
 }

@@ -43,7 +43,7 @@ fn a_bad_unit_is_refused_with_an_example() {
     refused(
         &text,
         &expect![[
-            r#"line 9, column 47: "80 parsecs" is not what belongs here: expected a time, like 80ms, 2s, 1m or 1h"#
+            r#"line 9, column 44: "80 parsecs" is not what belongs here: expected a time, like 80ms, 2s, 1m or 1h"#
         ]],
     );
     refused(
@@ -133,5 +133,24 @@ fn a_plan_that_names_what_is_not_there_is_refused_with_the_place() {
     let text = plan.to_toml();
     let error = read_plan(&text, None).unwrap_err();
     let line = text.lines().nth(error.line - 1).unwrap();
-    assert!(line.contains("crash") || line.contains("[[faults]]"), "{error} at {line}");
+    assert!(line.contains("[faults.do"), "{error} at {line}");
+}
+
+/// Every scenario that is shipped.
+const SHIPPED: &[(&str, &str)] = &[
+    ("three-regions", include_str!("../../scenarios/three-regions.toml")),
+    ("community-mesh", include_str!("../../scenarios/community-mesh.toml")),
+    ("one-datacenter", include_str!("../../scenarios/one-datacenter.toml")),
+    ("quiet-wan", include_str!("../../scenarios/quiet-wan.toml")),
+    ("long-cut", include_str!("../../scenarios/long-cut.toml")),
+];
+
+#[test]
+fn what_is_shipped_holds() {
+    for (name, text) in SHIPPED {
+        let plan = read_plan(text, None).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let report = crate::run(&plan);
+        assert!(report.violations.is_empty(), "{name}: {:?} {:?}", report.violations, report.measures);
+        assert!(!plan.expect.is_empty(), "{name} expects nothing");
+    }
 }

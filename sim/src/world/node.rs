@@ -2,6 +2,7 @@
 //! done with the event queue.
 
 use super::disk::{Disk, SimStore};
+use super::pause::Backlog;
 use lavina_core::node::{Input, Node, NodeConfig};
 use lavina_core::store::{Commit, Recovered, StoreError};
 use lavina_crdt::clock::Now;
@@ -36,14 +37,28 @@ pub(crate) struct SimNode {
     /// Connections by session number.
     pub(crate) links: BTreeMap<u64, Link>,
     pub(crate) renders: Renders,
+    /// Connections whose session was handed something since it was last asked for outputs.
+    pub(crate) dirty: Vec<u64>,
     /// Counts starts.
     pub(crate) start: u64,
     /// When the core asked to be woken.
     pub(crate) timeout_us: u64,
     /// Added to the wall clock.
     pub(crate) clock_offset_ms: i64,
+    /// Since when it gains, microseconds, and how many millionths.
+    pub(crate) clock_drift: (u64, i64),
+    /// The lying shell, once it is not honest.
+    pub(crate) adversary: Option<Box<crate::adversary::Adversary>>,
     /// When it last came up.
     pub(crate) up_since_us: u64,
+    /// Since when it stands still, microseconds.
+    pub(crate) paused_us: Option<u64>,
+    /// When it last went on after standing still.
+    pub(crate) resumed_us: u64,
+    /// What has come for it since then.
+    pub(crate) backlog: Backlog,
+    /// Thrown out of the mesh and not back yet.
+    pub(crate) revoked: bool,
 }
 
 /// The configuration all sessions of a node share.
@@ -52,13 +67,26 @@ pub(crate) type SessionConfigs = Arc<SessionConfig>;
 /// Wall clock at the beginning of every run: an arbitrary day.
 const EPOCH_MS: u64 = 1_800_000_000_000;
 
+/// What a right wall clock shows.
+pub(crate) const fn true_ms(now_us: u64) -> u64 {
+    EPOCH_MS + now_us / 1000
+}
+
 impl SimNode {
     /// The time as this node sees it.
     pub(crate) fn now(&self, now_us: u64) -> Now {
-        let wall_ms = (EPOCH_MS + now_us / 1000).saturating_add_signed(self.clock_offset_ms);
+        let wall_ms = true_ms(now_us).saturating_add_signed(self.offset_ms(now_us));
         Now { mono_us: now_us, wall_ms }
     }
 
+    /// How far its wall clock is off.
+    pub(crate) fn offset_ms(&self, now_us: u64) -> i64 {
+        let (since_us, ppm) = self.clock_drift;
+        let passed_ms = i64::try_from(now_us.saturating_sub(since_us) / 1000).unwrap_or(i64::MAX);
+        self.clock_offset_ms.saturating_add(passed_ms.saturating_mul(ppm) / 1_000_000)
+    }
+
+    /// Starts the core over what the store holds.
     /// Starts the core over what the disk holds; a damaged store is set aside, as every shell does.
     ///
     /// # Errors
@@ -82,6 +110,16 @@ impl SimNode {
         self.core = None;
         self.store = SimStore::Closed(self.disk.node());
         self.links.clear();
+        self.dirty.clear();
+        self.paused_us = None;
+        self.backlog = Backlog::default();
+    }
+
+    /// A connection, to hand its session something: whoever does that gets it from here, so that its outputs are asked for.
+    pub(crate) fn touch(&mut self, number: u64) -> Option<&mut Link> {
+        let link = self.links.get_mut(&number)?;
+        self.dirty.push(number);
+        Some(link)
     }
 
     /// Hands an input to the core, when it is up.

@@ -107,6 +107,12 @@ impl Gossip {
             Input::Durable(vectors) => self.on_durable(&vectors),
             Input::Presence(update) => self.presence.on_own(update, &self.links, &mut self.out),
             Input::Signal(to, bytes) => self.on_signal(to, bytes),
+            Input::Compare => {
+                let peers: Vec<NodeId> = self.links.connected().collect();
+                for peer in peers {
+                    self.sync.on_up(now, peer, &self.links);
+                }
+            }
             Input::Timeout => {}
         }
         for _ in 0..TIMER_ROUNDS_MAX {
@@ -250,6 +256,8 @@ impl Gossip {
             Frame::Signal { to, bytes, hops } => self.on_signal_frame(to, bytes, hops),
             Frame::Membership(packet) => self.on_packet(now, from, &packet),
             Frame::Resend(pairs) => self.on_resend(now, from, &pairs, replica),
+            // What nodes say of clocks and contents is the core's.
+            Frame::Clock(_) | Frame::Heads(_) => out.refuse(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod clock;
 mod commands;
 mod contacts;
 mod effects;
@@ -43,6 +44,7 @@ use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{NickKey, RoomName};
 use lavina_crdt::presence::PresenceMap;
 use lavina_crdt::room::RoomState;
+use lavina_gossip::frame::Frame;
 use lavina_gossip::machine::{self, Gossip};
 use lavina_protocols::command::CommandId;
 use lavina_protocols::event::CloseReason;
@@ -60,6 +62,9 @@ pub struct Node<S> {
     config: NodeConfig,
     replicas: Replicas<S>,
     gossip: Gossip,
+    clock: clock::Clock,
+    /// Which version of the heads each peer was told last.
+    heads_told: BTreeMap<NodeId, u64>,
     presence: PresenceMap,
     /// This start's number, for presence and membership.
     incarnation: u64,
@@ -103,14 +108,25 @@ impl<S: Store> Node<S> {
     pub fn open(config: NodeConfig, store: S, now: Now, seed: u64) -> Result<Self, StoreError> {
         let mut random = rand::rngs::StdRng::seed_from_u64(seed);
         let me = NodeId(config.key.verifying_key().to_bytes());
-        let replicas = Replicas::open(store, config.key.clone(), &config.mesh, &config.bootstrap, &config.limits, now)?;
+        let replicas = Replicas::open(
+            store,
+            config.key.clone(),
+            &config.mesh,
+            &config.bootstrap,
+            &config.limits,
+            config.seals.clone(),
+            now,
+        )?;
         // Half of the number space is left for the shell's count, so that ids keep the order of connections.
         let base = (random.random::<u64>() >> 1).wrapping_add(mutant::process_counter());
         let incarnation = replicas.incarnation();
         let gossip = Gossip::new(mesh::gossip_config(&config, me, incarnation), random.random());
+        let clock = clock::Clock::new(config.limits.drift_ms_max, replicas.newest(), now);
         let mut node = Self {
             replicas,
             gossip,
+            clock,
+            heads_told: BTreeMap::new(),
             presence: PresenceMap::new(),
             incarnation,
             people: People::new(me, base),
@@ -140,26 +156,38 @@ impl<S: Store> Node<S> {
         };
         node.on_roster_changed(now);
         node.learn_accounts();
-        let vectors = node.replicas.vectors().map(|(scope, vector)| (scope.clone(), vector.clone())).collect();
+        let vectors = node.replicas.vectors().map(|(scope, vector)| (scope.clone(), vector)).collect();
         node.gossip(now, machine::Input::Durable(vectors));
         Ok(node)
     }
 
     /// Takes one input.
     pub fn handle(&mut self, now: Now, input: Input) {
+        let shell_now = now;
+        let now = self.clock.read(shell_now);
         match input {
             Input::SessionOpened(number, meta) => self.on_session_opened(number, meta),
             Input::Command(number, id, command) => self.on_command(now, number, id, command),
             Input::SessionClosed(number, reason) => self.end_session(now, number, &reason),
             Input::Persisted(batch) => self.on_persisted(now, batch),
             Input::PersistFailed(batch, error) => self.on_persist_failed(now, batch, error),
-            Input::PeerUp(peer) => self.gossip(now, machine::Input::PeerUp(peer)),
+            Input::PeerUp(peer) => {
+                // What was under way on an earlier connection may be lost.
+                self.heads_told.remove(&peer);
+                self.tell_clock(shell_now, peer);
+                self.gossip(now, machine::Input::PeerUp(peer));
+            }
             Input::PeerDown(peer) => self.gossip(now, machine::Input::PeerDown(peer)),
             Input::RoundTrip(peer, us) => self.gossip(now, machine::Input::RoundTrip(peer, us)),
+            Input::Frame(peer, Frame::Clock(wall_ms)) => self.on_clock(shell_now, peer, wall_ms),
+            Input::Frame(peer, Frame::Heads(rows)) => self.on_heads(peer, &rows),
             Input::Frame(peer, frame) => self.gossip(now, machine::Input::Frame(peer, frame)),
             Input::Datagram(peer, bytes) => self.gossip(now, machine::Input::Datagram(peer, bytes)),
             Input::Admin(id, command) => self.on_admin(now, id, command),
-            Input::Timeout => self.on_timeout(now),
+            Input::Timeout => {
+                self.tell_clocks(shell_now);
+                self.on_timeout(now);
+            }
         }
         self.unsettled = Some(now);
     }
