@@ -78,7 +78,7 @@ impl Journal {
 
     /// Whether foreign entries can still wait.
     pub(super) fn has_room(&self) -> bool {
-        self.bytes < WAITING_BYTES_MAX && !matches!(self.trouble, Some(StoreError::Failed(_)))
+        self.bytes < WAITING_BYTES_MAX && !matches!(self.trouble, Some(StoreError::Failed(_) | StoreError::Damaged(_)))
     }
 
     pub(super) fn put_own(&mut self, scope: &Scope, seq: u64, sealed: SealedEntry) {

@@ -140,7 +140,7 @@ fn start_core(
     };
     threads.spawn("core", move || core.run())?;
     let (writer, inbox, metrics) = (Arc::clone(&queue), Arc::clone(&base.inbox), Arc::clone(&base.metrics));
-    threads.spawn("writer", move || writer::run(&writer, &store, &inbox, &metrics))?;
+    threads.spawn_fallible("writer", move || writer::run(&writer, &store, &inbox, &metrics))?;
     Ok(queue)
 }
 

@@ -1,4 +1,4 @@
-//! The threads of a node, and word of one that panics.
+//! The threads of a node, and word of one that panics or gives up.
 
 use anyhow::{Context, Result};
 use std::thread::JoinHandle;
@@ -19,12 +19,12 @@ impl Default for Threads {
     }
 }
 
-/// Sends word when its thread panics.
-struct Obituary(&'static str, mpsc::UnboundedSender<&'static str>);
+/// Sends word when its thread panics, or has failed.
+struct Obituary(&'static str, mpsc::UnboundedSender<&'static str>, bool);
 
 impl Drop for Obituary {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if self.2 || std::thread::panicking() {
             let _ = self.1.send(self.0);
         }
     }
@@ -33,19 +33,31 @@ impl Drop for Obituary {
 impl Threads {
     /// Starts a thread.
     pub(crate) fn spawn(&mut self, name: &'static str, run: impl FnOnce() + Send + 'static) -> Result<()> {
-        let obituary = Obituary(name, self.obituaries.clone());
+        self.spawn_fallible(name, move || {
+            run();
+            true
+        })
+    }
+
+    /// Starts a thread that says whether it ended well: word of one that did not goes out as of one that panics.
+    pub(crate) fn spawn_fallible(
+        &mut self,
+        name: &'static str,
+        run: impl FnOnce() -> bool + Send + 'static,
+    ) -> Result<()> {
+        let obituary = Obituary(name, self.obituaries.clone(), false);
         let handle = std::thread::Builder::new()
             .name(format!("lavina-{name}"))
             .spawn(move || {
-                let _obituary = obituary;
-                run();
+                let mut obituary = obituary;
+                obituary.2 = !run();
             })
             .context("cannot start a thread")?;
         self.handles.push((name, handle));
         Ok(())
     }
 
-    /// Waits until a thread panics, and says which.
+    /// Waits until a thread panics or fails, and says which.
     pub(crate) async fn died(&mut self) -> &'static str {
         // This holds a sender itself, so the channel never closes.
         self.deaths.recv().await.unwrap_or("unknown")

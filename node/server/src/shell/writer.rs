@@ -5,7 +5,7 @@
 
 use super::inbox::{Inbox, Progress};
 use super::metrics::Metrics;
-use lavina_core::store::{Batch, Commit};
+use lavina_core::store::{Batch, Commit, StoreError};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -108,8 +108,9 @@ impl WriteQueue {
     }
 }
 
-/// The writer's thread.
-pub(crate) fn run(queue: &WriteQueue, store: &impl Commit, inbox: &Arc<Inbox>, metrics: &Metrics) {
+/// The writer's thread. It ends well when it is told to, and `false` when the store is damaged: then the node must end too, because its
+/// next start sets the store aside and is filled by the peers.
+pub(crate) fn run(queue: &WriteQueue, store: &impl Commit, inbox: &Arc<Inbox>, metrics: &Metrics) -> bool {
     let mut failing = false;
     while let Some(batches) = queue.next() {
         let (Some(first), Some(last)) = (batches.first().map(|batch| batch.id), batches.last().map(|batch| batch.id))
@@ -132,27 +133,33 @@ pub(crate) fn run(queue: &WriteQueue, store: &impl Commit, inbox: &Arc<Inbox>, m
                     tracing::error!(%error, "the store takes no writes");
                 }
                 queue.refuse();
+                let damaged = matches!(error, StoreError::Damaged(_));
                 inbox.report(Progress::Failed(first, error));
+                if damaged {
+                    tracing::error!("this node ends; its next start sets the store aside and begins with an empty one");
+                    return false;
+                }
             }
         }
     }
+    true
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lavina_core::store::{BatchId, StoreError};
+    use lavina_core::store::BatchId;
 
     #[derive(Default)]
     struct Disk {
         commits: Mutex<Vec<Vec<u64>>>,
-        full: bool,
+        fault: Option<StoreError>,
     }
 
     impl Commit for Disk {
         fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {
-            if self.full {
-                return Err(StoreError::Full);
+            if let Some(fault) = &self.fault {
+                return Err(fault.clone());
             }
             self.commits.lock().unwrap().push(batches.iter().map(|batch| batch.id.0).collect());
             Ok(())
@@ -178,8 +185,11 @@ mod tests {
 
     #[test]
     fn after_a_failure_nothing_is_taken_until_the_core_knows() {
-        let (queue, inbox, disk) =
-            (WriteQueue::default(), Arc::new(Inbox::default()), Disk { full: true, ..Disk::default() });
+        let (queue, inbox, disk) = (
+            WriteQueue::default(),
+            Arc::new(Inbox::default()),
+            Disk { fault: Some(StoreError::Full), ..Disk::default() },
+        );
         queue.push(batch(1, true));
         queue.stop(false);
         run(&queue, &disk, &inbox, &Metrics::default());
@@ -190,5 +200,15 @@ mod tests {
         assert_eq!(queue.next().map(|batches| batches.len()), Some(1));
         let taken = inbox.take(None, true);
         assert!(matches!(taken.progress.as_slice(), [Progress::Failed(BatchId(1), StoreError::Full)]), "{taken:?}");
+    }
+
+    #[test]
+    fn a_damaged_store_ends_the_writer() {
+        let fault = Some(StoreError::Damaged("a row is not what was written".to_owned()));
+        let (queue, inbox, disk) =
+            (WriteQueue::default(), Arc::new(Inbox::default()), Disk { fault, ..Disk::default() });
+        queue.push(batch(1, true));
+        assert!(!run(&queue, &disk, &inbox, &Metrics::default()));
+        assert!(matches!(inbox.take(None, false).progress.as_slice(), [Progress::Failed(..)]), "the core hears of it");
     }
 }
