@@ -24,7 +24,7 @@ mod trace;
 mod world;
 
 pub use check::Violation;
-pub use generate::{Sizes, generate};
+pub use generate::{Day, Sizes, day, generate};
 pub use measure::{Latency, Measures};
 pub use page::page;
 pub use plan::{

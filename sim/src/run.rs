@@ -25,6 +25,8 @@ pub struct Report {
     pub converged_ms: Option<u64>,
     /// Lines that were acknowledged.
     pub acknowledged: u64,
+    /// Lines that clients were shown, all together.
+    pub shown: u64,
     /// How often each kind of fault and action happened, and what clients met, see [`happenings`](crate::happenings).
     pub happened: BTreeMap<&'static str, u64>,
     /// What it is measured by.
@@ -86,6 +88,7 @@ fn run_world(plan: &Plan, recorded: bool) -> (Report, Option<Record>) {
         simulated_ms: world.now_us / 1000,
         converged_ms: world.converged_us.map(|at_us| at_us.saturating_sub(heal_us) / 1000),
         acknowledged: u64::try_from(acknowledged.count()).unwrap_or(u64::MAX),
+        shown: world.clients.iter().map(|client| u64::try_from(client.seen.len()).unwrap_or(u64::MAX)).sum(),
         happened: world.happened.clone(),
         measures,
         last_events: if violations.is_empty() { Vec::new() } else { last_events },

@@ -45,6 +45,11 @@ impl Gate {
         self.items.is_empty()
     }
 
+    /// How much waits, barriers too.
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// From here on everything waits for `batch`, in which `command` has written.
     pub(crate) fn barrier(&mut self, batch: BatchId, command: CommandId) {
         self.items.push_back(Item::Barrier(batch, command));

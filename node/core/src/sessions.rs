@@ -3,12 +3,13 @@
 //! [`Sessions::deliver`], [`Sessions::answer`] and [`Sessions::disconnect`] are the only ways anything reaches a session, so the order of
 //! what one session is sent is decided here alone. Knows no room.
 
-use crate::gate::{Gate, Held};
+use crate::gate::{Gate, HELD_MAX, Held};
 use crate::node::{Output, SessionMeta, SessionNumber};
 use crate::store::BatchId;
 use lavina_crdt::ids::{NodeId, OrderKey, SessionId};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::AccountName;
+use lavina_gossip::gauges::Gauge;
 use lavina_protocols::command::{CommandId, Refusal, Reply};
 use lavina_protocols::event::{CloseReason, Event};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -94,6 +95,12 @@ impl Sessions {
     pub(crate) fn remove(&mut self, number: SessionNumber) -> Option<Session> {
         self.held.remove(&number);
         self.table.remove(&number)
+    }
+
+    /// What the session that waits for most has waiting.
+    pub(crate) fn gauge(&self) -> Gauge {
+        let waiting = |number: &SessionNumber| self.table.get(number).map_or(0, |session| session.gate.len());
+        Gauge::passing("held for a session", self.held.iter().map(waiting).max().unwrap_or(0), 2 * HELD_MAX)
     }
 
     pub(crate) fn len(&self) -> usize {

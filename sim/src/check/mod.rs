@@ -3,6 +3,7 @@
 pub(crate) mod expect;
 mod l12_availability;
 mod l14_privacy;
+mod l15_clocks;
 mod l1_convergence;
 mod l2_bounded;
 mod l2_occupants;
@@ -54,6 +55,7 @@ const CHECKERS: &[Checker] = &[
     ("L9", l9_names::check),
     ("L12", l12_availability::check),
     ("L14", l14_privacy::check),
+    ("L15", l15_clocks::check),
 ];
 
 /// Most violations of one invariant that are listed.

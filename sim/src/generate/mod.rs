@@ -4,7 +4,10 @@
 //! those, so that some runs are all partitions, some all crashes, some quiet.
 
 mod clash;
+mod day;
 mod faults;
+
+pub use day::{Day, day};
 
 use crate::plan::{Action, Class, ClientPlan, Expect, Level, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
 use rand::rngs::SmallRng;
@@ -60,14 +63,14 @@ const CONVERGE_WITHIN_MS: u64 = 10_000;
 #[must_use]
 pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     let mut rng = SmallRng::seed_from_u64(seed ^ 0x6c61_7669_6e61);
-    let nodes = nodes(&mut rng, sizes);
+    let mut nodes = nodes(&mut rng, sizes);
     let heal_at_ms = STORM_FROM_MS + sizes.storm_ms;
     let rooms: Vec<RoomPlan> =
         (0..sizes.rooms).map(|room| RoomPlan { name: format!("room{room}"), founder: Some(room) }).collect();
     let mut clients: Vec<ClientPlan> =
         (0..sizes.clients).map(|index| client(&mut rng, index, sizes, heal_at_ms)).collect();
     let class = sizes.class.unwrap_or_else(|| class(&mut rng));
-    let faults = faults::draw(&mut rng, class, sizes, heal_at_ms);
+    let mut faults = faults::draw(&mut rng, class, sizes, heal_at_ms);
     clash::add(&mut rng, &rooms, &mut clients, &faults);
     for client in &mut clients {
         client.script.retain(|step| step.at_ms < heal_at_ms);
@@ -79,6 +82,9 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
         loss_permille: if rng.random_bool(0.3) { rng.random_range(1..100) } else { 0 },
         between: Vec::new(),
     };
+    if class == Class::Safety {
+        faults::clock::years(&mut rng, &mut nodes, &mut faults, heal_at_ms);
+    }
     let (level, converge_within_ms) = (sizes.level, CONVERGE_WITHIN_MS);
     Plan {
         seed,

@@ -77,6 +77,8 @@ pub enum NodeFault {
 pub enum ClockFault {
     /// It jumps by this many milliseconds.
     Step(usize, i64),
+    /// From here on it gains this many millionths of the time that passes; less than nothing: it loses them.
+    Drift(usize, i64),
 }
 
 /// What befalls a client.
@@ -109,7 +111,7 @@ impl FaultKind {
             Self::Net(NetFault::HealLinks | NetFault::Loss(_) | NetFault::Slow(_)) => Vec::new(),
             Self::Disk(DiskFault::Full(node) | DiskFault::Freed(node) | DiskFault::Slow(node, _))
             | Self::Node(NodeFault::Crash(node) | NodeFault::Restart(node))
-            | Self::Clock(ClockFault::Step(node, _))
+            | Self::Clock(ClockFault::Step(node, _) | ClockFault::Drift(node, _))
             | Self::Client(ClientFault::Move(_, node)) => vec![*node],
         }
     }
@@ -162,11 +164,12 @@ impl NodeFault {
 }
 
 impl ClockFault {
-    const NAMES: &'static [&'static str] = &["clock-step"];
+    const NAMES: &'static [&'static str] = &["clock-step", "clock-drift"];
 
     const fn name(&self) -> &'static str {
         match self {
             Self::Step(..) => "clock-step",
+            Self::Drift(..) => "clock-drift",
         }
     }
 }

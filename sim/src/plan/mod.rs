@@ -206,6 +206,12 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Whether a node is not honest at some time.
+    #[must_use]
+    pub fn lies(&self, _node: usize) -> bool {
+        false
+    }
+
     /// Checks that every index names something.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ mod clients;
 mod faults;
 mod mesh;
 mod net;
-mod node;
+pub(crate) mod node;
 mod probe;
 mod queue;
 mod shell;
@@ -141,14 +141,17 @@ impl World {
             }
         }
         self.queue.push(self.plan.heal_at_ms * 1000, Pending::Heal);
-        // Accounts exist before anybody logs in; the first node registers them, the mesh carries them everywhere.
+        // Accounts exist before anybody logs in; the node whose clock is best registers them, since nobody is heard yet that knows
+        // better, and the mesh carries them everywhere.
+        let registrar =
+            (0..self.nodes.len()).find(|node| self.nodes[*node].clock_offset_ms.abs() < 60_000).unwrap_or(0);
         let credentials = crate::account::credentials();
         for index in 0..self.clients.len() {
             if let Some(name) = self.clients[index].account() {
-                self.nodes[0].input(0, Input::Admin(0, AdminCommand::AccountAdd(name, credentials.clone())));
+                self.nodes[registrar].input(0, Input::Admin(0, AdminCommand::AccountAdd(name, credentials.clone())));
             }
         }
-        self.pump(0);
+        self.pump(registrar);
     }
 
     /// Runs to the end: until every node holds the same after healing, or the time for that is over.
@@ -268,6 +271,7 @@ fn sim_node(
         start: 0,
         timeout_us: u64::MAX,
         clock_offset_ms,
+        clock_drift: (0, 0),
         up_since_us: 0,
     }
 }

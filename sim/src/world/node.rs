@@ -57,6 +57,8 @@ pub(crate) struct SimNode {
     pub(crate) timeout_us: u64,
     /// Added to the wall clock.
     pub(crate) clock_offset_ms: i64,
+    /// Since when it gains, microseconds, and how many millionths.
+    pub(crate) clock_drift: (u64, i64),
     /// When it last came up.
     pub(crate) up_since_us: u64,
 }
@@ -67,11 +69,23 @@ pub(crate) type SessionConfigs = Arc<SessionConfig>;
 /// Wall clock at the beginning of every run: an arbitrary day.
 const EPOCH_MS: u64 = 1_800_000_000_000;
 
+/// What a right wall clock shows.
+pub(crate) const fn true_ms(now_us: u64) -> u64 {
+    EPOCH_MS + now_us / 1000
+}
+
 impl SimNode {
     /// The time as this node sees it.
     pub(crate) fn now(&self, now_us: u64) -> Now {
-        let wall_ms = (EPOCH_MS + now_us / 1000).saturating_add_signed(self.clock_offset_ms);
+        let wall_ms = true_ms(now_us).saturating_add_signed(self.offset_ms(now_us));
         Now { mono_us: now_us, wall_ms }
+    }
+
+    /// How far its wall clock is off.
+    pub(crate) fn offset_ms(&self, now_us: u64) -> i64 {
+        let (since_us, ppm) = self.clock_drift;
+        let passed_ms = i64::try_from(now_us.saturating_sub(since_us) / 1000).unwrap_or(i64::MAX);
+        self.clock_offset_ms.saturating_add(passed_ms.saturating_mul(ppm) / 1_000_000)
     }
 
     /// Starts the core over what the store holds.

@@ -116,10 +116,17 @@ impl World {
         ids
     }
 
-    /// Whether all nodes are up and hold the same on their disks.
+    /// The nodes that do not lie.
+    pub(crate) fn honest(&self) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|node| !self.plan.lies(*node)).collect()
+    }
+
+    /// Whether all honest nodes are up and hold the same on their disks.
     pub(crate) fn all_equal(&self) -> bool {
-        let first = self.vectors(0);
-        self.nodes.iter().all(|node| node.core.is_some())
-            && (1..self.nodes.len()).all(|node| self.vectors(node) == first)
+        let honest = self.honest();
+        let Some((first, rest)) = honest.split_first() else { return true };
+        let held = self.vectors(*first);
+        honest.iter().all(|node| self.nodes[*node].core.is_some())
+            && rest.iter().all(|node| self.vectors(*node) == held)
     }
 }

@@ -1,6 +1,7 @@
 //! What has come in and is not durable here yet: which peers wait for an acknowledgement of it, how far each origin has arrived, and
 //! where something is missing in between.
 
+use crate::gauges::Gauge;
 use crate::inflight::run_end;
 use crate::outbox::Outbox;
 use lavina_crdt::clock::Now;
@@ -51,6 +52,15 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
+    pub(crate) fn gauges(&self) -> [Gauge; 3] {
+        let fullest = self.owed.values().map(BTreeMap::len).max().unwrap_or(0);
+        [
+            Gauge::passing("acknowledgements owed to a peer", fullest, OWED_PER_PEER_MAX),
+            Gauge::passing("arrived and not durable", self.arrived.len(), ARRIVED_MAX),
+            Gauge::passing("gaps", self.gaps.len(), GAPS_MAX),
+        ]
+    }
+
     /// A run came from `from`; `durable` is how far its origin is durable here. Returns a mark when all of it is already.
     pub(crate) fn on_run(
         &mut self,

@@ -6,6 +6,7 @@
 //! durable acknowledgement in time the next in rank gets a copy, once each. What is still missing then is sync's to repair.
 
 use crate::frame::{FRAME_BYTES_MAX, Frame};
+use crate::gauges::Gauge;
 use crate::inflight::{InFlight, run_bytes, run_end};
 use crate::links::Links;
 use crate::outbox::Outbox;
@@ -64,6 +65,15 @@ pub(crate) struct Dissemination {
 impl Dissemination {
     pub(crate) fn new(patience_ms: u64) -> Self {
         Self { patience_ms, ..Self::default() }
+    }
+
+    pub(crate) fn gauges(&self) -> [Gauge; 3] {
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        [
+            Gauge::passing("copies at gateways", self.outstanding.len(), OUTSTANDING_MAX),
+            Gauge::passing("bytes of copies at gateways", bytes(self.bytes), bytes(OUTSTANDING_BYTES_MAX)),
+            Gauge::passing("parcels to flush", self.parcels.len(), 0),
+        ]
     }
 
     /// Own entries have become durable.

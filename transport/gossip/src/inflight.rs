@@ -1,6 +1,7 @@
 //! What is on the way to each peer: sent live or by sync, not yet acknowledged as durable there. Keeps sync from sending twice what is
 //! about to arrive, and a slow peer from being sent more than it takes. Approximate on purpose: forgetting costs a duplicate, nothing else.
 
+use crate::gauges::Gauge;
 use crate::outbox::Outbox;
 use lavina_crdt::entry::{Hash, Run};
 use lavina_crdt::ids::{NodeId, Origin};
@@ -36,6 +37,11 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
+    pub(crate) fn gauges(&self) -> [Gauge; 1] {
+        let fullest = self.peers.values().map(|peer| peer.pairs.len()).max().unwrap_or(0);
+        [Gauge::standing("pairs on the way to a peer", fullest, PAIRS_PER_PEER_MAX)]
+    }
+
     pub(crate) fn sent(&mut self, now_us: u64, peer: NodeId, scope: Hash, run: &Run, out: &mut Outbox) {
         let origin = run.origin.origin();
         let next = run_end(run);

@@ -11,6 +11,7 @@ use crate::arrivals::Arrivals;
 use crate::catchup::CatchUp;
 use crate::frame::Frame;
 use crate::fresh::Fresh;
+use crate::gauges::Gauge;
 use crate::gossip::View;
 use crate::inflight::InFlight;
 use crate::links::Links;
@@ -76,6 +77,10 @@ impl Sync {
             near_last: None,
             far_last: None,
         }
+    }
+
+    pub(crate) fn gauges(&self) -> [Gauge; 2] {
+        [self.fresh.gauge(), self.catch_up.gauge()]
     }
 
     pub(crate) fn on_durable(&mut self, scope: &Scope, key: Hash, vector: &VersionVector) {

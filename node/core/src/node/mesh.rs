@@ -75,6 +75,7 @@ impl<S: Store> Node<S> {
         let admitted: Vec<Admission> = self.replicas.mesh().admitted().cloned().collect();
         self.names = admitted.iter().map(|one| (one.node, Arc::from(one.name.as_str()))).collect();
         self.names.entry(self.replicas.me()).or_insert_with(|| Arc::from(self.config.name.as_str()));
+        self.set_clock_members();
         let peer =
             |one: &Admission| Peer { node: one.node, place: one.place.clone(), addresses: one.addresses.clone() };
         let roster = admitted.iter().map(peer).collect();

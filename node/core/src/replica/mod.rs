@@ -39,6 +39,7 @@ use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{AccountName, RoomName};
 use lavina_crdt::room::RoomState;
 use lavina_crdt::version::VersionVector;
+use lavina_gossip::gauges::Gauge;
 use room::Room;
 use scope::ScopeReplica;
 use std::cell::RefCell;
@@ -158,6 +159,11 @@ impl<S: Store> Replicas<S> {
         self.incarnation
     }
 
+    /// The newest stamp made or taken; zero when there is none.
+    pub fn newest(&self) -> Hlc {
+        self.newest
+    }
+
     /// A stamp for what is not an entry (presence, places), later than every stamp made or taken before.
     pub fn stamp(&mut self, now: Now) -> Hlc {
         self.newest = self.clock.tick(now.wall_ms);
@@ -176,6 +182,11 @@ impl<S: Store> Replicas<S> {
     /// Why own entries are refused at the moment.
     pub fn trouble(&self) -> Option<&StoreError> {
         self.journal.trouble().or(self.outdated.as_ref())
+    }
+
+    /// How much waits for the disk.
+    pub fn gauge(&self) -> Gauge {
+        self.journal.gauge()
     }
 
     /// The counters.

@@ -6,7 +6,10 @@
 
 pub mod memory;
 pub mod redb;
+mod recover;
 mod row;
+
+pub use recover::{Recovered, recover};
 
 #[cfg(test)]
 mod conformance;

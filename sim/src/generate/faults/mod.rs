@@ -1,7 +1,7 @@
 //! Which faults a run has: first which kinds exist in it at all, then when each comes and goes. A new kind is a row of its family's table.
 
 mod client;
-mod clock;
+pub(super) mod clock;
 mod disk;
 mod net;
 mod node;
