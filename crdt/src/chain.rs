@@ -7,12 +7,20 @@ use crate::content::{Author, Content};
 use crate::entry::{Body, Entry, Hash, Run, SealedEntry, Signature};
 use crate::ids::{OriginKey, Scope};
 use crate::room::Kick;
+use crate::seals::Seals;
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 /// Most bytes of one encoded entry. A message text is at most 64 KiB (the XMPP stanza bound), its metadata far less.
 pub const ENTRY_BYTES_MAX: usize = 96 * 1024;
+
+/// Most bytes of entries between two signatures; longer batches are signed in between. It bounds what a proof of equivocation has to hold.
+pub const UNSIGNED_BYTES_MAX: usize = 128 * 1024;
+
+/// Most bytes of an entry of the mesh scope: two halves of a proof of equivocation, each an entry and what follows it to a signature.
+pub const PROOF_BYTES_MAX: usize = 2 * (UNSIGNED_BYTES_MAX + ENTRY_BYTES_MAX) + 4 * 1024;
 
 /// Most dots in [`Entry::after`], and most heads in [`Entry::heads`]: one for each origin with concurrent entries, so the
 /// number of a large mesh's nodes.
@@ -94,31 +102,71 @@ pub fn sign(key: &SigningKey, scope: &Scope, origin: OriginKey, seq: u64, head: 
 /// # Errors
 /// [`ChainError`] names the first entry at fault; nothing of the run may then be used.
 pub fn verify(run: &Run, prev: Hash) -> Result<(Vec<Entry>, Hash), ChainError> {
+    let checked = verify_with(run, prev, &Seals::default())?;
+    let head = checked.last().map_or(prev, |(_, hash)| *hash);
+    Ok((checked.into_iter().map(|(entry, _)| Arc::unwrap_or_clone(entry)).collect(), head))
+}
+
+/// The same with a memory of what was verified before; gives each entry with its hash.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_with(run: &Run, prev: Hash, seals: &Seals) -> Result<Vec<(Arc<Entry>, Hash)>, ChainError> {
     let origin = run.origin.origin();
-    let mut entries: Vec<Entry> = Vec::with_capacity(run.entries.len());
+    let mut checked: Vec<(Arc<Entry>, Hash)> = Vec::with_capacity(run.entries.len());
     let mut head = prev;
     let mut seq = run.first;
+    let mut unsigned = 0;
     for sealed in &run.entries {
-        let entry = decode(sealed, seq)?;
+        if unsigned > UNSIGNED_BYTES_MAX {
+            return Err(ChainError::Unsigned { seq });
+        }
+        unsigned = if sealed.signature.is_some() { 0 } else { unsigned + sealed.bytes.len() };
+        let known = seals.find(run, seq, sealed);
+        let is_known = known.is_some();
+        let (entry, own) = match known {
+            Some(known) => known,
+            None => (Arc::new(decode(sealed, seq)?), hash(sealed)),
+        };
         if entry.origin != origin {
             return Err(ChainError::Origin { seq });
         }
-        let later = entries.last().is_none_or(|last| last.hlc < entry.hlc);
+        let later = checked.last().is_none_or(|(last, _)| last.hlc < entry.hlc);
         if entry.seq != seq || entry.prev != head || !later {
             return Err(ChainError::Broken { seq });
         }
-        head = hash(sealed);
+        head = own;
         if let Some(signature) = &sealed.signature
-            && !is_signed(run, seq, head, signature)
+            && !is_known
         {
-            return Err(ChainError::Unsigned { seq });
+            if !is_signed(run, seq, head, signature) {
+                return Err(ChainError::Unsigned { seq });
+            }
+            seals.learn(run, seq, sealed, signature, (&entry, own));
         }
-        entries.push(entry);
+        checked.push((entry, own));
         seq = seq.checked_add(1).ok_or(ChainError::Broken { seq })?;
     }
     match run.entries.last() {
-        Some(SealedEntry { signature: Some(_), .. }) => Ok((entries, head)),
+        Some(SealedEntry { signature: Some(_), .. }) => Ok(checked),
         Some(_) | None => Err(ChainError::Unsigned { seq: seq.saturating_sub(1) }),
+    }
+}
+
+/// Signs the entry at `index` of a run, whose origin has `key`, and remembers that.
+pub fn sign_at(key: &SigningKey, run: &mut Run, index: usize, seals: &Seals) {
+    let seq = run.first + index as u64;
+    let Some(sealed) = run.entries.get(index) else { return };
+    let head = hash(sealed);
+    let signature = sign(key, &run.scope, run.origin, seq, head);
+    if seals.is_on()
+        && key.verifying_key().to_bytes() == run.origin.node.0
+        && let Ok(entry) = decode(sealed, seq)
+    {
+        seals.learn(run, seq, sealed, &signature, (&Arc::new(entry), head));
+    }
+    if let Some(sealed) = run.entries.get_mut(index) {
+        sealed.signature = Some(signature);
     }
 }
 
@@ -165,10 +213,14 @@ fn exactly<T: DeserializeOwned + serde::Serialize>(bytes: &[u8]) -> Option<T> {
 }
 
 fn decode(sealed: &SealedEntry, seq: u64) -> Result<Entry, ChainError> {
-    if sealed.bytes.len() > ENTRY_BYTES_MAX {
-        return Err(ChainError::TooLarge { seq, bytes: sealed.bytes.len() });
+    let bytes = sealed.bytes.len();
+    if bytes > PROOF_BYTES_MAX {
+        return Err(ChainError::TooLarge { seq, bytes });
     }
     let entry: Entry = exactly(&sealed.bytes).ok_or(ChainError::Malformed { seq })?;
+    if bytes > ENTRY_BYTES_MAX && entry.kind != KIND_MESH {
+        return Err(ChainError::TooLarge { seq, bytes });
+    }
     let references = entry.after.len().max(entry.heads.as_ref().map_or(0, Vec::len));
     if references > REFERENCES_MAX || !entry.author.as_ref().is_none_or(Author::is_sound) {
         return Err(ChainError::Malformed { seq });

@@ -33,6 +33,14 @@ impl Equivocation {
         proof.check().then_some(proof)
     }
 
+    /// The dot at which the origin's chain forks, when the runs show it: their first entries follow the same one and differ. From there on
+    /// nothing of the origin counts in the scope. Two chains fork once, so nodes that know the same proofs cut at the same place.
+    #[must_use]
+    pub fn fork(&self) -> Option<u64> {
+        let same = self.one.first == self.other.first && claimed_prev(&self.one) == claimed_prev(&self.other);
+        (same && first_difference(&self.one, &self.other) == Some(self.one.first)).then_some(self.one.first)
+    }
+
     /// Whether this proves what it says: both runs are the origin's, signed, and differ in the same dot.
     #[must_use]
     pub fn check(&self) -> bool {
@@ -81,6 +89,11 @@ mod tests {
         let proof = Equivocation::between(&one, &other).unwrap();
         assert!(proof.check());
         assert_eq!((proof.one.first, proof.other.first), (1, 1));
+        assert_eq!(proof.fork(), Some(1));
+        let late = |run: &Run| Run { first: 2, entries: run.entries[2..].to_vec(), ..run.clone() };
+        let (longer, _) = chain_of(&[said("same"), said("to them"), said("too")]);
+        // What follows a fork differs too, but is not where it is.
+        assert!(Equivocation::between(&late(&one), &late(&longer)).is_some_and(|proof| proof.fork().is_none()));
         assert!(Equivocation::between(&one, &one).is_none());
     }
 

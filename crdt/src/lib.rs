@@ -21,6 +21,7 @@ pub mod names;
 pub mod presence;
 pub mod register;
 pub mod room;
+pub mod seals;
 pub mod ticket;
 pub mod version;
 

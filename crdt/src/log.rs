@@ -33,6 +33,9 @@ pub struct ScopeLog {
     frontier: BTreeMap<Origin, u64>,
     #[serde(skip)]
     held: BTreeMap<Dot, (Entry, Hash)>,
+    /// From which number on an origin's entries are void: nobody waits for them.
+    #[serde(skip)]
+    cuts: BTreeMap<Origin, u64>,
 }
 
 impl ScopeLog {
@@ -100,8 +103,14 @@ impl ScopeLog {
     /// Whether what the entry refers to ([`Entry::after`], [`Entry::link`]) is here.
     #[must_use]
     pub fn causal_ready(&self, entry: &Entry) -> bool {
+        let is_void = |dot: &Dot| self.cuts.get(&dot.origin).is_some_and(|cut| *cut <= dot.seq);
         mutant::is_planted(Mutant::NoCausalHold)
-            || entry.after.iter().chain(&entry.link).all(|dot| self.vector.contains(*dot))
+            || entry.after.iter().chain(&entry.link).all(|dot| self.vector.contains(*dot) || is_void(dot))
+    }
+
+    /// From `cut` on the origin's entries are void: what refers to them does not wait.
+    pub fn cut(&mut self, origin: Origin, cut: u64) {
+        self.cuts.insert(origin, cut);
     }
 
     /// Takes an entry into account, from here on or from the store at start-up. Returns whether it was its origin's next; nothing changes

@@ -1,9 +1,11 @@
 //! The mesh scope: who may be a node.
 //!
-//! Admissions and revocations are signed by the mesh root key, so that each is trusted by itself, wherever it comes from.
+//! Admissions and revocations are signed by the mesh root key, so that each is trusted by itself, wherever it comes from. So is a proof
+//! that an origin equivocated: whoever brings it, from the fork on nothing of that origin counts in that scope, on any node.
 
 use crate::entry::Signature;
-use crate::ids::{NodeId, OrderKey};
+use crate::equivocation::Equivocation;
+use crate::ids::{NodeId, OrderKey, Origin, Scope};
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +51,8 @@ pub enum MeshAct {
         /// By the mesh root key.
         signature: Signature,
     },
+    /// An origin signed two contents of one dot: a proof that shows the fork.
+    Quarantine(Box<Equivocation>),
 }
 
 /// What the root key says of a node.
@@ -107,6 +111,8 @@ pub struct MeshState {
     /// What counts of each node's admissions, and what makes it count.
     admissions: BTreeMap<NodeId, (Precedence, Admission)>,
     revoked: BTreeSet<NodeId>,
+    /// From which number on an origin's entries in a scope are void: the least that is proven.
+    cuts: BTreeMap<Scope, BTreeMap<Origin, u64>>,
 }
 
 /// Whether a node spoke for itself, and when; `None` for an admission that no entry brought.
@@ -116,7 +122,7 @@ impl MeshState {
     /// Of the mesh with that id and root key, without nodes.
     #[must_use]
     pub const fn new(mesh: [u8; 16], root: NodeId) -> Self {
-        Self { mesh, root, admissions: BTreeMap::new(), revoked: BTreeSet::new() }
+        Self { mesh, root, admissions: BTreeMap::new(), revoked: BTreeSet::new(), cuts: BTreeMap::new() }
     }
 
     /// Takes in an admission known from elsewhere than an entry; any entry about the node counts before it.
@@ -132,7 +138,28 @@ impl MeshState {
             MeshAct::Revoke { node, signature } => {
                 Verdict::Revoke.is_signed(self.root, &self.mesh, *node, signature) && self.revoked.insert(*node)
             }
+            MeshAct::Quarantine(proof) => self.quarantine(proof),
         }
+    }
+
+    fn quarantine(&mut self, proof: &Equivocation) -> bool {
+        let Some(fork) = proof.fork().filter(|_| proof.check()) else { return false };
+        let cut = self.cuts.entry(proof.scope.clone()).or_default().entry(proof.origin.origin()).or_insert(u64::MAX);
+        let earlier = fork < *cut;
+        *cut = fork.min(*cut);
+        earlier
+    }
+
+    /// From which number on each origin's entries in a scope are void.
+    #[must_use]
+    pub fn cuts(&self, scope: &Scope) -> Option<&BTreeMap<Origin, u64>> {
+        self.cuts.get(scope)
+    }
+
+    /// From which number on an origin's entries in a scope are void, when it has been shown to equivocate.
+    #[must_use]
+    pub fn cut(&self, scope: &Scope, origin: Origin) -> Option<u64> {
+        self.cuts.get(scope)?.get(&origin).copied()
     }
 
     /// Nodes that belong to the mesh, in id order.
@@ -242,6 +269,29 @@ mod tests {
         assert!(!mesh.apply(Some(node(1)), order_key(3, 1), &admit(1, "b:1")));
         assert!(mesh.admission(node(1)).is_none() && mesh.was_admitted(node(1)));
         assert_eq!(mesh.admitted().count(), 0);
+    }
+
+    #[test]
+    fn the_earliest_proven_fork_cuts_whoever_proves_it() {
+        use crate::content::Content;
+        use crate::entry::Body;
+        use crate::testing::{chain_of, origin_key, room};
+        let said = |text: &str| Body::Message(Content::text(text));
+        let run = |texts: &[&str]| chain_of(&texts.iter().map(|text| said(text)).collect::<Vec<_>>()).0;
+        let proof = |one: &[&str], other: &[&str]| {
+            MeshAct::Quarantine(Box::new(Equivocation::between(&run(one), &run(other)).unwrap()))
+        };
+        let (late, early) = (proof(&["a", "b", "c"], &["a", "b", "d"]), proof(&["a", "x"], &["a", "y"]));
+        let mut mesh = state();
+        assert!(mesh.apply(Some(node(4)), order_key(1, 4), &late));
+        assert_eq!(mesh.cut(&room(), origin_key(1).origin()), Some(2));
+        assert!(mesh.apply(Some(node(5)), order_key(2, 5), &early));
+        assert!(!mesh.apply(Some(node(4)), order_key(3, 4), &late));
+        assert_eq!(mesh.cut(&room(), origin_key(1).origin()), Some(1));
+        assert_eq!(mesh.cut(&Scope::Mesh, origin_key(1).origin()), None);
+        let MeshAct::Quarantine(mut forged) = early else { unreachable!() };
+        forged.other = forged.one.clone();
+        assert!(!state().apply(Some(node(4)), order_key(1, 4), &MeshAct::Quarantine(forged)));
     }
 
     proptest! {

@@ -29,6 +29,13 @@ impl VersionVector {
         }
     }
 
+    /// What is known below these numbers, for the origins that have one.
+    #[must_use]
+    pub fn below(&self, cuts: &BTreeMap<Origin, u64>) -> Self {
+        let capped = |(origin, next): (&Origin, &u64)| (*origin, cuts.get(origin).map_or(*next, |cut| *next.min(cut)));
+        Self(self.0.iter().map(capped).filter(|(_, next)| *next > 0).collect())
+    }
+
     /// Least upper bound.
     pub fn merge(&mut self, other: &Self) {
         for (origin, next) in &other.0 {

@@ -34,10 +34,14 @@
 //! Pure like what it drives: no file, no thread, no clock. The command `lavina sim` gives it those.
 
 mod account;
+mod adversary;
 mod check;
 mod client;
+pub mod determinism;
 mod generate;
+mod hash;
 mod measure;
+mod model;
 pub mod mutants;
 mod page;
 mod plan;
@@ -56,7 +60,7 @@ pub use measure::{Latency, Measures};
 pub use page::page;
 pub use plan::{
     Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Expect, Fault, FaultKind, Level, LinkPlan, NetFault,
-    NodeFault, NodePlan, Plan, PlanError, RegionLink, RoomPlan, Speaks, Step, happenings,
+    NodeFault, NodePlan, PeerFault, Plan, PlanError, RegionLink, RoomPlan, Speaks, Step, happenings,
 };
 pub use record::Record;
 pub use run::{Report, run, run_recorded, run_seed};

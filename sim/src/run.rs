@@ -1,12 +1,17 @@
 //! One run, and many.
 
 use crate::check::{Violation, check, expect};
+use crate::determinism;
 use crate::generate::{Sizes, generate};
 use crate::measure::{Measures, measure};
 use crate::plan::Plan;
 use crate::record::Record;
+use crate::trace::Trace;
 use crate::world::World;
 use std::collections::BTreeMap;
+
+/// How many of the last events a failure shows.
+const LAST: u64 = 200;
 
 /// How a run went.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -71,7 +76,6 @@ fn run_world(plan: &Plan, recorded: bool) -> (Report, Option<Record>) {
     world.book.close(heal_us, world.converged_us, world.now_us);
     let hash = world.trace.hash();
     let events = world.trace.count();
-    let last_events = world.trace.last().map(str::to_owned).collect();
     for client in &world.clients {
         for (what, count) in &client.met {
             *world.happened.entry(what).or_default() += count;
@@ -91,10 +95,17 @@ fn run_world(plan: &Plan, recorded: bool) -> (Report, Option<Record>) {
         shown: world.clients.iter().map(|client| u64::try_from(client.seen.len()).unwrap_or(u64::MAX)).sum(),
         happened: world.happened.clone(),
         measures,
-        last_events: if violations.is_empty() { Vec::new() } else { last_events },
+        last_events: if violations.is_empty() { Vec::new() } else { last_events(plan, events) },
         violations,
     };
     (report, world.book.into_record())
+}
+
+/// The last events of a run in words: it is made again for them.
+fn last_events(plan: &Plan, count: u64) -> Vec<String> {
+    let mut world = World::traced(plan, Trace::recording(count.saturating_sub(LAST)..count));
+    world.run();
+    world.trace.take_recorded().iter().map(ToString::to_string).collect()
 }
 
 /// Runs the plan of a seed; `twice` runs it two times, to see that both go the same way (invariant L18).
@@ -105,7 +116,10 @@ pub fn run_seed(seed: u64, sizes: &Sizes, twice: bool) -> Report {
     if twice {
         let again = run(&plan);
         if again.hash != report.hash {
-            let what = format!("two runs of seed {seed} went different ways: {} and {}", report.hash, again.hash);
+            let what = match determinism::compare(&plan) {
+                Err(divergence) => divergence.to_string(),
+                Ok(()) => format!("two runs went different ways, once: {} and {}", report.hash, again.hash),
+            };
             report.violations.push(Violation { invariant: "L18", what });
         }
     }

@@ -37,6 +37,7 @@ impl Bench {
             mesh: MeshIdentity { id: [0; 16], root: id },
             bootstrap: Vec::new(),
             limits: Limits::default(),
+            seals: lavina_crdt::seals::Seals::default(),
         };
         let now = Now { mono_us: 1, wall_ms: 1_700_000_000_000 };
         let store = MemoryStore::new(OriginKey { node: id, epoch: 1 });

@@ -8,7 +8,7 @@ const WITHIN_US: u64 = 60_000;
 
 pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
-    for client in &world.clients {
+    for client in world.counted().into_iter().map(|client| &world.clients[client]) {
         for (text, sent) in client.sent.iter().filter(|(_, sent)| sent.expected) {
             let until_us = sent.at_us + WITHIN_US;
             let in_time = match (&sent.acked, sent.given_up_us) {

@@ -18,7 +18,7 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
         return wrong;
     }
     let latest_ms = true_ms(now_us) + drift_ms;
-    for index in world.honest() {
+    for index in world.judged() {
         let node = &world.nodes[index];
         if let Some(core) = &node.core {
             let taken_ms = core.time(node.now(now_us)).wall_ms;

@@ -8,17 +8,33 @@ mod link;
 
 pub use action::Action;
 pub use expect::Expect;
-pub use fault::{ClientFault, ClockFault, DiskFault, Fault, FaultKind, NetFault, NodeFault};
+pub use fault::{ClientFault, ClockFault, DiskFault, Fault, FaultKind, NetFault, NodeFault, PeerFault};
 pub use link::RegionLink;
 
+use crate::client::deeds;
 use serde::{Deserialize, Serialize};
 
 /// What must have happened in many seeds together, or they say little: every kind of fault and action, and what clients must meet now
 /// and then.
 #[must_use]
 pub fn happenings() -> Vec<&'static str> {
-    let met = ["acknowledged-irc", "acknowledged-xmpp", "kicked", "nick-lost", "refused"];
-    [fault::NAMES, &[action::NAMES], &[&met]].concat().concat()
+    let met = [
+        "acknowledged-irc",
+        "acknowledged-xmpp",
+        "hot-node",
+        "kicked",
+        "late-start",
+        "nick-lost",
+        "refused",
+        "revoked",
+        "faulted",
+        "page",
+        "slow-reader-cut",
+        "ghost",
+        "banned-speech-refused",
+    ];
+    let deeds: Vec<&str> = deeds::TABLES.concat().iter().map(|deed| deed.name).collect();
+    [fault::NAMES, &[action::NAMES, &met, &deeds]].concat().concat()
 }
 
 /// Everything that decides a run.
@@ -37,6 +53,9 @@ pub struct Plan {
     pub heal_at_ms: u64,
     /// How long after that all nodes must be equal, milliseconds (invariant L2).
     pub converge_within_ms: u64,
+    /// In class [`Class::Core`]: the nodes that are healed then and must converge and serve. Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub core: Vec<usize>,
     /// The nodes.
     pub nodes: Vec<NodePlan>,
     /// What links between nodes are like.
@@ -94,6 +113,9 @@ pub struct NodePlan {
     pub zone: String,
     /// How far its wall clock is off, milliseconds.
     pub clock_offset_ms: i64,
+    /// When it starts for the first time, milliseconds.
+    #[serde(default)]
+    pub starts_at_ms: u64,
 }
 
 /// What links are like.
@@ -184,6 +206,16 @@ pub enum PlanError {
         /// Where in the plan, as keys and indices joined by dots.
         path: String,
     },
+    /// A client is to do something that is not in the table of deeds.
+    #[error("{by} is to do {deed:?}, which nobody can")]
+    NoDeed {
+        /// Who.
+        by: String,
+        /// What.
+        deed: String,
+        /// Where in the plan, as keys and indices joined by dots.
+        path: String,
+    },
     /// A mesh needs a node.
     #[error("a plan needs at least one node")]
     NoNodes,
@@ -208,8 +240,18 @@ impl Plan {
 
     /// Whether a node is not honest at some time.
     #[must_use]
-    pub fn lies(&self, _node: usize) -> bool {
-        false
+    pub fn lies(&self, node: usize) -> bool {
+        self.faults.iter().any(|fault| matches!(&fault.kind, FaultKind::Peer(peer) if peer.node() == node))
+    }
+
+    /// Whether a client is at a node that is not honest at some time: nothing is promised to it.
+    #[must_use]
+    pub fn is_at_a_liar(&self, client: usize) -> bool {
+        let moves = self.faults.iter().filter_map(|fault| match fault.kind {
+            FaultKind::Client(ClientFault::Move(moved, node)) if moved == client => Some(node),
+            _ => None,
+        });
+        moves.chain([self.clients[client].node]).any(|node| self.lies(node))
     }
 
     /// Checks that every index names something.
@@ -219,6 +261,9 @@ impl Plan {
     pub fn check(&self) -> Result<(), PlanError> {
         if self.nodes.is_empty() {
             return Err(PlanError::NoNodes);
+        }
+        for node in &self.core {
+            within("node", *node, self.nodes.len(), || ("the core".to_owned(), "core".to_owned()))?;
         }
         for (index, room) in self.rooms.iter().enumerate() {
             if let Some(founder) = room.founder {
@@ -234,6 +279,12 @@ impl Plan {
             }
             for (at, step) in client.script.iter().enumerate() {
                 let by = || by(format!("script.{at}.do"));
+                if let Action::Deed(deed, ..) = &step.action
+                    && deeds::by_name(deed).is_none()
+                {
+                    let (by, path) = by();
+                    return Err(PlanError::NoDeed { by, deed: deed.clone(), path });
+                }
                 let (room, other) = step.action.indices();
                 if let Some(room) = room {
                     within("room", room, self.rooms.len(), by)?;

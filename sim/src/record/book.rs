@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Most items of any list of a record: more than any run that people look at.
 const LISTED_MAX: usize = 200_000;
 
+/// How long after an entry was written its copies count, microseconds.
+const COUNTED_US: u64 = 10_000_000;
+
 /// How often copies of one entry arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -24,6 +27,8 @@ pub(crate) struct Tally {
     pub(crate) synced: Vec<u16>,
     /// When it was written; `None` for what was met before that could be seen.
     pub(crate) appended_us: Option<u64>,
+    /// Whether the mesh was whole then: nothing cut, everybody up and connected.
+    pub(crate) calm: bool,
 }
 
 /// See the module.
@@ -35,8 +40,10 @@ pub(crate) struct Book {
     pub(crate) members: Vec<usize>,
     /// Per scope and origin, by seq.
     pub(crate) tallies: BTreeMap<Scope, BTreeMap<Origin, Vec<Tally>>>,
-    /// Bytes of entries that arrived over links between regions, live.
+    /// Bytes of entries that went live from region to region.
     pub(crate) far_bytes: u64,
+    /// Region of the node that writes as each origin.
+    homes: BTreeMap<Origin, usize>,
     full: Option<Full>,
 }
 
@@ -70,7 +77,7 @@ impl Book {
         };
         let record = Record { nodes: plan.nodes.iter().map(lane).collect(), ..Record::default() };
         let full = full.then(|| Full { record, ..Full::default() });
-        Self { regions, members, tallies: BTreeMap::new(), far_bytes: 0, full }
+        Self { regions, members, tallies: BTreeMap::new(), far_bytes: 0, homes: BTreeMap::new(), full }
     }
 
     /// The record, when one was kept.
@@ -83,6 +90,11 @@ impl Book {
         self.full.is_some()
     }
 
+    /// The region in which an origin's entries are written.
+    pub(crate) fn home(&self, origin: Origin) -> Option<usize> {
+        self.homes.get(&origin).copied()
+    }
+
     fn tally(&mut self, scope: &Scope, origin: Origin, seq: u64) -> Option<&mut Tally> {
         let count = self.members.len();
         if !self.tallies.contains_key(scope) {
@@ -91,17 +103,27 @@ impl Book {
         let tallies = self.tallies.get_mut(scope)?.entry(origin).or_default();
         let index = usize::try_from(seq).ok().filter(|index| *index < LISTED_MAX)?;
         if tallies.len() <= index {
-            let none = Tally { far: vec![0; count], near: vec![0; count], synced: vec![0; count], appended_us: None };
+            let none = Tally {
+                far: vec![0; count],
+                near: vec![0; count],
+                synced: vec![0; count],
+                appended_us: None,
+                calm: false,
+            };
             tallies.resize(index + 1, none);
         }
         tallies.get_mut(index)
     }
 
     /// A node asks its disk to take a batch.
-    pub(crate) fn on_persist(&mut self, now_us: u64, node: usize, own: Origin, batch: &Batch) {
+    pub(crate) fn on_persist(&mut self, now_us: u64, node: usize, own: Origin, batch: &Batch, calm: bool) {
+        self.homes.insert(own, self.regions[node]);
         for run in batch.runs.iter().filter(|run| run.origin.origin() == own) {
             for seq in seqs(run) {
                 let Some(tally) = self.tally(&run.scope, own, seq) else { continue };
+                if tally.appended_us.is_none() {
+                    tally.calm = calm;
+                }
                 let at_us = *tally.appended_us.get_or_insert(now_us);
                 if let Some(full) = &mut self.full
                     && let Some(entry) = full.entry(run, seq, node)
@@ -148,6 +170,10 @@ impl Book {
             };
             for seq in seqs(run) {
                 let Some(tally) = self.tally(&run.scope, origin, seq) else { continue };
+                // A disk that was lost, or a part of the mesh that comes back, is filled anew: that is no copy of what is said.
+                if tally.appended_us.is_some_and(|at_us| now_us > at_us + COUNTED_US) {
+                    continue;
+                }
                 let counts = match (live, source == target) {
                     (true, true) => &mut tally.near,
                     (true, false) => &mut tally.far,

@@ -6,7 +6,7 @@
 
 mod book;
 
-pub(crate) use book::Book;
+pub(crate) use book::{Book, Tally};
 
 use serde::{Deserialize, Serialize};
 

@@ -145,6 +145,7 @@ impl Mesh {
                 region: region.name.clone(),
                 zone: format!("{}{}", region.name, index % region.zones),
                 clock_offset_ms: 0,
+                starts_at_ms: 0,
             };
             (0..region.nodes).map(node).collect::<Vec<_>>()
         };

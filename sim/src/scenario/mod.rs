@@ -113,6 +113,7 @@ impl Scenario {
             class: Class::Safety,
             heal_at_ms: LOAD_FROM_MS + self.load.duration_ms,
             converge_within_ms: self.settle_ms,
+            core: Vec::new(),
             nodes: self.nodes.clone(),
             links: self.links.clone(),
             rooms,

@@ -7,7 +7,8 @@ use lavina_gossip::frame::Frame;
 
 impl World {
     pub(super) fn on_dialled(&mut self, from: usize, to: usize) {
-        let up = self.nodes[from].core.is_some() && self.nodes[to].core.is_some();
+        let answers = |node: &super::node::SimNode| node.core.is_some() && node.paused_us.is_none() && !node.revoked;
+        let up = answers(&self.nodes[from]) && answers(&self.nodes[to]);
         if !up || !self.net.passes_both(from, to) {
             return;
         }
@@ -26,9 +27,11 @@ impl World {
     }
 
     pub(super) fn frame_arrives(&mut self, from: usize, to: usize, frame: lavina_gossip::frame::Frame) {
-        let bytes = postcard::to_stdvec(&frame).unwrap_or_default();
-        self.trace.note(self.now_us, &bytes, || format!("frame {to}: from {from}, {}", frame_words(&frame)));
-        if let Frame::Push { runs, .. } | Frame::Delta { runs, .. } = &frame {
+        let words = || format!("frame {to}: from {from}, {}", frame_words(&frame));
+        self.trace.note_value(self.now_us, [from, to], &frame, words);
+        if let Frame::Push { runs, .. } | Frame::Delta { runs, .. } = &frame
+            && self.nodes[to].core.is_some()
+        {
             let live = matches!(frame, Frame::Push { .. });
             let by_id = &self.by_id;
             let writer = |run: &Run| by_id.get(&run.origin.node).copied().unwrap_or(from);

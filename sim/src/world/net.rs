@@ -97,6 +97,14 @@ impl Net {
         }
     }
 
+    /// Nobody reaches a node, and it reaches nobody.
+    pub(crate) fn isolate(&mut self, node: usize) {
+        for other in 0..self.regions.len() {
+            self.cut_one_way(node, other);
+            self.cut_one_way(other, node);
+        }
+    }
+
     pub(crate) fn cut_one_way(&mut self, from: usize, to: usize) {
         self.cut.insert((from, to), from != to);
     }
@@ -113,9 +121,9 @@ impl Net {
         self.slow = factor.max(1);
     }
 
-    /// All links as the plan has them.
-    pub(crate) fn reset(&mut self) {
-        self.heal();
+    /// The links among these nodes as the plan has them; those to others stay cut where they are.
+    pub(crate) fn reset_among(&mut self, nodes: &[usize]) {
+        self.cut.retain(|(from, to), _| !(nodes.contains(from) && nodes.contains(to)));
         self.loss_permille = self.plan.loss_permille;
         self.slow = 1;
     }
@@ -129,6 +137,11 @@ impl Net {
         };
         let base = base * self.slow;
         base + base * rng.random_range(0..=jitter_percent) / 100
+    }
+
+    /// Whether links are about as the plan has them: neither slowed down nor losing more than one packet in twenty.
+    pub(crate) const fn is_calm(&self) -> bool {
+        self.slow <= 1 && self.loss_permille <= 50
     }
 
     /// Whether the next packet is lost.

@@ -1,9 +1,10 @@
-//! One simulated node: the real core, the real protocol sessions, a model disk. What a real shell does with sockets, files and timers,
+//! One simulated node: the real core, the real protocol sessions, a disk. What a real shell does with sockets, files and timers,
 //! done with the event queue.
 
+use super::disk::{Disk, SimStore};
+use super::pause::Backlog;
 use lavina_core::node::{Input, Node, NodeConfig};
-use lavina_core::store::memory::MemoryStore;
-use lavina_core::store::{Batch, Commit, StoreError};
+use lavina_core::store::{Commit, Recovered, StoreError};
 use lavina_crdt::clock::Now;
 use lavina_protocols::render::Renders;
 use lavina_protocols::session::{Session, SessionConfig};
@@ -23,34 +24,21 @@ pub(crate) struct Link {
     pub(crate) arrives_us: u64,
 }
 
-/// The disk's side of a node.
-#[derive(Debug, Default)]
-pub(crate) struct Disk {
-    /// What waits, oldest first.
-    pub(crate) waiting: Vec<Batch>,
-    /// What is being committed.
-    pub(crate) committing: Vec<Batch>,
-    /// Takes no writes.
-    pub(crate) full: bool,
-    /// Milliseconds a commit takes on top of its usual time.
-    pub(crate) slow_ms: u64,
-    /// When it was last in trouble, microseconds.
-    pub(crate) trouble_us: u64,
-}
-
 /// A node of the simulated mesh.
 #[derive(Debug)]
 pub(crate) struct SimNode {
     /// The machine; `None` while the node is down.
-    pub(crate) core: Option<Node<MemoryStore>>,
-    /// What survives a crash.
-    pub(crate) store: MemoryStore,
+    pub(crate) core: Option<Node<SimStore>>,
+    /// What the core reads and its writer writes.
+    pub(crate) store: SimStore,
     pub(crate) disk: Disk,
     pub(crate) config: NodeConfig,
     pub(crate) sessions: SessionConfigs,
     /// Connections by session number.
     pub(crate) links: BTreeMap<u64, Link>,
     pub(crate) renders: Renders,
+    /// Connections whose session was handed something since it was last asked for outputs.
+    pub(crate) dirty: Vec<u64>,
     /// Counts starts.
     pub(crate) start: u64,
     /// When the core asked to be woken.
@@ -59,8 +47,18 @@ pub(crate) struct SimNode {
     pub(crate) clock_offset_ms: i64,
     /// Since when it gains, microseconds, and how many millionths.
     pub(crate) clock_drift: (u64, i64),
+    /// The lying shell, once it is not honest.
+    pub(crate) adversary: Option<Box<crate::adversary::Adversary>>,
     /// When it last came up.
     pub(crate) up_since_us: u64,
+    /// Since when it stands still, microseconds.
+    pub(crate) paused_us: Option<u64>,
+    /// When it last went on after standing still.
+    pub(crate) resumed_us: u64,
+    /// What has come for it since then.
+    pub(crate) backlog: Backlog,
+    /// Thrown out of the mesh and not back yet.
+    pub(crate) revoked: bool,
 }
 
 /// The configuration all sessions of a node share.
@@ -89,24 +87,39 @@ impl SimNode {
     }
 
     /// Starts the core over what the store holds.
+    /// Starts the core over what the disk holds; a damaged store is set aside, as every shell does.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(crate) fn boot(&mut self, now_us: u64, seed: u64) -> Result<(), StoreError> {
+    pub(crate) fn boot(&mut self, now_us: u64, seed: u64) -> Result<Option<StoreError>, StoreError> {
         self.start += 1;
         self.up_since_us = now_us;
         self.timeout_us = u64::MAX;
-        let node = Node::open(self.config.clone(), self.store.clone(), self.now(now_us), seed)?;
+        let (now, config) = (self.now(now_us), &self.config);
+        let Recovered { opened: (store, node), damage } =
+            self.disk.open(seed, |store| Ok((store.clone(), Node::open(config.clone(), store, now, seed)?)))?;
+        self.store = store;
         self.core = Some(node);
-        Ok(())
+        Ok(damage)
     }
 
     /// Kills it: what was not committed is gone.
     pub(crate) fn kill(&mut self) {
+        // First of all, so that nothing is written by what ends here.
+        self.disk.kill();
         self.core = None;
-        self.disk.waiting.clear();
-        self.disk.committing.clear();
+        self.store = SimStore::Closed(self.disk.node());
         self.links.clear();
+        self.dirty.clear();
+        self.paused_us = None;
+        self.backlog = Backlog::default();
+    }
+
+    /// A connection, to hand its session something: whoever does that gets it from here, so that its outputs are asked for.
+    pub(crate) fn touch(&mut self, number: u64) -> Option<&mut Link> {
+        let link = self.links.get_mut(&number)?;
+        self.dirty.push(number);
+        Some(link)
     }
 
     /// Hands an input to the core, when it is up.
@@ -122,13 +135,16 @@ impl SimNode {
         let batches = std::mem::take(&mut self.disk.committing);
         let first = batches.first()?.id;
         let last = batches.last()?.id;
-        if self.disk.full {
-            self.disk.waiting.clear();
-            return Some(Input::PersistFailed(first, StoreError::Full));
-        }
-        Some(match self.store.commit(&batches) {
-            Ok(()) => Input::Persisted(last),
-            Err(error) => Input::PersistFailed(first, error),
+        let done = if self.disk.refuses() { Err(StoreError::Full) } else { self.store.commit(&batches) };
+        Some(match done {
+            Ok(()) => {
+                self.disk.holds(&batches);
+                Input::Persisted(last)
+            }
+            Err(error) => {
+                self.disk.waiting.clear();
+                Input::PersistFailed(first, error)
+            }
         })
     }
 }

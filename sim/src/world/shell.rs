@@ -2,9 +2,9 @@
 
 use super::node::Link;
 use super::queue::Pending;
-use super::{CLIENT_DELAY_US, COALESCE_US, COMMIT_US, World, probe};
+use super::{CLIENT_DELAY_US, COALESCE_US, COMMIT_US, REBOOT_US, World, probe};
 use lavina_core::node::{Input, Output};
-use lavina_core::store::Store;
+use lavina_core::store::{Store, StoreError};
 use lavina_crdt::entry::Run;
 use lavina_protocols::session;
 use rand::Rng;
@@ -19,8 +19,11 @@ impl World {
 
     pub(super) fn on_session_timeout(&mut self, node: usize, number: u64) {
         let now = self.nodes[node].now(self.now_us);
-        let due = |link: &&mut Link| link.timeout_us.is_some_and(|at_us| at_us <= now.mono_us);
-        if let Some(link) = self.nodes[node].links.get_mut(&number).filter(due) {
+        let due = |link: &Link| link.timeout_us.is_some_and(|at_us| at_us <= now.mono_us);
+        if !self.nodes[node].links.get(&number).is_some_and(due) {
+            return;
+        }
+        if let Some(link) = self.nodes[node].touch(number) {
             link.timeout_us = None;
             link.session.handle_timeout(now);
         }
@@ -50,9 +53,20 @@ impl World {
                 self.book.on_committed(self.now_us, node, &batches, writer);
             }
             self.note("disk", node, || format!("{answer:?}"));
+            let damaged = matches!(answer, Input::PersistFailed(_, StoreError::Damaged(_)));
             self.input(node, answer);
+            if damaged {
+                self.queue.push(self.now_us + REBOOT_US, Pending::Reboot(node, start));
+            }
         }
         self.queue.push(self.now_us, Pending::CommitDue(node, start));
+    }
+
+    /// A node whose store is damaged ends itself, and whoever runs it starts it again.
+    pub(super) fn on_reboot(&mut self, node: usize, start: u64) {
+        if self.nodes[node].start == start && self.nodes[node].core.is_some() {
+            self.restart(node);
+        }
     }
 
     pub(super) fn pump(&mut self, index: usize) {
@@ -79,15 +93,17 @@ impl World {
             Output::Deliver(numbers, event) => {
                 let node = &mut self.nodes[index];
                 for number in numbers {
+                    // Not by `touch`: the renders are borrowed too.
                     if let Some(link) = node.links.get_mut(&number) {
                         link.session.handle_event(now, &event, &mut node.renders);
+                        node.dirty.push(number);
                     }
                 }
             }
             Output::Answer(number, id, answer) => {
                 if number == probe::PROBE {
                     self.probe_answer = Some(answer);
-                } else if let Some(link) = self.nodes[index].links.get_mut(&number) {
+                } else if let Some(link) = self.nodes[index].touch(number) {
                     link.session.handle_answer(now, id, answer);
                 }
             }
@@ -95,19 +111,36 @@ impl World {
             Output::Persist(batch) => self.on_persist(index, batch),
             Output::Send(peer, _, frame) => {
                 let to = self.by_id[&peer];
-                if let Some((at_us, epoch)) = self.net.schedule(self.now_us, index, to, &frame, &mut self.rng) {
-                    self.queue.push(at_us, Pending::Frame(index, to, epoch, Box::new(frame)));
+                if self.id(to) != peer {
+                    return;
+                }
+                let node = &mut self.nodes[index];
+                let frames = match &mut node.adversary {
+                    Some(adversary) => adversary.twist(to, frame, &node.store),
+                    None => vec![frame],
+                };
+                for frame in frames {
+                    if let Some((at_us, epoch)) = self.net.schedule(self.now_us, index, to, &frame, &mut self.rng) {
+                        self.queue.push(at_us, Pending::Frame(index, to, epoch, Box::new(frame)));
+                    }
                 }
             }
             Output::Datagram(peer, bytes) => {
                 let to = self.by_id[&peer];
-                if self.net.conn(index, to).is_some() && !self.net.loses(index, to, &mut self.rng) {
+                if self.id(to) == peer
+                    && self.net.conn(index, to).is_some()
+                    && !self.net.loses(index, to, &mut self.rng)
+                {
                     let at_us = self.now_us + self.net.delay_us(index, to, &mut self.rng);
                     self.queue.push(at_us, Pending::Datagram(index, to, bytes));
                 }
             }
             Output::Dial(peer, _) => {
                 let to = self.by_id[&peer];
+                if self.id(to) != peer {
+                    // Somebody else answers there by now.
+                    return;
+                }
                 let at_us = self.now_us + 2 * self.net.delay_us(index, to, &mut self.rng);
                 self.queue.push(at_us, Pending::Dialled(index, to));
             }
@@ -121,6 +154,9 @@ impl World {
             Output::Hangup(peer, reason) => {
                 self.note("core hangs up", index, || reason);
                 let to = self.by_id[&peer];
+                if self.id(to) != peer {
+                    return;
+                }
                 self.drop_connection(index, to);
             }
             Output::Admitted(_) | Output::AdminAnswer(..) => {}
@@ -130,7 +166,8 @@ impl World {
     pub(super) fn on_persist(&mut self, index: usize, batch: lavina_core::store::Batch) {
         let urgent = batch.urgent;
         let own = self.nodes[index].store.origin().origin();
-        self.book.on_persist(self.now_us, index, own, &batch);
+        let calm = batch.urgent && self.is_whole();
+        self.book.on_persist(self.now_us, index, own, &batch, calm);
         let node = &mut self.nodes[index];
         node.disk.waiting.push(batch);
         let at_us = self.now_us + if urgent { 0 } else { COALESCE_US };
@@ -139,7 +176,9 @@ impl World {
 
     pub(super) fn pump_sessions(&mut self, index: usize) -> bool {
         let mut moved = false;
-        let numbers: Vec<u64> = self.nodes[index].links.keys().copied().collect();
+        let mut numbers = std::mem::take(&mut self.nodes[index].dirty);
+        numbers.sort_unstable();
+        numbers.dedup();
         for number in numbers {
             while let Some(output) =
                 self.nodes[index].links.get_mut(&number).and_then(|link| link.session.poll_output())

@@ -107,6 +107,12 @@ impl Gossip {
             Input::Durable(vectors) => self.on_durable(&vectors),
             Input::Presence(update) => self.presence.on_own(update, &self.links, &mut self.out),
             Input::Signal(to, bytes) => self.on_signal(to, bytes),
+            Input::Compare => {
+                let peers: Vec<NodeId> = self.links.connected().collect();
+                for peer in peers {
+                    self.sync.on_up(now, peer, &self.links);
+                }
+            }
             Input::Timeout => {}
         }
         for _ in 0..TIMER_ROUNDS_MAX {

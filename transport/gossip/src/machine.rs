@@ -79,6 +79,8 @@ pub enum Input {
     Presence(PresenceUpdate),
     /// Hand this to the node of the session.
     Signal(SessionId, Bytes),
+    /// What was refused before may be taken from here on: compare with all peers.
+    Compare,
     /// The time that [`Output::Timeout`] named has come, or any other time.
     Timeout,
 }

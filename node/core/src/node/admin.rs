@@ -78,6 +78,8 @@ impl<S: Store> Node<S> {
             ("runs_unadmitted", replicas.runs_unadmitted),
             ("runs_unstored", replicas.runs_unstored),
             ("runs_faulty", replicas.runs_faulty),
+            ("runs_void", replicas.runs_void),
+            ("quarantines", replicas.quarantines),
         ]);
         let gossip = self.gossip.counters();
         counters.extend([

@@ -8,6 +8,7 @@ use lavina_crdt::clock::{Hlc, Now};
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh_time::MeshTime;
 use lavina_gossip::frame::Frame;
+use lavina_gossip::machine;
 use std::collections::BTreeSet;
 
 /// How often peers are told, milliseconds: a clock that runs half as fast again is off by less than the slack in that time.
@@ -38,7 +39,13 @@ impl<S: Store> Node<S> {
 
     pub(super) fn on_clock(&mut self, now: Now, peer: NodeId, wall_ms: u64) {
         if peer != self.me() && self.names.contains_key(&peer) {
+            let before_ms = self.clock.read(now).wall_ms;
             self.clock.time.hear(now, peer, wall_ms);
+            let after = self.clock.read(now);
+            // What was too far ahead a moment ago need not wait for the next comparison.
+            if after.wall_ms > before_ms + PERIOD_MS {
+                self.gossip(after, machine::Input::Compare);
+            }
         }
     }
 
@@ -47,6 +54,7 @@ impl<S: Store> Node<S> {
         self.out.push_back(Output::Send(peer, frame.lane(), frame));
     }
 
+    /// Tells all peers the clock and what heads have changed, when it is time.
     pub(super) fn tell_clocks(&mut self, now: Now) {
         if now.mono_us < self.clock.tell_at {
             return;
@@ -54,6 +62,7 @@ impl<S: Store> Node<S> {
         self.clock.tell_at = now.deadline_ms(PERIOD_MS);
         for peer in self.gossip.peers().into_iter().filter(|peer| peer.connected) {
             self.tell_clock(now, peer.node);
+            self.tell_heads(peer.node);
         }
     }
 

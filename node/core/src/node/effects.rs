@@ -35,6 +35,7 @@ impl<S: Store> Node<S> {
                 Effect::Account(account) => self.on_account(now, account),
                 Effect::Register { account, key, at } => self.on_register(&account, &key, at),
                 Effect::Mesh => self.on_roster_changed(now),
+                Effect::Quarantined(scope) => self.on_quarantined(now, scope),
             }
         }
         last

@@ -7,6 +7,7 @@ use lavina_crdt::entry::Signature;
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh::{Admission, Place};
 use lavina_crdt::names::AccountName;
+use lavina_crdt::seals::Seals;
 use lavina_gossip::frame::{Frame, Lane};
 use lavina_gossip::machine::PeerStatus;
 use lavina_protocols::command::{Command, CommandId, Refusal, Reply};
@@ -34,6 +35,8 @@ pub struct NodeConfig {
     pub bootstrap: Vec<Admission>,
     /// Limits and times.
     pub limits: Limits,
+    /// What nodes of one process have verified; the default for a node on its own.
+    pub seals: Seals,
 }
 
 /// Which mesh.

@@ -2,11 +2,13 @@
 
 use super::presence::Why;
 use super::{Node, NodeConfig, Output};
+use crate::replica::HeadRow;
 use crate::store::Store;
 use lavina_crdt::clock::Now;
-use lavina_crdt::ids::NodeId;
+use lavina_crdt::ids::{NodeId, Origin, Scope};
 use lavina_crdt::mesh::Admission;
 use lavina_crdt::mutant::{self, Mutant};
+use lavina_gossip::frame::Frame;
 use lavina_gossip::machine::{self, GossipConfig, Peer};
 use std::sync::Arc;
 
@@ -53,10 +55,64 @@ impl<S: Store> Node<S> {
         }
         self.gossip(now, machine::Input::Verified { from, runs: received.verified, relay });
         self.on_effects(now, received.effects);
+        for (scope, origin, first) in received.differ {
+            self.show_own(from, &scope, origin, first);
+        }
         for (node, fault) in received.faults {
             self.count("peer_faults");
             self.out.push_back(Output::Hangup(node, fault.to_string()));
         }
+    }
+
+    /// A peer that has other entries of an origin is shown those of this node, and so finds the proof.
+    fn show_own(&mut self, to: NodeId, scope: &Scope, origin: Origin, first: u64) {
+        if let Some(run) = self.replicas.shown(scope, origin, first) {
+            let frame = Frame::Delta { runs: vec![run], more: false };
+            self.out.push_back(Output::Send(to, frame.lane(), frame));
+        }
+    }
+
+    pub(super) fn on_heads(&mut self, from: NodeId, rows: &[HeadRow]) {
+        if !self.names.contains_key(&from) {
+            return;
+        }
+        for (scope, origin, first) in self.replicas.differences(rows) {
+            self.count("heads_differ");
+            self.show_own(from, &scope, origin, first);
+        }
+    }
+
+    /// Tells a peer which heads have changed since it was told last.
+    pub(super) fn tell_heads(&mut self, to: NodeId) {
+        let told = self.heads_told.get(&to).copied().unwrap_or(0);
+        let (version, rows) = self.replicas.heads_since(told);
+        self.heads_told.insert(to, version);
+        if !rows.is_empty() {
+            let frame = Frame::Heads(rows);
+            self.out.push_back(Output::Send(to, frame.lane(), frame));
+        }
+    }
+
+    /// A part of a scope is void: what is known of it is less, and is looked at anew.
+    pub(super) fn on_quarantined(&mut self, now: Now, scope: Scope) {
+        if let Scope::Room(name) = &scope {
+            self.states.remove(name);
+            self.load_room(name);
+        }
+        let vector = lavina_gossip::machine::Replica::vector(&self.replicas, &scope);
+        self.gossip(now, machine::Input::Durable(vec![(scope, vector)]));
+    }
+
+    /// What counts of what is durable here, by scope.
+    #[must_use]
+    pub fn vectors(&self) -> std::collections::BTreeMap<Scope, lavina_crdt::version::VersionVector> {
+        self.replicas.vectors().map(|(scope, vector)| (scope.clone(), vector)).collect()
+    }
+
+    /// From which number on an origin's entries in a scope are void, when it has been shown to equivocate.
+    #[must_use]
+    pub fn cut(&self, scope: &Scope, origin: Origin) -> Option<u64> {
+        self.replicas.mesh().cut(scope, origin)
     }
 
     /// The people of nodes that are revoked are gone at once.

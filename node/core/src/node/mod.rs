@@ -63,6 +63,8 @@ pub struct Node<S> {
     replicas: Replicas<S>,
     gossip: Gossip,
     clock: clock::Clock,
+    /// Which version of the heads each peer was told last.
+    heads_told: BTreeMap<NodeId, u64>,
     presence: PresenceMap,
     /// This start's number, for presence and membership.
     incarnation: u64,
@@ -106,7 +108,15 @@ impl<S: Store> Node<S> {
     pub fn open(config: NodeConfig, store: S, now: Now, seed: u64) -> Result<Self, StoreError> {
         let mut random = rand::rngs::StdRng::seed_from_u64(seed);
         let me = NodeId(config.key.verifying_key().to_bytes());
-        let replicas = Replicas::open(store, config.key.clone(), &config.mesh, &config.bootstrap, &config.limits, now)?;
+        let replicas = Replicas::open(
+            store,
+            config.key.clone(),
+            &config.mesh,
+            &config.bootstrap,
+            &config.limits,
+            config.seals.clone(),
+            now,
+        )?;
         // Half of the number space is left for the shell's count, so that ids keep the order of connections.
         let base = (random.random::<u64>() >> 1).wrapping_add(mutant::process_counter());
         let incarnation = replicas.incarnation();
@@ -116,6 +126,7 @@ impl<S: Store> Node<S> {
             replicas,
             gossip,
             clock,
+            heads_told: BTreeMap::new(),
             presence: PresenceMap::new(),
             incarnation,
             people: People::new(me, base),
@@ -145,7 +156,7 @@ impl<S: Store> Node<S> {
         };
         node.on_roster_changed(now);
         node.learn_accounts();
-        let vectors = node.replicas.vectors().map(|(scope, vector)| (scope.clone(), vector.clone())).collect();
+        let vectors = node.replicas.vectors().map(|(scope, vector)| (scope.clone(), vector)).collect();
         node.gossip(now, machine::Input::Durable(vectors));
         Ok(node)
     }
@@ -161,12 +172,15 @@ impl<S: Store> Node<S> {
             Input::Persisted(batch) => self.on_persisted(now, batch),
             Input::PersistFailed(batch, error) => self.on_persist_failed(now, batch, error),
             Input::PeerUp(peer) => {
+                // What was under way on an earlier connection may be lost.
+                self.heads_told.remove(&peer);
                 self.tell_clock(shell_now, peer);
                 self.gossip(now, machine::Input::PeerUp(peer));
             }
             Input::PeerDown(peer) => self.gossip(now, machine::Input::PeerDown(peer)),
             Input::RoundTrip(peer, us) => self.gossip(now, machine::Input::RoundTrip(peer, us)),
             Input::Frame(peer, Frame::Clock(wall_ms)) => self.on_clock(shell_now, peer, wall_ms),
+            Input::Frame(peer, Frame::Heads(rows)) => self.on_heads(peer, &rows),
             Input::Frame(peer, frame) => self.gossip(now, machine::Input::Frame(peer, frame)),
             Input::Datagram(peer, bytes) => self.gossip(now, machine::Input::Datagram(peer, bytes)),
             Input::Admin(id, command) => self.on_admin(now, id, command),

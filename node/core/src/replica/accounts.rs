@@ -36,6 +36,12 @@ impl Accounts {
         self.states.get(home)?.name_of(creation)
     }
 
+    /// Nothing is known of the scope of that name, until it is read again.
+    pub(super) fn forget(&mut self, home: &AccountName) {
+        self.states.remove(home);
+        self.derived.retain(|_, of| of != home);
+    }
+
     fn derive(&mut self, home: &AccountName, creation: Dot) -> AccountName {
         let name = derived_name(home, creation);
         self.derived.insert(name.clone(), home.clone());

@@ -92,6 +92,10 @@ impl<S: Store> Replicas<S> {
     }
 
     pub(super) fn apply(&mut self, now: Now, scope: &Scope, entry: &Arc<Entry>, effects: &mut Vec<Effect>) {
+        // Acts of the mesh scope are trusted by themselves, whoever wrote them.
+        if *scope != Scope::Mesh && self.is_void(scope, entry.dot()) {
+            return;
+        }
         if let Some(replica) = self.scopes.get_mut(scope) {
             replica.spoke(entry);
         }
@@ -109,7 +113,8 @@ impl<S: Store> Replicas<S> {
 
     fn apply_room(&mut self, now: Now, name: &RoomName, entry: &Arc<Entry>, effects: &mut Vec<Effect>) {
         let Some(author) = entry.author.clone().filter(|author| self.is_home_of(entry, author)) else { return };
-        let Some(room) = self.rooms.get_mut(name) else { return };
+        // It was built anew when a part of it became void.
+        let Ok(room) = self.room_mut(name) else { return };
         let body = chain::body(entry);
         if let Body::DocChange(change) = &body {
             if let Some((old, new)) = room.change(entry.order_key(), &author, change) {

@@ -5,7 +5,7 @@ use lavina_crdt::chain::ChainError;
 use lavina_crdt::content::{Author, Content};
 use lavina_crdt::entry::Run;
 use lavina_crdt::equivocation::Equivocation;
-use lavina_crdt::ids::{NodeId, OrderKey, Scope};
+use lavina_crdt::ids::{NodeId, OrderKey, Origin, Scope};
 use lavina_crdt::names::{AccountName, RoomName};
 use lavina_crdt::room::{Act, Kick, RoomState};
 use lavina_crdt::version::VersionVector;
@@ -55,6 +55,8 @@ pub enum Effect {
     },
     /// Who belongs to the mesh, or where somebody stands, changed.
     Mesh,
+    /// An origin was shown to equivocate in a scope: what it wrote there from the fork on is void, and what rests on it was built anew.
+    Quarantined(Scope),
 }
 
 /// A message of a scope's log.
@@ -90,6 +92,8 @@ pub struct Received {
     pub effects: Vec<Effect>,
     /// Who sent or wrote what no honest node does.
     pub faults: Vec<(NodeId, Fault)>,
+    /// Own entries that the sender is to see, because it has others under the same numbers: from where on.
+    pub differ: Vec<(Scope, Origin, u64)>,
 }
 
 /// What no honest node does.
@@ -140,6 +144,10 @@ pub struct Counters {
     pub runs_unstored: u64,
     /// Runs refused because they do not verify, or contradict what is here.
     pub runs_faulty: u64,
+    /// Runs refused because their origin equivocated before them.
+    pub runs_void: u64,
+    /// Origins put in quarantine in a scope, or earlier than before.
+    pub quarantines: u64,
     /// Entries held back until their causal past came.
     pub entries_held: u64,
     /// Entries shown without their causal past.

@@ -199,7 +199,7 @@ impl<S: Store> Replicas<S> {
         Ok(Reader {
             store: &self.store,
             pending: self.scopes.get(scope).map(|replica| &replica.pending),
-            judge: Judge { scope: scope.clone(), room, nodes: &self.nodes },
+            judge: Judge { scope: scope.clone(), room, nodes: &self.nodes, cuts: self.mesh.cuts(scope) },
         })
     }
 }
@@ -216,11 +216,13 @@ struct Judge<'a> {
     scope: Scope,
     room: Option<&'a mut Room>,
     nodes: &'a BTreeMap<Origin, NodeId>,
+    cuts: Option<&'a BTreeMap<Origin, u64>>,
 }
 
 impl Judge<'_> {
     fn message(&mut self, entry: &Entry) -> Option<Message> {
-        let said = message(&self.scope, entry)?;
+        let cut = self.cuts.and_then(|cuts| cuts.get(&entry.origin));
+        let said = message(&self.scope, entry).filter(|_| cut.is_none_or(|cut| entry.seq < *cut))?;
         if self.nodes.get(&entry.origin) != Some(&said.author.session.node) {
             return None;
         }

@@ -9,6 +9,7 @@ use lavina_crdt::clock::Now;
 use lavina_crdt::entry::{Run, SealedEntry};
 use lavina_crdt::ids::{Origin, OriginKey, Scope};
 use lavina_crdt::mutant::{self, Mutant};
+use lavina_crdt::seals::Seals;
 use lavina_gossip::frame::FRAME_BYTES_MAX;
 use lavina_gossip::gauges::Gauge;
 use std::collections::{BTreeMap, VecDeque};
@@ -17,12 +18,16 @@ use std::collections::{BTreeMap, VecDeque};
 /// this much memory and not more.
 pub(super) const WAITING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Bytes of entries after which a batch is signed before its end: an entry more stays below what [`chain::verify`] takes.
+const SIGNED_BYTES: usize = chain::UNSIGNED_BYTES_MAX - chain::ENTRY_BYTES_MAX;
+
 /// Time between two tries to write to a full disk, milliseconds: soon enough for who freed it, seldom enough to cost nothing.
 const RETRY_MS: u64 = 1_000;
 
 #[derive(Debug)]
 pub(super) struct Journal {
     key: SigningKey,
+    seals: Seals,
     origin: OriginKey,
     /// Number of the open batch.
     open: BatchId,
@@ -39,9 +44,10 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    pub(super) fn new(key: SigningKey, origin: OriginKey) -> Self {
+    pub(super) fn new(key: SigningKey, seals: Seals, origin: OriginKey) -> Self {
         Self {
             key,
+            seals,
             origin,
             open: BatchId(1),
             own: BTreeMap::new(),
@@ -125,14 +131,23 @@ impl Journal {
         let urgent = !self.own.is_empty();
         let mut runs: Vec<Run> = std::mem::take(&mut self.own).into_values().collect();
         for run in &mut runs {
-            let seq = run.first + (run.entries.len() as u64).saturating_sub(1);
-            if let Some(last) = run.entries.last_mut() {
-                last.signature = Some(chain::sign(&self.key, &run.scope, run.origin, seq, chain::hash(last)));
-            }
+            self.sign(run);
         }
         runs.append(&mut self.foreign);
         self.waiting.push_back(Batch { id: self.open, runs, meta: std::mem::take(&mut self.meta), urgent });
         self.open.0 += 1;
+    }
+
+    /// Signs the last entry, and others before it where too much would follow a signature.
+    fn sign(&self, run: &mut Run) {
+        let (mut unsigned, count) = (0, run.entries.len());
+        for index in 0..count {
+            unsigned += run.entries.get(index).map_or(0, |sealed| sealed.bytes.len());
+            if index + 1 == count || unsigned > SIGNED_BYTES {
+                chain::sign_at(&self.key, run, index, &self.seals);
+                unsigned = 0;
+            }
+        }
     }
 
     /// The batches that are durable now, in order.

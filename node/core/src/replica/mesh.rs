@@ -7,7 +7,7 @@ use crate::store::{Store, StoreError};
 use lavina_crdt::chain;
 use lavina_crdt::entry::{Body, Entry};
 use lavina_crdt::ids::NodeId;
-use lavina_crdt::mesh::{Admission, MeshState};
+use lavina_crdt::mesh::{Admission, MeshAct, MeshState};
 
 /// The mesh with the nodes in `bootstrap`, those that the root key has signed.
 pub(super) fn state(identity: &MeshIdentity, bootstrap: &[Admission]) -> MeshState {
@@ -33,10 +33,13 @@ impl<S: Store> Replicas<S> {
 
     pub(super) fn apply_mesh(&mut self, entry: &Entry, effects: &mut Vec<Effect>) {
         let by = self.nodes.get(&entry.origin).copied();
-        if let Body::Mesh(act) = chain::body(entry)
-            && self.mesh.apply(by, entry.order_key(), &act)
-        {
-            effects.push(Effect::Mesh);
+        let Body::Mesh(act) = chain::body(entry) else { return };
+        if !self.mesh.apply(by, entry.order_key(), &act) {
+            return;
+        }
+        match act {
+            MeshAct::Admit(_) | MeshAct::Revoke { .. } => effects.push(Effect::Mesh),
+            MeshAct::Quarantine(proof) => self.on_cut(&proof.scope, proof.origin.origin(), effects),
         }
     }
 

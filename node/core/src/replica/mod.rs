@@ -14,6 +14,7 @@ mod effect;
 mod history;
 mod journal;
 mod mesh;
+mod quarantine;
 mod receive;
 mod room;
 mod scope;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use effect::{Appended, Counters, Effect, Fault, Message, Page, Persisted, Received};
 pub use history::Query;
+pub use quarantine::HeadRow;
 
 use crate::node::{Limits, MeshIdentity};
 use crate::store::{Batch, BatchId, Store, StoreError};
@@ -38,6 +40,7 @@ use lavina_crdt::mesh::{Admission, MeshState};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{AccountName, RoomName};
 use lavina_crdt::room::RoomState;
+use lavina_crdt::seals::Seals;
 use lavina_crdt::version::VersionVector;
 use lavina_gossip::gauges::Gauge;
 use room::Room;
@@ -71,10 +74,12 @@ pub struct Replicas<S> {
     /// States of rooms that were looked at and not loaded.
     glimpses: RefCell<BTreeMap<RoomName, Arc<RoomState>>>,
     journal: Journal,
+    seals: Seals,
     /// Why nothing is written under this origin any more, though others are still heard.
     outdated: Option<StoreError>,
     /// Until when held entries are held, in order; those applied since stay until they are the first.
     holds: VecDeque<(u64, Scope, Dot)>,
+    heads: quarantine::HeadNews,
     counters: Counters,
 }
 
@@ -95,6 +100,7 @@ impl<S: Store> Replicas<S> {
         mesh: &MeshIdentity,
         bootstrap: &[Admission],
         limits: &Limits,
+        seals: Seals,
         now: Now,
     ) -> Result<Self, StoreError> {
         let origin_key = store.origin();
@@ -119,9 +125,11 @@ impl<S: Store> Replicas<S> {
             accounts: Accounts::default(),
             rooms: BTreeMap::new(),
             glimpses: RefCell::default(),
-            journal: Journal::new(key, origin_key),
+            journal: Journal::new(key, seals.clone(), origin_key),
+            seals,
             outdated: None,
             holds: VecDeque::new(),
+            heads: quarantine::HeadNews::default(),
             counters: Counters::default(),
             store,
         };
@@ -136,6 +144,7 @@ impl<S: Store> Replicas<S> {
                 if let Some(key) = self.store.origin_key(origin)? {
                     self.nodes.insert(origin, key.node);
                 }
+                self.heads.note(&scope, origin);
             }
             self.index(&scope);
             self.scopes.insert(scope, ScopeReplica::stored(vector));
@@ -211,6 +220,7 @@ impl<S: Store> Replicas<S> {
             if let Some(replica) = self.scopes.get_mut(&run.scope) {
                 replica.persisted(run.origin.origin(), run.first + run.entries.len() as u64);
             }
+            self.heads.note(&run.scope, run.origin.origin());
             changed.insert(run.scope.clone());
             if run.origin == self.origin_key {
                 persisted.own.push(run);
@@ -252,7 +262,8 @@ impl<S: Store> Replicas<S> {
         if let Some(state) = self.glimpses.borrow().get(name) {
             return Some(Arc::clone(state));
         }
-        let state = Room::load(name, replica, &self.store).ok()?.state();
+        let cuts = self.mesh.cuts(&Scope::Room(name.clone()));
+        let state = Room::load(name, replica, &self.store, cuts).ok()?.state();
         self.glimpses.borrow_mut().insert(name.clone(), Arc::clone(&state));
         Some(state)
     }
@@ -271,9 +282,11 @@ impl<S: Store> Replicas<S> {
         self.conversations.get(account).into_iter().flatten()
     }
 
-    /// The durable vector of every scope.
-    pub fn vectors(&self) -> impl Iterator<Item = (&Scope, &VersionVector)> + '_ {
-        self.scopes.iter().map(|(scope, replica)| (scope, &replica.durable)).filter(|(_, vector)| !vector.is_empty())
+    /// The durable vector of every scope, as far as it counts.
+    pub fn vectors(&self) -> impl Iterator<Item = (&Scope, VersionVector)> + '_ {
+        let counting = |(scope, replica): (&'_ Scope, &ScopeReplica)| self.counting(scope, &replica.durable);
+        let vectors = self.scopes.iter().map(move |row| (row.0, counting(row)));
+        vectors.filter(|(_, vector)| !vector.is_empty())
     }
 
     /// How many entries are durable here.
@@ -291,7 +304,7 @@ impl<S: Store> Replicas<S> {
     }
 
     fn durable(&self, scope: &Scope) -> VersionVector {
-        self.scopes.get(scope).map(|replica| replica.durable.clone()).unwrap_or_default()
+        self.scopes.get(scope).map(|replica| self.counting(scope, &replica.durable)).unwrap_or_default()
     }
 
     /// The replica of a scope with its tails read.
@@ -299,8 +312,13 @@ impl<S: Store> Replicas<S> {
         if !self.scopes.contains_key(scope) {
             self.index(scope);
         }
+        let is_new = !self.scopes.contains_key(scope);
         let replica = self.scopes.entry(scope.clone()).or_default();
-        replica.load(scope, &self.store)?;
+        if replica.load(scope, &self.store)? || is_new {
+            for (origin, cut) in self.mesh.cuts(scope).into_iter().flatten() {
+                replica.log.cut(*origin, *cut);
+            }
+        }
         Ok(replica)
     }
 
@@ -308,7 +326,7 @@ impl<S: Store> Replicas<S> {
         if !self.rooms.contains_key(name) {
             let scope = Scope::Room(name.clone());
             let replica = self.scopes.entry(scope).or_default();
-            let room = Room::load(name, replica, &self.store)?;
+            let room = Room::load(name, replica, &self.store, self.mesh.cuts(&Scope::Room(name.clone())))?;
             self.glimpses.borrow_mut().remove(name);
             self.rooms.insert(name.clone(), room);
         }
@@ -351,6 +369,12 @@ impl<S: Store> lavina_gossip::machine::Replica for Replicas<S> {
         // What the store has written but not yet reported is not durable to anybody.
         let durable = usize::try_from(next.checked_sub(first)?).unwrap_or(usize::MAX);
         run.entries.truncate(durable);
+        // Beyond a cut only as far as a signature over what comes before it.
+        if let Some(cut) = self.mesh.cut(scope, origin) {
+            let last = usize::try_from(cut.checked_sub(first)?.checked_sub(1)?).unwrap_or(usize::MAX);
+            let signed = run.entries.iter().skip(last).position(|sealed| sealed.signature.is_some());
+            run.entries.truncate(last.saturating_add(signed.map_or(0, |signed| signed + 1)));
+        }
         let signed = run.entries.iter().rposition(|sealed| sealed.signature.is_some())?;
         run.entries.truncate(signed + 1);
         if mutant::is_planted(Mutant::UnknownRewritten) {

@@ -6,10 +6,11 @@ use super::{Replicas, Scope};
 use crate::store::{RENEW_EPOCH, Store, StoreError};
 use lavina_crdt::chain::{self, ChainError};
 use lavina_crdt::clock::{Hlc, Now};
-use lavina_crdt::entry::{Body, Entry, Run, SealedEntry};
+use lavina_crdt::entry::{Body, Entry, Hash, Run, SealedEntry};
 use lavina_crdt::equivocation::Equivocation;
-use lavina_crdt::ids::NodeId;
+use lavina_crdt::ids::{Dot, NodeId};
 use lavina_crdt::mutant::{self, Mutant};
+use lavina_crdt::seals::Seals;
 use std::sync::Arc;
 
 /// What becomes of a run.
@@ -55,6 +56,10 @@ impl<S: Store> Replicas<S> {
             return Ok(Outcome::Refused);
         }
         let origin = run.origin.origin();
+        if self.mesh.cut(&run.scope, origin).is_some_and(|cut| cut <= run.first) {
+            self.counters.runs_void += 1;
+            return Ok(Outcome::Refused);
+        }
         let replica = self.scope_mut(&run.scope)?;
         let (next, tail) = (replica.known.next(origin), replica.tail(origin));
         let renews = !mutant::is_planted(Mutant::EpochKept);
@@ -71,7 +76,7 @@ impl<S: Store> Replicas<S> {
             return Ok(Outcome::Refused);
         }
         let known = usize::try_from(next - run.first).unwrap_or(usize::MAX).min(run.entries.len());
-        if let Some(fault) = self.contradiction(from, run, known)? {
+        if let Some(fault) = self.contradiction(now, from, run, known, received)? {
             return Ok(fault);
         }
         if known == run.entries.len() {
@@ -84,9 +89,13 @@ impl<S: Store> Replicas<S> {
             return Ok(if known == 0 { Outcome::Refused } else { Outcome::Known });
         }
         let new = Run { first: next, entries: run.entries.get(known..).unwrap_or_default().to_vec(), ..run.clone() };
-        let entries = match verify(&new, tail) {
+        let entries = match verify(&new, tail, &self.seals) {
             Ok(entries) => entries,
             Err(error) => {
+                // Signed, and yet not after what is here: the fork lies before it, and who sent it can find it.
+                if is_of_origin(&new) && new.first > 0 {
+                    Self::look_before(&new, received);
+                }
                 return Ok(Outcome::Fault(if is_of_origin(&new) { run.origin.node } else { from }, error.into()));
             }
         };
@@ -97,15 +106,15 @@ impl<S: Store> Replicas<S> {
         &mut self,
         now: Now,
         run: Run,
-        entries: Vec<Entry>,
+        entries: Vec<(Arc<Entry>, Hash)>,
         received: &mut Received,
     ) -> Result<Outcome, StoreError> {
-        let newest = entries.last().map(|entry| entry.hlc).unwrap_or_default();
+        let newest = entries.last().map(|(entry, _)| entry.hlc).unwrap_or_default();
         if !self.observe(now, newest) {
             self.counters.runs_ahead += 1;
             return Ok(Outcome::Refused);
         }
-        if mutant::is_planted(Mutant::UnknownDropped) && entries.iter().any(is_unknown) {
+        if mutant::is_planted(Mutant::UnknownDropped) && entries.iter().any(|(entry, _)| is_unknown(entry)) {
             return Ok(Outcome::Refused);
         }
         if !self.journal.has_room() {
@@ -118,10 +127,9 @@ impl<S: Store> Replicas<S> {
         self.nodes.insert(run.origin.origin(), run.origin.node);
         self.counters.entries_received += entries.len() as u64;
         let scope = run.scope.clone();
-        let hashes: Vec<_> = run.entries.iter().map(chain::hash).collect();
         self.journal.put_foreign(run);
-        for (entry, hash) in entries.into_iter().zip(hashes) {
-            self.take_in(now, &scope, Arc::new(entry), hash, &mut received.effects)?;
+        for (entry, hash) in entries {
+            self.take_in(now, &scope, entry, hash, &mut received.effects)?;
         }
         Ok(Outcome::Taken)
     }
@@ -138,7 +146,14 @@ impl<S: Store> Replicas<S> {
     }
 
     /// What is wrong when the first `known` entries of a run are not those that are here.
-    fn contradiction(&self, from: NodeId, run: &Run, known: usize) -> Result<Option<Outcome>, StoreError> {
+    fn contradiction(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        run: &Run,
+        known: usize,
+        received: &mut Received,
+    ) -> Result<Option<Outcome>, StoreError> {
         let (Some(last), Some(known)) = (run.entries.get(known.wrapping_sub(1)), run.entries.get(..known)) else {
             return Ok(None);
         };
@@ -150,7 +165,22 @@ impl<S: Store> Replicas<S> {
         }
         let Some(ours) = self.known_run(run)? else { return Ok(Some(Outcome::Refused)) };
         let fault = match Equivocation::between(&ours, run) {
-            Some(proof) => Outcome::Fault(run.origin.node, Fault::Equivocation(Box::new(proof))),
+            // It was proven before, or is now; without the fork the search for it goes on.
+            Some(proof)
+                if proof
+                    .fork()
+                    .is_some_and(|fork| self.is_void(&run.scope, Dot { origin: run.origin.origin(), seq: fork })) =>
+            {
+                Outcome::Known
+            }
+            Some(proof) if proof.fork().is_some() => {
+                self.accuse(now, proof.clone(), received);
+                Outcome::Fault(run.origin.node, Fault::Equivocation(Box::new(proof)))
+            }
+            Some(_) => {
+                Self::look_before(run, received);
+                Outcome::Refused
+            }
             // Not signed by the origin: who sent it made it up.
             None => Outcome::Fault(from, ChainError::Broken { seq }.into()),
         };
@@ -186,10 +216,10 @@ fn is_unknown(entry: &Entry) -> bool {
 }
 
 /// Verifies a run that continues what is here, also that its stamps go on growing.
-fn verify(run: &Run, tail: Tail) -> Result<Vec<Entry>, ChainError> {
-    let (entries, _) = chain::verify(run, tail.hash)?;
+fn verify(run: &Run, tail: Tail, seals: &Seals) -> Result<Vec<(Arc<Entry>, Hash)>, ChainError> {
+    let entries = chain::verify_with(run, tail.hash, seals)?;
     match entries.first() {
-        Some(first) if first.hlc > tail.hlc || tail.hlc == Hlc::default() => Ok(entries),
+        Some((first, _)) if first.hlc > tail.hlc || tail.hlc == Hlc::default() => Ok(entries),
         Some(_) | None => Err(ChainError::Broken { seq: run.first }),
     }
 }

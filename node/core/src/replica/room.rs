@@ -49,8 +49,14 @@ pub(super) enum Verdict {
 }
 
 impl Room {
-    pub(super) fn load(name: &RoomName, replica: &ScopeReplica, store: &impl Store) -> Result<Self, StoreError> {
-        let saved = store.meta(&saved_key(name))?;
+    /// Reads a room from the store, without what comes after `cuts`: then all of it, since a snapshot may rest on void changes.
+    pub(super) fn load(
+        name: &RoomName,
+        replica: &ScopeReplica,
+        store: &impl Store,
+        cuts: Option<&BTreeMap<Origin, u64>>,
+    ) -> Result<Self, StoreError> {
+        let saved = if cuts.is_some() { None } else { store.meta(&saved_key(name))? };
         let saved = saved.and_then(|bytes| postcard::from_bytes::<(VersionVector, Vec<u8>)>(&bytes).ok());
         let saved = saved.and_then(|(vector, bytes)| Some((vector, RoomDoc::load(&bytes)?)));
         let (vector, doc) = saved.unwrap_or_else(|| (VersionVector::default(), RoomDoc::new(name)));
@@ -62,7 +68,14 @@ impl Room {
                 tail.insert(entry.order_key(), Arc::new(entry));
             })?;
         }
-        room.replay(tail.into_values());
+        let applied = |entry: &&Arc<Entry>| !replica.log.is_held(entry.dot());
+        tail.extend(replica.pending.values().filter(applied).map(|entry| (entry.order_key(), Arc::clone(entry))));
+        let is_void =
+            |entry: &Entry| cuts.and_then(|cuts| cuts.get(&entry.origin)).is_some_and(|cut| *cut <= entry.seq);
+        for entry in tail.values() {
+            room.learn(name, entry);
+        }
+        room.replay(tail.into_values().filter(|entry| !is_void(entry)));
         Ok(room)
     }
 

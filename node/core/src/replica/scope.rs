@@ -44,10 +44,10 @@ impl ScopeReplica {
         Self { known: vector.clone(), durable: vector, ..Self::default() }
     }
 
-    /// Reads the newest entry of each origin, once. What is stored counts as applied.
-    pub(super) fn load(&mut self, scope: &Scope, store: &impl Store) -> Result<(), StoreError> {
+    /// Reads the newest entry of each origin, once. What is stored counts as applied. Whether it was this time.
+    pub(super) fn load(&mut self, scope: &Scope, store: &impl Store) -> Result<bool, StoreError> {
         if self.loaded {
-            return Ok(());
+            return Ok(false);
         }
         for (origin, next) in self.durable.iter() {
             let Some(newest) = next.checked_sub(1) else { continue };
@@ -62,7 +62,7 @@ impl ScopeReplica {
             self.log.resume(origin, next, tail.hash, tail.hlc);
         }
         self.loaded = true;
-        Ok(())
+        Ok(true)
     }
 
     /// The newest known entry of an origin; zeros when there is none.

@@ -5,8 +5,8 @@
 //! [`memory::MemoryStore`] is the model disk of simulations.
 
 pub mod memory;
-pub mod redb;
 mod recover;
+pub mod redb;
 mod row;
 
 pub use recover::{Recovered, recover};

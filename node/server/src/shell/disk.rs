@@ -6,9 +6,7 @@ use anyhow::{Context, Result};
 use lavina_core::node::{Node, NodeConfig};
 use lavina_core::store::redb::{CACHE_BYTES, Opener, Opening, RedbStore};
 use lavina_core::store::{StoreError, recover};
-use std::collections::hash_map::DefaultHasher;
 use std::fs::{self, File};
-use std::hash::{Hash, Hasher};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -21,8 +19,7 @@ pub(super) fn open(data: &DataDir, config: &NodeConfig, clock: Clock) -> Result<
     let path = data.store();
     let attempt = || {
         let medium = medium(&path).map_err(|error| StoreError::Failed(error.to_string()))?;
-        let opening =
-            Opening { node: id_of(&config.key), new_epoch: random_u64(), medium, cache_bytes: CACHE_BYTES };
+        let opening = Opening { node: id_of(&config.key), new_epoch: random_u64(), medium, cache_bytes: CACHE_BYTES };
         let store = RedbStore::open(opener(path.clone()), opening)?;
         let node = Node::open(config.clone(), store.clone(), clock.now(), random_u64())?;
         Ok((store, node))
@@ -51,11 +48,10 @@ fn opener(path: PathBuf) -> Opener {
 /// Which file it is. A copy that is put back, on this machine or another, is another file.
 fn medium(path: &Path) -> io::Result<u64> {
     let found = open_file(path)?.metadata()?;
-    // Not every file system tells when a file was made.
-    let made = found.created().ok();
-    let mut hasher = DefaultHasher::new();
-    (found.dev(), found.ino(), made).hash(&mut hasher);
-    Ok(hasher.finish())
+    // Not every file system tells when a file was made; its number is told apart from the next one's by any odd factor.
+    let made = found.created().ok().and_then(|made| made.duration_since(std::time::UNIX_EPOCH).ok());
+    let made = made.map_or(0, |made| made.as_secs().wrapping_mul(1_000_000_007) ^ u64::from(made.subsec_nanos()));
+    Ok(found.ino().wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ made)
 }
 
 /// Moves the store to the first free name beside it.

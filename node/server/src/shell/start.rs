@@ -19,6 +19,7 @@ use anyhow::{Context, Result};
 use lavina_core::node::{AdminCommand, Limits, Node, NodeConfig};
 use lavina_core::store::redb::RedbStore;
 use lavina_crdt::mesh::{Admission, Verdict};
+use lavina_crdt::seals::Seals;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -110,6 +111,7 @@ impl Base {
             mesh: self.identity.mesh.clone(),
             bootstrap: self.identity.admissions.clone(),
             limits: Limits::default(),
+            seals: Seals::default(),
         }
     }
 }

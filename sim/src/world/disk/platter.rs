@@ -38,8 +38,6 @@ struct State {
     sync_fails: Option<u64>,
     /// Writes until the power goes.
     power: Option<u64>,
-    /// Whether bytes were changed behind the store's back since it was opened last.
-    harmed: bool,
 }
 
 impl Platter {
@@ -115,7 +113,6 @@ impl Platter {
                 *byte ^= 1 << bit;
             }
         }
-        state.harmed = true;
     }
 
     /// Cuts the file somewhere, in parts of its length in 65,536.
@@ -126,12 +123,6 @@ impl Platter {
         state.cache.truncate(len);
         state.dirty.retain(|sector| sector * SECTOR < len);
         state.allocated.retain(|sector| sector * SECTOR < len);
-        state.harmed = true;
-    }
-
-    /// Whether bytes were changed behind the store's back.
-    pub(crate) fn is_harmed(&self) -> bool {
-        self.state().harmed
     }
 
     /// A copy of what is synced, for a backup.

@@ -5,6 +5,8 @@ mod clock;
 mod disk;
 mod net;
 mod node;
+mod peer;
+mod revoke;
 
 use super::queue::Pending;
 use super::{LOOK_US, World};
@@ -23,12 +25,18 @@ impl World {
             FaultKind::Node(fault) => self.on_node_fault(&fault),
             FaultKind::Clock(fault) => self.on_clock_fault(&fault),
             FaultKind::Client(fault) => self.on_client_fault(&fault),
+            FaultKind::Peer(fault) => self.on_peer_fault(&fault),
         }
+        self.check_gauges("after a fault");
     }
 
     /// Nothing under way at a node is expected in time from here on.
     pub(super) fn give_up_at(&mut self, node: usize) {
         let now_us = self.now_us;
+        let clients = &self.clients;
+        for join in self.joins.iter_mut().filter(|join| join.done_us.is_none() && clients[join.client].home == node) {
+            join.done_us = Some(now_us);
+        }
         for client in self.clients.iter_mut().filter(|client| client.home == node) {
             client.give_up(now_us);
         }
@@ -36,13 +44,18 @@ impl World {
 
     pub(super) fn on_heal(&mut self) {
         self.note("heal", 0, String::new);
-        self.net.reset();
-        for index in 0..self.nodes.len() {
-            self.nodes[index].disk.full = false;
+        let healed = self.healed();
+        self.net.reset_among(&healed);
+        for index in healed {
+            self.nodes[index].disk.set_full(false);
             self.nodes[index].disk.slow_ms = 0;
-            if self.nodes[index].core.is_none() {
-                self.boot(index);
+            self.resume(index);
+            // Who runs it looks at its disk and starts it anew, whether the node has noticed by then or not.
+            if self.nodes[index].disk.ailing {
+                self.nodes[index].disk.mend();
+                self.crash(index);
             }
+            self.start(index);
         }
         self.links_changed();
         self.queue.push(self.now_us + LOOK_US, Pending::Look);

@@ -103,6 +103,7 @@ impl World {
                     mesh: mesh.clone(),
                     bootstrap: admissions.clone(),
                     limits: Limits { unreachable_grace_ms: 60_000, ..Limits::default() },
+                    seals: lavina_crdt::seals::Seals::default(),
                 };
                 let id = NodeId(config.key.verifying_key().to_bytes());
                 let store = MemoryStore::new(OriginKey { node: id, epoch: 1 });

@@ -93,8 +93,16 @@ impl Peer {
 
     fn open(number: u8, disk: MemoryStore, now: Now) -> Self {
         let bootstrap: Vec<Admission> = (1..=4).map(admission).collect();
-        let replicas =
-            Replicas::open(disk.clone(), key(number), &identity(), &bootstrap, &Limits::default(), now).unwrap();
+        let replicas = Replicas::open(
+            disk.clone(),
+            key(number),
+            &identity(),
+            &bootstrap,
+            &Limits::default(),
+            lavina_crdt::seals::Seals::default(),
+            now,
+        )
+        .unwrap();
         Self { number, replicas, disk }
     }
 

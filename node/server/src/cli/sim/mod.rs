@@ -3,6 +3,7 @@
 //! The exit code is the verdict: 0 when all held, 1 when something broke, 2 when what was given cannot be read, 130 after Ctrl-C.
 
 mod compare;
+mod mutants;
 mod plan;
 mod replay;
 mod run;
@@ -42,6 +43,7 @@ enum Command {
     Shrink(shrink::Shrink),
     /// Draw a run as one self-contained HTML page
     Show(show::Show),
+    Mutants(mutants::Mutants),
     /// Run two scenarios or plans and put their measures side by side
     Compare(compare::Compare),
 }
@@ -55,6 +57,7 @@ impl Sim {
             Command::Replay(command) => command.run(out),
             Command::Shrink(command) => command.run(out),
             Command::Show(command) => command.run(out),
+            Command::Mutants(command) => Ok(command.run(out)),
             Command::Compare(command) => command.run(out),
         };
         done.unwrap_or_else(|unreadable| unreadable.tell(out))

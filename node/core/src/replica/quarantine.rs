@@ -1,0 +1,164 @@
+//! What an equivocation costs its origin (invariant L13): from the fork on its entries of the scope are void, on every node at the same place,
+//! whichever branch came first.
+//!
+//! The proof is an act of the mesh scope, written by whoever finds it. What is stored of either branch stays on the disk, because a
+//! signature beyond the fork may be the only one over what comes before it; but it is not counted as known, not applied, not shown, and
+//! nobody waits for it. Rooms and accounts that had taken it in are built anew without it. What an honest node wrote in the
+//! meantime on top of a void change of a room has no effect either, everywhere alike: a part of its past counts nowhere.
+
+use super::effect::Received;
+use super::{Effect, Replicas, Scope};
+use crate::store::Store;
+use lavina_crdt::chain;
+use lavina_crdt::clock::Now;
+use lavina_crdt::entry::{Body, Entry, Hash, Run};
+use lavina_crdt::equivocation::Equivocation;
+use lavina_crdt::ids::{Dot, Origin};
+use lavina_crdt::mesh::MeshAct;
+use lavina_crdt::version::VersionVector;
+use std::collections::BTreeMap;
+
+/// How many entries before a difference the peer is shown, so that it finds the fork: more than anybody writes between two comparisons.
+const BEFORE: u64 = 64;
+/// Most bytes of entries shown at once.
+const SHOWN_BYTES_MAX: usize = 256 * 1024;
+/// Most heads told and compared at once.
+const HEADS_MAX: usize = 1_024;
+/// Most differences answered at once: an honest peer has few.
+const DIFFERENCES_MAX: usize = 16;
+
+/// One row of what nodes tell of their newest entries.
+pub type HeadRow = (Scope, Origin, u64, Hash);
+
+/// Which heads have changed, so that every peer is told once of each.
+#[derive(Debug, Default)]
+pub(super) struct HeadNews {
+    version: u64,
+    changed: BTreeMap<u64, (Scope, Origin)>,
+    of: BTreeMap<(Scope, Origin), u64>,
+}
+
+impl HeadNews {
+    pub(super) fn note(&mut self, scope: &Scope, origin: Origin) {
+        self.version += 1;
+        if let Some(before) = self.of.insert((scope.clone(), origin), self.version) {
+            self.changed.remove(&before);
+        }
+        self.changed.insert(self.version, (scope.clone(), origin));
+    }
+}
+
+impl<S: Store> Replicas<S> {
+    /// Whether an entry counts nowhere.
+    pub(super) fn is_void(&self, scope: &Scope, dot: Dot) -> bool {
+        self.mesh.cut(scope, dot.origin).is_some_and(|cut| cut <= dot.seq)
+    }
+
+    /// What of a vector counts.
+    pub(super) fn counting(&self, scope: &Scope, vector: &VersionVector) -> VersionVector {
+        self.mesh.cuts(scope).map_or_else(|| vector.clone(), |cuts| vector.below(cuts))
+    }
+
+    /// Tells the whole mesh of a proof, unless it knows as much.
+    pub(super) fn accuse(&mut self, now: Now, proof: Equivocation, received: &mut Received) {
+        let known = self.mesh.cut(&proof.scope, proof.origin.origin());
+        if proof.fork().is_none_or(|fork| known.is_some_and(|cut| cut <= fork)) || !proof.check() {
+            return;
+        }
+        let act = Body::Mesh(MeshAct::Quarantine(Box::new(proof)));
+        // While nothing can be written it is found again later: the peer shows its entries at every comparison.
+        if let Ok(appended) = self.append(now, Scope::Mesh, None, act) {
+            received.effects.extend(appended.effects);
+        }
+    }
+
+    /// An origin is void from an earlier entry on than before.
+    pub(super) fn on_cut(&mut self, scope: &Scope, origin: Origin, effects: &mut Vec<Effect>) {
+        self.counters.quarantines += 1;
+        if let (Some(cut), Some(replica)) = (self.mesh.cut(scope, origin), self.scopes.get_mut(scope)) {
+            replica.log.cut(origin, cut);
+        }
+        match scope {
+            Scope::Room(name) => {
+                self.glimpses.borrow_mut().remove(name);
+                // Read again when it is next asked for; what is not durable yet is read from the pending entries.
+                self.rooms.remove(name);
+            }
+            Scope::Account(home) => self.rebuild_account(home, effects),
+            Scope::Mesh | Scope::Direct(..) => {}
+        }
+        effects.push(Effect::Quarantined(scope.clone()));
+    }
+
+    fn rebuild_account(&mut self, home: &lavina_crdt::names::AccountName, effects: &mut Vec<Effect>) {
+        let scope = Scope::Account(home.clone());
+        let mut entries: Vec<Entry> = Vec::new();
+        for (origin, next) in self.durable(&scope).iter() {
+            // What cannot be read now is read at the next start.
+            let _ = super::room::read_tail(&self.store, &scope, origin, 0, next, &mut |entry| entries.push(entry));
+        }
+        if let Some(replica) = self.scopes.get(&scope) {
+            entries.extend(
+                replica
+                    .pending
+                    .values()
+                    .filter(|entry| !replica.log.is_held(entry.dot()))
+                    .map(|entry| (**entry).clone()),
+            );
+        }
+        self.accounts.forget(home);
+        entries.retain(|entry| !self.is_void(&scope, entry.dot()));
+        for entry in entries {
+            self.apply_account(home, &entry, &mut Vec::new());
+        }
+        effects.push(Effect::Account(home.clone()));
+    }
+
+    /// Heads that changed since the version that a peer was told last, and what it is told then.
+    pub fn heads_since(&self, told: u64) -> (u64, Vec<HeadRow>) {
+        let mut rows = Vec::new();
+        let mut version = told;
+        for (changed, (scope, origin)) in self.heads.changed.range(told + 1..).take(HEADS_MAX) {
+            version = *changed;
+            let Some(newest) = self.scopes.get(scope).and_then(|replica| replica.durable.next(*origin).checked_sub(1))
+            else {
+                continue;
+            };
+            if self.is_void(scope, Dot { origin: *origin, seq: newest }) {
+                continue;
+            }
+            if let Ok(Some(hash)) = self.store.head(scope, *origin) {
+                rows.push((scope.clone(), *origin, newest, hash));
+            }
+        }
+        (version, rows)
+    }
+
+    /// Where a peer's heads are not what is here: own entries that it is to see.
+    pub fn differences(&self, rows: &[HeadRow]) -> Vec<(Scope, Origin, u64)> {
+        let mut differ = Vec::new();
+        for (scope, origin, seq, hash) in rows.iter().take(HEADS_MAX) {
+            let dot = Dot { origin: *origin, seq: *seq };
+            let durable = self.scopes.get(scope).is_some_and(|replica| replica.durable.contains(dot));
+            if !durable || self.is_void(scope, dot) || differ.len() >= DIFFERENCES_MAX {
+                continue;
+            }
+            let stored = self.store.run(scope, *origin, *seq, 0).ok().flatten();
+            let here = stored.as_ref().and_then(|run| run.entries.first()).map(chain::hash);
+            if here.is_some_and(|here| here != *hash) {
+                differ.push((scope.clone(), *origin, seq.saturating_sub(BEFORE)));
+            }
+        }
+        differ
+    }
+
+    /// Own entries of an origin from `first` on, as they are shown to a peer that has others.
+    pub fn shown(&self, scope: &Scope, origin: Origin, first: u64) -> Option<Run> {
+        self.store.run(scope, origin, first, SHOWN_BYTES_MAX).ok().flatten()
+    }
+
+    /// The peer is to see what is here from before `first` on: the fork lies there.
+    pub(super) fn look_before(run: &Run, received: &mut Received) {
+        received.differ.push((run.scope.clone(), run.origin.origin(), run.first.saturating_sub(BEFORE)));
+    }
+}
