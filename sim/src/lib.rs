@@ -4,6 +4,33 @@
 //! A seed becomes a [`Plan`] ([`generate`]), a plan becomes a [`Report`] ([`run`]) that names every broken invariant. The same plan always
 //! goes the same way, in debug and release, on any machine.
 //!
+//! In a test of your own: build a plan, by hand or from a [`Scenario`], run it, and look at what broke and what was measured.
+//!
+//! ```
+//! use lavina_sim::{Fault, FaultKind, NodeFault, read_plan, run};
+//!
+//! let mut plan = read_plan(r#"
+//!     [regions]
+//!     eu = { nodes = 2 }
+//!     us = { nodes = 1 }
+//!     [load]
+//!     clients = 4
+//!     lines-per-minute = 30
+//!     duration = "8s"
+//!     [expect]
+//!     lost = 0
+//! "#, None)?;
+//! // Times of a plan count from the start of the run, milliseconds.
+//! plan.faults.push(Fault { at_ms: 12_000, kind: FaultKind::Node(NodeFault::Crash(1)) });
+//!
+//! let report = run(&plan);
+//! assert!(report.violations.is_empty(), "{:?}", report.violations);
+//! assert_eq!(report.measures.duplicates, 0);
+//! # Ok::<(), lavina_sim::TextError>(())
+//! ```
+//!
+//! What fails is made small by [`shrink`] and drawn by [`page`].
+//!
 //! Pure like what it drives: no file, no thread, no clock. The command `lavina sim` gives it those.
 
 mod account;

@@ -107,8 +107,11 @@ const marks = (() => {
     const oneWay = faults.filter(f => f.name === "cut-one-way");
     let words = faults.filter(f => f.name !== "cut-one-way" || oneWay.length < 3).map(faultWords);
     if (oneWay.length >= 3) {
-      const names = side => [...new Set(oneWay.map(f => D.nodes[f.nodes[side]].region))];
-      words.push(`cut between ${names(0).length > 1 ? names(0).join(" and ") : names(0) + " nodes"}`);
+      const sides = side => [...new Set(oneWay.map(f => D.nodes[f.nodes[side]].region))].sort().join(" ");
+      const [from, to] = [sides(0), sides(1)];
+      const both = oneWay.every(f => oneWay.some(g => g.nodes[0] === f.nodes[1] && g.nodes[1] === f.nodes[0]));
+      const names = [...new Set(`${from} ${to}`.split(" "))];
+      words.push(!both ? `cut one way: ${from} to ${to}` : names.length === 2 ? `cut: ${names.join(" | ")}` : `cut between ${names.join(", ")}`);
     }
     return { at, words: [...new Set(words)].join(", "), heal: false };
   });
@@ -299,7 +302,7 @@ function dots(parent) {
   const lines = el("g"), points = el("g"), above = el("g");
   parent.append(lines, points, above);
   const few = visible.reduce((sum, e) => sum + D.entries[e].c.length, 0) < 900;
-  if (state.arrows) for (const e of visible) if (!strong.has(e) && (weak.has(e) || (few && !state.chosen && !alarmed.size))) arrowsOf(e, false, lines);
+  if (state.arrows) for (const e of visible) if (!strong.has(e) && (weak.has(e) || (few && state.chosen === null && !alarmed.size))) arrowsOf(e, false, lines);
   for (const e of strong) arrowsOf(e, true, above);
   const faded = state.chosen !== null;
   for (const e of visible) {

@@ -57,6 +57,7 @@ pub(super) fn keep_nodes(plan: &Plan, kept: &[bool]) -> Option<Plan> {
     let mut plan = plan.clone();
     let new = numbers(kept);
     retain(&mut plan.nodes, kept);
+    plan.core = plan.core.iter().filter_map(|node| new[*node]).collect();
     for client in &mut plan.clients {
         client.node = new[client.node].unwrap_or(0);
     }

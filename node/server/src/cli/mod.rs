@@ -12,7 +12,6 @@ mod listing;
 mod place;
 mod serve;
 mod sim;
-mod sim_mutants;
 mod status;
 mod ticket;
 

@@ -2,7 +2,7 @@
 //!
 //! Only a build with the feature `mutants` holds the bugs; what people run has none, and says how to get such a build.
 
-use super::Out;
+use crate::cli::Out;
 use clap::Args;
 use lavina_sim::mutants::{BUILT_IN, Hunted, Planted, TABLE};
 use std::process::ExitCode;

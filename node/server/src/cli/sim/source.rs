@@ -1,0 +1,179 @@
+//! Where a plan comes from: a file that holds a scenario or a plan, or a seed with sizes.
+
+use super::UNREADABLE;
+use crate::cli::Out;
+use clap::{Args, ValueEnum};
+use lavina_sim::{Class, Level, Plan, Sizes, TextError, generate, read_plan};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Shortest time with faults: some must fit in.
+const STORM_MS_MIN: u64 = 2_000;
+
+/// A scenario or plan in a file, or a seed.
+#[derive(Args)]
+pub(super) struct Source {
+    /// A scenario or plan (TOML)
+    file: Option<PathBuf>,
+    /// The seed; with a file, in place of its own
+    #[arg(long)]
+    seed: Option<u64>,
+    #[command(flatten)]
+    size: Size,
+}
+
+impl Source {
+    /// The plan.
+    pub(super) fn plan(&self) -> Result<Plan, Unreadable> {
+        match (&self.file, self.seed) {
+            (Some(file), seed) => {
+                let mut plan = read(file, seed)?;
+                plan.level = self.size.level.map_or(plan.level, Into::into);
+                Ok(plan)
+            }
+            (None, Some(seed)) => Ok(generate(seed, &self.size.sizes())),
+            (None, None) => Err(Unreadable {
+                file: None,
+                place: None,
+                what: "a scenario or plan, or --seed with a number, is needed".to_owned(),
+            }),
+        }
+    }
+
+    /// The command line of another command about the same plan.
+    pub(super) fn again(&self, command: &str) -> String {
+        let file = self.file.iter().map(|file| format!(" {}", file.display()));
+        let seed = self.seed.iter().map(|seed| format!(" --seed {seed}"));
+        let size = if self.file.is_some() { String::new() } else { self.size.words() };
+        format!("lavina sim {command}{}{}{size}", file.collect::<String>(), seed.collect::<String>())
+    }
+}
+
+/// How large generated plans are, and of which kind.
+#[derive(Args, Clone)]
+pub(super) struct Size {
+    /// Number of nodes
+    #[arg(long, default_value_t = Sizes::default().nodes)]
+    nodes: usize,
+    /// Number of clients
+    #[arg(long, default_value_t = Sizes::default().clients)]
+    clients: usize,
+    /// Length of the time with faults, milliseconds
+    #[arg(long, default_value_t = Sizes::default().storm_ms)]
+    storm_ms: u64,
+    /// How much of the world is real: messages (l0), the store on a faulty disk (l1), packets (l2)
+    #[arg(long)]
+    level: Option<LevelName>,
+    /// Seed class; without it each seed draws its own
+    #[arg(long)]
+    class: Option<ClassName>,
+}
+
+impl Size {
+    pub(super) fn sizes(&self) -> Sizes {
+        let usual = Sizes::default();
+        Sizes {
+            nodes: self.nodes.max(1),
+            clients: self.clients.max(usual.rooms),
+            storm_ms: self.storm_ms.max(STORM_MS_MIN),
+            level: self.level.map_or(usual.level, Into::into),
+            class: self.class.map(Into::into),
+            ..usual
+        }
+    }
+
+    /// The options that give these sizes.
+    pub(super) fn words(&self) -> String {
+        let mut words = format!(" --nodes {} --clients {} --storm-ms {}", self.nodes, self.clients, self.storm_ms);
+        if let Some(level) = self.level.and_then(|level| Some(level.to_possible_value()?.get_name().to_owned())) {
+            words.push_str(&format!(" --level {level}"));
+        }
+        if let Some(class) = self.class.and_then(|class| Some(class.to_possible_value()?.get_name().to_owned())) {
+            words.push_str(&format!(" --class {class}"));
+        }
+        words
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LevelName {
+    L0,
+    L1,
+    L2,
+}
+
+impl From<LevelName> for Level {
+    fn from(name: LevelName) -> Self {
+        match name {
+            LevelName::L0 => Self::L0,
+            LevelName::L1 => Self::L1,
+            LevelName::L2 => Self::L2,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ClassName {
+    Fair,
+    Safety,
+    Core,
+    Byzantine,
+    Upgrade,
+}
+
+impl From<ClassName> for Class {
+    fn from(name: ClassName) -> Self {
+        match name {
+            ClassName::Fair => Self::Fair,
+            ClassName::Safety => Self::Safety,
+            ClassName::Core => Self::Core,
+            ClassName::Byzantine => Self::Byzantine,
+            ClassName::Upgrade => Self::Upgrade,
+        }
+    }
+}
+
+/// A plan from a file.
+pub(super) fn read(file: &Path, seed: Option<u64>) -> Result<Plan, Unreadable> {
+    let unreadable = |place, what| Unreadable { file: Some(file.to_owned()), place, what };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| unreadable(None, format!("this scenario or plan cannot be read: {error}")))?;
+    read_plan(&text, seed).map_err(|TextError { line, column, message }| unreadable(Some((line, column)), message))
+}
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    pub(super) file: Option<PathBuf>,
+    pub(super) place: Option<(usize, usize)>,
+    pub(super) what: String,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{}:", file.display())?;
+            if let Some((line, column)) = self.place {
+                write!(f, "{line}:{column}:")?;
+            }
+            write!(f, " ")?;
+        }
+        write!(f, "{}", self.what)
+    }
+}
+
+impl Unreadable {
+    /// Tells whoever asked; the exit code says that nothing was run.
+    pub(super) fn tell(&self, out: Out) -> ExitCode {
+        if out.json {
+            let place = self.place.unzip();
+            let value =
+                serde_json::json!({ "error": self.what, "file": self.file, "line": place.0, "column": place.1 });
+            println!("{value}");
+        } else {
+            eprintln!("lavina: {self}");
+        }
+        ExitCode::from(UNREADABLE)
+    }
+}
