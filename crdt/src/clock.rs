@@ -4,6 +4,7 @@
 //! wall-clock milliseconds since the Unix epoch and 16 bits of counter. A stamp too far ahead of local time is refused
 //! and never moves the local clock, so one node with a wrong clock drags nobody along.
 
+use crate::mutant::{self, Mutant};
 use serde::{Deserialize, Serialize};
 
 /// A point in time as the shell sees it: both clocks, so that no machine ever asks for one itself.
@@ -67,6 +68,9 @@ impl Clock {
 
     /// The next stamp: later than every stamp given or observed before, and not before `wall_ms`.
     pub fn tick(&mut self, wall_ms: u64) -> Hlc {
+        if mutant::is_planted(Mutant::ClockStepsBack) && wall_ms < self.last.ms() {
+            self.last = Hlc::from_ms(wall_ms);
+        }
         self.last = Hlc(self.last.0 + 1).max(Hlc::from_ms(wall_ms));
         self.last
     }
@@ -77,10 +81,12 @@ impl Clock {
     /// [`DriftError`] when the stamp is more than `max_drift_ms` ahead of `wall_ms`; the clock is then unchanged.
     pub fn observe(&mut self, stamp: Hlc, wall_ms: u64) -> Result<(), DriftError> {
         let ahead_ms = stamp.ms().saturating_sub(wall_ms);
-        if ahead_ms > self.max_drift_ms {
+        if ahead_ms > self.max_drift_ms && !mutant::is_planted(Mutant::ClockDragged) {
             return Err(DriftError { ahead_ms, max_drift_ms: self.max_drift_ms });
         }
-        self.last = self.last.max(stamp);
+        if !mutant::is_planted(Mutant::StampsNotRaised) {
+            self.last = self.last.max(stamp);
+        }
         Ok(())
     }
 

@@ -15,6 +15,7 @@ pub mod glob;
 pub mod ids;
 pub mod log;
 pub mod mesh;
+pub mod mesh_time;
 pub mod mutant;
 pub mod names;
 pub mod presence;

@@ -1,6 +1,7 @@
 //! Registers: high churn, last write counts. LWW by (hlc, origin); a superseded entry has no effect.
 
 use crate::ids::{Dot, OrderKey};
+use crate::mutant::{self, Mutant};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -36,7 +37,7 @@ impl Registers {
             return false;
         }
         match self.0.get_mut(&set.key) {
-            Some((held, _)) if *held >= at => false,
+            Some((held, _)) if *held >= at && !mutant::is_planted(Mutant::RegisterByArrival) => false,
             Some((held, value)) => {
                 *held = at;
                 let is_other = *value != set.value;

@@ -12,8 +12,15 @@ mod client;
 pub mod determinism;
 mod generate;
 mod hash;
+mod measure;
+mod model;
+pub mod mutants;
+mod page;
 mod plan;
+pub mod record;
 mod run;
+mod scenario;
+mod shrink;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -21,8 +28,13 @@ mod world;
 
 pub use check::Violation;
 pub use generate::{Day, Sizes, day, generate};
+pub use measure::{Latency, Measures};
+pub use page::page;
 pub use plan::{
-    Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Fault, FaultKind, Level, LinkPlan, NetFault,
-    NodeFault, NodePlan, Plan, PlanError, RoomPlan, Speaks, Step, happenings,
+    Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Expect, Fault, FaultKind, Level, LinkPlan, NetFault,
+    NodeFault, NodePlan, Plan, PlanError, RegionLink, RoomPlan, Speaks, Step, happenings,
 };
-pub use run::{Report, run, run_seed};
+pub use record::Record;
+pub use run::{Report, run, run_recorded, run_seed};
+pub use scenario::{Scenario, TextError, read_plan};
+pub use shrink::{Progress, shrink};

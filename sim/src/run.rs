@@ -1,9 +1,11 @@
 //! One run, and many.
 
-use crate::check::{Violation, check};
+use crate::check::{Violation, check, expect};
 use crate::determinism;
 use crate::generate::{Sizes, generate};
+use crate::measure::{Measures, measure};
 use crate::plan::Plan;
+use crate::record::Record;
 use crate::trace::Trace;
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -32,6 +34,8 @@ pub struct Report {
     pub shown: u64,
     /// How often each kind of fault and action happened, and what clients met, see [`happenings`](crate::happenings).
     pub happened: BTreeMap<&'static str, u64>,
+    /// What it is measured by.
+    pub measures: Measures,
     /// The last events, for a failure.
     pub last_events: Vec<String>,
 }
@@ -47,8 +51,29 @@ pub struct Report {
 /// ```
 #[must_use]
 pub fn run(plan: &Plan) -> Report {
-    let mut world = World::new(plan);
+    run_world(plan, false).0
+}
+
+/// As [`run`], and keeps all that happened, for whoever shows it. The events are the same.
+///
+/// ```
+/// use lavina_sim::{Sizes, generate, run, run_recorded};
+/// let plan = generate(1, &Sizes { nodes: 3, clients: 4, rooms: 1, storm_ms: 4_000, ..Sizes::default() });
+/// let (report, record) = run_recorded(&plan);
+/// assert_eq!(report.hash, run(&plan).hash);
+/// assert!(record.entries.iter().any(|entry| entry.scope == "room room0" && !entry.copies.is_empty()));
+/// ```
+#[must_use]
+pub fn run_recorded(plan: &Plan) -> (Report, Record) {
+    let (report, record) = run_world(plan, true);
+    (report, record.unwrap_or_default())
+}
+
+fn run_world(plan: &Plan, recorded: bool) -> (Report, Option<Record>) {
+    let mut world = World::new(plan, recorded);
     world.run();
+    let heal_us = plan.heal_at_ms * 1000;
+    world.book.close(heal_us, world.converged_us, world.now_us);
     let hash = world.trace.hash();
     let events = world.trace.count();
     for client in &world.clients {
@@ -56,10 +81,11 @@ pub fn run(plan: &Plan) -> Report {
             *world.happened.entry(what).or_default() += count;
         }
     }
-    let violations = check(&mut world);
-    let heal_us = plan.heal_at_ms * 1000;
+    let measures = measure(&world);
+    let mut violations = check(&mut world);
+    violations.extend(expect::check(&plan.expect, &measures));
     let acknowledged = world.clients.iter().flat_map(|client| client.sent.values()).filter(|sent| sent.acked.is_some());
-    Report {
+    let report = Report {
         seed: plan.seed,
         hash,
         events,
@@ -68,9 +94,11 @@ pub fn run(plan: &Plan) -> Report {
         acknowledged: u64::try_from(acknowledged.count()).unwrap_or(u64::MAX),
         shown: world.clients.iter().map(|client| u64::try_from(client.seen.len()).unwrap_or(u64::MAX)).sum(),
         happened: world.happened.clone(),
+        measures,
         last_events: if violations.is_empty() { Vec::new() } else { last_events(plan, events) },
         violations,
-    }
+    };
+    (report, world.book.into_record())
 }
 
 /// The last events of a run in words: it is made again for them.

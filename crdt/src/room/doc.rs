@@ -8,6 +8,7 @@ use super::{Act, RoomState};
 use crate::content::Author;
 use crate::entry::DocHead;
 use crate::ids::{OrderKey, Origin};
+use crate::mutant::{self, Mutant};
 use crate::names::RoomName;
 use automerge::Automerge;
 use std::collections::BTreeMap;
@@ -206,7 +207,7 @@ impl RoomDoc {
         let index = self.graph.add(at, author, recipe, hash, fitted);
         let deps = self.graph.node(index).deps.clone();
         self.states.keep(before.clone(), self.shared_state());
-        let past = self.state_of(&deps);
+        let past = if mutant::is_planted(Mutant::JudgedOnArrival) { self.shared_state() } else { self.state_of(&deps) };
         let node = self.graph.node(index);
         if !node.acts.is_empty() && judge(&*past, &node.author, &node.acts).is_ok() {
             self.graph.authorise(index);

@@ -14,6 +14,7 @@ use super::rights::{View, judge};
 use super::{Act, Flag, Rank, RoomState};
 use crate::content::{Author, Principal};
 use crate::ids::Dot;
+use crate::mutant::{self, Mutant};
 use crate::version::VersionVector;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -64,6 +65,9 @@ impl<'a> Fold<'a> {
     pub(super) fn state(&self) -> RoomState {
         let mut state = self.base.clone();
         for register in self.writes.keys() {
+            if register.banned().is_some() && mutant::is_planted(Mutant::BanLostInMerge) {
+                continue;
+            }
             if let Some(write) = self.winner(register, None) {
                 let node = self.graph.node(write.index);
                 state.write(register, write.act, &node.author, node.at);
@@ -75,6 +79,9 @@ impl<'a> Fold<'a> {
     fn settle_creation(&mut self, open: &mut Vec<Index>) {
         let is_creation = |index: &Index| self.graph.node(*index).acts.contains(&Act::Create);
         let first = open.iter().copied().find(is_creation);
+        if mutant::is_planted(Mutant::EveryCreationCounts) {
+            open.iter().copied().filter(is_creation).for_each(|index| self.accept(index, Rank::Founder));
+        }
         open.retain(|index| !is_creation(index));
         if let Some(first) = first
             && self.base.created.is_none()
@@ -127,6 +134,9 @@ impl<'a> Fold<'a> {
 
     /// Whether a concurrent change that counts took the standing of a change's author away.
     fn is_revoked(&self, index: Index, rank: Rank) -> bool {
+        if mutant::is_planted(Mutant::DemotionIgnored) {
+            return false;
+        }
         let node = self.graph.node(index);
         let ranks = self.writes.get(&Register::Rank(node.author.principal()));
         let demotions = ranks.into_iter().flat_map(BTreeMap::values).filter(|write| rank_given(write.act) < rank);
@@ -181,7 +191,8 @@ impl<'a> Fold<'a> {
 
     /// A ban is lifted by who has seen it, and by a more senior author who has not.
     fn is_lifted_by(&self, ban: Write<'a>, lift: Write<'a>) -> bool {
-        let outranks = || self.valid.get(&lift.index) > self.valid.get(&ban.index);
+        let outranks =
+            || mutant::is_planted(Mutant::LiftBeatsBan) || self.valid.get(&lift.index) > self.valid.get(&ban.index);
         self.graph.is_before(ban.index, lift.index) || (!self.graph.is_before(lift.index, ban.index) && outranks())
     }
 }
@@ -230,7 +241,7 @@ impl View for PastView<'_, '_> {
                 mask.matches(author) && self.is_listed(&Register::Exception(mask.clone()), settled)
             })
         };
-        is_banned && !is_excepted()
+        is_banned && !is_excepted() && !mutant::is_planted(Mutant::BanIgnored)
     }
 
     fn has_founder_besides(&self, who: &Principal) -> bool {

@@ -12,6 +12,7 @@ mod mask;
 mod register;
 mod rights;
 mod snapshot;
+mod story;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ mod tests;
 pub use change::ACTS_MAX;
 pub use doc::{Applied, PENDING_PER_ORIGIN_MAX, RoomDoc};
 pub use mask::MASK_BYTES_MAX;
+pub use story::Told;
 
 use crate::clock::Hlc;
 use crate::content::Principal;

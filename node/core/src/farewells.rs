@@ -2,6 +2,7 @@
 
 use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::RoomName;
+use lavina_gossip::gauges::Gauge;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Most words kept until the leave they belong to is known; the oldest are forgotten first, and that leave is shown without words.
@@ -21,6 +22,10 @@ pub(crate) struct Farewells {
 }
 
 impl Farewells {
+    pub(crate) fn gauge(&self) -> Gauge {
+        Gauge::standing("words of leaving", self.order.len(), FAREWELLS_MAX)
+    }
+
     /// Somebody is about to leave with these words.
     pub(crate) fn add(&mut self, session: SessionId, room: Option<RoomName>, words: String) {
         let leaving = (session, room);

@@ -2,6 +2,7 @@
 
 use lavina_crdt::content::Principal;
 use lavina_crdt::names::RoomName;
+use lavina_gossip::gauges::Gauge;
 use std::collections::{BTreeSet, VecDeque};
 
 /// Most invitations kept; the oldest is forgotten first. Who is invited comes within minutes or asks again.
@@ -15,6 +16,10 @@ pub(crate) struct Invites {
 }
 
 impl Invites {
+    pub(crate) fn gauge(&self) -> Gauge {
+        Gauge::standing("invitations", self.order.len(), INVITES_MAX)
+    }
+
     /// Remembers an invitation.
     pub(crate) fn add(&mut self, room: RoomName, whom: Principal) {
         if !self.known.insert((room.clone(), whom.clone())) {

@@ -3,11 +3,13 @@
 //! [`Sessions::deliver`], [`Sessions::answer`] and [`Sessions::disconnect`] are the only ways anything reaches a session, so the order of
 //! what one session is sent is decided here alone. Knows no room.
 
-use crate::gate::{Gate, Held};
+use crate::gate::{Gate, HELD_MAX, Held};
 use crate::node::{Output, SessionMeta, SessionNumber};
 use crate::store::BatchId;
 use lavina_crdt::ids::{NodeId, OrderKey, SessionId};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::AccountName;
+use lavina_gossip::gauges::Gauge;
 use lavina_protocols::command::{CommandId, Refusal, Reply};
 use lavina_protocols::event::{CloseReason, Event};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -95,6 +97,12 @@ impl Sessions {
         self.table.remove(&number)
     }
 
+    /// What the session that waits for most has waiting.
+    pub(crate) fn gauge(&self) -> Gauge {
+        let waiting = |number: &SessionNumber| self.table.get(number).map_or(0, |session| session.gate.len());
+        Gauge::passing("held for a session", self.held.iter().map(waiting).max().unwrap_or(0), 2 * HELD_MAX)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
@@ -105,7 +113,7 @@ impl Sessions {
 
     /// From here on the session waits for `batch`, in which its `command` has written.
     pub(crate) fn barrier(&mut self, number: SessionNumber, batch: BatchId, command: CommandId) {
-        if batch <= self.persisted {
+        if batch <= self.persisted || mutant::is_planted(Mutant::AckBeforeFsync) {
             return;
         }
         let Some(session) = self.table.get_mut(&number) else { return };

@@ -1,15 +1,51 @@
-//! L14, privacy: nobody is shown a line of a room that it is not in.
+//! L14, privacy: nobody is shown a line of a room that it is not in; in the end whoever is outside and could not come in is not let read, and
+//! hidden rooms are named to none but those inside.
 
 use super::Rest;
+use crate::client::Client;
 use crate::world::World;
+use lavina_crdt::room::{Flag, RoomState};
 
-pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
+pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     for client in &world.clients {
         for seen in client.seen.iter().filter(|seen| !seen.inside) {
             let room = seen.room.as_deref().unwrap_or_default();
             wrong.push(format!("{} was shown {} of {room} without being there", client.nick, seen.text));
         }
+        wrong.extend(outsider(rest, client));
     }
     wrong
+}
+
+/// What somebody learnt from outside in the end.
+fn outsider(rest: &Rest, client: &Client) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let Some(caught) = client.caught.as_ref().filter(|_| client.ready) else { return wrong };
+    for (room, judged) in rest.rooms.iter().zip(&rest.judged) {
+        let Some(judged) = judged.as_ref().filter(|_| !client.inside.contains_key(room.as_str())) else { continue };
+        let read = caught.read.get(room.as_str()).is_some_and(|read| !read.is_empty());
+        if read && is_closed(&judged.state, client) {
+            wrong.push(format!("{} read the history of {room} from outside, where it may not go", client.nick));
+        }
+        if caught.listed.contains(room.as_str()) && judged.state.has(Flag::Secret) {
+            wrong.push(format!("{} was told of {room}, which is hidden", client.nick));
+        }
+    }
+    wrong
+}
+
+/// Whether a room is shut to somebody without a standing there, for a reason that the client itself cannot have overcome.
+fn is_closed(state: &RoomState, client: &Client) -> bool {
+    let account = client.account();
+    let stands = state.ranks.keys().any(|who| match (who, &account) {
+        (lavina_crdt::content::Principal::Account(who), Some(account)) => who == account,
+        (lavina_crdt::content::Principal::Account(_), None) => false,
+        (lavina_crdt::content::Principal::Guest(_), _) => account.is_none(),
+    });
+    let banned = account.is_some_and(|account| {
+        let mask = lavina_crdt::room::Mask::Account(account);
+        state.bans.contains_key(&mask) && state.exceptions.is_empty()
+    });
+    !stands && (state.has(Flag::Secret) || state.key.is_some() || banned)
 }

@@ -9,23 +9,23 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     for (index, room) in rest.rooms.iter().enumerate() {
         let scope = Scope::Room(room.clone());
         let mut states = Vec::new();
-        for node in 0..world.nodes.len() {
+        for node in world.judged() {
             let vector = world.vectors(node).remove(&scope);
             let state = world.room_state(node, room).and_then(|state| postcard::to_stdvec(&*state).ok());
             let history: Option<Vec<_>> =
                 rest.histories.get(&(index, node)).map(|history| history.iter().map(|said| said.id).collect());
-            states.push((vector, state, history));
+            states.push((node, vector, state, history));
         }
-        for (node, (vector, state, history)) in states.iter().enumerate().skip(1) {
-            let (first_vector, first_state, first_history) = &states[0];
+        let Some(((one, first_vector, first_state, first_history), others)) = states.split_first() else { continue };
+        for (node, vector, state, history) in others {
             if vector != first_vector {
                 continue;
             }
             if state != first_state {
-                wrong.push(format!("nodes 0 and {node} have the same entries of {room} and different states"));
+                wrong.push(format!("nodes {one} and {node} have the same entries of {room} and different states"));
             }
             if history != first_history {
-                wrong.push(format!("nodes 0 and {node} have the same entries of {room} and different histories"));
+                wrong.push(format!("nodes {one} and {node} have the same entries of {room} and different histories"));
             }
         }
     }

@@ -7,13 +7,20 @@ use std::collections::BTreeSet;
 
 pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
+    let elsewhere: BTreeSet<String> = (0..world.clients.len())
+        .filter(|client| !world.is_judged_client(*client))
+        .map(|client| format!("host{client}.cloak"))
+        .collect();
     for name in &rest.rooms {
         let believed: BTreeSet<String> = (0..world.clients.len())
-            .filter(|client| world.clients[*client].inside.contains_key(name.as_str()))
+            .filter(|client| {
+                world.is_judged_client(*client) && world.clients[*client].inside.contains_key(name.as_str())
+            })
             .map(|client| format!("host{client}.cloak"))
             .collect();
-        for node in 0..world.nodes.len() {
-            let shown = world.occupants(node, name);
+        for node in world.judged() {
+            let mut shown = world.occupants(node, name);
+            shown.retain(|host| !elsewhere.contains(host));
             let ghosts: Vec<_> = shown.difference(&believed).collect();
             let unseen: Vec<_> = believed.difference(&shown).collect();
             if !ghosts.is_empty() || !unseen.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::Rest;
 use crate::world::World;
+use lavina_crdt::content::MessageKind;
 
 /// Page sizes tried beside the one big page.
 const PAGES: &[(usize, bool)] = &[(7, false), (7, true), (50, true)];
@@ -20,6 +21,45 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
                     }
                 }
                 Err(what) => wrong.push(what),
+            }
+        }
+    }
+    wrong.extend(as_clients_read(world, rest));
+    wrong
+}
+
+/// What clients read through their protocols, page after page, is the history of their node: everything with words once, in order.
+fn as_clients_read(world: &World, rest: &Rest) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for client in &world.clients {
+        for page in &client.pages {
+            let ids: Vec<&String> = page.lines.iter().map(|(id, _)| id).filter(|id| !id.is_empty()).collect();
+            let ordered = ids.windows(2).all(|pair| pair[0] < pair[1]) || ids.windows(2).all(|pair| pair[0] > pair[1]);
+            if !ordered {
+                wrong.push(format!("{} was shown a page of {:?} out of order: {ids:?}", client.nick, page.room));
+            }
+        }
+        let Some(caught) = client.caught.as_ref().filter(|_| world.converged_us.is_some() && client.ready) else {
+            continue;
+        };
+        if !caught.is_done() {
+            wrong.push(format!("{} asked for history and was not answered", client.nick));
+        }
+        for (room, read) in &caught.read {
+            let index = world.plan.rooms.iter().position(|plan| plan.name == *room);
+            let whole = index.and_then(|index| rest.histories.get(&(index, client.home)));
+            let (Some(whole), true) = (whole, caught.is_done()) else { continue };
+            let words = |text: &str| !text.is_empty();
+            let all: Vec<String> = whole
+                .iter()
+                .filter(|said| said.content.kind != MessageKind::Signal && words(&said.content.text))
+                .map(|said| said.id.to_string())
+                .collect();
+            let got: Vec<String> =
+                read.iter().filter(|(id, text)| !id.is_empty() && words(text)).map(|(id, _)| id.clone()).collect();
+            if got != all {
+                let (some, all) = (got.len(), all.len());
+                wrong.push(format!("{} read {some} lines of {room} page by page, and there are {all}", client.nick));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! L9, names: after quiet a nick has one holder, the same on every node, and nobody was thrown out over it.
 
-use super::Rest;
+use super::{Rest, judged_clients};
+use crate::client::Client;
+use crate::model::Claim;
 use crate::plan::Speaks;
 use crate::world::World;
 use lavina_crdt::content::Principal;
@@ -10,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut everywhere: Vec<BTreeMap<NickKey, BTreeSet<Principal>>> = Vec::new();
-    for node in 0..world.nodes.len() {
+    let judged = world.judged();
+    for node in judged.iter().copied() {
         let mut holders: BTreeMap<NickKey, BTreeSet<Principal>> = BTreeMap::new();
         for person in world.people(node) {
             holders.entry(person.record.nick.key()).or_default().insert(person.principal());
@@ -21,24 +24,46 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
         }
         everywhere.push(holders);
     }
-    for (node, holders) in everywhere.iter().enumerate().skip(1) {
+    for (node, holders) in judged.iter().zip(&everywhere).skip(1) {
         if *holders != everywhere[0] {
             let differ: Vec<_> = holders
                 .keys()
                 .chain(everywhere[0].keys())
                 .filter(|nick| holders.get(*nick) != everywhere[0].get(*nick))
                 .collect();
-            wrong.push(format!("nodes 0 and {node} see different holders of {differ:?}"));
+            wrong.push(format!("nodes {} and {node} see different holders of {differ:?}", judged[0]));
         }
     }
-    for client in world.clients.iter().filter(|client| client.ready && client.plan.speaks == Speaks::Irc) {
+    let irc = |client: &&Client| client.ready && client.plan.speaks == Speaks::Irc;
+    for client in judged_clients(world).filter(irc) {
+        let Some(at) = judged.iter().position(|node| *node == client.home) else { continue };
         let Ok(nick) = Nick::new(&client.nick) else { continue };
-        if !everywhere[client.node].contains_key(&nick.key()) {
+        if !everywhere[at].contains_key(&nick.key()) {
             wrong.push(format!("{} goes by a nick that its node does not know", client.nick));
         }
     }
-    for client in world.clients.iter().filter(|client| !client.thrown_out.is_empty()) {
+    for client in judged_clients(world).filter(|client| !client.thrown_out.is_empty()) {
         wrong.push(format!("{} was thrown out although its node lived", client.nick));
+    }
+    wrong.extend(lost_unjustly(world));
+    wrong
+}
+
+/// Nicks that were taken from who had them first, or from everybody.
+fn lost_unjustly(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let here = |client: &&Client| client.ready && client.plan.speaks == Speaks::Irc;
+    for loser in world.clients.iter().filter(here) {
+        for lost in &loser.lost {
+            let won = |claim: &&Claim| claim.nick == lost.nick && claim.until_ms > 0;
+            let claims = world.clients.iter().filter(|client| client.ready).filter_map(|client| client.claim.as_ref());
+            for claim in claims.filter(won).filter(|claim| lost.until_ms > 0 && lost.beats(claim)) {
+                wrong.push(format!(
+                    "{} lost the nick {} to a claim that came after its own: {claim:?}",
+                    loser.nick, lost.nick
+                ));
+            }
+        }
     }
     wrong
 }

@@ -1,7 +1,16 @@
 //! What must hold: one file an invariant, by its id. Each looks at the world after it has come to rest and names what is wrong.
 
+pub(crate) mod expect;
+mod judged;
+mod l10_copies;
+mod l11_bounded;
 mod l12_availability;
+mod l12_delivery;
+mod l12_errors;
+mod l12_joins;
 mod l14_privacy;
+mod l15_clocks;
+mod l17_liveness;
 mod l1_convergence;
 mod l2_bounded;
 mod l2_occupants;
@@ -13,6 +22,7 @@ mod l7_no_resurrection;
 mod l8_roles;
 mod l9_names;
 
+use crate::client::Client;
 use crate::world::World;
 use lavina_crdt::names::RoomName;
 use lavina_protocols::event::Said;
@@ -35,6 +45,13 @@ pub(crate) struct Rest {
     pub(crate) rooms: Vec<RoomName>,
     /// Per room and node, the history as one big page.
     pub(crate) histories: BTreeMap<(usize, usize), Vec<Arc<Said>>>,
+    /// Per room, what the reference model says.
+    pub(crate) judged: Vec<Option<judged::Judged>>,
+}
+
+/// Clients that were only ever connected to judged nodes.
+fn judged_clients(world: &World) -> impl Iterator<Item = &Client> {
+    world.clients.iter().enumerate().filter(|(index, _)| world.is_judged_client(*index)).map(|(_, client)| client)
 }
 
 type Checker = (&'static str, fn(&mut World, &Rest) -> Vec<String>);
@@ -51,8 +68,15 @@ const CHECKERS: &[Checker] = &[
     ("L7", l7_no_resurrection::check),
     ("L8", l8_roles::check),
     ("L9", l9_names::check),
+    ("L10", l10_copies::check),
+    ("L11", l11_bounded::check),
     ("L12", l12_availability::check),
+    ("L12", l12_joins::check),
+    ("L12", l12_delivery::check),
+    ("L12", l12_errors::check),
     ("L14", l14_privacy::check),
+    ("L15", l15_clocks::check),
+    ("L17", l17_liveness::check),
 ];
 
 /// Most violations of one invariant that are listed.
@@ -60,14 +84,14 @@ const LISTED_MAX: usize = 5;
 
 /// Checks everything at the end of a run.
 pub(crate) fn check(world: &mut World) -> Vec<Violation> {
-    for node in 0..world.nodes.len() {
+    for node in world.judged() {
         world.probe_open(node);
     }
     let rooms: Vec<RoomName> = world.plan.rooms.iter().filter_map(|room| RoomName::new(&room.name).ok()).collect();
     let mut violations = Vec::new();
     let mut histories = BTreeMap::new();
     for (index, room) in rooms.iter().enumerate() {
-        for node in 0..world.nodes.len() {
+        for node in world.judged() {
             if world.room_state(node, room).is_none() {
                 continue;
             }
@@ -79,7 +103,8 @@ pub(crate) fn check(world: &mut World) -> Vec<Violation> {
             }
         }
     }
-    let rest = Rest { rooms, histories };
+    let judged = judged::judge(world, &rooms);
+    let rest = Rest { rooms, histories, judged };
     for (invariant, checker) in CHECKERS {
         let found = checker(world, &rest).into_iter().take(LISTED_MAX);
         violations.extend(found.map(|what| Violation { invariant, what }));

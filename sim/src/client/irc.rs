@@ -4,7 +4,11 @@ use super::{Heard, PASSWORD, Wire};
 use crate::plan::Action;
 use base64::Engine as _;
 
-const CAPS: &str = "message-tags server-time echo-message batch labeled-response account-tag";
+const CAPS: &str = "message-tags server-time echo-message batch labeled-response account-tag draft/chathistory standard-replies \
+    away-notify account-notify extended-join invite-notify chghost setname multi-prefix userhost-in-names";
+
+/// Messages on a page.
+const PAGE: usize = 13;
 
 /// State of one IRC connection.
 #[derive(Debug, Default)]
@@ -13,10 +17,14 @@ pub(crate) struct IrcWire {
     nick: String,
     account: Option<String>,
     registered: bool,
+    /// Batches of history that are coming in: reference and room.
+    batches: Vec<(String, Option<String>)>,
+    counter: u64,
 }
 
 struct Line<'a> {
     id: Option<&'a str>,
+    batch: Option<&'a str>,
     source: &'a str,
     command: &'a str,
     params: Vec<&'a str>,
@@ -39,7 +47,8 @@ fn parse(line: &str) -> Line<'_> {
     params.extend(trailing);
     let command = if params.is_empty() { "" } else { params.remove(0) };
     let id = tags.split(';').find_map(|tag| tag.strip_prefix("msgid="));
-    Line { id, source: source.split('!').next().unwrap_or(source), command, params }
+    let batch = tags.split(';').find_map(|tag| tag.strip_prefix("batch="));
+    Line { id, batch, source: source.split('!').next().unwrap_or(source), command, params }
 }
 
 impl IrcWire {
@@ -79,22 +88,46 @@ impl IrcWire {
                 self.nick = param(0).to_owned();
                 heard.push(Heard::Renamed(self.nick.clone()));
             }
-            "366" => heard.push(Heard::Entered(room(1))),
+            "JOIN" if own => heard.push(Heard::Entered(room(0))),
+            "BATCH" if param(1) == "chathistory" => {
+                let room = param(2).starts_with('#').then(|| room(2));
+                self.batches.push((param(0).trim_start_matches('+').to_owned(), room));
+            }
+            "BATCH" => {
+                let ended = self.batches.iter().position(|(name, _)| param(0).strip_prefix('-') == Some(name));
+                if let Some((_, room)) = ended.map(|at| self.batches.remove(at)) {
+                    heard.push(Heard::PageEnd { room, last: false });
+                }
+            }
+            "322" => heard.push(Heard::Listed(room(1))),
+            "319" => {
+                let rooms = param(2).split(' ').filter_map(|room| room.split_once('#'));
+                heard.push(Heard::Whereabouts(rooms.map(|(_, room)| room.to_owned()).collect()));
+            }
             "PART" if own => heard.push(Heard::Left(room(0))),
             "KICK" if param(1) == self.nick => heard.push(Heard::Kicked(room(0))),
-            "PRIVMSG" => heard.push(Heard::Said {
-                room: param(0).starts_with('#').then(|| room(0)),
-                id: line.id.unwrap_or_default().to_owned(),
-                text: param(1).to_owned(),
-            }),
+            "PRIVMSG" | "NOTICE" => {
+                let batch = line.batch.and_then(|batch| self.batches.iter().find(|(name, _)| name == batch));
+                let (id, text) = (line.id.unwrap_or_default().to_owned(), param(1).to_owned());
+                let room = param(0).starts_with('#').then(|| room(0));
+                match batch {
+                    // What did not fit into a line goes on in one without an id.
+                    _ if id.is_empty() && !text.starts_with('c') => {}
+                    Some((_, room)) => heard.push(Heard::Past { room: room.clone(), id, text }),
+                    None => heard.push(Heard::Said { room, id, text }),
+                }
+            }
             "MODE" if own && param(1) == "-o" => {
                 heard.push(Heard::Deopped { room: room(0), nick: param(2).to_owned() })
             }
             "MODE" if param(1) == "+b" => heard.push(Heard::Banned { room: room(0), mask: param(2).to_owned() }),
+            "FAIL" if param(0) == "CHATHISTORY" => heard.push(Heard::PageRefused),
             "FAIL" | "400" | "401" | "403" | "404" | "432" | "433" | "441" | "442" | "471" | "473" | "474" | "475"
             | "482" => {
                 heard.push(Heard::Refused(text.to_owned()));
             }
+            "ERROR" => heard.push(Heard::Faulted),
+            code if code.starts_with(['4', '5', '6', '9']) && code.len() == 3 => heard.push(Heard::Faulted),
             _ => {}
         }
     }
@@ -102,7 +135,12 @@ impl IrcWire {
 
 impl Wire for IrcWire {
     fn connect(&mut self, nick: &str, account: Option<&str>) -> String {
-        *self = Self { nick: nick.to_owned(), account: account.map(str::to_owned), ..Self::default() };
+        *self = Self {
+            nick: nick.to_owned(),
+            account: account.map(str::to_owned),
+            counter: self.counter,
+            ..Self::default()
+        };
         format!(
             "CAP LS 302\r\nNICK {nick}\r\nUSER {nick} 0 * :{nick}\r\nCAP REQ :{CAPS}{}\r\n",
             match account {
@@ -135,6 +173,29 @@ impl Wire for IrcWire {
         format!("PRIVMSG {account} :{text}\r\n")
     }
 
+    fn reply(&mut self, room: &str, text: &str, id: &str) -> String {
+        format!("@+draft/reply={id} PRIVMSG #{room} :{text}\r\n")
+    }
+
+    fn page(&mut self, room: &str, edge: Option<&str>, newest: bool) -> String {
+        match (edge, newest) {
+            (Some(id), true) => format!("CHATHISTORY BEFORE #{room} msgid={id} {PAGE}\r\n"),
+            (Some(id), false) => format!("CHATHISTORY AFTER #{room} msgid={id} {PAGE}\r\n"),
+            (None, true) => format!("CHATHISTORY LATEST #{room} * {PAGE}\r\n"),
+            (None, false) => format!("CHATHISTORY AFTER #{room} timestamp=2020-01-01T00:00:00.000Z {PAGE}\r\n"),
+        }
+    }
+
+    fn look_around(&mut self, others: &[String]) -> String {
+        let whois: String = others.iter().map(|other| format!("WHOIS {other}\r\n")).collect();
+        format!("LIST\r\n{whois}")
+    }
+
+    fn fresh_id(&mut self) -> String {
+        self.counter += 1;
+        format!("d{}", self.counter)
+    }
+
     fn act(&mut self, action: &Action, room: &str, other: &str, text: &str) -> String {
         match action {
             Action::Topic(_) => format!("TOPIC #{room} :{text}\r\n"),
@@ -146,7 +207,7 @@ impl Wire for IrcWire {
             Action::Part(_) => format!("PART #{room} :{text}\r\n"),
             Action::Join(_) => self.join(room),
             Action::Nick(nick) => format!("NICK {nick}\r\n"),
-            Action::Say(_) => self.say(room, text),
+            Action::Say(_) | Action::Reply(_) | Action::Deed(..) => self.say(room, text),
             Action::Tell(_) => self.tell(other, text),
         }
     }

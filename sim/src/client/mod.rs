@@ -1,11 +1,16 @@
 //! Simulated clients: they speak real IRC and XMPP bytes, keep what they saw, and know nothing of the nodes' insides.
 
+mod catchup;
+pub(crate) mod deeds;
 mod irc;
 mod xmpp;
 
+pub(crate) use catchup::Caught;
+
+use crate::model::Claim;
 use crate::plan::{Action, ClientPlan, Plan, Speaks};
 use lavina_crdt::names::AccountName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The password of every simulated account.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -52,6 +57,30 @@ pub(crate) enum Heard {
     },
     /// Something it asked for was refused: the text of the refusal.
     Refused(String),
+    /// Some other error came.
+    Faulted,
+    /// A line of history: in a room, or (`None`) of a conversation.
+    Past {
+        /// Where.
+        room: Option<String>,
+        /// Its id.
+        id: String,
+        /// The text.
+        text: String,
+    },
+    /// A page of history is whole; whether it said to be the last.
+    PageEnd {
+        /// Whose history.
+        room: Option<String>,
+        /// No more follow.
+        last: bool,
+    },
+    /// A page of history was refused.
+    PageRefused,
+    /// A room in the list of rooms.
+    Listed(String),
+    /// Rooms that somebody is shown to be in.
+    Whereabouts(Vec<String>),
 }
 
 /// One protocol's side of a client: bytes to understanding and back.
@@ -66,6 +95,14 @@ pub(crate) trait Wire: std::fmt::Debug {
     fn say(&mut self, room: &str, text: &str) -> String;
     /// The bytes for telling somebody something.
     fn tell(&mut self, account: &str, text: &str) -> String;
+    /// The bytes for saying a line in answer to another.
+    fn reply(&mut self, room: &str, text: &str, id: &str) -> String;
+    /// The bytes for asking for a page of a room's history: after an id, or before one, or from an end.
+    fn page(&mut self, room: &str, edge: Option<&str>, newest: bool) -> String;
+    /// The bytes for asking what rooms there are, and where somebody is.
+    fn look_around(&mut self, others: &[String]) -> String;
+    /// A stanza id that was not used before.
+    fn fresh_id(&mut self) -> String;
     /// The bytes of any other action: (room name, other client's nick, text or mask).
     fn act(&mut self, action: &Action, room: &str, other: &str, text: &str) -> String;
     /// The text of a ban as [`Heard::Banned`] shows it.
@@ -87,8 +124,19 @@ pub(crate) struct Sent {
     pub(crate) acked: Option<(String, u64)>,
     /// Whether an answer in time could be expected (node and disk healthy, client in the room).
     pub(crate) expected: bool,
+    /// How many lines its author had been shown by then.
+    pub(crate) saw: usize,
     /// When it stopped being expected: refused, connection lost, node or disk in trouble.
     pub(crate) given_up_us: Option<u64>,
+}
+
+/// When a client saw its own act, and where it was at home.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct When {
+    /// Microseconds.
+    pub(crate) at_us: u64,
+    /// Index of the node.
+    pub(crate) home: usize,
 }
 
 /// A line a client was shown.
@@ -104,6 +152,28 @@ pub(crate) struct Seen {
     pub(crate) inside: bool,
     /// On which connection.
     pub(crate) connection: u64,
+    /// When, microseconds.
+    pub(crate) at_us: u64,
+}
+
+/// A page of history that a client was shown.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    /// Name of the room; `None`: of a conversation.
+    pub(crate) room: Option<String>,
+    /// Ids and texts.
+    pub(crate) lines: Vec<(String, String)>,
+}
+
+/// An error or an end that a client is owed for what it did.
+#[derive(Clone, Debug)]
+pub(crate) struct Debt {
+    /// The deed.
+    pub(crate) deed: &'static str,
+    /// On which connection.
+    pub(crate) connection: u64,
+    /// It came.
+    pub(crate) paid: bool,
 }
 
 /// One client and all it remembers.
@@ -111,8 +181,10 @@ pub(crate) struct Seen {
 pub(crate) struct Client {
     pub(crate) plan: ClientPlan,
     pub(crate) wire: Box<dyn Wire>,
-    /// Index of the node it connects to.
+    /// Index of the node it connects to next.
     pub(crate) node: usize,
+    /// Index of the node that its current, or else its last, connection is to.
+    pub(crate) home: usize,
     /// Its current connection; 0 when there is none.
     pub(crate) connection: u64,
     /// Whether it is registered.
@@ -129,16 +201,30 @@ pub(crate) struct Client {
     pub(crate) sent: BTreeMap<String, Sent>,
     /// What it saw, in order.
     pub(crate) seen: Vec<Seen>,
-    /// Permanent bans it set and saw set: (room, mask name), and when it saw that, microseconds.
-    pub(crate) bans: BTreeMap<(usize, String), u64>,
-    /// Whom it saw itself deop: (room name, nick, when in microseconds).
-    pub(crate) deops: Vec<(String, String, u64)>,
+    /// Permanent bans it set and saw set, by (room, mask name).
+    pub(crate) bans: BTreeMap<(usize, String), When>,
+    /// Whom it saw itself deop: (room name, nick, when).
+    pub(crate) deops: Vec<(String, String, When)>,
     /// Bans asked for and not yet seen: wire form -> (room, mask name).
     pub(crate) bans_asked: BTreeMap<(String, String), (usize, String)>,
+    /// Connections that it ended itself.
+    pub(crate) left: BTreeSet<u64>,
     /// Connections that ended although the node lived and the client had not asked for it.
     pub(crate) thrown_out: Vec<u64>,
     /// How often it met what not every run has, by name.
     pub(crate) met: BTreeMap<&'static str, u64>,
+    /// Pages of history it was shown.
+    pub(crate) pages: Vec<Page>,
+    /// Lines of the page that is coming in.
+    page: Vec<(String, String)>,
+    /// What it is owed.
+    pub(crate) debts: Vec<Debt>,
+    /// The nick it was given last, until it is taken away.
+    pub(crate) claim: Option<Claim>,
+    /// Nicks that were taken from it, on the connection it still has.
+    pub(crate) lost: Vec<Claim>,
+    /// What it learns in the end, when everybody reads everything.
+    pub(crate) caught: Option<Caught>,
     counter: u64,
 }
 
@@ -150,6 +236,7 @@ impl Client {
         };
         Self {
             node: plan.node,
+            home: plan.node,
             plan: plan.clone(),
             wire,
             connection: 0,
@@ -163,8 +250,15 @@ impl Client {
             bans: BTreeMap::new(),
             deops: Vec::new(),
             bans_asked: BTreeMap::new(),
+            left: BTreeSet::new(),
             thrown_out: Vec::new(),
             met: BTreeMap::new(),
+            pages: Vec::new(),
+            page: Vec::new(),
+            debts: Vec::new(),
+            claim: None,
+            lost: Vec::new(),
+            caught: None,
             counter: 0,
         }
     }
@@ -184,9 +278,13 @@ impl Client {
     /// The first bytes on a new connection.
     pub(crate) fn connect(&mut self, connection: u64) -> String {
         self.connection = connection;
+        self.home = self.node;
         self.ready = false;
         self.inside.clear();
         self.bans_asked.clear();
+        self.page.clear();
+        self.lost.clear();
+        self.claim = None;
         let account = self.account();
         self.wire.connect(&self.plan.nick, account.as_ref().map(AccountName::as_str))
     }
@@ -196,6 +294,12 @@ impl Client {
         self.connection = 0;
         self.ready = false;
         self.inside.clear();
+        self.claim = None;
+        self.lost.clear();
+        for debt in self.debts.iter_mut().filter(|debt| debt.connection != 0) {
+            // Its end is an answer to a bad deed, and after it none can come.
+            debt.paid = true;
+        }
         self.give_up(now_us);
     }
 
@@ -221,13 +325,17 @@ impl Client {
                 self.ready = true;
                 self.ready_us = now_us;
                 self.nick_asked.clone_from(&nick);
+                self.claim(&nick);
                 self.nick = nick;
                 let rooms = self.plan.rooms.clone();
                 return rooms.iter().map(|room| self.wire.join(&plan.rooms[*room].name)).collect();
             }
             Heard::Renamed(nick) => {
-                if nick != self.nick_asked {
+                if nick == self.nick_asked {
+                    self.claim(&nick);
+                } else {
                     self.meet("nick-lost");
+                    self.lost.extend(self.claim.take());
                 }
                 self.nick = nick;
             }
@@ -244,13 +352,45 @@ impl Client {
             Heard::Said { room, id, text } => self.on_said(now_us, room, id, text),
             Heard::Banned { room, mask } => {
                 if let Some(ban) = self.bans_asked.remove(&(room, mask)) {
-                    self.bans.insert(ban, now_us);
+                    self.bans.insert(ban, When { at_us: now_us, home: self.home });
                 }
             }
-            Heard::Deopped { room, nick } => self.deops.push((room, nick, now_us)),
-            Heard::Refused(_) => {
+            Heard::Deopped { room, nick } => self.deops.push((room, nick, When { at_us: now_us, home: self.home })),
+            Heard::Refused(text) => {
                 self.meet("refused");
+                if text.contains(" 404 ") {
+                    self.meet("banned-speech-refused");
+                }
+                self.pay();
                 self.give_up(now_us);
+            }
+            Heard::Faulted => {
+                self.meet("faulted");
+                self.pay();
+            }
+            Heard::Past { id, text, .. } => self.page.push((id, text)),
+            Heard::PageEnd { room, last } => {
+                self.meet("page");
+                let lines = std::mem::take(&mut self.page);
+                let next = self.caught.as_mut().and_then(|caught| caught.on_page(&lines, last));
+                self.pages.push(Page { room, lines });
+                return self.ask_page(next);
+            }
+            Heard::PageRefused => {
+                self.pay();
+                self.page.clear();
+                let next = self.caught.as_mut().and_then(Caught::on_refusal);
+                return self.ask_page(next);
+            }
+            Heard::Listed(room) => {
+                if let Some(caught) = &mut self.caught {
+                    caught.listed.insert(room);
+                }
+            }
+            Heard::Whereabouts(rooms) => {
+                if let Some(caught) = &mut self.caught {
+                    caught.listed.extend(rooms);
+                }
             }
         }
         String::new()
@@ -267,7 +407,41 @@ impl Client {
             self.meet(name);
         }
         let inside = room.as_ref().is_none_or(|room| self.inside.contains_key(room));
-        self.seen.push(Seen { room, id, text, inside, connection: self.connection });
+        self.seen.push(Seen { room, id, text, inside, connection: self.connection, at_us: now_us });
+    }
+
+    /// The line seen last in a room on the connection it has.
+    pub(crate) fn last_seen(&self, room: &str) -> Option<&Seen> {
+        let here = |seen: &&Seen| seen.connection == self.connection && seen.room.as_deref() == Some(room);
+        self.seen.iter().rev().find(here)
+    }
+
+    /// A nick is its own; the world says what clocks may have said at that time.
+    fn claim(&mut self, nick: &str) {
+        let owner = self.account().is_some_and(|account| account.as_str() == nick);
+        let (connection, nick) = (self.connection, nick.to_owned());
+        self.claim = Some(Claim { nick, connection, from_ms: 0, until_ms: 0, owner });
+    }
+
+    /// An error has come: everything owed so far is paid, since errors come in order.
+    fn pay(&mut self) {
+        self.debts.iter_mut().for_each(|debt| debt.paid = true);
+    }
+
+    /// Begins to read everything, as whoever was away would.
+    pub(crate) fn catch_up(&mut self, plan: &Plan, newest: bool) -> String {
+        let rooms: Vec<String> = plan.rooms.iter().map(|room| room.name.clone()).collect();
+        let others: Vec<String> = plan.clients.iter().map(|client| client.nick.clone()).collect();
+        self.page.clear();
+        let mut caught = Caught::new(rooms, newest);
+        let first = caught.begin();
+        self.caught = Some(caught);
+        let look = self.wire.look_around(&others);
+        look + &self.ask_page(first)
+    }
+
+    fn ask_page(&mut self, next: Option<catchup::Ask>) -> String {
+        next.map(|ask| self.wire.page(&ask.room, ask.edge.as_deref(), ask.newest)).unwrap_or_default()
     }
 
     fn meet(&mut self, what: &'static str) {

@@ -18,6 +18,11 @@ pub(crate) struct XmppWire {
     bans: Vec<(String, String, String)>,
 }
 
+const MAM: &str = "urn:xmpp:mam:2";
+
+/// Messages on a page.
+const PAGE: usize = 11;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
     #[default]
@@ -116,12 +121,24 @@ impl XmppWire {
                 reply.push_str("<presence/>");
                 heard.push(Heard::Ready(self.nick.clone()));
             }
+            Some("result") if stanza.contains("<fin") => {
+                let last = stanza.contains("complete='true'") || stanza.contains("complete=\"true\"");
+                heard.push(Heard::PageEnd { room: None, last });
+            }
+            Some("result") if stanza.contains("http://jabber.org/protocol/disco#items") => {
+                let items = stanza.split("<item ").skip(1).filter_map(|item| {
+                    let jid = attr(item, "jid").or_else(|| item.strip_prefix("jid='")?.split('\'').next())?;
+                    Some(jid.strip_suffix(&format!("@{ROOMS}"))?.to_owned())
+                });
+                heard.extend(items.map(Heard::Listed));
+            }
             Some("result") => {
                 if let Some(index) = self.bans.iter().position(|(known, ..)| known == id) {
                     let (_, room, mask) = self.bans.remove(index);
                     heard.push(Heard::Banned { room, mask });
                 }
             }
+            Some("error") if id.starts_with("page") => heard.push(Heard::PageRefused),
             Some("error") => heard.push(Heard::Refused(stanza.to_owned())),
             Some("get") => {
                 let from = attr(stanza, "from").unwrap_or(DOMAIN);
@@ -153,6 +170,16 @@ impl XmppWire {
     }
 
     fn on_message(stanza: &str, heard: &mut Vec<Heard>) {
+        if let Some(result) = stanza.find("<result").map(|at| &stanza[at..]).filter(|_| stanza.contains(MAM)) {
+            let id = attr(result, "id").unwrap_or_default().to_owned();
+            let text = child_text(result, "body").unwrap_or_default().to_owned();
+            let room = attr(stanza, "from").and_then(|from| from.split_once(&format!("@{ROOMS}")));
+            heard.push(Heard::Past { room: room.map(|(room, _)| room.to_owned()), id, text });
+            return;
+        }
+        if stanza.contains("urn:xmpp:carbons:2") {
+            return;
+        }
         if attr(stanza, "type") == Some("error") {
             heard.push(Heard::Refused(stanza.to_owned()));
             return;
@@ -219,6 +246,41 @@ impl Wire for XmppWire {
         format!("<message type='chat' id='{text}' to='{account}@{DOMAIN}'><body>{text}</body></message>")
     }
 
+    fn reply(&mut self, room: &str, text: &str, id: &str) -> String {
+        format!(
+            "<message type='groupchat' id='{text}' to='{room}@{ROOMS}'><body>{text}</body>\
+             <reply xmlns='urn:xmpp:reply:0' id='{id}'/></message>"
+        )
+    }
+
+    fn page(&mut self, room: &str, edge: Option<&str>, newest: bool) -> String {
+        self.counter += 1;
+        let edge = edge.unwrap_or_default();
+        let bound = match (edge, newest) {
+            (edge, true) => format!("<before>{edge}</before>"),
+            ("", false) => String::new(),
+            (edge, false) => format!("<after>{edge}</after>"),
+        };
+        format!(
+            "<iq type='set' id='page{}' to='{room}@{ROOMS}'><query xmlns='{MAM}'>\
+             <set xmlns='http://jabber.org/protocol/rsm'><max>{PAGE}</max>{bound}</set></query></iq>",
+            self.counter
+        )
+    }
+
+    fn look_around(&mut self, _others: &[String]) -> String {
+        self.counter += 1;
+        format!(
+            "<iq type='get' id='l{}' to='{ROOMS}'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>",
+            self.counter
+        )
+    }
+
+    fn fresh_id(&mut self) -> String {
+        self.counter += 1;
+        format!("d{}", self.counter)
+    }
+
     fn act(&mut self, action: &Action, room: &str, other: &str, text: &str) -> String {
         match action {
             Action::Topic(_) => {
@@ -235,7 +297,7 @@ impl Wire for XmppWire {
             Action::Kick(..) => self.iq(room, &format!("<item role='none' nick='{other}'/>")),
             Action::Part(_) => format!("<presence type='unavailable' to='{room}@{ROOMS}/{}'/>", self.nick),
             Action::Join(_) => self.join(room),
-            Action::Say(_) => self.say(room, text),
+            Action::Say(_) | Action::Reply(_) | Action::Deed(..) => self.say(room, text),
             Action::Tell(_) => self.tell(other, text),
             Action::Nick(_) => String::new(),
         }

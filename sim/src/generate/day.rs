@@ -3,8 +3,8 @@
 //! costs when the load is what a mesh of that size has.
 
 use crate::plan::{
-    Action, Class, ClientPlan, ClockFault, DiskFault, Fault, FaultKind, Level, LinkPlan, NetFault, NodeFault, NodePlan,
-    Plan, RoomPlan, Speaks, Step,
+    Action, Class, ClientPlan, ClockFault, DiskFault, Expect, Fault, FaultKind, Level, LinkPlan, NetFault, NodeFault,
+    NodePlan, Plan, RoomPlan, Speaks, Step,
 };
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
@@ -47,11 +47,13 @@ pub fn day(seed: u64, day: &Day) -> Plan {
         class: Class::Safety,
         heal_at_ms,
         converge_within_ms: 10_000,
+        core: Vec::new(),
         nodes: nodes(day.nodes),
-        links: LinkPlan { near_us: 500, far_us: 40_000, jitter_percent: 10, loss_permille: 1 },
+        links: LinkPlan { near_us: 500, far_us: 40_000, jitter_percent: 10, loss_permille: 1, between: Vec::new() },
         rooms: (0..rooms.len()).map(|room| RoomPlan { name: format!("room{room}"), founder: Some(room) }).collect(),
         clients,
         faults: faults(&mut rng, day, heal_at_ms),
+        expect: Expect::default(),
     }
 }
 
@@ -64,6 +66,7 @@ fn nodes(count: usize) -> Vec<NodePlan> {
             region: region.to_owned(),
             zone: format!("{region}{}", index / regions),
             clock_offset_ms: 0,
+            starts_at_ms: 0,
         }
     };
     (0..count).map(node).collect()

@@ -3,13 +3,17 @@
 //! Swarm testing (Groce et al., 2012): each seed first draws which kinds of faults exist at all in its run, then a schedule of
 //! those, so that some runs are all partitions, some all crashes, some quiet.
 
+mod bites;
 mod clash;
+mod core;
 mod day;
+mod deeds;
 mod faults;
+mod shape;
 
 pub use day::{Day, day};
 
-use crate::plan::{Action, Class, ClientPlan, Level, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
+use crate::plan::{Action, Class, ClientPlan, Expect, Level, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -63,15 +67,26 @@ const CONVERGE_WITHIN_MS: u64 = 10_000;
 #[must_use]
 pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     let mut rng = SmallRng::seed_from_u64(seed ^ 0x6c61_7669_6e61);
-    let nodes = nodes(&mut rng, sizes);
+    let mut nodes = nodes(&mut rng, sizes);
     let heal_at_ms = STORM_FROM_MS + sizes.storm_ms;
-    let rooms: Vec<RoomPlan> =
+    let mut rooms: Vec<RoomPlan> =
         (0..sizes.rooms).map(|room| RoomPlan { name: format!("room{room}"), founder: Some(room) }).collect();
     let mut clients: Vec<ClientPlan> =
         (0..sizes.clients).map(|index| client(&mut rng, index, sizes, heal_at_ms)).collect();
     let class = sizes.class.unwrap_or_else(|| class(&mut rng));
-    let faults = faults::draw(&mut rng, class, sizes, heal_at_ms);
+    let mut faults = faults::draw(&mut rng, class, sizes, heal_at_ms);
+    let core = match class {
+        Class::Core => core::draw(&mut rng, sizes, &nodes, heal_at_ms, &mut faults),
+        Class::Fair | Class::Safety | Class::Byzantine | Class::Upgrade => Vec::new(),
+    };
+    if class != Class::Fair {
+        shape::late_node(&mut rng, &mut nodes, &clients, sizes.rooms, heal_at_ms);
+    }
+    shape::hot_node(&mut rng, sizes.nodes, &mut clients, sizes.rooms, heal_at_ms);
+    shape::rooms_in_cuts(&mut rng, sizes.nodes, &mut rooms, &mut clients, &faults);
     clash::add(&mut rng, &rooms, &mut clients, &faults);
+    bites::add(&mut rng, &rooms, &mut clients, &faults);
+    deeds::add(&mut rng, &rooms, &mut clients, heal_at_ms);
     for client in &mut clients {
         client.script.retain(|step| step.at_ms < heal_at_ms);
     }
@@ -79,10 +94,27 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
         near_us: rng.random_range(200..2_000),
         far_us: rng.random_range(10_000..120_000),
         jitter_percent: rng.random_range(0..40),
-        loss_permille: if rng.random_bool(0.3) { rng.random_range(1..100) } else { 0 },
+        loss_permille: if class != Class::Fair && rng.random_bool(0.3) { rng.random_range(1..100) } else { 0 },
+        between: Vec::new(),
     };
+    if class == Class::Safety {
+        faults::clock::years(&mut rng, &mut nodes, &mut faults, heal_at_ms);
+    }
     let (level, converge_within_ms) = (sizes.level, CONVERGE_WITHIN_MS);
-    Plan { seed, level, class, heal_at_ms, converge_within_ms, nodes, links, rooms, clients, faults }
+    Plan {
+        seed,
+        level,
+        class,
+        heal_at_ms,
+        converge_within_ms,
+        core,
+        nodes,
+        links,
+        rooms,
+        clients,
+        faults,
+        expect: Expect::default(),
+    }
 }
 
 /// Shares of the classes among seeds, percent.
@@ -110,6 +142,7 @@ fn nodes(rng: &mut SmallRng, sizes: &Sizes) -> Vec<NodePlan> {
                 region: region.to_owned(),
                 zone: format!("{region}{}", index / regions),
                 clock_offset_ms: rng.random_range(-2_000..2_000),
+                starts_at_ms: 0,
             }
         })
         .collect()

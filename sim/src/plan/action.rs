@@ -1,10 +1,11 @@
 //! What clients do.
 
+use crate::client::deeds;
 use serde::{Deserialize, Serialize};
 
 /// Names of all actions.
 pub(super) const NAMES: &[&str] =
-    &["say", "tell", "topic", "ban-for-good", "ban", "unban", "op", "deop", "kick", "part", "join", "nick"];
+    &["say", "tell", "topic", "ban-for-good", "ban", "unban", "op", "deop", "kick", "part", "join", "nick", "reply"];
 
 /// What a client can do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,12 +35,16 @@ pub enum Action {
     Join(usize),
     /// Takes another nick (IRC).
     Nick(String),
+    /// Says a line in answer to the one it saw last in the room.
+    Reply(usize),
+    /// Does what a row of the table of deeds says: (row, room, other client). A client whose protocol has no such row does nothing.
+    Deed(String, usize, usize),
 }
 
 impl Action {
     /// Its name, for counting.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Say(_) => "say",
             Self::Tell(_) => "tell",
@@ -53,12 +58,14 @@ impl Action {
             Self::Part(_) => "part",
             Self::Join(_) => "join",
             Self::Nick(_) => "nick",
+            Self::Reply(_) => "reply",
+            Self::Deed(name, ..) => deeds::by_name(name).map_or("no such deed", |deed| deed.name),
         }
     }
 
     /// The room and the other client it names.
     #[must_use]
-    pub const fn indices(&self) -> (Option<usize>, Option<usize>) {
+    pub fn indices(&self) -> (Option<usize>, Option<usize>) {
         match self {
             Self::Say(room)
             | Self::Topic(room)
@@ -66,9 +73,12 @@ impl Action {
             | Self::Ban(room)
             | Self::Unban(room)
             | Self::Part(room)
-            | Self::Join(room) => (Some(*room), None),
+            | Self::Join(room)
+            | Self::Reply(room) => (Some(*room), None),
             Self::Tell(other) => (None, Some(*other)),
-            Self::Op(room, other) | Self::Deop(room, other) | Self::Kick(room, other) => (Some(*room), Some(*other)),
+            Self::Op(room, other) | Self::Deop(room, other) | Self::Kick(room, other) | Self::Deed(_, room, other) => {
+                (Some(*room), Some(*other))
+            }
             Self::Nick(_) => (None, None),
         }
     }

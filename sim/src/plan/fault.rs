@@ -59,6 +59,24 @@ pub enum DiskFault {
     Freed(usize),
     /// Each commit takes this many milliseconds.
     Slow(usize, u64),
+    /// Reads fail from here on.
+    ReadError(usize),
+    /// The next sync fails, and some of what it was to write is lost.
+    SyncError(usize),
+    /// Bits of what was written flip: (node, how many). Needs bytes, level L1.
+    BitRot(usize, u64),
+    /// The file is cut, to parts of its length in 65,536: (node, parts). Needs bytes, level L1.
+    Truncate(usize, u16),
+    /// What made the disk fail is mended, and the node is started anew.
+    Mended(usize),
+    /// The node is killed and its disk is replaced by an empty one.
+    Loss(usize),
+    /// A copy is made of what is durable.
+    Backup(usize),
+    /// The node is killed and that copy is put in place of its disk.
+    OldBackup(usize),
+    /// The power goes: what was not synced is there or not, torn at sectors. As a kill where there are no bytes.
+    PowerLoss(usize),
 }
 
 /// What befalls a node.
@@ -69,6 +87,26 @@ pub enum NodeFault {
     Crash(usize),
     /// It is started again.
     Restart(usize),
+    /// It is killed and started again this many times, half a second apart, and killed again a moment after each start: (node, times).
+    CrashLoop(usize, u64),
+    /// It is killed, started, killed again so many microseconds later, while it starts and catches up, and started: (node, microseconds).
+    KillInStart(usize, u64),
+    /// It stands still for so many milliseconds, as under SIGSTOP: (node, milliseconds).
+    Pause(usize, u64),
+    /// The gateway of another region for what this node writes in the busiest room dies, and is started three seconds later.
+    GatewayDies(usize),
+    /// That gateway reaches nobody until links are healed.
+    GatewayIsolated(usize),
+    /// The root key throws it out, once all it has written is known at the other node, which is told so; it stops: (node, other).
+    Revoke(usize, usize),
+    /// Who was thrown out comes back as a new node, with a new key and an empty disk, let in by the other node: (node, other).
+    Rejoin(usize, usize),
+    /// It is killed, and all wall clocks go on by so many days: (node, days).
+    Away(usize, u64),
+    /// All nodes are killed at once.
+    AllDown,
+    /// It is killed and started with no list of nodes but the one on its disk.
+    ForgetBootstrap(usize),
 }
 
 /// What befalls a node's wall clock.
@@ -77,6 +115,8 @@ pub enum NodeFault {
 pub enum ClockFault {
     /// It jumps by this many milliseconds.
     Step(usize, i64),
+    /// From here on it gains this many millionths of the time that passes; less than nothing: it loses them.
+    Drift(usize, i64),
 }
 
 /// What befalls a client.
@@ -106,10 +146,23 @@ impl FaultKind {
         match self {
             Self::Net(NetFault::Partition(groups)) => groups.concat(),
             Self::Net(NetFault::CutOneWay(one, other)) => vec![*one, *other],
-            Self::Net(NetFault::HealLinks | NetFault::Loss(_) | NetFault::Slow(_)) => Vec::new(),
-            Self::Disk(DiskFault::Full(node) | DiskFault::Freed(node) | DiskFault::Slow(node, _))
-            | Self::Node(NodeFault::Crash(node) | NodeFault::Restart(node))
-            | Self::Clock(ClockFault::Step(node, _))
+            Self::Node(NodeFault::Revoke(node, other) | NodeFault::Rejoin(node, other)) => vec![*node, *other],
+            Self::Net(NetFault::HealLinks | NetFault::Loss(_) | NetFault::Slow(_)) | Self::Node(NodeFault::AllDown) => {
+                Vec::new()
+            }
+            Self::Disk(fault) => vec![fault.node()],
+            Self::Node(
+                NodeFault::Crash(node)
+                | NodeFault::Restart(node)
+                | NodeFault::CrashLoop(node, _)
+                | NodeFault::KillInStart(node, _)
+                | NodeFault::Pause(node, _)
+                | NodeFault::GatewayDies(node)
+                | NodeFault::GatewayIsolated(node)
+                | NodeFault::Away(node, _)
+                | NodeFault::ForgetBootstrap(node),
+            )
+            | Self::Clock(ClockFault::Step(node, _) | ClockFault::Drift(node, _))
             | Self::Client(ClientFault::Move(_, node)) => vec![*node],
         }
     }
@@ -139,34 +192,98 @@ impl NetFault {
 }
 
 impl DiskFault {
-    const NAMES: &'static [&'static str] = &["disk-full", "disk-freed", "disk-slow"];
+    const NAMES: &'static [&'static str] = &[
+        "disk-full",
+        "disk-freed",
+        "disk-slow",
+        "read-error",
+        "sync-error",
+        "bit-rot",
+        "truncate",
+        "disk-mended",
+        "disk-loss",
+        "backup",
+        "old-backup",
+        "power-loss",
+    ];
+
+    /// The node that it befalls.
+    const fn node(&self) -> usize {
+        match self {
+            Self::Full(node)
+            | Self::Freed(node)
+            | Self::Slow(node, _)
+            | Self::ReadError(node)
+            | Self::SyncError(node)
+            | Self::BitRot(node, _)
+            | Self::Truncate(node, _)
+            | Self::Mended(node)
+            | Self::Loss(node)
+            | Self::Backup(node)
+            | Self::OldBackup(node)
+            | Self::PowerLoss(node) => *node,
+        }
+    }
 
     const fn name(&self) -> &'static str {
         match self {
             Self::Full(_) => "disk-full",
             Self::Freed(_) => "disk-freed",
             Self::Slow(..) => "disk-slow",
+            Self::ReadError(_) => "read-error",
+            Self::SyncError(_) => "sync-error",
+            Self::BitRot(..) => "bit-rot",
+            Self::Truncate(..) => "truncate",
+            Self::Mended(_) => "disk-mended",
+            Self::Loss(_) => "disk-loss",
+            Self::Backup(_) => "backup",
+            Self::OldBackup(_) => "old-backup",
+            Self::PowerLoss(_) => "power-loss",
         }
     }
 }
 
 impl NodeFault {
-    const NAMES: &'static [&'static str] = &["crash", "restart"];
+    const NAMES: &'static [&'static str] = &[
+        "crash",
+        "restart",
+        "crash-loop",
+        "kill-in-start",
+        "pause",
+        "gateway-dies",
+        "gateway-isolated",
+        "revoke",
+        "rejoin",
+        "away",
+        "all-down",
+        "forget-bootstrap",
+    ];
 
     const fn name(&self) -> &'static str {
         match self {
             Self::Crash(_) => "crash",
             Self::Restart(_) => "restart",
+            Self::CrashLoop(..) => "crash-loop",
+            Self::KillInStart(..) => "kill-in-start",
+            Self::Pause(..) => "pause",
+            Self::GatewayDies(_) => "gateway-dies",
+            Self::GatewayIsolated(_) => "gateway-isolated",
+            Self::Revoke(..) => "revoke",
+            Self::Rejoin(..) => "rejoin",
+            Self::Away(..) => "away",
+            Self::AllDown => "all-down",
+            Self::ForgetBootstrap(_) => "forget-bootstrap",
         }
     }
 }
 
 impl ClockFault {
-    const NAMES: &'static [&'static str] = &["clock-step"];
+    const NAMES: &'static [&'static str] = &["clock-step", "clock-drift"];
 
     const fn name(&self) -> &'static str {
         match self {
             Self::Step(..) => "clock-step",
+            Self::Drift(..) => "clock-drift",
         }
     }
 }

@@ -2,19 +2,39 @@
 //! run again. The run itself draws only from the plan's own seed.
 
 mod action;
+mod expect;
 mod fault;
+mod link;
 
 pub use action::Action;
+pub use expect::Expect;
 pub use fault::{ClientFault, ClockFault, DiskFault, Fault, FaultKind, NetFault, NodeFault};
+pub use link::RegionLink;
 
+use crate::client::deeds;
 use serde::{Deserialize, Serialize};
 
 /// What must have happened in many seeds together, or they say little: every kind of fault and action, and what clients must meet now
 /// and then.
 #[must_use]
 pub fn happenings() -> Vec<&'static str> {
-    let met = ["acknowledged-irc", "acknowledged-xmpp", "kicked", "nick-lost", "refused"];
-    [fault::NAMES, &[action::NAMES], &[&met]].concat().concat()
+    let met = [
+        "acknowledged-irc",
+        "acknowledged-xmpp",
+        "hot-node",
+        "kicked",
+        "late-start",
+        "nick-lost",
+        "refused",
+        "revoked",
+        "faulted",
+        "page",
+        "slow-reader-cut",
+        "ghost",
+        "banned-speech-refused",
+    ];
+    let deeds: Vec<&str> = deeds::TABLES.concat().iter().map(|deed| deed.name).collect();
+    [fault::NAMES, &[action::NAMES, &met, &deeds]].concat().concat()
 }
 
 /// Everything that decides a run.
@@ -33,6 +53,9 @@ pub struct Plan {
     pub heal_at_ms: u64,
     /// How long after that all nodes must be equal, milliseconds (invariant L2).
     pub converge_within_ms: u64,
+    /// In class [`Class::Core`]: the nodes that are healed then and must converge and serve. Empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub core: Vec<usize>,
     /// The nodes.
     pub nodes: Vec<NodePlan>,
     /// What links between nodes are like.
@@ -43,6 +66,9 @@ pub struct Plan {
     pub clients: Vec<ClientPlan>,
     /// What breaks, in order of time.
     pub faults: Vec<Fault>,
+    /// Bounds on what is measured.
+    #[serde(default, skip_serializing_if = "Expect::is_empty")]
+    pub expect: Expect,
 }
 
 /// How much of the world around the core is real.
@@ -87,6 +113,9 @@ pub struct NodePlan {
     pub zone: String,
     /// How far its wall clock is off, milliseconds.
     pub clock_offset_ms: i64,
+    /// When it starts for the first time, milliseconds.
+    #[serde(default)]
+    pub starts_at_ms: u64,
 }
 
 /// What links are like.
@@ -101,6 +130,9 @@ pub struct LinkPlan {
     pub jitter_percent: u64,
     /// Chance that a packet is lost, per thousand: a datagram vanishes, a frame is late by a retransmission.
     pub loss_permille: u64,
+    /// Links that differ from the above, by the regions they join.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub between: Vec<RegionLink>,
 }
 
 /// One room.
@@ -171,6 +203,18 @@ pub enum PlanError {
         by: String,
         /// How many there are.
         count: usize,
+        /// Where in the plan, as keys and indices joined by dots.
+        path: String,
+    },
+    /// A client is to do something that is not in the table of deeds.
+    #[error("{by} is to do {deed:?}, which nobody can")]
+    NoDeed {
+        /// Who.
+        by: String,
+        /// What.
+        deed: String,
+        /// Where in the plan, as keys and indices joined by dots.
+        path: String,
     },
     /// A mesh needs a node.
     #[error("a plan needs at least one node")]
@@ -194,6 +238,12 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Whether a node is not honest at some time.
+    #[must_use]
+    pub fn lies(&self, _node: usize) -> bool {
+        false
+    }
+
     /// Checks that every index names something.
     ///
     /// # Errors
@@ -202,18 +252,29 @@ impl Plan {
         if self.nodes.is_empty() {
             return Err(PlanError::NoNodes);
         }
-        for room in &self.rooms {
+        for node in &self.core {
+            within("node", *node, self.nodes.len(), || ("the core".to_owned(), "core".to_owned()))?;
+        }
+        for (index, room) in self.rooms.iter().enumerate() {
             if let Some(founder) = room.founder {
-                within("client", founder, self.clients.len(), || format!("room {}", room.name))?;
+                let path = || format!("rooms.{index}.founder");
+                within("client", founder, self.clients.len(), || (format!("room {}", room.name), path()))?;
             }
         }
-        for client in &self.clients {
-            let by = || format!("client {}", client.nick);
-            within("node", client.node, self.nodes.len(), by)?;
+        for (index, client) in self.clients.iter().enumerate() {
+            let by = |path: String| (format!("client {}", client.nick), format!("clients.{index}.{path}"));
+            within("node", client.node, self.nodes.len(), || by("node".to_owned()))?;
             for room in &client.rooms {
-                within("room", *room, self.rooms.len(), by)?;
+                within("room", *room, self.rooms.len(), || by("rooms".to_owned()))?;
             }
-            for step in &client.script {
+            for (at, step) in client.script.iter().enumerate() {
+                let by = || by(format!("script.{at}.do"));
+                if let Action::Deed(deed, ..) = &step.action
+                    && deeds::by_name(deed).is_none()
+                {
+                    let (by, path) = by();
+                    return Err(PlanError::NoDeed { by, deed: deed.clone(), path });
+                }
                 let (room, other) = step.action.indices();
                 if let Some(room) = room {
                     within("room", room, self.rooms.len(), by)?;
@@ -223,8 +284,8 @@ impl Plan {
                 }
             }
         }
-        for fault in &self.faults {
-            let by = || format!("fault {}", fault.kind.name());
+        for (index, fault) in self.faults.iter().enumerate() {
+            let by = || (format!("fault {}", fault.kind.name()), format!("faults.{index}.do"));
             for node in fault.kind.nodes() {
                 within("node", node, self.nodes.len(), by)?;
             }
@@ -236,6 +297,11 @@ impl Plan {
     }
 }
 
-fn within(what: &'static str, index: usize, count: usize, by: impl Fn() -> String) -> Result<(), PlanError> {
-    if index < count { Ok(()) } else { Err(PlanError::Missing { what, index, by: by(), count }) }
+/// Checks an index; `by` says who names it and where.
+fn within(what: &'static str, index: usize, count: usize, by: impl Fn() -> (String, String)) -> Result<(), PlanError> {
+    if index < count {
+        return Ok(());
+    }
+    let (by, path) = by();
+    Err(PlanError::Missing { what, index, by, count, path })
 }

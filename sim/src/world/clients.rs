@@ -2,7 +2,7 @@
 
 use super::node::Link;
 use super::queue::Pending;
-use super::{CLIENT_DELAY_US, DISK_RECOVERY_US, RECONNECT_US, World};
+use super::{CLIENT_DELAY_US, RECONNECT_US, World};
 use crate::client::Sent;
 use crate::plan::{Action, Speaks};
 use bytes::Bytes;
@@ -21,6 +21,7 @@ impl World {
             self.queue.push(self.now_us + RECONNECT_US, Pending::Connect(client));
             return;
         }
+        self.homes[client].insert(node);
         let number = self.next_connection;
         self.next_connection += 1;
         let now = self.nodes[node].now(self.now_us);
@@ -53,7 +54,7 @@ impl World {
     }
 
     pub(super) fn on_bytes_to_node(&mut self, client: usize, number: u64, bytes: &[u8]) {
-        let node = self.clients[client].node;
+        let node = self.clients[client].home;
         let now = self.nodes[node].now(self.now_us);
         let words = || format!("client {client}: > {}", String::from_utf8_lossy(bytes).trim_end());
         self.trace.note_bytes(self.now_us, [client, node], bytes, words);
@@ -69,7 +70,14 @@ impl World {
         }
         let words = || format!("client {client}: < {}", String::from_utf8_lossy(bytes).trim_end());
         self.trace.note_bytes(self.now_us, [client, usize::MAX], bytes, words);
+        let before = self.clients[client].seen.len();
         let reply = self.clients[client].receive(self.now_us, bytes, &self.plan);
+        self.stamp_claim(client);
+        for seen in &self.clients[client].seen[before..] {
+            self.book.on_shown(self.now_us, client, &seen.text, &seen.id);
+        }
+        self.look_at_joins(client);
+        self.look_at_delays(client, before);
         if !reply.is_empty() {
             self.send_to_node(client, reply.into_bytes());
         }
@@ -79,9 +87,10 @@ impl World {
         if self.clients[client].connection != number {
             return;
         }
-        let node = self.clients[client].node;
+        let node = self.clients[client].home;
         let node_lives = self.nodes[node].core.is_some() && self.nodes[node].up_since_us + RECONNECT_US < self.now_us;
-        if node_lives {
+        let own_will = self.clients[client].left.contains(&number);
+        if node_lives && !own_will {
             self.clients[client].thrown_out.push(number);
         }
         self.note("hangup", client, || number.to_string());
@@ -94,6 +103,9 @@ impl World {
             return;
         }
         let action = self.clients[client].plan.script[step].action.clone();
+        if let Action::Deed(name, room, other) = &action {
+            return self.do_deed(client, name, *room, *other);
+        }
         *self.happened.entry(action.name()).or_default() += 1;
         let (room, other) = action.indices();
         let room_name = room.map(|room| self.plan.rooms[room].name.clone()).unwrap_or_default();
@@ -105,9 +117,14 @@ impl World {
         if let Action::Nick(nick) = &action {
             self.clients[client].nick_asked.clone_from(nick);
         }
+        if let Action::Join(_) = action {
+            self.ask_to_join(client, &room_name);
+        }
         let text = self.clients[client].fresh_text(client);
         let bytes = match &action {
-            Action::Say(_) | Action::Tell(_) => self.say(client, &action, room, &room_name, &other_nick, text),
+            Action::Say(_) | Action::Tell(_) | Action::Reply(_) => {
+                self.say(client, &action, room, &room_name, &other_nick, text)
+            }
             Action::Ban(_) | Action::Unban(_) => self.clients[client].wire.act(&action, &room_name, "", "odd"),
             Action::BanForGood(_) => {
                 let client = &mut self.clients[client];
@@ -122,7 +139,8 @@ impl World {
             | Action::Kick(..)
             | Action::Part(_)
             | Action::Join(_)
-            | Action::Nick(_) => self.clients[client].wire.act(&action, &room_name, &other_nick, &text),
+            | Action::Nick(_)
+            | Action::Deed(..) => self.clients[client].wire.act(&action, &room_name, &other_nick, &text),
         };
         self.send_to_node(client, bytes.into_bytes());
     }
@@ -136,9 +154,7 @@ impl World {
         other: &str,
         text: String,
     ) -> String {
-        let node = &self.nodes[self.clients[client].node];
-        let calm = node.disk.trouble_us == 0 || self.now_us > node.disk.trouble_us + DISK_RECOVERY_US;
-        let healthy = calm && !node.disk.full && node.disk.slow_ms <= 1 && node.core.is_some();
+        let healthy = self.is_healthy(self.clients[client].home);
         let inside = self.clients[client].inside.contains_key(room_name);
         let sent = Sent {
             room,
@@ -148,9 +164,17 @@ impl World {
             acked: None,
             expected: healthy && inside && room.is_some(),
             given_up_us: None,
+            saw: self.clients[client].seen.len(),
         };
+        let named = room.map(|_| room_name);
+        self.book.on_said(self.now_us, client, self.clients[client].node, &text, named);
         let client = &mut self.clients[client];
-        let bytes = client.wire.act(action, room_name, other, &text);
+        let answered =
+            client.last_seen(room_name).filter(|_| matches!(action, Action::Reply(_))).map(|seen| seen.id.clone());
+        let bytes = match answered {
+            Some(id) => client.wire.reply(room_name, &text, &id),
+            None => client.wire.act(action, room_name, other, &text),
+        };
         client.sent.insert(text, sent);
         bytes
     }

@@ -2,10 +2,13 @@
 
 use super::World;
 use lavina_core::node::Input;
+use lavina_crdt::entry::Run;
+use lavina_gossip::frame::Frame;
 
 impl World {
     pub(super) fn on_dialled(&mut self, from: usize, to: usize) {
-        let up = self.nodes[from].core.is_some() && self.nodes[to].core.is_some();
+        let answers = |node: &super::node::SimNode| node.core.is_some() && node.paused_us.is_none() && !node.revoked;
+        let up = answers(&self.nodes[from]) && answers(&self.nodes[to]);
         if !up || !self.net.passes_both(from, to) {
             return;
         }
@@ -15,6 +18,7 @@ impl World {
             self.drop_connection(from, to);
         }
         if let Some(epoch) = self.net.connect(self.now_us, from, to) {
+            self.book.on_connection(self.now_us, from, to, true);
             self.note("connected", from, || format!("to {to} as {epoch}"));
             let (from_id, to_id) = (self.id(from), self.id(to));
             self.input(from, Input::PeerUp(to_id));
@@ -25,6 +29,14 @@ impl World {
     pub(super) fn frame_arrives(&mut self, from: usize, to: usize, frame: lavina_gossip::frame::Frame) {
         let words = || format!("frame {to}: from {from}, {}", frame_words(&frame));
         self.trace.note_value(self.now_us, [from, to], &frame, words);
+        if let Frame::Push { runs, .. } | Frame::Delta { runs, .. } = &frame
+            && self.nodes[to].core.is_some()
+        {
+            let live = matches!(frame, Frame::Push { .. });
+            let by_id = &self.by_id;
+            let writer = |run: &Run| by_id.get(&run.origin.node).copied().unwrap_or(from);
+            self.book.on_runs(self.now_us, (from, to), runs, live, writer);
+        }
         let peer = self.id(from);
         self.input(to, Input::Frame(peer, frame));
     }

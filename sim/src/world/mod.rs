@@ -4,30 +4,37 @@
 //! generator but the world's own.
 
 mod clients;
+mod deeds;
+mod disk;
 mod faults;
+mod judged;
 mod mesh;
 mod net;
-mod node;
+pub(crate) mod node;
+mod pause;
 mod probe;
 mod queue;
+mod sample;
 mod shell;
 
 use crate::client::{Client, DOMAIN, ROOMS};
-use crate::plan::Plan;
+use crate::plan::{Level, Plan};
+use crate::record::Book;
 use crate::trace::Trace;
+use disk::{Disk, Losses, SimStore};
 use lavina_core::node::{AdminCommand, Input, Limits, MeshIdentity, NodeConfig};
-use lavina_core::store::memory::MemoryStore;
-use lavina_crdt::ids::{NodeId, OriginKey};
+use lavina_core::store::Store;
+use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh::{Admission, Place, Verdict};
 use lavina_crdt::seals::Seals;
 use lavina_protocols::command::{Refusal, Reply};
 use lavina_protocols::session::{Flood, SessionConfig};
 use net::Net;
-use node::{Disk, SimNode};
+use node::SimNode;
 use queue::{Pending, Queue};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// One-way delay between a client and its node, microseconds.
@@ -40,6 +47,10 @@ const COMMIT_US: u64 = 300;
 const COALESCE_US: u64 = 50_000;
 /// How long after a disk's trouble an answer in time is not expected: the node tries a full disk again now and then, microseconds.
 const DISK_RECOVERY_US: u64 = 1_500_000;
+/// How long clients have in the end to read everything, microseconds.
+const CATCH_UP_US: u64 = 1_000_000;
+/// How long it takes until a node with a damaged store is started again, microseconds.
+const REBOOT_US: u64 = 500_000;
 /// How often the mesh is looked at after healing, microseconds.
 const LOOK_US: u64 = 250_000;
 
@@ -58,13 +69,46 @@ pub(crate) struct World {
     pub(crate) happened: BTreeMap<&'static str, u64>,
     /// When all nodes held the same for the first time after healing, microseconds.
     pub(crate) converged_us: Option<u64>,
+    /// What checkers count and showers draw.
+    pub(crate) book: Book,
+    /// What went with destroyed disks.
+    pub(crate) lost: Losses,
+    /// Stores that were given up although nothing had been done to their disks.
+    pub(crate) given_up: Vec<String>,
     net: Net,
     queue: Queue,
     rng: SmallRng,
     by_id: BTreeMap<NodeId, usize>,
     next_connection: u64,
+    /// The nodes each client was ever connected to.
+    pub(crate) homes: Vec<BTreeSet<usize>>,
+    /// Rooms that clients asked to enter, and when they did.
+    pub(crate) joins: Vec<Join>,
+    /// Refusals each client had met when it was last looked at.
+    refusals: Vec<u64>,
+    /// What sampling has found out.
+    pub(crate) watch: sample::Watch,
+    /// Lines that reached somebody later than links and disks explain; only looked for without faults.
+    pub(crate) late: Vec<String>,
+    /// The furthest that any wall clock has been, milliseconds.
+    wall_ms_max: u64,
     /// The latest answer to the probe.
     probe_answer: Option<Result<Reply, Refusal>>,
+}
+
+/// A client asked to enter a room.
+#[derive(Clone, Debug)]
+pub(crate) struct Join {
+    /// Who.
+    pub(crate) client: usize,
+    /// Which room, by name.
+    pub(crate) room: String,
+    /// When, microseconds.
+    pub(crate) at_us: u64,
+    /// On which of its connections.
+    pub(crate) connection: u64,
+    /// When it was inside, or was refused, or what stood in the way had come.
+    pub(crate) done_us: Option<u64>,
 }
 
 fn signing_key(seed: u64, index: usize) -> ed25519_dalek::SigningKey {
@@ -81,13 +125,17 @@ fn node_id(key: &ed25519_dalek::SigningKey) -> NodeId {
 impl World {
     /// A world at its beginning.
     #[must_use]
-    pub(crate) fn new(plan: &Plan) -> Self {
-        Self::traced(plan, Trace::default())
+    pub(crate) fn new(plan: &Plan, recorded: bool) -> Self {
+        Self::made(plan, recorded, Trace::default())
     }
 
     /// The same, with the trace that takes note of its events.
     #[must_use]
     pub(crate) fn traced(plan: &Plan, trace: Trace) -> Self {
+        Self::made(plan, false, trace)
+    }
+
+    fn made(plan: &Plan, recorded: bool, trace: Trace) -> Self {
         let mut rng = SmallRng::seed_from_u64(plan.seed);
         let root = signing_key(plan.seed, usize::MAX);
         let mesh = MeshIdentity { id: [7; 16], root: node_id(&root) };
@@ -110,7 +158,15 @@ impl World {
             .zip(&bootstrap)
             .zip(&plan.nodes)
             .map(|((key, admission), node)| {
-                sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, rng.random(), seals.clone())
+                sim_node(
+                    key,
+                    admission,
+                    &bootstrap,
+                    &mesh,
+                    node.clock_offset_ms,
+                    (plan.level, rng.random()),
+                    seals.clone(),
+                )
             })
             .collect();
         let by_id = bootstrap.iter().enumerate().map(|(index, admission)| (admission.node, index)).collect();
@@ -124,10 +180,19 @@ impl World {
             trace,
             happened: BTreeMap::new(),
             converged_us: None,
+            book: Book::new(plan, recorded),
+            lost: Losses::default(),
+            given_up: Vec::new(),
             queue: Queue::default(),
             rng,
             by_id,
             next_connection: 1,
+            homes: vec![BTreeSet::new(); plan.clients.len()],
+            joins: Vec::new(),
+            refusals: vec![0; plan.clients.len()],
+            watch: sample::Watch::default(),
+            late: Vec::new(),
+            wall_ms_max: 0,
             probe_answer: None,
         };
         world.begin();
@@ -136,8 +201,13 @@ impl World {
 
     fn begin(&mut self) {
         for index in 0..self.nodes.len() {
-            self.boot(index);
+            match self.plan.nodes[index].starts_at_ms {
+                0 => self.boot(index),
+                at_ms => self.queue.push(at_ms * 1000, Pending::Boot(index)),
+            }
         }
+        self.queue.push(sample::PERIOD_US, Pending::Sample);
+        self.count_shapes();
         for (index, fault) in self.plan.faults.iter().enumerate() {
             self.queue.push(fault.at_ms * 1000, Pending::Fault(index));
         }
@@ -148,21 +218,43 @@ impl World {
             }
         }
         self.queue.push(self.plan.heal_at_ms * 1000, Pending::Heal);
-        // Accounts exist before anybody logs in; the first node registers them, the mesh carries them everywhere.
+        // Accounts exist before anybody logs in; the node whose clock is best registers them, since nobody is heard yet that knows
+        // better, and the mesh carries them everywhere.
+        let registrar =
+            (0..self.nodes.len()).find(|node| self.nodes[*node].clock_offset_ms.abs() < 60_000).unwrap_or(0);
         let credentials = crate::account::credentials();
         for index in 0..self.clients.len() {
             if let Some(name) = self.clients[index].account() {
-                self.nodes[0].input(0, Input::Admin(0, AdminCommand::AccountAdd(name, credentials.clone())));
+                self.nodes[registrar].input(0, Input::Admin(0, AdminCommand::AccountAdd(name, credentials.clone())));
             }
         }
-        self.pump(0);
+        self.pump(registrar);
+    }
+
+    /// Counts what the plan is like, beside what it does.
+    fn count_shapes(&mut self) {
+        let late = self.plan.nodes.iter().filter(|node| node.starts_at_ms > 0).count();
+        let on = |node: usize| self.plan.clients.iter().filter(|client| client.node == node).count();
+        let hot = (0..self.nodes.len()).filter(|node| 3 * on(*node) > 2 * self.clients.len()).count();
+        for (what, count) in [("late-start", late), ("hot-node", hot)] {
+            if count > 0 {
+                *self.happened.entry(what).or_default() += 1;
+            }
+        }
     }
 
     /// Runs to the end: until every node holds the same after healing, or the time for that is over.
     pub(crate) fn run(&mut self) {
         let end_us = (self.plan.heal_at_ms + self.plan.converge_within_ms) * 1000;
+        self.run_until(end_us);
+        self.catch_up();
+        self.run_until(end_us + CATCH_UP_US);
+    }
+
+    fn run_until(&mut self, end_us: u64) {
         while let Some((at_us, event)) = self.queue.pop() {
             if at_us > end_us {
+                self.queue.push(at_us, event);
                 break;
             }
             self.now_us = at_us;
@@ -171,12 +263,52 @@ impl World {
         self.now_us = end_us;
     }
 
+    /// Starts a node, unless it runs.
+    fn start(&mut self, index: usize) {
+        if self.nodes[index].core.is_none() && !self.nodes[index].revoked {
+            self.boot(index);
+        }
+    }
+
     fn boot(&mut self, index: usize) {
+        let first = self.nodes[index].start == 0;
         let seed = self.rng.random();
         let now_us = self.now_us;
         let opened = self.nodes[index].boot(now_us, seed);
+        self.book.on_up(now_us, index, true);
         self.note("boot", index, || format!("{opened:?}"));
+        if first {
+            // As a real node does: it writes down where it stands, so that the mesh remembers it.
+            let own = self.id(index);
+            let admission = self.nodes[index].config.bootstrap.iter().find(|admission| admission.node == own).cloned();
+            if let Some(admission) = admission {
+                self.nodes[index].input(now_us, Input::Admin(0, AdminCommand::Admit(admission)));
+            }
+        }
+        if let Ok(damage) = opened {
+            self.take_stock(index, damage.map(|damage| damage.to_string()));
+        }
         self.pump(index);
+    }
+
+    /// Compares what a disk holds at a start with what it held: what is gone with a disk to which something was done is lost.
+    fn take_stock(&mut self, index: usize, damage: Option<String>) {
+        let after = self.nodes[index].store.vectors().unwrap_or_default();
+        let disk = &mut self.nodes[index].disk;
+        let before = std::mem::replace(&mut disk.held, after.clone());
+        let harmed = std::mem::take(&mut disk.harmed);
+        if let Some(damage) = damage {
+            *self.happened.entry("store-set-aside").or_default() += 1;
+            if !harmed {
+                self.given_up.push(format!("node {index} gave its store up, to whose disk nothing was done: {damage}"));
+            }
+        }
+        if harmed {
+            let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != index);
+            let known = self.lost.entries();
+            self.lost.note(&before, &after, others.map(|(_, node)| &node.disk.held));
+            *self.happened.entry("entries-lost").or_default() += self.lost.entries() - known;
+        }
     }
 
     fn note(&mut self, what: &'static str, index: usize, words: impl FnOnce() -> String) {
@@ -185,6 +317,7 @@ impl World {
     }
 
     fn on_event(&mut self, event: Pending) {
+        let Some(event) = self.unless_paused(event) else { return };
         match event {
             Pending::Fault(index) => self.on_fault(index),
             Pending::Heal => self.on_heal(),
@@ -196,6 +329,7 @@ impl World {
             Pending::NodeTimeout(node, start, at_us) => self.on_node_timeout(node, start, at_us),
             Pending::SessionTimeout(node, number) => self.on_session_timeout(node, number),
             Pending::CommitDue(node, start) => self.on_commit_due(node, start),
+            Pending::Reboot(node, start) => self.on_reboot(node, start),
             Pending::Committed(node, start) => self.on_committed(node, start),
             Pending::Dialled(from, to) => self.on_dialled(from, to),
             Pending::Frame(from, to, epoch, frame) => {
@@ -213,6 +347,16 @@ impl World {
             }
             Pending::IdleCheck(one, other, epoch, since_us) => self.on_idle_check(one, other, epoch, since_us),
             Pending::Look => self.on_look(),
+            Pending::Boot(node) => self.start(node),
+            Pending::Kill(node) => self.crash(node),
+            Pending::Resume(node, since_us) => self.on_resume(node, since_us),
+            Pending::Again(fault) => self.on_node_fault(&fault),
+            Pending::Late(node, start, input) => {
+                if self.nodes[node].start == start {
+                    self.input(node, *input);
+                }
+            }
+            Pending::Sample => self.on_sample(),
         }
     }
 
@@ -221,12 +365,18 @@ impl World {
     }
 
     fn input(&mut self, index: usize, input: Input) {
+        if self.nodes[index].paused_us.is_some() {
+            let start = self.nodes[index].start;
+            self.nodes[index].backlog.push(Pending::Late(index, start, Box::new(input)));
+            return;
+        }
         let now_us = self.now_us;
         self.nodes[index].input(now_us, input);
         self.pump(index);
     }
 
     fn on_look(&mut self) {
+        self.check_gauges("after healing");
         if self.converged_us.is_none() {
             if self.all_equal() {
                 self.converged_us = Some(self.now_us);
@@ -242,7 +392,7 @@ fn sim_node(
     bootstrap: &[Admission],
     mesh: &MeshIdentity,
     clock_offset_ms: i64,
-    epoch: u64,
+    (level, epoch): (Level, u64),
     seals: Seals,
 ) -> SimNode {
     let sessions = SessionConfig {
@@ -259,8 +409,8 @@ fn sim_node(
     };
     SimNode {
         core: None,
-        store: MemoryStore::new(OriginKey { node: admission.node, epoch }),
-        disk: Disk::default(),
+        store: SimStore::Closed(admission.node),
+        disk: Disk::new(level, admission.node, epoch),
         config: NodeConfig {
             key,
             name: admission.name.clone(),
@@ -278,6 +428,11 @@ fn sim_node(
         start: 0,
         timeout_us: u64::MAX,
         clock_offset_ms,
+        clock_drift: (0, 0),
         up_since_us: 0,
+        paused_us: None,
+        resumed_us: 0,
+        backlog: pause::Backlog::default(),
+        revoked: false,
     }
 }

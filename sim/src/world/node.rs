@@ -1,9 +1,10 @@
-//! One simulated node: the real core, the real protocol sessions, a model disk. What a real shell does with sockets, files and timers,
+//! One simulated node: the real core, the real protocol sessions, a disk. What a real shell does with sockets, files and timers,
 //! done with the event queue.
 
+use super::disk::{Disk, SimStore};
+use super::pause::Backlog;
 use lavina_core::node::{Input, Node, NodeConfig};
-use lavina_core::store::memory::MemoryStore;
-use lavina_core::store::{Batch, Commit, StoreError};
+use lavina_core::store::{Commit, Recovered, StoreError};
 use lavina_crdt::clock::Now;
 use lavina_protocols::render::Renders;
 use lavina_protocols::session::{Session, SessionConfig};
@@ -23,28 +24,13 @@ pub(crate) struct Link {
     pub(crate) arrives_us: u64,
 }
 
-/// The disk's side of a node.
-#[derive(Debug, Default)]
-pub(crate) struct Disk {
-    /// What waits, oldest first.
-    pub(crate) waiting: Vec<Batch>,
-    /// What is being committed.
-    pub(crate) committing: Vec<Batch>,
-    /// Takes no writes.
-    pub(crate) full: bool,
-    /// Milliseconds a commit takes on top of its usual time.
-    pub(crate) slow_ms: u64,
-    /// When it was last in trouble, microseconds.
-    pub(crate) trouble_us: u64,
-}
-
 /// A node of the simulated mesh.
 #[derive(Debug)]
 pub(crate) struct SimNode {
     /// The machine; `None` while the node is down.
-    pub(crate) core: Option<Node<MemoryStore>>,
-    /// What survives a crash.
-    pub(crate) store: MemoryStore,
+    pub(crate) core: Option<Node<SimStore>>,
+    /// What the core reads and its writer writes.
+    pub(crate) store: SimStore,
     pub(crate) disk: Disk,
     pub(crate) config: NodeConfig,
     pub(crate) sessions: SessionConfigs,
@@ -59,8 +45,18 @@ pub(crate) struct SimNode {
     pub(crate) timeout_us: u64,
     /// Added to the wall clock.
     pub(crate) clock_offset_ms: i64,
+    /// Since when it gains, microseconds, and how many millionths.
+    pub(crate) clock_drift: (u64, i64),
     /// When it last came up.
     pub(crate) up_since_us: u64,
+    /// Since when it stands still, microseconds.
+    pub(crate) paused_us: Option<u64>,
+    /// When it last went on after standing still.
+    pub(crate) resumed_us: u64,
+    /// What has come for it since then.
+    pub(crate) backlog: Backlog,
+    /// Thrown out of the mesh and not back yet.
+    pub(crate) revoked: bool,
 }
 
 /// The configuration all sessions of a node share.
@@ -69,33 +65,52 @@ pub(crate) type SessionConfigs = Arc<SessionConfig>;
 /// Wall clock at the beginning of every run: an arbitrary day.
 const EPOCH_MS: u64 = 1_800_000_000_000;
 
+/// What a right wall clock shows.
+pub(crate) const fn true_ms(now_us: u64) -> u64 {
+    EPOCH_MS + now_us / 1000
+}
+
 impl SimNode {
     /// The time as this node sees it.
     pub(crate) fn now(&self, now_us: u64) -> Now {
-        let wall_ms = (EPOCH_MS + now_us / 1000).saturating_add_signed(self.clock_offset_ms);
+        let wall_ms = true_ms(now_us).saturating_add_signed(self.offset_ms(now_us));
         Now { mono_us: now_us, wall_ms }
     }
 
+    /// How far its wall clock is off.
+    pub(crate) fn offset_ms(&self, now_us: u64) -> i64 {
+        let (since_us, ppm) = self.clock_drift;
+        let passed_ms = i64::try_from(now_us.saturating_sub(since_us) / 1000).unwrap_or(i64::MAX);
+        self.clock_offset_ms.saturating_add(passed_ms.saturating_mul(ppm) / 1_000_000)
+    }
+
     /// Starts the core over what the store holds.
+    /// Starts the core over what the disk holds; a damaged store is set aside, as every shell does.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(crate) fn boot(&mut self, now_us: u64, seed: u64) -> Result<(), StoreError> {
+    pub(crate) fn boot(&mut self, now_us: u64, seed: u64) -> Result<Option<StoreError>, StoreError> {
         self.start += 1;
         self.up_since_us = now_us;
         self.timeout_us = u64::MAX;
-        let node = Node::open(self.config.clone(), self.store.clone(), self.now(now_us), seed)?;
+        let (now, config) = (self.now(now_us), &self.config);
+        let Recovered { opened: (store, node), damage } =
+            self.disk.open(seed, |store| Ok((store.clone(), Node::open(config.clone(), store, now, seed)?)))?;
+        self.store = store;
         self.core = Some(node);
-        Ok(())
+        Ok(damage)
     }
 
     /// Kills it: what was not committed is gone.
     pub(crate) fn kill(&mut self) {
+        // First of all, so that nothing is written by what ends here.
+        self.disk.kill();
         self.core = None;
-        self.disk.waiting.clear();
-        self.disk.committing.clear();
+        self.store = SimStore::Closed(self.disk.node());
         self.links.clear();
         self.dirty.clear();
+        self.paused_us = None;
+        self.backlog = Backlog::default();
     }
 
     /// A connection, to hand its session something: whoever does that gets it from here, so that its outputs are asked for.
@@ -118,13 +133,16 @@ impl SimNode {
         let batches = std::mem::take(&mut self.disk.committing);
         let first = batches.first()?.id;
         let last = batches.last()?.id;
-        if self.disk.full {
-            self.disk.waiting.clear();
-            return Some(Input::PersistFailed(first, StoreError::Full));
-        }
-        Some(match self.store.commit(&batches) {
-            Ok(()) => Input::Persisted(last),
-            Err(error) => Input::PersistFailed(first, error),
+        let done = if self.disk.refuses() { Err(StoreError::Full) } else { self.store.commit(&batches) };
+        Some(match done {
+            Ok(()) => {
+                self.disk.holds(&batches);
+                Input::Persisted(last)
+            }
+            Err(error) => {
+                self.disk.waiting.clear();
+                Input::PersistFailed(first, error)
+            }
         })
     }
 }

@@ -53,6 +53,29 @@ impl World {
         }
     }
 
+    /// Who is in a room as a node shows it.
+    pub(crate) fn people_in(&mut self, node: usize, room: &RoomName) -> Vec<Person> {
+        match self.ask(node, Command::RoomInfo(room.clone())) {
+            Some(Ok(Reply::Room(Some(view)))) => {
+                view.occupants.iter().flat_map(|occupant| occupant.people.iter().cloned()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// All entries of a scope on a node's disk, in order.
+    pub(crate) fn entries(&self, node: usize, scope: &Scope) -> Vec<lavina_crdt::entry::Entry> {
+        let mut entries = Vec::new();
+        let visit = &mut |_: lavina_crdt::ids::OrderKey, sealed: &lavina_crdt::entry::SealedEntry| {
+            entries.extend(lavina_crdt::chain::open(sealed));
+            true
+        };
+        match self.nodes[node].store.scan(scope, None, None, false, visit) {
+            Ok(()) => entries,
+            Err(_) => Vec::new(),
+        }
+    }
+
     /// A room's whole history at a node, fetched in pages of a size, from the oldest or from the newest.
     pub(crate) fn history(
         &mut self,
@@ -116,10 +139,15 @@ impl World {
         ids
     }
 
-    /// Whether all nodes are up and hold the same on their disks.
+    /// Whether two nodes are connected.
+    pub(crate) fn are_connected(&self, one: usize, other: usize) -> bool {
+        self.net.conn(one, other).is_some()
+    }
+
+    /// Whether all judged nodes are up and hold the same on their disks.
     pub(crate) fn all_equal(&self) -> bool {
-        let first = self.vectors(0);
-        self.nodes.iter().all(|node| node.core.is_some())
-            && (1..self.nodes.len()).all(|node| self.vectors(node) == first)
+        let judged = self.judged();
+        let Some(first) = judged.first().map(|node| self.vectors(*node)) else { return true };
+        judged.iter().all(|node| self.nodes[*node].core.is_some() && self.vectors(*node) == first)
     }
 }

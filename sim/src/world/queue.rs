@@ -1,6 +1,8 @@
 //! The event queue: what happens next, ties broken by the order of scheduling.
 
+use crate::plan::NodeFault;
 use bytes::Bytes;
+use lavina_core::node::Input;
 use lavina_gossip::frame::Frame;
 use std::collections::BTreeMap;
 
@@ -27,6 +29,8 @@ pub(crate) enum Pending {
     SessionTimeout(usize, u64),
     /// A disk commit is done.
     Committed(usize, u64),
+    /// A node that ended itself because its store is damaged is started again; the number is the start's.
+    Reboot(usize, u64),
     /// A node's disk may commit what waits.
     CommitDue(usize, u64),
     /// A dialled connection stands, if the way is still free: (from, to).
@@ -37,6 +41,18 @@ pub(crate) enum Pending {
     Datagram(usize, usize, Bytes),
     /// Connections over which nothing passes are looked for.
     IdleCheck(usize, usize, u64, u64),
+    /// A node starts, if it is down.
+    Boot(usize),
+    /// A node is killed, if it is up.
+    Kill(usize),
+    /// A node that stands still goes on; the time is when it was stopped.
+    Resume(usize, u64),
+    /// A fault of a node that could not come yet.
+    Again(NodeFault),
+    /// What a node's shell had for it while it stood still: (node, start, input).
+    Late(usize, u64, Box<Input>),
+    /// Nodes are compared while the run goes on.
+    Sample,
     /// A look at whether the mesh is equal again.
     Look,
 }

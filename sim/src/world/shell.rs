@@ -2,8 +2,10 @@
 
 use super::node::Link;
 use super::queue::Pending;
-use super::{CLIENT_DELAY_US, COALESCE_US, COMMIT_US, World, probe};
+use super::{CLIENT_DELAY_US, COALESCE_US, COMMIT_US, REBOOT_US, World, probe};
 use lavina_core::node::{Input, Output};
+use lavina_core::store::{Store, StoreError};
+use lavina_crdt::entry::Run;
 use lavina_protocols::session;
 use rand::Rng;
 
@@ -43,11 +45,28 @@ impl World {
         if self.nodes[node].start != start {
             return;
         }
+        let batches = if self.book.is_full() { self.nodes[node].disk.committing.clone() } else { Vec::new() };
         if let Some(answer) = self.nodes[node].finish_commit() {
+            if matches!(answer, Input::Persisted(_)) {
+                let by_id = &self.by_id;
+                let writer = |run: &Run| by_id.get(&run.origin.node).copied().unwrap_or(node);
+                self.book.on_committed(self.now_us, node, &batches, writer);
+            }
             self.note("disk", node, || format!("{answer:?}"));
+            let damaged = matches!(answer, Input::PersistFailed(_, StoreError::Damaged(_)));
             self.input(node, answer);
+            if damaged {
+                self.queue.push(self.now_us + REBOOT_US, Pending::Reboot(node, start));
+            }
         }
         self.queue.push(self.now_us, Pending::CommitDue(node, start));
+    }
+
+    /// A node whose store is damaged ends itself, and whoever runs it starts it again.
+    pub(super) fn on_reboot(&mut self, node: usize, start: u64) {
+        if self.nodes[node].start == start && self.nodes[node].core.is_some() {
+            self.restart(node);
+        }
     }
 
     pub(super) fn pump(&mut self, index: usize) {
@@ -92,19 +111,29 @@ impl World {
             Output::Persist(batch) => self.on_persist(index, batch),
             Output::Send(peer, _, frame) => {
                 let to = self.by_id[&peer];
-                if let Some((at_us, epoch)) = self.net.schedule(self.now_us, index, to, &mut self.rng) {
+                if self.id(to) != peer {
+                    return;
+                }
+                if let Some((at_us, epoch)) = self.net.schedule(self.now_us, index, to, &frame, &mut self.rng) {
                     self.queue.push(at_us, Pending::Frame(index, to, epoch, Box::new(frame)));
                 }
             }
             Output::Datagram(peer, bytes) => {
                 let to = self.by_id[&peer];
-                if self.net.conn(index, to).is_some() && !self.net.loses(&mut self.rng) {
+                if self.id(to) == peer
+                    && self.net.conn(index, to).is_some()
+                    && !self.net.loses(index, to, &mut self.rng)
+                {
                     let at_us = self.now_us + self.net.delay_us(index, to, &mut self.rng);
                     self.queue.push(at_us, Pending::Datagram(index, to, bytes));
                 }
             }
             Output::Dial(peer, _) => {
                 let to = self.by_id[&peer];
+                if self.id(to) != peer {
+                    // Somebody else answers there by now.
+                    return;
+                }
                 let at_us = self.now_us + 2 * self.net.delay_us(index, to, &mut self.rng);
                 self.queue.push(at_us, Pending::Dialled(index, to));
             }
@@ -118,6 +147,9 @@ impl World {
             Output::Hangup(peer, reason) => {
                 self.note("core hangs up", index, || reason);
                 let to = self.by_id[&peer];
+                if self.id(to) != peer {
+                    return;
+                }
                 self.drop_connection(index, to);
             }
             Output::Admitted(_) | Output::AdminAnswer(..) => {}
@@ -126,6 +158,9 @@ impl World {
 
     pub(super) fn on_persist(&mut self, index: usize, batch: lavina_core::store::Batch) {
         let urgent = batch.urgent;
+        let own = self.nodes[index].store.origin().origin();
+        let calm = batch.urgent && self.is_whole();
+        self.book.on_persist(self.now_us, index, own, &batch, calm);
         let node = &mut self.nodes[index];
         node.disk.waiting.push(batch);
         let at_us = self.now_us + if urgent { 0 } else { COALESCE_US };

@@ -1,11 +1,13 @@
 //! What has come in and is not durable here yet: which peers wait for an acknowledgement of it, how far each origin has arrived, and
 //! where something is missing in between.
 
+use crate::gauges::Gauge;
 use crate::inflight::run_end;
 use crate::outbox::Outbox;
 use lavina_crdt::clock::Now;
 use lavina_crdt::entry::{Hash, Run};
 use lavina_crdt::ids::{NodeId, Origin, Scope};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::version::VersionVector;
 use std::collections::BTreeMap;
 
@@ -50,6 +52,15 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
+    pub(crate) fn gauges(&self) -> [Gauge; 3] {
+        let fullest = self.owed.values().map(BTreeMap::len).max().unwrap_or(0);
+        [
+            Gauge::passing("acknowledgements owed to a peer", fullest, OWED_PER_PEER_MAX),
+            Gauge::passing("arrived and not durable", self.arrived.len(), ARRIVED_MAX),
+            Gauge::passing("gaps", self.gaps.len(), GAPS_MAX),
+        ]
+    }
+
     /// A run came from `from`; `durable` is how far its origin is durable here. Returns a mark when all of it is already.
     pub(crate) fn on_run(
         &mut self,
@@ -65,7 +76,7 @@ impl Arrivals {
             return Some((run.scope.clone(), origin, durable));
         }
         let known = self.arrived(now.mono_us, key, origin).max(durable);
-        if run.first > known {
+        if run.first > known && !mutant::is_planted(Mutant::MaxSeen) {
             self.note_gap(now, from, key, run, out);
         } else if self.arrived.len() < ARRIVED_MAX || self.arrived.contains_key(&(key, origin)) {
             self.arrived.insert((key, origin), (known.max(end), now.mono_us));
@@ -129,7 +140,7 @@ impl Arrivals {
     /// How far an origin's entries of a scope have arrived here without being durable; 0 when nothing is on its way to the disk.
     fn arrived(&self, now_us: u64, key: Hash, origin: Origin) -> u64 {
         match self.arrived.get(&(key, origin)) {
-            Some((next, at_us)) if now_us.saturating_sub(*at_us) <= ARRIVED_TRUST_MS * 1000 => *next,
+            Some((next, at_us)) if is_trusted(*at_us, now_us) => *next,
             Some(_) | None => 0,
         }
     }
@@ -137,7 +148,7 @@ impl Arrivals {
     /// Adds to a durable vector what is on its way to the disk.
     pub(crate) fn add_to(&self, now_us: u64, key: Hash, vector: &mut VersionVector) {
         for ((_, origin), (next, at_us)) in self.arrived.range((key, Origin([0; 16]))..=(key, Origin([0xff; 16]))) {
-            if now_us.saturating_sub(*at_us) <= ARRIVED_TRUST_MS * 1000 {
+            if is_trusted(*at_us, now_us) {
                 vector.advance(*origin, *next);
             }
         }
@@ -150,6 +161,9 @@ impl Arrivals {
         durable: impl Fn(&Scope, Origin) -> u64,
     ) -> BTreeMap<NodeId, Vec<(Scope, Origin, u64)>> {
         let mut asks: BTreeMap<NodeId, Vec<(Scope, Origin, u64)>> = BTreeMap::new();
+        if mutant::is_planted(Mutant::GapNotAsked) {
+            self.gaps.clear();
+        }
         let arrived = &self.arrived;
         self.gaps.retain(|pair, gap| {
             if gap.due_us > now.mono_us {
@@ -178,8 +192,13 @@ impl Arrivals {
 
     /// Drops what was refused.
     pub(crate) fn expire(&mut self, now_us: u64) {
-        self.arrived.retain(|_, (_, at_us)| now_us.saturating_sub(*at_us) <= ARRIVED_TRUST_MS * 1000);
+        self.arrived.retain(|_, (_, at_us)| is_trusted(*at_us, now_us));
     }
+}
+
+/// Whether what arrived then may still be on its way to the disk.
+fn is_trusted(at_us: u64, now_us: u64) -> bool {
+    now_us.saturating_sub(at_us) <= ARRIVED_TRUST_MS * 1000 || mutant::is_planted(Mutant::MaxSeen)
 }
 
 #[cfg(test)]

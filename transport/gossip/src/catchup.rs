@@ -5,12 +5,14 @@
 
 use crate::frame::Frame;
 use crate::fresh::Fresh;
+use crate::gauges::Gauge;
 use crate::gossip::View;
 use crate::inflight::{InFlight, run_bytes, run_end};
 use crate::outbox::Outbox;
 use crate::tree::scope_hash;
 use lavina_crdt::entry::{Hash, Run};
 use lavina_crdt::ids::{NodeId, Origin, Scope};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::version::VersionVector;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -41,6 +43,11 @@ pub(crate) struct CatchUp {
 }
 
 impl CatchUp {
+    pub(crate) fn gauge(&self) -> Gauge {
+        let fullest = self.peers.values().map(|outgoing| outgoing.wanted.len()).max().unwrap_or(0);
+        Gauge::passing("scopes that a peer lacks something of", fullest, WANTED_MAX)
+    }
+
     /// A peer lacks something of a scope; `theirs` is what it has. `false` when there are too many such scopes already.
     pub(crate) fn want(&mut self, peer: NodeId, scope: &Scope, touched: u64, theirs: VersionVector) -> bool {
         let outgoing = self.peers.entry(peer).or_default();
@@ -154,6 +161,9 @@ impl Outgoing {
                 break;
             }
             wanted.remove();
+        }
+        if mutant::is_planted(Mutant::TruncatedDelta) {
+            batch.pop();
         }
         batch
     }

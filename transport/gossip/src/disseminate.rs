@@ -6,6 +6,7 @@
 //! durable acknowledgement in time the next in rank gets a copy, once each. What is still missing then is sync's to repair.
 
 use crate::frame::{FRAME_BYTES_MAX, Frame};
+use crate::gauges::Gauge;
 use crate::inflight::{InFlight, run_bytes, run_end};
 use crate::links::Links;
 use crate::outbox::Outbox;
@@ -14,6 +15,7 @@ use crate::tree::scope_hash;
 use lavina_crdt::clock::Now;
 use lavina_crdt::entry::{Hash, Run};
 use lavina_crdt::ids::{NodeId, Origin};
+use lavina_crdt::mutant::{self, Mutant};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most bytes of runs put into one push: large enough to be efficient, small enough that an urgent one behind it does not wait long.
@@ -65,6 +67,15 @@ impl Dissemination {
         Self { patience_ms, ..Self::default() }
     }
 
+    pub(crate) fn gauges(&self) -> [Gauge; 3] {
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        [
+            Gauge::passing("copies at gateways", self.outstanding.len(), OUTSTANDING_MAX),
+            Gauge::passing("bytes of copies at gateways", bytes(self.bytes), bytes(OUTSTANDING_BYTES_MAX)),
+            Gauge::passing("parcels to flush", self.parcels.len(), 0),
+        ]
+    }
+
     /// Own entries have become durable.
     pub(crate) fn on_appended(&mut self, now: Now, run: Run, links: &Links, flights: &mut InFlight, out: &mut Outbox) {
         let key = scope_hash(&run.scope);
@@ -88,7 +99,13 @@ impl Dissemination {
         out: &mut Outbox,
     ) {
         let key = scope_hash(&run.scope);
-        for peer in links.near_live().filter(|peer| *peer != from && *peer != run.origin.node) {
+        let others = |peer: &NodeId| *peer != from && *peer != run.origin.node;
+        if mutant::is_planted(Mutant::RelayFar) {
+            for peer in links.connected().filter(others).filter(|peer| !links.is_near(*peer)) {
+                self.push(now, peer, false, key, run, flights, out);
+            }
+        }
+        for peer in links.near_live().filter(others) {
             self.push(now, peer, false, key, run, flights, out);
         }
     }
@@ -107,7 +124,11 @@ impl Dissemination {
             return;
         }
         let ranked = rendezvous::gateways(&copy.key, copy.run.origin.origin(), nodes);
-        let Some(gateway) = ranked.into_iter().find(|node| !copy.tried.contains(node)) else { return };
+        let Some(gateway) = ranked.iter().copied().find(|node| !copy.tried.contains(node)) else { return };
+        if let Some(second) = ranked.get(1).filter(|node| **node != gateway && mutant::is_planted(Mutant::TwoGateways))
+        {
+            self.push(now, *second, true, copy.key, &copy.run, flights, out);
+        }
         if !copy.tried.is_empty() {
             out.counters.gateway_retries += 1;
         }

@@ -78,7 +78,14 @@ pub enum Frame {
     Membership(Bytes),
     /// Later entries have come, but none from these (scope, origin, seq) on: what was sent of them is lost, send it again.
     Resend(Vec<(Scope, Origin, u64)>),
+    /// The sender's wall clock, milliseconds since the Unix epoch.
+    Clock(u64),
+    /// Hashes of the newest durable entries of some origins: (scope, origin, seq, hash). Who has another hash for one sends its own entries.
+    Heads(Vec<(Scope, Origin, u64, Hash)>),
 }
+
+/// How many kinds of frames this version knows: what begins with a higher number is a newer version's.
+pub const KINDS: u32 = 13;
 
 impl Frame {
     /// The lane it travels on. Vectors go with catch-up, since they can be as large.
@@ -93,7 +100,9 @@ impl Frame {
             | Self::PresenceHave(_)
             | Self::Presence(_)
             | Self::Membership(_)
-            | Self::Resend(_) => Lane::Control,
+            | Self::Resend(_)
+            | Self::Clock(_)
+            | Self::Heads(_) => Lane::Control,
         }
     }
 }
@@ -104,6 +113,9 @@ pub enum FrameError {
     /// Longer than [`FRAME_BYTES_MAX`].
     #[error("the frame has {0} bytes, at most {FRAME_BYTES_MAX} are taken")]
     TooLong(usize),
+    /// A kind of frame that this version does not know: to be skipped.
+    #[error("frames of kind {0} are not known")]
+    Unknown(u32),
     /// Not the encoding of any frame of this version.
     #[error("the bytes are no frame of this version")]
     Malformed,
@@ -132,6 +144,26 @@ pub fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
     if bytes.len() > FRAME_BYTES_MAX {
         return Err(FrameError::TooLong(bytes.len()));
     }
+    if let Ok((kind, _)) = postcard::take_from_bytes::<u32>(bytes)
+        && kind >= KINDS
+    {
+        return Err(FrameError::Unknown(kind));
+    }
     let (frame, rest) = postcard::take_from_bytes(bytes).map_err(|_| FrameError::Malformed)?;
     if rest.is_empty() { Ok(frame) } else { Err(FrameError::Trailing(rest.len())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_of_a_newer_kind_is_told_from_a_malformed_one() {
+        let last = encode(&Frame::Heads(Vec::new())).unwrap();
+        assert_eq!(u32::from(last[0]) + 1, KINDS);
+        assert_eq!(decode(&[last[0] + 1, 1, 2, 3]), Err(FrameError::Unknown(KINDS)));
+        assert_eq!(decode(&[0xff, 0xff, 0x03]), Err(FrameError::Unknown(0xffff)));
+        assert_eq!(decode(&[0, 9]), Err(FrameError::Malformed));
+        assert_eq!(decode(&[]), Err(FrameError::Malformed));
+    }
 }

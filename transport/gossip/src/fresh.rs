@@ -1,6 +1,7 @@
 //! What was written or came in only just now. Dissemination is bringing it to everybody, so sync leaves it out for a moment: on a busy
 //! mesh two replicas are never equal at one instant, and sync would send much of the live traffic a second time.
 
+use crate::gauges::Gauge;
 use crate::outbox::Outbox;
 use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::Origin;
@@ -24,6 +25,10 @@ pub(crate) struct Fresh {
 }
 
 impl Fresh {
+    pub(crate) fn gauge(&self) -> Gauge {
+        Gauge::standing("notes of what is fresh", self.order.len(), NOTES_MAX)
+    }
+
     /// Entries from `first` on have just come.
     pub(crate) fn note(&mut self, now_us: u64, key: Hash, origin: Origin, first: u64, out: &mut Outbox) {
         self.expire(now_us);

@@ -5,6 +5,7 @@
 use crate::arrivals::Arrivals;
 use crate::disseminate::Dissemination;
 use crate::frame::Frame;
+use crate::gauges::Gauge;
 use crate::inflight::{InFlight, run_end};
 use crate::links::{Link, Links};
 use crate::machine::{Counters, GossipConfig, Input, Output, Peer, PeerStatus, Replica};
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use lavina_crdt::clock::Now;
 use lavina_crdt::entry::Run;
 use lavina_crdt::ids::{NodeId, Origin, Scope, SessionId};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::presence::PresenceMap;
 use lavina_crdt::version::VersionVector;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -147,6 +149,18 @@ impl Gossip {
         self.links.iter().map(status).collect()
     }
 
+    pub(crate) fn tables(&self) -> Vec<Gauge> {
+        let mut gauges = vec![
+            Gauge::standing("early connections", self.early.len(), EARLY_MAX),
+            Gauge::passing("acknowledgements to send", self.marks.len(), 0),
+        ];
+        gauges.extend(self.spread.gauges());
+        gauges.extend(self.flights.gauges());
+        gauges.extend(self.arrivals.gauges());
+        gauges.extend(self.sync.gauges());
+        gauges
+    }
+
     fn on_roster(&mut self, now: Now, roster: Vec<Peer>, presence: &PresenceMap) {
         for gone in self.links.set_roster(now, roster) {
             self.forget(now, gone);
@@ -236,6 +250,8 @@ impl Gossip {
             Frame::Signal { to, bytes, hops } => self.on_signal_frame(to, bytes, hops),
             Frame::Membership(packet) => self.on_packet(now, from, &packet),
             Frame::Resend(pairs) => self.on_resend(now, from, &pairs, replica),
+            // What nodes say of clocks and contents is the core's.
+            Frame::Clock(_) | Frame::Heads(_) => out.refuse(),
         }
     }
 
@@ -294,7 +310,7 @@ impl Gossip {
     }
 
     fn on_verified(&mut self, now: Now, from: NodeId, runs: &[Run], relay: bool) {
-        if relay {
+        if relay && !mutant::is_planted(Mutant::RelayNothing) {
             for run in runs {
                 self.spread.on_verified(now, from, run, &self.links, &mut self.flights, &mut self.out);
             }

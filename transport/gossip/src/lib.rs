@@ -20,6 +20,7 @@ mod catchup;
 mod disseminate;
 pub mod frame;
 mod fresh;
+pub mod gauges;
 mod gossip;
 mod inflight;
 mod links;
@@ -27,7 +28,7 @@ pub mod machine;
 mod membership;
 mod outbox;
 mod presence;
-mod rendezvous;
+pub mod rendezvous;
 mod sync;
 mod tree;
 

@@ -8,6 +8,7 @@ use crate::machine::Output;
 use crate::outbox::Outbox;
 use lavina_crdt::clock::Now;
 use lavina_crdt::ids::NodeId;
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::presence::{PresenceMap, PresenceUpdate, SessionRecord};
 use std::collections::BTreeMap;
 
@@ -105,7 +106,7 @@ impl PresenceExchange {
         let version =
             have.filter(|(incarnation, _)| *incarnation == update.incarnation).map_or(0, |(_, version)| version);
         let outdated = have.is_some_and(|(incarnation, _)| incarnation > update.incarnation);
-        if update.after > version && !outdated {
+        if update.after > version && !outdated && !mutant::is_planted(Mutant::PresenceGap) {
             self.ask(now, from, map, links, out);
         } else {
             out.push(Output::Presence(update));

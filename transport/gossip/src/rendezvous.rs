@@ -1,9 +1,16 @@
 //! Rendezvous hashing (Thaler and Ravishankar, 1998): every node ranks the same candidates alike without asking anybody, and the loss
 //! of one moves only what was its own.
 
+use crate::tree::scope_hash;
 use lavina_crdt::entry::Hash;
-use lavina_crdt::ids::{NodeId, Origin};
+use lavina_crdt::ids::{NodeId, Origin, Scope};
 use std::collections::BTreeSet;
+
+/// The gateway of a region for what an origin writes in a scope, when these are the region's live nodes.
+#[must_use]
+pub fn gateway(scope: &Scope, origin: Origin, candidates: &[NodeId]) -> Option<NodeId> {
+    gateways(&scope_hash(scope), origin, candidates).into_iter().next()
+}
 
 /// Gateways of one region for the entries of an origin in a scope, best first.
 pub(crate) fn gateways(scope: &Hash, origin: Origin, candidates: &[NodeId]) -> Vec<NodeId> {

@@ -11,6 +11,7 @@ use crate::arrivals::Arrivals;
 use crate::catchup::CatchUp;
 use crate::frame::Frame;
 use crate::fresh::Fresh;
+use crate::gauges::Gauge;
 use crate::gossip::View;
 use crate::inflight::InFlight;
 use crate::links::Links;
@@ -20,6 +21,7 @@ use crate::tree::{Tree, bucket_of, scope_hash};
 use lavina_crdt::clock::Now;
 use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::{NodeId, Scope};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::version::VersionVector;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -75,6 +77,10 @@ impl Sync {
             near_last: None,
             far_last: None,
         }
+    }
+
+    pub(crate) fn gauges(&self) -> [Gauge; 2] {
+        [self.fresh.gauge(), self.catch_up.gauge()]
     }
 
     pub(crate) fn on_durable(&mut self, scope: &Scope, key: Hash, vector: &VersionVector) {
@@ -242,6 +248,9 @@ impl Sync {
         let round = self.round(now, view.links);
         for peer in &round {
             self.due.entry(*peer).or_insert(now.mono_us);
+        }
+        if mutant::is_planted(Mutant::NoSync) {
+            self.due.clear();
         }
         let due: Vec<NodeId> = self.due.iter().filter(|(_, at)| **at <= now.mono_us).map(|(peer, _)| *peer).collect();
         for peer in due {

@@ -19,6 +19,8 @@ pub struct Counters {
     pub strangers_refused: u64,
     /// Connections closed because the peer sent what is not a frame.
     pub malformed: u64,
+    /// Frames skipped because only a newer version knows their kind.
+    pub frames_unknown: u64,
 }
 
 /// The living counters behind [`Counters`].
@@ -31,6 +33,7 @@ pub(crate) struct Tally {
     pub(crate) handshakes_ignored: AtomicU64,
     pub(crate) strangers_refused: AtomicU64,
     pub(crate) malformed: AtomicU64,
+    pub(crate) frames_unknown: AtomicU64,
 }
 
 impl Tally {
@@ -43,6 +46,7 @@ impl Tally {
             handshakes_ignored: self.handshakes_ignored.load(Ordering::Relaxed),
             strangers_refused: self.strangers_refused.load(Ordering::Relaxed),
             malformed: self.malformed.load(Ordering::Relaxed),
+            frames_unknown: self.frames_unknown.load(Ordering::Relaxed),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::counters::{Tally, count};
 use crate::event::Event;
 use crate::outbox::Outbox;
 use crate::tls;
-use crate::wire::{self, WireError};
+use crate::wire::{self, Taken, WireError};
 use bytes::BytesMut;
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::frame::Lane;
@@ -151,9 +151,14 @@ impl Link {
         let mut buffer = BytesMut::new();
         while let Some(chunk) = stream.read_chunk(READ_BYTES, true).await? {
             buffer.extend_from_slice(&chunk.bytes);
-            while let Some(frame) = wire::take_frame(&mut buffer)? {
-                count(&tally.frames_received);
-                self.tell(events, Event::Frame(self.peer, frame)).await?;
+            while let Some(taken) = wire::take_frame(&mut buffer)? {
+                match taken {
+                    Taken::Frame(frame) => {
+                        count(&tally.frames_received);
+                        self.tell(events, Event::Frame(self.peer, frame)).await?;
+                    }
+                    Taken::Unknown => count(&tally.frames_unknown),
+                }
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Length-delimited messages: a big-endian u32 and as many bytes of postcard. What comes in is bounded before it is buffered.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use lavina_gossip::frame::{self, FRAME_BYTES_MAX, Frame};
+use lavina_gossip::frame::{self, FRAME_BYTES_MAX, Frame, FrameError};
 use quinn::{RecvStream, SendStream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,8 +46,17 @@ pub(crate) fn join_frames(frames: Vec<Bytes>) -> Vec<Bytes> {
     chunks
 }
 
+/// What came as one message of a lane.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// A frame.
+    Frame(Frame),
+    /// A frame of a kind that only a newer version knows: it is skipped, and the connection lives on.
+    Unknown,
+}
+
 /// Takes the first whole frame out of `buffer`; `None` when more bytes are needed.
-pub(crate) fn take_frame(buffer: &mut BytesMut) -> Result<Option<Frame>, WireError> {
+pub(crate) fn take_frame(buffer: &mut BytesMut) -> Result<Option<Taken>, WireError> {
     let Some(prefix) = buffer.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
     let length = usize::try_from(u32::from_be_bytes(*prefix)).map_err(|_| WireError::TooLong)?;
     if length > FRAME_BYTES_MAX {
@@ -59,7 +68,11 @@ pub(crate) fn take_frame(buffer: &mut BytesMut) -> Result<Option<Frame>, WireErr
     }
     buffer.advance(PREFIX_BYTES);
     let body = buffer.split_to(length);
-    frame::decode(&body).map(Some).map_err(|_| WireError::Undecodable)
+    match frame::decode(&body) {
+        Ok(frame) => Ok(Some(Taken::Frame(frame))),
+        Err(FrameError::Unknown(_)) => Ok(Some(Taken::Unknown)),
+        Err(FrameError::TooLong(_) | FrameError::Malformed | FrameError::Trailing(_)) => Err(WireError::Undecodable),
+    }
 }
 
 fn delimited<T: Serialize>(message: &T, bytes_max: usize) -> Result<Bytes, WireError> {
@@ -115,7 +128,7 @@ mod tests {
                 received.push(frame);
             }
         }
-        assert_eq!(received, sent);
+        assert_eq!(received, sent.map(Taken::Frame));
         assert!(buffer.is_empty());
     }
 
@@ -123,6 +136,15 @@ mod tests {
     fn a_length_beyond_the_limit_is_refused_before_its_bytes_come() {
         let mut buffer = BytesMut::from(&[0xff; 4][..]);
         assert_eq!(take_frame(&mut buffer), Err(WireError::TooLong));
+    }
+
+    #[test]
+    fn a_frame_of_a_newer_kind_is_skipped() {
+        let newer = Bytes::from_static(&[0x7f, 1, 2, 3]);
+        let mut buffer =
+            BytesMut::from(join_frames(vec![newer, frame::encode(&frame(3)).unwrap()]).concat().as_slice());
+        assert_eq!(take_frame(&mut buffer), Ok(Some(Taken::Unknown)));
+        assert_eq!(take_frame(&mut buffer), Ok(Some(Taken::Frame(frame(3)))));
     }
 
     proptest! {

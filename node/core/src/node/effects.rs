@@ -8,6 +8,7 @@ use crate::store::Store;
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Principal};
 use lavina_crdt::ids::OrderKey;
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{AccountName, NickKey, RoomName};
 use lavina_crdt::room::{Act, RoomState};
 use lavina_protocols::event::{Event, Occupant, Said};
@@ -41,6 +42,9 @@ impl<S: Store> Node<S> {
 
     /// Something was said: shows it to those here that it is for.
     fn on_said(&mut self, now: Now, message: Message, late: bool) -> Option<Arc<Said>> {
+        if late && mutant::is_planted(Mutant::LateNotShown) {
+            return None;
+        }
         let via = message.content.via_room.clone();
         let said = Arc::new(said(message, late, |who| self.nick_of(who, via.as_ref()))?);
         if late && let lavina_protocols::event::Conversation::Room(room) = &said.conversation {

@@ -6,6 +6,7 @@ use crate::store::Store;
 use lavina_crdt::clock::Now;
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh::Admission;
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_gossip::machine::{self, GossipConfig, Peer};
 use std::sync::Arc;
 
@@ -46,7 +47,10 @@ impl<S: Store> Node<S> {
     }
 
     fn on_received(&mut self, now: Now, from: NodeId, runs: Vec<lavina_crdt::entry::Run>, relay: bool) {
-        let received = self.replicas.receive(now, from, runs);
+        let mut received = self.replicas.receive(now, from, runs);
+        if mutant::is_planted(Mutant::BurstReversed) {
+            received.effects.reverse();
+        }
         self.gossip(now, machine::Input::Verified { from, runs: received.verified, relay });
         self.on_effects(now, received.effects);
         for (node, fault) in received.faults {
@@ -71,6 +75,7 @@ impl<S: Store> Node<S> {
         let admitted: Vec<Admission> = self.replicas.mesh().admitted().cloned().collect();
         self.names = admitted.iter().map(|one| (one.node, Arc::from(one.name.as_str()))).collect();
         self.names.entry(self.replicas.me()).or_insert_with(|| Arc::from(self.config.name.as_str()));
+        self.set_clock_members();
         let peer =
             |one: &Admission| Peer { node: one.node, place: one.place.clone(), addresses: one.addresses.clone() };
         let roster = admitted.iter().map(peer).collect();

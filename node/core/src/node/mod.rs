@@ -2,9 +2,11 @@
 
 mod access;
 mod admin;
+mod clock;
 mod commands;
 mod contacts;
 mod effects;
+mod gauges;
 mod history;
 mod io;
 mod mesh;
@@ -19,6 +21,8 @@ mod split;
 #[cfg(test)]
 mod tests;
 mod writes;
+
+pub use lavina_gossip::gauges::Gauge;
 
 pub use io::{
     AdminCommand, AdminReply, Input, Limits, MeshIdentity, NodeConfig, Output, SessionMeta, SessionNumber, Status,
@@ -36,9 +40,11 @@ use crate::splits::Splits;
 use crate::store::{BatchId, Store, StoreError};
 use lavina_crdt::clock::Now;
 use lavina_crdt::ids::{NodeId, SessionId};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{NickKey, RoomName};
 use lavina_crdt::presence::PresenceMap;
 use lavina_crdt::room::RoomState;
+use lavina_gossip::frame::Frame;
 use lavina_gossip::machine::{self, Gossip};
 use lavina_protocols::command::CommandId;
 use lavina_protocols::event::CloseReason;
@@ -56,6 +62,7 @@ pub struct Node<S> {
     config: NodeConfig,
     replicas: Replicas<S>,
     gossip: Gossip,
+    clock: clock::Clock,
     presence: PresenceMap,
     /// This start's number, for presence and membership.
     incarnation: u64,
@@ -109,12 +116,14 @@ impl<S: Store> Node<S> {
             now,
         )?;
         // Half of the number space is left for the shell's count, so that ids keep the order of connections.
-        let base = random.random::<u64>() >> 1;
+        let base = (random.random::<u64>() >> 1).wrapping_add(mutant::process_counter());
         let incarnation = replicas.incarnation();
         let gossip = Gossip::new(mesh::gossip_config(&config, me, incarnation), random.random());
+        let clock = clock::Clock::new(config.limits.drift_ms_max, replicas.newest(), now);
         let mut node = Self {
             replicas,
             gossip,
+            clock,
             presence: PresenceMap::new(),
             incarnation,
             people: People::new(me, base),
@@ -151,19 +160,28 @@ impl<S: Store> Node<S> {
 
     /// Takes one input.
     pub fn handle(&mut self, now: Now, input: Input) {
+        let shell_now = now;
+        let now = self.clock.read(shell_now);
         match input {
             Input::SessionOpened(number, meta) => self.on_session_opened(number, meta),
             Input::Command(number, id, command) => self.on_command(now, number, id, command),
             Input::SessionClosed(number, reason) => self.end_session(now, number, &reason),
             Input::Persisted(batch) => self.on_persisted(now, batch),
             Input::PersistFailed(batch, error) => self.on_persist_failed(now, batch, error),
-            Input::PeerUp(peer) => self.gossip(now, machine::Input::PeerUp(peer)),
+            Input::PeerUp(peer) => {
+                self.tell_clock(shell_now, peer);
+                self.gossip(now, machine::Input::PeerUp(peer));
+            }
             Input::PeerDown(peer) => self.gossip(now, machine::Input::PeerDown(peer)),
             Input::RoundTrip(peer, us) => self.gossip(now, machine::Input::RoundTrip(peer, us)),
+            Input::Frame(peer, Frame::Clock(wall_ms)) => self.on_clock(shell_now, peer, wall_ms),
             Input::Frame(peer, frame) => self.gossip(now, machine::Input::Frame(peer, frame)),
             Input::Datagram(peer, bytes) => self.gossip(now, machine::Input::Datagram(peer, bytes)),
             Input::Admin(id, command) => self.on_admin(now, id, command),
-            Input::Timeout => self.on_timeout(now),
+            Input::Timeout => {
+                self.tell_clocks(shell_now);
+                self.on_timeout(now);
+            }
         }
         self.unsettled = Some(now);
     }
@@ -208,6 +226,10 @@ impl<S: Store> Node<S> {
         }
         self.send_presence(now);
         while let Some(batch) = self.replicas.take_batch() {
+            if mutant::is_planted(Mutant::PushBeforeFsync) {
+                let own = batch.runs.iter().filter(|run| run.origin.node == self.me()).cloned().collect();
+                self.gossip(now, machine::Input::Appended(own));
+            }
             self.out.push_back(Output::Persist(batch));
         }
         self.tell_timeout();

@@ -10,9 +10,11 @@ use lavina_crdt::clock::{Hlc, Now};
 use lavina_crdt::content::Principal;
 use lavina_crdt::directory::derived_nick;
 use lavina_crdt::ids::SessionId;
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{AccountName, Nick, NickKey};
 use lavina_crdt::presence::SessionRecord;
 use lavina_protocols::command::Refusal;
+use lavina_protocols::event::CloseReason;
 use std::collections::BTreeSet;
 
 impl<S: Store> Node<S> {
@@ -43,7 +45,12 @@ impl<S: Store> Node<S> {
                 continue;
             }
             let rivals = self.rivals(&key, session, &principal(session, record));
-            if rivals.iter().any(|(_, theirs)| *theirs < mine) {
+            if mutant::is_planted(Mutant::NickKillsBoth) {
+                rivals.iter().for_each(|(rival, _)| self.end_rival(now, *rival));
+            }
+            let is_own = |rival: SessionId| mutant::is_planted(Mutant::NickToOwn) && rival.node == self.me();
+            let is_first = |rival| mutant::is_planted(Mutant::NickByArrival) || is_own(rival);
+            if rivals.iter().any(|(rival, theirs)| *theirs < mine || is_first(*rival)) {
                 self.count("nicks_lost");
                 self.mask_nick(session, record, &key);
                 continue;
@@ -52,6 +59,12 @@ impl<S: Store> Node<S> {
                 self.count("nicks_lost");
                 self.lose_nick(now, rival, &key);
             }
+        }
+    }
+
+    fn end_rival(&mut self, now: Now, rival: SessionId) {
+        if let Some(number) = self.sessions.number(rival) {
+            self.disconnect(now, number, CloseReason::Replaced);
         }
     }
 

@@ -10,6 +10,7 @@ use lavina_crdt::clock::{Hlc, Now};
 use lavina_crdt::content::Author;
 use lavina_crdt::entry::Body;
 use lavina_crdt::ids::{Scope, SessionId};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::presence::Place;
 use lavina_crdt::room::{Act, Denied, Kick, Right};
@@ -36,6 +37,9 @@ impl<S: Store> Node<S> {
         }
         if record.rooms.len() >= self.config.limits.rooms_per_session_max {
             return Err(Refusal::TooMany("rooms"));
+        }
+        if mutant::is_planted(Mutant::JoinNeedsAll) && self.gossip.peers().iter().any(|peer| !peer.in_reach) {
+            return Err(Refusal::Storage);
         }
         let nick = nick.unwrap_or_else(|| record.nick.clone());
         let who = principal(asker.session, record);
@@ -147,6 +151,9 @@ impl<S: Store> Node<S> {
 
     /// A kick counts: the places it means end, here at once and elsewhere as this node shows it.
     pub(super) fn on_kicked(&mut self, now: Now, room: &RoomName, by: &Author, kick: &Kick, at: Hlc) {
+        if by.session.node != self.me() && mutant::is_planted(Mutant::ForeignKickIgnored) {
+            return;
+        }
         for session in &kick.sessions {
             let Some(record) = self.people.get(*session) else { continue };
             let Some(place) = record.rooms.get(room).filter(|place| place.since < at) else { continue };

@@ -9,6 +9,7 @@ use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Content, Principal};
 use lavina_crdt::entry::Body;
 use lavina_crdt::ids::Scope;
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::room::{Denied, Right};
 use lavina_protocols::command::{Refusal, Reply, Target};
@@ -85,6 +86,9 @@ impl<S: Store> Node<S> {
     pub(super) fn deliver_said(&mut self, said: &Arc<Said>) {
         let speaker = self.sessions.number(said.author.session);
         let to: Vec<_> = match &said.conversation {
+            Conversation::Room(_) if mutant::is_planted(Mutant::SaidToAll) => {
+                self.sessions.numbers().filter(|number| Some(*number) != speaker).collect()
+            }
             Conversation::Room(room) => {
                 self.people.local(room).iter().copied().filter(|number| Some(*number) != speaker).collect()
             }

@@ -7,6 +7,7 @@ use lavina_crdt::clock::Now;
 use lavina_crdt::content::Author;
 use lavina_crdt::entry::Body;
 use lavina_crdt::ids::Scope;
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_protocols::command::Refusal;
 
 /// How long an answer waits for a full disk before it is a refusal, milliseconds. What was to be written stays in memory and is
@@ -64,7 +65,9 @@ impl<S: Store> Node<S> {
         self.writes.persisted = self.writes.persisted.max(batch);
         self.writes.failing = None;
         self.writes.give_up_at = None;
-        self.sessions.persisted(batch, &mut self.out);
+        if !(mutant::is_planted(Mutant::QuorumWait) && self.is_minority()) {
+            self.sessions.persisted(batch, &mut self.out);
+        }
         let persisted = self.replicas.persisted(batch);
         if !persisted.own.is_empty() {
             self.gossip(now, lavina_gossip::machine::Input::Appended(persisted.own));
@@ -76,6 +79,9 @@ impl<S: Store> Node<S> {
     }
 
     pub(super) fn on_persist_failed(&mut self, now: Now, batch: BatchId, error: StoreError) {
+        if mutant::is_planted(Mutant::FailedWriteTrusted) && matches!(error, StoreError::Failed(_)) {
+            return self.on_persisted(now, batch);
+        }
         self.count("persist_failed");
         self.replicas.persist_failed(now, batch, &error);
         match &error {
@@ -92,6 +98,13 @@ impl<S: Store> Node<S> {
             self.writes.give_up_at = None;
             self.give_up_writes();
         }
+    }
+
+    /// Whether most nodes are out of reach.
+    fn is_minority(&self) -> bool {
+        let peers = self.gossip.peers();
+        let in_reach = peers.iter().filter(|peer| peer.in_reach).count();
+        2 * (in_reach + 1) <= peers.len() + 1
     }
 
     fn give_up_writes(&mut self) {

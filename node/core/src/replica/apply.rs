@@ -91,7 +91,7 @@ impl<S: Store> Replicas<S> {
         }
     }
 
-    fn apply(&mut self, now: Now, scope: &Scope, entry: &Arc<Entry>, effects: &mut Vec<Effect>) {
+    pub(super) fn apply(&mut self, now: Now, scope: &Scope, entry: &Arc<Entry>, effects: &mut Vec<Effect>) {
         if let Some(replica) = self.scopes.get_mut(scope) {
             replica.spoke(entry);
         }

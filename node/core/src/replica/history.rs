@@ -10,6 +10,7 @@ use lavina_crdt::chain;
 use lavina_crdt::clock::Hlc;
 use lavina_crdt::entry::Entry;
 use lavina_crdt::ids::{MsgId, NodeId, OrderKey, Origin};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_protocols::command::{Bound, Refusal};
 use std::collections::BTreeMap;
 
@@ -62,7 +63,7 @@ impl<S: Store> Replicas<S> {
         }
         let complete = found.len() <= query.limit;
         while found.len() > query.limit {
-            if query.newest {
+            if query.newest && !mutant::is_planted(Mutant::PageOfOldest) {
                 found.pop_first()
             } else {
                 found.pop_last()
@@ -110,7 +111,11 @@ impl<S: Store> Replicas<S> {
             Some(Bound::Id(id)) => {
                 for scope in query.scopes {
                     if let Some(key) = self.find(scope, id).map_err(|_| Refusal::Storage)? {
-                        return Ok(Some(key));
+                        return Ok(Some(if after && mutant::is_planted(Mutant::PageSkips) {
+                            end_of(key.hlc.ms())
+                        } else {
+                            key
+                        }));
                     }
                 }
                 Err(Refusal::NoSuchMessage)

@@ -8,7 +8,10 @@ use lavina_crdt::chain;
 use lavina_crdt::clock::Now;
 use lavina_crdt::entry::{Run, SealedEntry};
 use lavina_crdt::ids::{Origin, OriginKey, Scope};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::seals::Seals;
+use lavina_gossip::frame::FRAME_BYTES_MAX;
+use lavina_gossip::gauges::Gauge;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Most bytes of entries that wait for the disk; what peers send above it is refused and comes again by sync. A slow disk then costs
@@ -53,6 +56,11 @@ impl Journal {
             trouble: None,
             retry_at: None,
         }
+    }
+
+    /// Bytes of entries that wait for the disk. What comes in beside own entries is bounded; a frame can go over by itself.
+    pub(super) fn gauge(&self) -> Gauge {
+        Gauge::passing("bytes waiting for the disk", self.bytes, WAITING_BYTES_MAX + FRAME_BYTES_MAX)
     }
 
     /// Number of the batch that takes what is put now.
@@ -142,6 +150,9 @@ impl Journal {
     /// `batch` and those after it were not written.
     pub(super) fn failed(&mut self, now: Now, batch: BatchId, error: StoreError) {
         self.given = self.waiting.iter().take_while(|waiting| waiting.id < batch).count().min(self.given);
+        if mutant::is_planted(Mutant::FullDiskForgets) {
+            self.waiting.truncate(self.given);
+        }
         self.retry_at = match error {
             StoreError::Full => Some(now.deadline_ms(RETRY_MS)),
             StoreError::Failed(_) | StoreError::Damaged(_) | StoreError::Newer { .. } => None,

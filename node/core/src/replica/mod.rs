@@ -29,15 +29,18 @@ use crate::store::{Batch, BatchId, Store, StoreError};
 use accounts::Accounts;
 use ed25519_dalek::SigningKey;
 use journal::Journal;
+use lavina_crdt::chain;
 use lavina_crdt::clock::{Clock, Hlc, Now};
 use lavina_crdt::content::Principal;
-use lavina_crdt::entry::{Hash, Run};
+use lavina_crdt::entry::{Body, Entry, Hash, Run, SealedEntry};
 use lavina_crdt::ids::{Dot, NodeId, Origin, OriginKey, Scope};
 use lavina_crdt::mesh::{Admission, MeshState};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{AccountName, RoomName};
 use lavina_crdt::room::RoomState;
 use lavina_crdt::seals::Seals;
 use lavina_crdt::version::VersionVector;
+use lavina_gossip::gauges::Gauge;
 use room::Room;
 use scope::ScopeReplica;
 use std::cell::RefCell;
@@ -101,6 +104,7 @@ impl<S: Store> Replicas<S> {
         let newest = Hlc(number(&store, CLOCK)?);
         // A start that was not written down must not share its number with the next one: the wall clock keeps them apart.
         let incarnation = number(&store, STARTS)?.saturating_add(1).max(now.wall_ms);
+        let incarnation = if mutant::is_planted(Mutant::SameIncarnation) { 1 } else { incarnation };
         let mut clock = Clock::new(limits.drift_ms_max);
         clock.resume(newest);
         let mut replicas = Self {
@@ -159,6 +163,11 @@ impl<S: Store> Replicas<S> {
         self.incarnation
     }
 
+    /// The newest stamp made or taken; zero when there is none.
+    pub fn newest(&self) -> Hlc {
+        self.newest
+    }
+
     /// A stamp for what is not an entry (presence, places), later than every stamp made or taken before.
     pub fn stamp(&mut self, now: Now) -> Hlc {
         self.newest = self.clock.tick(now.wall_ms);
@@ -177,6 +186,11 @@ impl<S: Store> Replicas<S> {
     /// Why own entries are refused at the moment.
     pub fn trouble(&self) -> Option<&StoreError> {
         self.journal.trouble().or(self.outdated.as_ref())
+    }
+
+    /// How much waits for the disk.
+    pub fn gauge(&self) -> Gauge {
+        self.journal.gauge()
     }
 
     /// The counters.
@@ -315,6 +329,14 @@ impl<S: Store> Replicas<S> {
     }
 }
 
+/// Takes the body out of an entry of a kind that this version does not know.
+fn rewrite_unknown(sealed: &mut SealedEntry) {
+    let entry = chain::open(sealed).filter(|entry| matches!(chain::body(entry), Body::Unknown { .. }));
+    if let Some(entry) = entry {
+        sealed.bytes = chain::seal(&Entry { body: Vec::new(), ..entry }).0.bytes;
+    }
+}
+
 fn number(store: &impl Store, key: &str) -> Result<u64, StoreError> {
     let Some(value) = store.meta(key)? else { return Ok(0) };
     let bytes = value.try_into().map_err(|_| StoreError::Damaged(format!("the value {key} cannot be read")))?;
@@ -335,6 +357,9 @@ impl<S: Store> lavina_gossip::machine::Replica for Replicas<S> {
         run.entries.truncate(durable);
         let signed = run.entries.iter().rposition(|sealed| sealed.signature.is_some())?;
         run.entries.truncate(signed + 1);
+        if mutant::is_planted(Mutant::UnknownRewritten) {
+            run.entries.iter_mut().for_each(rewrite_unknown);
+        }
         Some(run)
     }
 }

@@ -6,9 +6,10 @@ use super::{Replicas, Scope};
 use crate::store::{RENEW_EPOCH, Store, StoreError};
 use lavina_crdt::chain::{self, ChainError};
 use lavina_crdt::clock::{Hlc, Now};
-use lavina_crdt::entry::{Entry, Hash, Run, SealedEntry};
+use lavina_crdt::entry::{Body, Entry, Hash, Run, SealedEntry};
 use lavina_crdt::equivocation::Equivocation;
 use lavina_crdt::ids::NodeId;
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::seals::Seals;
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ impl<S: Store> Replicas<S> {
         let mut received = Received::default();
         for run in runs {
             match self.receive_run(now, from, &run, &mut received) {
+                Ok(Outcome::Known) if mutant::is_planted(Mutant::RelayFreshOnly) => {}
                 Ok(Outcome::Taken | Outcome::Known) => received.verified.push(run),
                 Ok(Outcome::Refused) => {}
                 Ok(Outcome::Fault(who, fault)) => {
@@ -56,7 +58,12 @@ impl<S: Store> Replicas<S> {
         let origin = run.origin.origin();
         let replica = self.scope_mut(&run.scope)?;
         let (next, tail) = (replica.known.next(origin), replica.tail(origin));
-        if origin == self.origin && run.first.saturating_add(run.entries.len() as u64) > next && is_of_origin(run) {
+        let renews = !mutant::is_planted(Mutant::EpochKept);
+        if renews
+            && origin == self.origin
+            && run.first.saturating_add(run.entries.len() as u64) > next
+            && is_of_origin(run)
+        {
             self.on_outdated();
             return Ok(Outcome::Refused);
         }
@@ -70,6 +77,11 @@ impl<S: Store> Replicas<S> {
         }
         if known == run.entries.len() {
             self.counters.runs_known += 1;
+            if mutant::is_planted(Mutant::NoDedup) {
+                for entry in run.entries.iter().filter_map(chain::open) {
+                    self.apply(now, &run.scope, &Arc::new(entry), &mut received.effects);
+                }
+            }
             return Ok(if known == 0 { Outcome::Refused } else { Outcome::Known });
         }
         let new = Run { first: next, entries: run.entries.get(known..).unwrap_or_default().to_vec(), ..run.clone() };
@@ -92,6 +104,9 @@ impl<S: Store> Replicas<S> {
         let newest = entries.last().map(|(entry, _)| entry.hlc).unwrap_or_default();
         if !self.observe(now, newest) {
             self.counters.runs_ahead += 1;
+            return Ok(Outcome::Refused);
+        }
+        if mutant::is_planted(Mutant::UnknownDropped) && entries.iter().any(|(entry, _)| is_unknown(entry)) {
             return Ok(Outcome::Refused);
         }
         if !self.journal.has_room() {
@@ -130,7 +145,7 @@ impl<S: Store> Replicas<S> {
         let seq = run.first + (known.len() as u64) - 1;
         let Some(here) = self.known_entry(run, seq)? else { return Ok(None) };
         // The chain makes all before an equal entry equal too.
-        if here.bytes == last.bytes {
+        if here.bytes == last.bytes || mutant::is_planted(Mutant::EquivocationIgnored) {
             return Ok(None);
         }
         let Some(ours) = self.known_run(run)? else { return Ok(Some(Outcome::Refused)) };
@@ -163,6 +178,11 @@ impl<S: Store> Replicas<S> {
 fn is_of_origin(run: &Run) -> bool {
     let claimed = run.entries.first().and_then(chain::open).map(|entry| entry.prev);
     claimed.is_some_and(|prev| chain::verify(run, prev).is_ok())
+}
+
+/// Whether an entry is of a kind that this version does not know.
+fn is_unknown(entry: &Entry) -> bool {
+    matches!(chain::body(entry), Body::Unknown { .. })
 }
 
 /// Verifies a run that continues what is here, also that its stamps go on growing.

@@ -2,18 +2,18 @@
 
 use super::memory::MemoryStore;
 use super::redb::{Opener, RedbStore};
-use super::testing::{Disk, batch, room, run, writer};
+use super::testing::{Disk, batch, opening, room, run, writer};
 use super::{Commit, RENEW_EPOCH, Store, StoreError};
 use lavina_crdt::clock::Hlc;
 use lavina_crdt::entry::SealedEntry;
-use lavina_crdt::ids::{NodeId, OrderKey};
+use lavina_crdt::ids::OrderKey;
 use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
 use std::collections::BTreeMap;
 
 fn in_memory() -> RedbStore {
     let opener: Opener = Box::new(|| Ok(Box::new(InMemoryBackend::new())));
-    RedbStore::open(opener, NodeId([1; 32]), 1).unwrap()
+    RedbStore::open(opener, opening(1)).unwrap()
 }
 
 fn page(
@@ -130,17 +130,17 @@ fn small_values_are_replaced_removed_and_listed_by_prefix() {
 #[test]
 fn a_store_keeps_its_epoch_until_it_is_asked_to_take_another() {
     let disk = Disk::default();
-    let first = RedbStore::open(disk.opener(), NodeId([1; 32]), 11).unwrap();
+    let first = RedbStore::open(disk.opener(), opening(11)).unwrap();
     assert_eq!(first.origin().epoch, 11);
     drop(first);
-    let second = RedbStore::open(disk.opener(), NodeId([1; 32]), 12).unwrap();
+    let second = RedbStore::open(disk.opener(), opening(12)).unwrap();
     assert_eq!(second.origin().epoch, 11);
     let mut ask = batch(1, Vec::new());
     ask.meta.insert(RENEW_EPOCH.to_owned(), vec![1]);
     second.commit(&[ask]).unwrap();
     drop(second);
-    let third = RedbStore::open(disk.opener(), NodeId([1; 32]), 13).unwrap();
+    let third = RedbStore::open(disk.opener(), opening(13)).unwrap();
     assert_eq!((third.origin().epoch, third.meta(RENEW_EPOCH).unwrap()), (13, None));
     drop(third);
-    assert_eq!(RedbStore::open(disk.opener(), NodeId([1; 32]), 14).unwrap().origin().epoch, 13);
+    assert_eq!(RedbStore::open(disk.opener(), opening(14)).unwrap().origin().epoch, 13);
 }

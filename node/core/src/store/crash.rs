@@ -1,9 +1,9 @@
 //! A kill, a power cut, a full or a failing disk: what was said to be written is there.
 
-use super::redb::{FORMAT, RedbStore};
-use super::testing::{Disk, batch, room, run, writer};
+use super::redb::{FORMAT, Opening, RedbStore};
+use super::testing::{Disk, batch, opening, room, run, writer};
 use super::{Batch, Commit, Store, StoreError};
-use lavina_crdt::ids::{NodeId, Scope};
+use lavina_crdt::ids::Scope;
 use proptest::prelude::*;
 use redb::TableDefinition;
 
@@ -96,6 +96,79 @@ fn a_store_of_a_later_version_is_refused_by_its_number() {
     write.open_table(TableDefinition::<&str, u64>::new("identity")).unwrap().insert("format", FORMAT + 1).unwrap();
     write.commit().unwrap();
     drop(database);
-    let opened = RedbStore::open(disk.opener(), NodeId([1; 32]), 1);
+    let opened = RedbStore::open(disk.opener(), opening(1));
     assert_eq!(opened.err(), Some(StoreError::Newer { found: FORMAT + 1, known: FORMAT }));
+}
+
+fn filled(disk: &Disk) -> Vec<Batch> {
+    let batches = batches(&[3, 50, 400]);
+    disk.open().commit(&batches).unwrap();
+    batches
+}
+
+/// Reads everything there is, as a start and a reader of history do.
+fn read_all(store: &RedbStore) -> Result<u64, StoreError> {
+    let mut seen = 0;
+    for scope in store.vectors()?.keys() {
+        store.scan(scope, None, None, false, &mut |_, _| {
+            seen += 1;
+            true
+        })?;
+        store.run(scope, writer(1).origin(), 0, usize::MAX)?;
+        store.head(scope, writer(1).origin())?;
+    }
+    store.meta_prefix("")?;
+    Ok(seen)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_flipped_bit_is_noticed_or_of_no_consequence(at in any::<prop::sample::Index>(), bit in 0..8u8) {
+        let disk = Disk::default();
+        filled(&disk);
+        disk.flip(at.index(disk.used()), bit);
+        match RedbStore::open(disk.opener(), opening(2)).and_then(|store| read_all(&store)) {
+            Ok(seen) => prop_assert_eq!(seen, 453),
+            Err(error) => prop_assert!(matches!(error, StoreError::Damaged(_)), "{}", error),
+        }
+    }
+
+    #[test]
+    fn what_rots_under_a_running_node_is_never_shown(flips in prop::collection::vec((any::<prop::sample::Index>(), 0..8u8), 1..40)) {
+        let disk = Disk::default();
+        filled(&disk);
+        // Little is cached, so that the disk is asked.
+        let store = RedbStore::open(disk.opener(), Opening { cache_bytes: 0, ..opening(2) }).unwrap();
+        for (at, bit) in flips {
+            disk.flip(at.index(disk.used()), bit);
+        }
+        if read_all(&store) != Ok(453) {
+            let next = batch(9, vec![run(room(0), writer(1), 453, 1, 1000)]);
+            prop_assert!(matches!(store.commit(&[next]), Err(StoreError::Damaged(_) | StoreError::Failed(_))));
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_cut_is_damaged_or_empty(at in any::<prop::sample::Index>()) {
+        let disk = Disk::default();
+        filled(&disk);
+        let len = at.index(disk.used());
+        disk.cut(len);
+        match RedbStore::open(disk.opener(), opening(2)) {
+            Ok(store) => prop_assert_eq!((len, read_all(&store)), (0, Ok(0))),
+            Err(error) => prop_assert!(matches!(error, StoreError::Damaged(_)), "{}", error),
+        }
+    }
+}
+
+#[test]
+fn a_store_on_another_medium_takes_another_epoch() {
+    let disk = Disk::default();
+    filled(&disk);
+    let restored = RedbStore::open(disk.opener(), Opening { medium: 2, ..opening(7) }).unwrap();
+    assert_eq!((restored.origin().epoch, next(&restored, &room(0))), (7, 453));
+    drop(restored);
+    assert_eq!(RedbStore::open(disk.opener(), Opening { medium: 2, ..opening(8) }).unwrap().origin().epoch, 7);
 }

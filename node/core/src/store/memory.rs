@@ -28,6 +28,7 @@ struct Disk {
     origins: BTreeMap<Origin, OriginKey>,
     meta: BTreeMap<String, Vec<u8>>,
     fault: Option<StoreError>,
+    unreadable: Option<StoreError>,
 }
 
 impl MemoryStore {
@@ -46,6 +47,19 @@ impl MemoryStore {
     /// From here on commits fail with `fault`, until it is taken away.
     pub fn set_fault(&self, fault: Option<StoreError>) {
         self.disk().fault = fault;
+    }
+
+    /// From here on reads fail with `fault`, until it is taken away; commits are another matter ([`MemoryStore::set_fault`]).
+    pub fn set_read_fault(&self, fault: Option<StoreError>) {
+        self.disk().unreadable = fault;
+    }
+
+    fn readable(&self) -> Result<MutexGuard<'_, Disk>, StoreError> {
+        let disk = self.disk();
+        match &disk.unreadable {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(disk),
+        }
     }
 
     // A poisoned lock means that a reader panicked; the disk itself is whole because commits check everything before they write.
@@ -115,7 +129,7 @@ impl Store for MemoryStore {
     }
 
     fn vectors(&self) -> Result<BTreeMap<Scope, VersionVector>, StoreError> {
-        let disk = self.disk();
+        let disk = self.readable()?;
         let vectors = disk.scopes.iter().map(|(scope, origins)| {
             let mut vector = VersionVector::default();
             for (origin, rows) in origins {
@@ -127,15 +141,15 @@ impl Store for MemoryStore {
     }
 
     fn origin_key(&self, origin: Origin) -> Result<Option<OriginKey>, StoreError> {
-        Ok(self.disk().origins.get(&origin).copied())
+        Ok(self.readable()?.origins.get(&origin).copied())
     }
 
     fn head(&self, scope: &Scope, origin: Origin) -> Result<Option<Hash>, StoreError> {
-        Ok(self.disk().rows(scope, origin).last().map(|(_, sealed)| chain::hash(sealed)))
+        Ok(self.readable()?.rows(scope, origin).last().map(|(_, sealed)| chain::hash(sealed)))
     }
 
     fn run(&self, scope: &Scope, origin: Origin, first: u64, bytes_max: usize) -> Result<Option<Run>, StoreError> {
-        let disk = self.disk();
+        let disk = self.readable()?;
         let Some(key) = disk.origins.get(&origin).copied() else { return Ok(None) };
         let rows = usize::try_from(first).ok().and_then(|first| disk.rows(scope, origin).get(first..)).unwrap_or(&[]);
         let mut run = Run { scope: scope.clone(), origin: key, first, entries: Vec::new() };
@@ -158,7 +172,7 @@ impl Store for MemoryStore {
         newest_first: bool,
         visit: &mut dyn FnMut(OrderKey, &SealedEntry) -> bool,
     ) -> Result<(), StoreError> {
-        let disk = self.disk();
+        let disk = self.readable()?;
         let Some(origins) = disk.scopes.get(scope) else { return Ok(()) };
         let mut cursors: Vec<(Origin, &Rows, Range<u64>)> =
             origins.iter().map(|(origin, rows)| (*origin, rows, between(*origin, rows, after, before))).collect();
@@ -183,7 +197,7 @@ impl Store for MemoryStore {
     }
 
     fn find(&self, scope: &Scope, id: MsgId) -> Result<Option<OrderKey>, StoreError> {
-        let disk = self.disk();
+        let disk = self.readable()?;
         let Some(origins) = disk.scopes.get(scope) else { return Ok(None) };
         let found = origins.iter().filter(|(origin, _)| origin.0.starts_with(&id.origin_prefix())).find_map(
             |(origin, rows)| {
@@ -195,11 +209,11 @@ impl Store for MemoryStore {
     }
 
     fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.disk().meta.get(key).cloned())
+        Ok(self.readable()?.meta.get(key).cloned())
     }
 
     fn meta_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let disk = self.disk();
+        let disk = self.readable()?;
         let from = disk.meta.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix));
         Ok(from.map(|(key, value)| (key.clone(), value.clone())).collect())
     }

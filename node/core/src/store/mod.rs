@@ -5,8 +5,11 @@
 //! [`memory::MemoryStore`] is the model disk of simulations.
 
 pub mod memory;
+mod recover;
 pub mod redb;
 mod row;
+
+pub use recover::{Recovered, recover};
 
 #[cfg(test)]
 mod conformance;

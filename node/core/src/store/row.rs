@@ -1,6 +1,7 @@
 //! How an entry lies in a store: its stamp and signature in front, so that neither order nor place needs the entry decoded.
 //!
-//! `hlc (8, big endian) | 0` or `hlc | 1 | signature (64)`, then the entry's bytes as its origin wrote them.
+//! `hlc (8, big endian) | 0` or `hlc | 1 | signature (64)`, then the entry's bytes as its origin wrote them, then a checksum over the key and
+//! all of that: a disk that gives back other bytes than it was given, or those of another place, is noticed before anybody sees them.
 
 use super::StoreError;
 use bytes::Bytes;
@@ -8,6 +9,36 @@ use lavina_crdt::clock::Hlc;
 use lavina_crdt::entry::{Run, SealedEntry, Signature};
 use lavina_crdt::ids::{OrderKey, Origin};
 use std::ops::Range;
+
+/// Bytes of a checksum: enough against accidents, which is all it is for; against people there are signatures.
+const CHECKSUM_BYTES: usize = 8;
+
+fn checksum(key: &[u8], value: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(key.len() as u64).to_le_bytes());
+    hasher.update(key);
+    hasher.update(value);
+    let mut sum = [0; CHECKSUM_BYTES];
+    hasher.finalize_xof().fill(&mut sum);
+    sum
+}
+
+/// Appends the checksum of a value that lies under `key`.
+pub(super) fn protect(key: &[u8], value: &mut Vec<u8>) {
+    let sum = checksum(key, value);
+    value.extend_from_slice(&sum);
+}
+
+/// A value without its checksum.
+///
+/// # Errors
+/// [`StoreError::Damaged`] when it is not what was written under `key`.
+pub(super) fn checked<'a>(key: &[u8], protected: &'a [u8]) -> Result<&'a [u8], StoreError> {
+    match protected.split_last_chunk::<CHECKSUM_BYTES>() {
+        Some((value, sum)) if checksum(key, value) == *sum => Ok(value),
+        Some(_) | None => Err(StoreError::Damaged("a row is not what was written".to_owned())),
+    }
+}
 
 /// Appends the row of a sealed entry to `out`.
 pub(super) fn encode(hlc: Hlc, sealed: &SealedEntry, out: &mut Vec<u8>) {

@@ -1,6 +1,6 @@
 //! What the tests of stores share: entries that look real to a store, and a disk that loses power, room or reliability.
 
-use super::redb::{Opener, RedbStore};
+use super::redb::{CACHE_BYTES, Opener, Opening, RedbStore};
 use super::{Batch, BatchId};
 use bytes::Bytes;
 use lavina_crdt::clock::Hlc;
@@ -45,6 +45,11 @@ pub(crate) fn run(scope: Scope, key: OriginKey, first: u64, count: u64, hlc: u64
 
 pub(crate) fn batch(id: u64, runs: Vec<Run>) -> Batch {
     Batch { id: BatchId(id), runs, ..Batch::default() }
+}
+
+/// How tests open a store, with an epoch for a new one.
+pub(crate) fn opening(new_epoch: u64) -> Opening {
+    Opening { node: NodeId([1; 32]), new_epoch, medium: 1, cache_bytes: CACHE_BYTES }
 }
 
 /// A disk with a write cache: what was not synced may be lost when the power goes.
@@ -111,7 +116,7 @@ impl Disk {
     }
 
     pub(crate) fn open(&self) -> RedbStore {
-        RedbStore::open(self.opener(), NodeId([1; 32]), 1).unwrap()
+        RedbStore::open(self.opener(), opening(1)).unwrap()
     }
 
     pub(crate) fn cut_power_after(&self, changes: u64) {
@@ -124,6 +129,20 @@ impl Disk {
 
     pub(crate) fn fail_next_sync(&self) {
         self.0.lock().unwrap().sync_fails = true;
+    }
+
+    /// Flips a bit of what is there.
+    pub(crate) fn flip(&self, at: usize, bit: u8) {
+        let mut state = self.0.lock().unwrap();
+        state.cached[at] ^= 1 << bit;
+        state.synced = state.cached.clone();
+    }
+
+    /// Cuts the file.
+    pub(crate) fn cut(&self, len: usize) {
+        let mut state = self.0.lock().unwrap();
+        state.cached.truncate(len);
+        state.synced = state.cached.clone();
     }
 
     pub(crate) fn used(&self) -> usize {

@@ -12,6 +12,7 @@ mod listing;
 mod place;
 mod serve;
 mod sim;
+mod sim_mutants;
 mod status;
 mod ticket;
 

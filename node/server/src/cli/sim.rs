@@ -1,6 +1,7 @@
 //! `lavina sim`: whole meshes in simulated time, one (`run`), many (`sweep`), or from a plan in a file (`replay`).
 
 use super::Out;
+use super::sim_mutants::Mutants;
 use clap::{Args, Subcommand};
 use lavina_sim::{Plan, Report, Sizes, generate, happenings, run, run_seed};
 use std::collections::BTreeMap;
@@ -53,6 +54,7 @@ enum Command {
         #[command(flatten)]
         size: Size,
     },
+    Mutants(Mutants),
     /// Run a plan from a file
     Replay {
         /// The file
@@ -95,6 +97,7 @@ impl Sim {
                 println!("{}", generate(seed, &size.sizes()).to_toml());
                 ExitCode::SUCCESS
             }
+            Command::Mutants(mutants) => mutants.run(out),
             Command::Replay { plan } => replay(out, &plan),
         }
     }

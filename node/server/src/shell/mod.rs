@@ -12,6 +12,7 @@ mod certificate;
 mod cloak;
 pub(crate) mod clock;
 mod core;
+mod disk;
 pub(crate) mod inbox;
 pub(crate) mod limits;
 mod listen;

@@ -9,10 +9,10 @@ use super::metrics::Metrics;
 use super::sockets::{open_endpoint, open_sockets, serve_front};
 use super::threads::Threads;
 use super::writer::WriteQueue;
-use super::{Running, Setup, Stop, cloak, limits, writer};
+use super::{Running, Setup, Stop, cloak, disk, limits, writer};
 use crate::admin::{Admin, Parts};
 use crate::config::Config;
-use crate::identity::{DataDir, Identity, id_of, random_u64};
+use crate::identity::{DataDir, Identity, id_of};
 use crate::ticket::Book;
 use crate::worker::{ORDERS_MAX, Order, Worker, number};
 use anyhow::{Context, Result};
@@ -20,7 +20,6 @@ use lavina_core::node::{AdminCommand, Limits, Node, NodeConfig};
 use lavina_core::store::redb::RedbStore;
 use lavina_crdt::mesh::{Admission, Verdict};
 use lavina_crdt::seals::Seals;
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -53,14 +52,14 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
     };
     let endpoint = Arc::new(endpoint);
     let first_start = !base.data.store().exists();
-    let store = open_store(&base)?;
+    let (store, node) = disk::open(&base.data, &base.node_config(), base.clock)?;
     let reception = Arc::new(base.reception(&store)?);
     let (stop, stopped) = watch::channel(Stop::No);
 
     let mut threads = Threads::default();
     let workers = start_workers(&base, &mut threads, setup.workers)?;
     let (outlet, orders) = Outlet::new();
-    let writer = start_core(&base, &mut threads, store, &workers, outlet)?;
+    let writer = start_core(&base, &mut threads, (store, node), &workers, outlet)?;
     announce(&base, &reception, first_start)?;
     let mesh = Mesh {
         endpoint: Arc::clone(&endpoint),
@@ -121,31 +120,14 @@ fn runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot make a runtime")
 }
 
-fn open_store(base: &Base) -> Result<RedbStore> {
-    let path = base.data.store();
-    let opener = {
-        let path = path.clone();
-        move || -> std::io::Result<Box<dyn redb::StorageBackend>> {
-            let mut options = std::fs::OpenOptions::new();
-            let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
-            let backend = redb::backends::FileBackend::new(file).map_err(std::io::Error::other)?;
-            Ok(Box::new(backend))
-        }
-    };
-    RedbStore::open(Box::new(opener), id_of(&base.identity.key), random_u64())
-        .with_context(|| format!("cannot open the store {} (is another node running on it?)", path.display()))
-}
-
 /// Starts the core and its writer.
 fn start_core(
     base: &Base,
     threads: &mut Threads,
-    store: RedbStore,
+    (store, node): (RedbStore, Node<RedbStore>),
     workers: &[mpsc::Sender<Order>],
     peers: Outlet,
 ) -> Result<Arc<WriteQueue>> {
-    let node = Node::open(base.node_config(), store.clone(), base.clock.now(), random_u64())
-        .with_context(|| format!("cannot start from {}", base.data.store().display()))?;
     let queue = Arc::new(WriteQueue::default());
     let core = CoreThread {
         node,

@@ -1,15 +1,45 @@
-//! Faults of wall clocks.
+//! Faults of wall clocks: wrong by anything from the start, stepping and drifting; never a majority's.
 
 use super::{Draw, Kind};
-use crate::plan::{ClockFault, Fault, FaultKind};
+use crate::plan::{ClockFault, Fault, FaultKind, NodePlan};
 use rand::Rng;
 use rand::rngs::SmallRng;
+use rand::seq::IteratorRandom;
 
-pub(super) const KINDS: &[Kind] = &[step];
+pub(super) const KINDS: &[Kind] = &[step, drift];
 
-/// A jump that stays within what peers take (`Limits::drift_ms_max`), there and back.
+/// Ten years.
+const FAR_MS: i64 = 10 * 365 * 24 * 3_600_000;
+
+/// A jump, there and back. It stays within what keeps a majority near the true time, however many nodes jump.
 fn step(rng: &mut SmallRng, draw: &Draw<'_>) -> Vec<Fault> {
     let node = draw.node(rng);
     let ms = rng.random_range(-10_000..10_000);
     draw.between(FaultKind::Clock(ClockFault::Step(node, ms)), FaultKind::Clock(ClockFault::Step(node, -ms)))
+}
+
+/// A clock that gains or loses up to a fifth of the time, for a while.
+fn drift(rng: &mut SmallRng, draw: &Draw<'_>) -> Vec<Fault> {
+    let node = draw.node(rng);
+    let ppm = rng.random_range(-200_000..200_000);
+    draw.between(FaultKind::Clock(ClockFault::Drift(node, ppm)), FaultKind::Clock(ClockFault::Drift(node, 0)))
+}
+
+/// Puts the clocks of some nodes, never half of them, years off from the start or from some time in the storm.
+pub(in crate::generate) fn years(rng: &mut SmallRng, nodes: &mut [NodePlan], faults: &mut Vec<Fault>, heal_at_ms: u64) {
+    let most = nodes.len().saturating_sub(1) / 2;
+    if most == 0 || !rng.random_bool(0.5) {
+        return;
+    }
+    let count = rng.random_range(1..=most);
+    for node in (0..nodes.len()).choose_multiple(rng, count) {
+        let ms = rng.random_range(-FAR_MS..FAR_MS);
+        if rng.random_bool(0.5) {
+            nodes[node].clock_offset_ms = ms;
+        } else {
+            let at_ms = rng.random_range(super::STORM_FROM_MS..heal_at_ms);
+            faults.push(Fault { at_ms, kind: FaultKind::Clock(ClockFault::Step(node, ms)) });
+        }
+    }
+    faults.sort_by_key(|fault| fault.at_ms);
 }

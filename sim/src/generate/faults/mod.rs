@@ -1,13 +1,13 @@
 //! Which faults a run has: first which kinds exist in it at all, then when each comes and goes. A new kind is a row of its family's table.
 
 mod client;
-mod clock;
+pub(super) mod clock;
 mod disk;
 mod net;
 mod node;
 
 use super::{STORM_FROM_MS, Sizes, clash};
-use crate::plan::{Class, Fault, FaultKind};
+use crate::plan::{Class, Fault, FaultKind, NodeFault};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
@@ -48,6 +48,11 @@ pub(super) fn draw(rng: &mut SmallRng, class: Class, sizes: &Sizes, heal_at_ms: 
 impl Draw<'_> {
     fn node(&self, rng: &mut SmallRng) -> usize {
         rng.random_range(0..self.sizes.nodes)
+    }
+
+    /// What happens to a node at one time, or ends by itself.
+    fn once(&self, fault: NodeFault) -> Vec<Fault> {
+        vec![Fault { at_ms: self.at_ms, kind: FaultKind::Node(fault) }]
     }
 
     /// What comes, and what ends it.

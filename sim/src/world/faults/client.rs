@@ -12,8 +12,9 @@ impl World {
 
     /// The connection breaks, its old node learns of it, and the client connects to another.
     fn move_client(&mut self, client: usize, node: usize) {
-        let (home, number) = (self.clients[client].node, self.clients[client].connection);
+        let (home, number) = (self.clients[client].home, self.clients[client].connection);
         if number != 0 {
+            self.clients[client].left.insert(number);
             self.close(home, number);
         }
         self.clients[client].node = node;

@@ -5,6 +5,7 @@ mod clock;
 mod disk;
 mod net;
 mod node;
+mod revoke;
 
 use super::queue::Pending;
 use super::{LOOK_US, World};
@@ -15,6 +16,7 @@ impl World {
     pub(super) fn on_fault(&mut self, index: usize) {
         let kind = self.plan.faults[index].kind.clone();
         *self.happened.entry(kind.name()).or_default() += 1;
+        self.book.on_fault(self.now_us, &kind);
         self.note("fault", index, || format!("{kind:?}"));
         match kind {
             FaultKind::Net(fault) => self.on_net_fault(fault),
@@ -23,25 +25,35 @@ impl World {
             FaultKind::Clock(fault) => self.on_clock_fault(&fault),
             FaultKind::Client(fault) => self.on_client_fault(&fault),
         }
+        self.check_gauges("after a fault");
     }
 
     /// Nothing under way at a node is expected in time from here on.
     pub(super) fn give_up_at(&mut self, node: usize) {
         let now_us = self.now_us;
-        for client in self.clients.iter_mut().filter(|client| client.node == node) {
+        let clients = &self.clients;
+        for join in self.joins.iter_mut().filter(|join| join.done_us.is_none() && clients[join.client].home == node) {
+            join.done_us = Some(now_us);
+        }
+        for client in self.clients.iter_mut().filter(|client| client.home == node) {
             client.give_up(now_us);
         }
     }
 
     pub(super) fn on_heal(&mut self) {
         self.note("heal", 0, String::new);
-        self.net.reset();
-        for index in 0..self.nodes.len() {
-            self.nodes[index].disk.full = false;
+        let healed = self.healed();
+        self.net.reset_among(&healed);
+        for index in healed {
+            self.nodes[index].disk.set_full(false);
             self.nodes[index].disk.slow_ms = 0;
-            if self.nodes[index].core.is_none() {
-                self.boot(index);
+            self.resume(index);
+            // Who runs it looks at its disk and starts it anew, whether the node has noticed by then or not.
+            if self.nodes[index].disk.ailing {
+                self.nodes[index].disk.mend();
+                self.crash(index);
             }
+            self.start(index);
         }
         self.links_changed();
         self.queue.push(self.now_us + LOOK_US, Pending::Look);
@@ -49,6 +61,7 @@ impl World {
 
     pub(super) fn drop_connection(&mut self, one: usize, other: usize) {
         if self.net.disconnect(one, other) {
+            self.book.on_connection(self.now_us, one, other, false);
             self.note("disconnected", one, || format!("and {other}"));
             let (one_id, other_id) = (self.id(one), self.id(other));
             self.input(one, Input::PeerDown(other_id));

@@ -18,6 +18,7 @@ impl World {
     }
 
     pub(in crate::world) fn links_changed(&mut self) {
+        self.book.on_links(self.now_us, |from, to| self.net.passes(from, to));
         for (from, to, frames) in self.net.release() {
             for frame in frames {
                 self.frame_arrives(from, to, frame);
@@ -32,9 +33,10 @@ impl World {
 
     pub(in crate::world) fn on_idle_check(&mut self, one: usize, other: usize, epoch: u64, since_us: u64) {
         let same = self.net.conn(one, other).is_some_and(|conn| conn.epoch == epoch);
-        let dead = [one, other]
-            .iter()
-            .any(|node| self.nodes[*node].core.is_none() || self.nodes[*node].up_since_us > since_us);
+        let dead = [one, other].iter().map(|node| &self.nodes[*node]).any(|node| {
+            let still = node.paused_us.is_some_and(|paused_us| paused_us <= since_us);
+            node.core.is_none() || node.up_since_us > since_us || still
+        });
         if same && (dead || !self.net.passes_both(one, other)) {
             self.drop_connection(one, other);
         }

@@ -12,7 +12,9 @@ fn sync_frames(net: &Net) -> Vec<&Frame> {
         | Frame::Presence(_)
         | Frame::Signal { .. }
         | Frame::Membership(_)
-        | Frame::Resend(_) => false,
+        | Frame::Resend(_)
+        | Frame::Clock(_)
+        | Frame::Heads(_) => false,
     };
     net.log.iter().map(|(_, _, _, frame)| frame).filter(of_sync).collect()
 }
@@ -64,7 +66,9 @@ fn one_differing_scope_among_many_costs_its_bucket() {
             | Frame::Presence(_)
             | Frame::Signal { .. }
             | Frame::Membership(_)
-            | Frame::Resend(_) => "other",
+            | Frame::Resend(_)
+            | Frame::Clock(_)
+            | Frame::Heads(_) => "other",
         });
     }
     kinds.sort_unstable();

@@ -448,7 +448,9 @@ fn entries_in(frame: &Frame) -> usize {
         | Frame::Presence(_)
         | Frame::Signal { .. }
         | Frame::Membership(_)
-        | Frame::Resend(_) => 0,
+        | Frame::Resend(_)
+        | Frame::Clock(_)
+        | Frame::Heads(_) => 0,
     }
 }
 

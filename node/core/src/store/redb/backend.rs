@@ -1,9 +1,11 @@
 //! Errors and bytes below the database: what went wrong in a transaction, and a backend of any kind.
 
 use crate::store::StoreError;
+use lavina_crdt::mutant::{self, Mutant};
 use redb::{BackendError, StorageBackend};
 use std::io;
 use std::ops::Bound;
+use std::panic::{self, AssertUnwindSafe};
 
 /// A backend of any kind.
 #[derive(Debug)]
@@ -20,7 +22,7 @@ impl StorageBackend for AnyBackend {
         self.0.set_len(len)
     }
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        if mutant::is_planted(Mutant::NoFlush) { Ok(()) } else { self.0.sync_data() }
     }
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.0.write(offset, data)
@@ -78,9 +80,21 @@ impl From<Fault> for StoreError {
 }
 
 pub(super) fn from_io(error: &io::Error) -> StoreError {
-    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge) {
-        StoreError::Full
-    } else {
-        StoreError::Failed(error.to_string())
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => StoreError::Full,
+        // The file ends where it should go on, or begins with something else: not the disk failed, its contents are others.
+        Kind::UnexpectedEof | Kind::InvalidData => StoreError::Damaged(error.to_string()),
+        _ => StoreError::Failed(error.to_string()),
+    }
+}
+
+/// Does something with the database, whose answer to a page that is not what it wrote may be a panic: that is damage like any other, found out by
+/// the last means there is.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, StoreError> {
+    // Nothing of ours is left half done: a transaction that unwinds is rolled back, and after damage nothing is written any more.
+    match panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done.map_err(StoreError::from),
+        Err(_) => Err(StoreError::Damaged("a page of the file is not what was written".to_owned())),
     }
 }

@@ -4,7 +4,7 @@ use crate::store::StoreError;
 use lavina_crdt::ids::{NodeId, Origin, OriginKey, Scope};
 use redb::TableDefinition;
 
-/// `format` and `epoch`.
+/// `format`, `epoch` and `medium`.
 pub(super) const IDENTITY: TableDefinition<'_, &str, u64> = TableDefinition::new("identity");
 /// Scope, postcard, to its number.
 pub(super) const SCOPES: TableDefinition<'_, &[u8], u64> = TableDefinition::new("scopes");
@@ -12,9 +12,9 @@ pub(super) const SCOPES: TableDefinition<'_, &[u8], u64> = TableDefinition::new(
 pub(super) const ORIGINS: TableDefinition<'_, &[u8; 16], &[u8; 40]> = TableDefinition::new("origins");
 /// (Scope number, origin) to the next seq.
 pub(super) const NEXT: TableDefinition<'_, &[u8; 24], u64> = TableDefinition::new("next");
-/// (Scope number, origin, seq) to the entry as [`row`] lays it out.
+/// (Scope number, origin, seq) to the entry as `row` lays it out.
 pub(super) const ENTRIES: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("entries");
-/// Small values.
+/// Small values, each with its checksum.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
 pub(super) fn scope_name(scope: &Scope) -> Result<Vec<u8>, StoreError> {

@@ -9,7 +9,7 @@ mod layout;
 mod read;
 
 use super::{Batch, Commit, RENEW_EPOCH, StoreError, row};
-use backend::{AnyBackend, Fault, from_io};
+use backend::{AnyBackend, Fault, from_io, guarded};
 use lavina_crdt::entry::Run;
 use lavina_crdt::ids::{NodeId, OriginKey, Scope};
 use layout::{ENTRIES, IDENTITY, META, NEXT, ORIGINS, SCOPES, entry_key, next_key, origin_value, scope_name};
@@ -17,17 +17,32 @@ use redb::{
     Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend,
     WriteTransaction,
 };
+use std::cmp::Ordering;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 /// The file format this build writes, and the newest it reads.
-pub const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 2;
 
-/// Memory for cached pages: room for the tails of some thousand busy scopes, little beside what sessions take.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Memory for cached pages in a server: room for the tails of some thousand busy scopes, little beside what sessions take.
+pub const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
 /// Opens the bytes that the store lies in: at the start, and anew after a write failed, because redb trusts no handle that did.
 pub type Opener = Box<dyn Fn() -> io::Result<Box<dyn StorageBackend>> + Send + Sync>;
+
+/// Whose store is opened, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// The node that holds the key.
+    pub node: NodeId,
+    /// The epoch it writes under when the store is new here: random.
+    pub new_epoch: u64,
+    /// Which medium the bytes lie on: a number that another file gets anew, be its bytes the same. A store that finds itself on another medium than it was
+    /// made on is a restored backup or a clone, and takes the new epoch before it writes anything.
+    pub medium: u64,
+    /// Memory for cached pages, [`CACHE_BYTES`] in a server.
+    pub cache_bytes: usize,
+}
 
 /// A store in redb. A clone is another handle of the same store.
 #[derive(Clone, Debug)]
@@ -38,6 +53,7 @@ pub struct RedbStore {
 
 struct Shared {
     opener: Opener,
+    cache_bytes: usize,
     /// The database, or why there is none at the moment.
     database: RwLock<Result<Database, StoreError>>,
     /// Why nothing is written any more.
@@ -50,10 +66,26 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-fn open_database(opener: &Opener) -> Result<Database, StoreError> {
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let slot = self.database.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let last = std::mem::replace(slot, Err(StoreError::Full));
+        // A database that was found damaged may panic once more at its end.
+        let _ = guarded(|| {
+            drop(last);
+            Ok(())
+        });
+    }
+}
+
+/// Opens the database; `check` reads the whole of it and compares every page with its checksum.
+fn open_database(opener: &Opener, cache_bytes: usize, check: bool) -> Result<Database, StoreError> {
     let backend = opener().map_err(|error| from_io(&error))?;
-    let database = redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(AnyBackend(backend));
-    database.map_err(|error| Fault::from(error).into())
+    guarded(|| {
+        let mut builder = redb::Builder::new();
+        builder.set_cache_size(cache_bytes).set_check_integrity_on_open(check);
+        Ok(builder.create_with_backend(AnyBackend(backend))?)
+    })
 }
 
 fn begin_write(database: &Database) -> Result<WriteTransaction, Fault> {
@@ -65,16 +97,21 @@ fn begin_write(database: &Database) -> Result<WriteTransaction, Fault> {
 }
 
 impl RedbStore {
-    /// Opens the store that `opener` leads to, for the node that holds its key. An empty one is made a store with `new_epoch` (random)
-    /// as its epoch; so is one that asks for it ([`RENEW_EPOCH`]).
+    /// Opens the store that `opener` leads to and reads it through once, so that a node starts from nothing but what was written. An empty one is
+    /// made a store with the new epoch; one on another medium, or that asks for it ([`RENEW_EPOCH`]), takes it too.
     ///
     /// # Errors
-    /// [`StoreError`] when it cannot be read or made, or is of a later version.
-    pub fn open(opener: Opener, node: NodeId, new_epoch: u64) -> Result<Self, StoreError> {
-        let database = open_database(&opener)?;
-        let epoch = prepare(&database, new_epoch)?;
-        let shared = Shared { opener, database: RwLock::new(Ok(database)), failed: Mutex::default() };
-        Ok(Self { origin: OriginKey { node, epoch }, shared: Arc::new(shared) })
+    /// [`StoreError`] when it cannot be read or made, is damaged, or is of a later version.
+    pub fn open(opener: Opener, opening: Opening) -> Result<Self, StoreError> {
+        let database = open_database(&opener, opening.cache_bytes, true)?;
+        let epoch = guarded(|| prepare(&database, &opening))?;
+        let shared = Shared {
+            opener,
+            cache_bytes: opening.cache_bytes,
+            database: RwLock::new(Ok(database)),
+            failed: Mutex::default(),
+        };
+        Ok(Self { origin: OriginKey { node: opening.node, epoch }, shared: Arc::new(shared) })
     }
 
     fn database(&self) -> RwLockReadGuard<'_, Result<Database, StoreError>> {
@@ -85,26 +122,33 @@ impl RedbStore {
         self.shared.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Reads in a transaction. After a failure of the disk, or damage, nothing is written any more: what was read before may be as wrong.
     fn read<T>(&self, ask: impl FnOnce(&ReadTransaction) -> Result<T, Fault>) -> Result<T, StoreError> {
-        match &*self.database() {
-            Ok(database) => {
-                database.begin_read().map_err(Fault::from).and_then(|read| ask(&read)).map_err(StoreError::from)
-            }
+        let answer = match &*self.database() {
+            Ok(database) => guarded(|| ask(&database.begin_read()?)),
             Err(error) => Err(error.clone()),
+        };
+        if let Err(error @ (StoreError::Failed(_) | StoreError::Damaged(_))) = &answer {
+            self.failed().get_or_insert_with(|| error.clone());
         }
+        answer
     }
 
     /// Closes the database and opens it again at its last good commit.
     fn reopen(&self) {
         let mut slot = self.shared.database.write().unwrap_or_else(PoisonError::into_inner);
-        // The old handle must be gone first: it holds the lock on the file.
-        *slot = Err(StoreError::Full);
-        *slot = open_database(&self.shared.opener);
+        // The old handle must be gone first: it holds the lock on the file. What it finds wrong at its end does not matter any more.
+        let old = std::mem::replace(&mut *slot, Err(StoreError::Full));
+        let _ = guarded(|| {
+            drop(old);
+            Ok(())
+        });
+        *slot = open_database(&self.shared.opener, self.shared.cache_bytes, false);
     }
 
     fn commit_once(&self, batches: &[Batch]) -> Result<(), StoreError> {
         match &*self.database() {
-            Ok(database) => write_batches(database, batches).map_err(StoreError::from),
+            Ok(database) => guarded(|| write_batches(database, batches)),
             Err(error) => Err(error.clone()),
         }
     }
@@ -120,48 +164,52 @@ impl Commit for RedbStore {
         }
         let done = self.commit_once(batches);
         match &done {
-            Ok(()) | Err(StoreError::Damaged(_) | StoreError::Newer { .. }) => {}
+            Ok(()) | Err(StoreError::Newer { .. }) => {}
             // The handle refuses everything after a failed write, reads too.
             Err(StoreError::Full) => self.reopen(),
             Err(StoreError::Failed(_)) => {
                 *self.failed() = done.clone().err();
                 self.reopen();
             }
+            // Batches that do not fit are the caller's fault or the disk's; either way nothing good comes of going on.
+            Err(StoreError::Damaged(_)) => *self.failed() = done.clone().err(),
         }
         done
     }
 }
 
 /// Makes the tables of an empty store, checks the format of another; returns the epoch.
-fn prepare(database: &Database, new_epoch: u64) -> Result<u64, StoreError> {
-    let prepare = || -> Result<u64, Fault> {
-        let write = begin_write(database)?;
-        let (format, epoch) = {
-            let mut identity = write.open_table(IDENTITY)?;
-            let format = identity.get("format")?.map(|format| format.value());
-            if format.is_none() {
-                identity.insert("format", FORMAT)?;
-                identity.insert("epoch", new_epoch)?;
-            }
-            let epoch = identity.get("epoch")?.map(|epoch| epoch.value());
-            (format.unwrap_or(FORMAT), epoch)
-        };
-        if format > FORMAT {
-            return Err(StoreError::Newer { found: format, known: FORMAT }.into());
+fn prepare(database: &Database, opening: &Opening) -> Result<u64, Fault> {
+    let write = begin_write(database)?;
+    let epoch = {
+        let mut identity = write.open_table(IDENTITY)?;
+        let format = identity.get("format")?.map(|format| format.value());
+        check_format(format.unwrap_or(FORMAT))?;
+        let medium = identity.get("medium")?.map(|medium| medium.value());
+        let renew = write.open_table(META)?.remove(RENEW_EPOCH)?.is_some();
+        if format.is_none() || renew || medium != Some(opening.medium) {
+            identity.insert("format", FORMAT)?;
+            identity.insert("epoch", opening.new_epoch)?;
+            identity.insert("medium", opening.medium)?;
         }
-        write.open_table(SCOPES)?;
-        write.open_table(ORIGINS)?;
-        write.open_table(NEXT)?;
-        write.open_table(ENTRIES)?;
-        let renewed = write.open_table(META)?.remove(RENEW_EPOCH)?.is_some();
-        if renewed {
-            write.open_table(IDENTITY)?.insert("epoch", new_epoch)?;
-        }
-        write.commit()?;
-        let epoch = if renewed { Some(new_epoch) } else { epoch };
-        epoch.ok_or_else(|| StoreError::Damaged("it has no epoch".to_owned()).into())
+        identity.get("epoch")?.map(|epoch| epoch.value())
     };
-    prepare().map_err(StoreError::from)
+    write.open_table(SCOPES)?;
+    write.open_table(ORIGINS)?;
+    write.open_table(NEXT)?;
+    write.open_table(ENTRIES)?;
+    write.commit()?;
+    epoch.ok_or_else(|| StoreError::Damaged("it has no epoch".to_owned()).into())
+}
+
+fn check_format(format: u64) -> Result<(), StoreError> {
+    match format.cmp(&FORMAT) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(StoreError::Newer { found: format, known: FORMAT }),
+        Ordering::Less => Err(StoreError::Failed(format!(
+            "it has format {format}, from before the first release: move it away, and the node's peers fill a new one"
+        ))),
+    }
 }
 
 fn write_batches(database: &Database, batches: &[Batch]) -> Result<(), Fault> {
@@ -181,6 +229,8 @@ fn write_batches(database: &Database, batches: &[Batch]) -> Result<(), Fault> {
             if value.is_empty() {
                 meta.remove(key.as_str())?;
             } else {
+                let mut value = value.clone();
+                row::protect(key.as_bytes(), &mut value);
                 meta.insert(key.as_str(), value.as_slice())?;
             }
         }
@@ -211,7 +261,9 @@ impl Writer<'_> {
         for (sealed, seq) in run.entries.iter().zip(next..) {
             value.clear();
             row::encode(row::stamp_of(sealed, origin, seq)?, sealed, &mut value);
-            self.entries.insert(&entry_key(scope, origin, seq), value.as_slice())?;
+            let key = entry_key(scope, origin, seq);
+            row::protect(&key, &mut value);
+            self.entries.insert(&key, value.as_slice())?;
         }
         self.next.insert(&next_key(scope, origin), next + run.entries.len() as u64)?;
         Ok(())

@@ -25,11 +25,22 @@ fn origins(read: &ReadTransaction, scope: u64) -> Result<Vec<(Origin, u64)>, Fau
     range.map(|row| row.map(|(key, next)| (origin_of(key.value()), next.value())).map_err(Fault::from)).collect()
 }
 
+/// What an origin is short for, which its own bytes prove.
+fn key_of(read: &ReadTransaction, origin: Origin) -> Result<Option<OriginKey>, Fault> {
+    let Some(key) = read.open_table(ORIGINS)?.get(&origin.0)?.map(|value| origin_key(value.value())) else {
+        return Ok(None);
+    };
+    if key.origin() != origin {
+        return Err(StoreError::Damaged(format!("{origin:?} is not short for what is stored")).into());
+    }
+    Ok(Some(key))
+}
+
 type Entries = redb::ReadOnlyTable<&'static [u8; 32], &'static [u8]>;
 
 fn stamp_at(entries: &Entries, scope: u64, origin: Origin, seq: u64) -> Result<Option<Hlc>, Fault> {
     match entries.get(&entry_key(scope, origin, seq))? {
-        Some(found) => Ok(Some(row::stamp(found.value())?)),
+        Some(found) => Ok(Some(row::stamp(row::checked(&entry_key(scope, origin, seq), found.value())?)?)),
         None => Ok(None),
     }
 }
@@ -46,10 +57,11 @@ impl Cursor {
             return Ok(None);
         };
         let (key, value) = found?;
+        let row = row::checked(key.value(), value.value())?;
         let mut seq = [0; 8];
         seq.copy_from_slice(&key.value()[24..]);
-        let key = OrderKey { hlc: row::stamp(value.value())?, origin: self.origin, seq: u64::from_be_bytes(seq) };
-        Ok(Some((key, row::decode(value.value())?)))
+        let key = OrderKey { hlc: row::stamp(row)?, origin: self.origin, seq: u64::from_be_bytes(seq) };
+        Ok(Some((key, row::decode(row)?)))
     }
 }
 
@@ -99,7 +111,7 @@ impl Store for RedbStore {
     }
 
     fn origin_key(&self, origin: Origin) -> Result<Option<OriginKey>, StoreError> {
-        self.read(|read| Ok(read.open_table(ORIGINS)?.get(&origin.0)?.map(|value| origin_key(value.value()))))
+        self.read(|read| key_of(read, origin))
     }
 
     fn head(&self, scope: &Scope, origin: Origin) -> Result<Option<Hash>, StoreError> {
@@ -107,24 +119,27 @@ impl Store for RedbStore {
             let Some(scope) = scope_number(read, scope)? else { return Ok(None) };
             let next = read.open_table(NEXT)?.get(&next_key(scope, origin))?.map_or(0, |next| next.value());
             let Some(newest) = next.checked_sub(1) else { return Ok(None) };
-            let found = read.open_table(ENTRIES)?.get(&entry_key(scope, origin, newest))?;
+            let key = entry_key(scope, origin, newest);
+            let found = read.open_table(ENTRIES)?.get(&key)?;
             let found = found.ok_or_else(|| StoreError::Damaged(format!("entry {newest} of {origin:?} is missing")))?;
-            Ok(Some(chain::hash(&row::decode(found.value())?)))
+            Ok(Some(chain::hash(&row::decode(row::checked(&key, found.value())?)?)))
         })
     }
 
     fn run(&self, scope: &Scope, origin: Origin, first: u64, bytes_max: usize) -> Result<Option<Run>, StoreError> {
         self.read(|read| {
             let Some(number) = scope_number(read, scope)? else { return Ok(None) };
-            let Some(key) = read.open_table(ORIGINS)?.get(&origin.0)?.map(|value| origin_key(value.value())) else {
-                return Ok(None);
-            };
+            let Some(key) = key_of(read, origin)? else { return Ok(None) };
             let mut run = Run { scope: scope.clone(), origin: key, first, entries: Vec::new() };
             let (mut bytes, mut signed) = (0, false);
             let entries = read.open_table(ENTRIES)?;
             let (from, to) = (entry_key(number, origin, first), entry_key(number, origin, u64::MAX));
-            for found in entries.range::<&[u8; 32]>(&from..=&to)? {
-                let sealed = row::decode(found?.1.value())?;
+            for (found, seq) in entries.range::<&[u8; 32]>(&from..=&to)?.zip(first..) {
+                let (at, value) = found?;
+                if *at.value() != entry_key(number, origin, seq) {
+                    return Err(StoreError::Damaged(format!("entry {seq} of {origin:?} is missing")).into());
+                }
+                let sealed = row::decode(row::checked(at.value(), value.value())?)?;
                 bytes += sealed.bytes.len();
                 if bytes > bytes_max && signed {
                     break;
@@ -179,7 +194,10 @@ impl Store for RedbStore {
     }
 
     fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(|read| Ok(read.open_table(META)?.get(key)?.map(|value| value.value().to_vec())))
+        self.read(|read| match read.open_table(META)?.get(key)? {
+            Some(value) => Ok(Some(row::checked(key.as_bytes(), value.value())?.to_vec())),
+            None => Ok(None),
+        })
     }
 
     fn meta_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
@@ -190,7 +208,8 @@ impl Store for RedbStore {
                 if !key.value().starts_with(prefix) {
                     break;
                 }
-                values.push((key.value().to_owned(), value.value().to_vec()));
+                let checked = row::checked(key.value().as_bytes(), value.value())?;
+                values.push((key.value().to_owned(), checked.to_vec()));
             }
             Ok(values)
         })

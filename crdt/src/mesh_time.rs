@@ -1,0 +1,189 @@
+//! The mesh's time as one node estimates it: its own wall clock, kept near what the majority of nodes say.
+//!
+//! Entries stamped further ahead than the drift are refused by everybody, for ever if the clock was wrong by years: what a node
+//! acknowledged with such a stamp would never converge. So the stamp must be right when it is made, and this is how:
+//!
+//! - Every node tells its peers its raw wall clock. A reading is kept as the distance to this node's monotonic clock, so that it stays good
+//!   when the wall clock here steps or drifts, and when a cut or the peer's end makes it the last one.
+//! - With readings of a majority (this node's own among them) the median decides: a minority of wrong or lying clocks lies on one side of
+//!   a right one or has right ones on both sides. The own clock counts as far as it is within the slack of the median. Of two medians the
+//!   later is taken when all are heard: in a mesh of two, who is behind follows, since stamps cannot be taken back. While some are not
+//!   heard the earlier one is: being late is mended by the next reading.
+//! - Before that, after a restart without peers, the newest stamp on the disk is the evidence: the mesh had reached it. The clock goes on
+//!   from there, at most the slack ahead, and what peers have said so far counts as well. Stamps may then lag by the time the node was
+//!   down until the first peer is heard; late stamps are taken by everybody, early ones are not, and no client has to wait.
+//! - At the very first start there is no evidence, and the wall clock is believed. A mesh of one has the time of its only node.
+//!
+//! Not covered, as nothing can tell: a majority of wrong clocks. The slack is a quarter of the drift, so that two nodes at its opposite ends
+//! still take each other's stamps.
+
+use crate::clock::{Hlc, Now};
+use crate::ids::NodeId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// See the module's head. Drive it: [`MeshTime::set_members`] when the roster changes, [`MeshTime::hear`] with what peers say, and
+/// [`MeshTime::read`] before the shell's time is used for anything.
+#[derive(Clone, Debug)]
+pub struct MeshTime {
+    slack_ms: i64,
+    /// The newest stamp on the disk at the start, as a distance to the monotonic clock.
+    floor: Option<i64>,
+    others: usize,
+    /// What each peer's wall clock shows, as a distance to the monotonic clock here.
+    readings: BTreeMap<NodeId, i64>,
+    /// The same distances in order.
+    sorted: Vec<i64>,
+}
+
+impl MeshTime {
+    /// A clock that stays within a quarter of `max_drift_ms` of the mesh's time; `newest` is the newest stamp on the disk, zero for none.
+    #[must_use]
+    pub fn new(max_drift_ms: u64, newest: Hlc, now: Now) -> Self {
+        let floor = (newest > Hlc::default()).then(|| distance(newest.ms(), now));
+        Self { slack_ms: signed(max_drift_ms / 4), floor, others: 0, readings: BTreeMap::new(), sorted: Vec::new() }
+    }
+
+    /// Who belongs to the mesh beside this node.
+    pub fn set_members(&mut self, others: &BTreeSet<NodeId>) {
+        self.others = others.len();
+        self.readings.retain(|node, _| others.contains(node));
+        self.sort();
+    }
+
+    /// A member's wall clock shows this.
+    pub fn hear(&mut self, now: Now, node: NodeId, wall_ms: u64) {
+        self.readings.insert(node, distance(wall_ms, now));
+        self.sort();
+    }
+
+    /// The time with the wall clock kept near the mesh's.
+    #[must_use]
+    pub fn read(&self, now: Now) -> Now {
+        let own = distance(now.wall_ms, now);
+        let taken = match self.median(own) {
+            Some(median) => within(own, median.saturating_sub(self.slack_ms), median.saturating_add(self.slack_ms)),
+            None => self.unconfirmed(own),
+        };
+        let wall_ms = taken.saturating_add(signed(now.mono_us / 1000));
+        Now { wall_ms: u64::try_from(wall_ms).unwrap_or(0), ..now }
+    }
+
+    /// The median of the own distance and the readings, when those are a majority's.
+    fn median(&self, own: i64) -> Option<i64> {
+        let heard = self.sorted.len() + 1;
+        if heard * 2 <= self.others + 1 {
+            return None;
+        }
+        let middle = if heard > self.others { heard / 2 } else { (heard - 1) / 2 };
+        let below = middle.checked_sub(1).and_then(|index| self.sorted.get(index)).copied();
+        Some(within(own, below.unwrap_or(own), self.sorted.get(middle).copied().unwrap_or(i64::MAX)))
+    }
+
+    fn unconfirmed(&self, own: i64) -> i64 {
+        match self.floor.max(self.sorted.last().copied()) {
+            Some(evidence) => within(own, self.floor.unwrap_or(i64::MIN), evidence.saturating_add(self.slack_ms)),
+            None => own,
+        }
+    }
+
+    fn sort(&mut self) {
+        self.sorted = self.readings.values().copied().collect();
+        self.sorted.sort_unstable();
+    }
+}
+
+fn distance(wall_ms: u64, now: Now) -> i64 {
+    signed(wall_ms).saturating_sub(signed(now.mono_us / 1000))
+}
+
+fn signed(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+fn within(value: i64, least: i64, most: i64) -> i64 {
+    value.max(least).min(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::node;
+    use proptest::prelude::*;
+
+    const DRIFT_MS: u64 = 30_000;
+    const TRUE_MS: u64 = 1_800_000_000_000;
+
+    fn at(mono_ms: u64, wall_ms: u64) -> Now {
+        Now { mono_us: mono_ms * 1000, wall_ms }
+    }
+
+    fn members(count: u8) -> BTreeSet<NodeId> {
+        (1..=count).map(node).collect()
+    }
+
+    #[test]
+    fn a_node_alone_has_its_own_time() {
+        let time = MeshTime::new(DRIFT_MS, Hlc::default(), at(0, 7));
+        assert_eq!(time.read(at(5, 12)).wall_ms, 12);
+    }
+
+    #[test]
+    fn a_clock_that_steps_keeps_the_time_of_the_majority() {
+        let mut time = MeshTime::new(DRIFT_MS, Hlc::default(), at(0, TRUE_MS));
+        time.set_members(&members(2));
+        time.hear(at(0, TRUE_MS), node(1), TRUE_MS);
+        time.hear(at(0, TRUE_MS), node(2), TRUE_MS);
+        assert_eq!(time.read(at(1_000, TRUE_MS + 1_100)).wall_ms, TRUE_MS + 1_100);
+        assert_eq!(time.read(at(1_000, TRUE_MS * 2)).wall_ms, TRUE_MS + 1_000 + DRIFT_MS / 4);
+        assert_eq!(time.read(at(1_000, 0)).wall_ms, TRUE_MS + 1_000 - DRIFT_MS / 4);
+    }
+
+    #[test]
+    fn after_a_restart_without_peers_time_goes_on_from_the_newest_stamp() {
+        let mut time = MeshTime::new(DRIFT_MS, Hlc::from_ms(TRUE_MS), at(0, TRUE_MS * 2));
+        time.set_members(&members(4));
+        assert_eq!(time.read(at(3_000, TRUE_MS * 2)).wall_ms, TRUE_MS + 3_000 + DRIFT_MS / 4);
+        assert_eq!(time.read(at(3_000, 0)).wall_ms, TRUE_MS + 3_000);
+        // A peer that knows better is believed as to how late it is, though it is no majority.
+        time.hear(at(3_000, 0), node(1), TRUE_MS + 3_600_000);
+        assert_eq!(time.read(at(3_000, TRUE_MS + 3_600_000)).wall_ms, TRUE_MS + 3_600_000);
+    }
+
+    #[test]
+    fn of_two_nodes_the_one_behind_follows() {
+        let mut behind = MeshTime::new(DRIFT_MS, Hlc::default(), at(0, 0));
+        behind.set_members(&members(1));
+        behind.hear(at(0, 0), node(1), TRUE_MS);
+        assert_eq!(behind.read(at(0, 0)).wall_ms, TRUE_MS - DRIFT_MS / 4);
+        let mut ahead = MeshTime::new(DRIFT_MS, Hlc::default(), at(0, TRUE_MS));
+        ahead.set_members(&members(1));
+        ahead.hear(at(0, TRUE_MS), node(1), 0);
+        assert_eq!(ahead.read(at(0, TRUE_MS)).wall_ms, TRUE_MS);
+    }
+
+    proptest! {
+        /// Five nodes, two of them wrong by anything, two away from one another: nobody stamps what a right clock does not take.
+        #[test]
+        fn a_minority_of_wrong_clocks_drags_nobody(
+            errors in proptest::collection::vec(-2_000i64..2_000, 3),
+            wrong in proptest::collection::vec(-400_000_000_000i64..400_000_000_000, 2),
+            deaf in 0usize..5,
+        ) {
+            let walls: Vec<u64> =
+                errors.iter().chain(&wrong).map(|error| TRUE_MS.saturating_add_signed(*error)).collect();
+            let ids: Vec<NodeId> = (1..=5).map(node).collect();
+            for me in 0..5 {
+                let mut time = MeshTime::new(DRIFT_MS, Hlc::default(), at(0, walls[me]));
+                time.set_members(&ids.iter().copied().filter(|id| *id != ids[me]).collect());
+                for other in (0..5).filter(|other| *other != me && *other != deaf) {
+                    time.hear(at(0, walls[me]), ids[other], walls[other]);
+                }
+                let stamp = time.read(at(0, walls[me])).wall_ms;
+                prop_assert!(stamp <= TRUE_MS + 2_000 + DRIFT_MS / 4, "{stamp}");
+                if deaf == me || deaf >= 3 {
+                    prop_assert!(stamp >= TRUE_MS - 2_000 - DRIFT_MS / 4, "{stamp}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Who may do what in a room, written anew from the tables of modern.ircdocs.horse and XEP-0045: the model's own opinion.
+
+use lavina_crdt::content::{Author, Principal};
+use lavina_crdt::room::{Act, Flag, Kick, Rank, RoomState};
+
+/// Whether `author` may do all of `acts`, one after the other, where things stand as in `state`.
+pub(super) fn may_all(state: &RoomState, author: &Author, acts: &[Act]) -> bool {
+    // What an act of a change does counts for the acts after it, as far as standing and flags go.
+    let mut state = state.clone();
+    let mut lowered = false;
+    for act in acts {
+        if !may(&state, lowered, author, act) {
+            return false;
+        }
+        match act {
+            Act::Create => {
+                state.created = state.created.or(Some(lavina_crdt::clock::Hlc(0)));
+                state.ranks.insert(author.principal(), Rank::Founder);
+                state.flags.extend([Flag::NoExternal, Flag::TopicLocked]);
+            }
+            Act::SetRank { who, rank } => {
+                lowered |= *rank < Rank::Founder;
+                state.ranks.insert(who.clone(), *rank);
+            }
+            Act::SetFlag { flag, on: true } => drop(state.flags.insert(*flag)),
+            Act::SetFlag { flag, on: false } => drop(state.flags.remove(flag)),
+            Act::SetBan { .. }
+            | Act::SetException { .. }
+            | Act::SetInviteException { .. }
+            | Act::SetKey(_)
+            | Act::SetLimit(_)
+            | Act::SetTopic(_)
+            | Act::SetTitle(_) => {}
+        }
+    }
+    true
+}
+
+fn may(state: &RoomState, lowered: bool, author: &Author, act: &Act) -> bool {
+    let own = state.rank(&author.principal());
+    if !act.is_sound() {
+        return false;
+    }
+    match act {
+        Act::Create => state.created.is_none(),
+        _ if state.created.is_none() => false,
+        Act::SetRank { who, rank } => may_rank(state, lowered, &author.principal(), who, *rank),
+        Act::SetTopic(_) if own >= Rank::HalfOp => true,
+        Act::SetTopic(_) => !state.flags.contains(&Flag::TopicLocked) && !is_banned(state, author),
+        Act::SetTitle(_) | Act::SetFlag { flag: Flag::Persistent, .. } => own >= Rank::Operator,
+        Act::SetFlag { .. }
+        | Act::SetKey(_)
+        | Act::SetLimit(_)
+        | Act::SetBan { .. }
+        | Act::SetException { .. }
+        | Act::SetInviteException { .. } => own >= Rank::HalfOp,
+    }
+}
+
+fn may_rank(state: &RoomState, lowered: bool, author: &Principal, who: &Principal, to: Rank) -> bool {
+    let (own, theirs) = (state.rank(author), state.rank(who));
+    if author == who {
+        let other_founder = state.ranks.iter().any(|(other, rank)| other != who && *rank == Rank::Founder);
+        let abandons = own == Rank::Founder && to < Rank::Founder && (lowered || !other_founder);
+        return to <= own && !abandons;
+    }
+    match own {
+        Rank::Founder => true,
+        Rank::Admin => to <= Rank::Admin && (theirs < Rank::Admin || to >= theirs),
+        Rank::Operator => to <= Rank::Operator && (theirs <= Rank::Operator || to >= theirs),
+        Rank::HalfOp => match theirs {
+            Rank::None | Rank::Member => to == Rank::Voice,
+            Rank::Voice => to < Rank::Voice,
+            Rank::HalfOp | Rank::Operator | Rank::Admin | Rank::Founder => false,
+        },
+        Rank::None | Rank::Member | Rank::Voice => false,
+    }
+}
+
+/// Whether `author` may speak from inside.
+pub(super) fn may_speak(state: &RoomState, author: &Author) -> bool {
+    let own = state.rank(&author.principal());
+    let voiceless = state.flags.contains(&Flag::Moderated) && own < Rank::Voice;
+    state.created.is_some() && (own >= Rank::HalfOp || !(voiceless || is_banned(state, author)))
+}
+
+/// Whether `author` may remove somebody.
+pub(super) fn may_kick(state: &RoomState, author: &Author, kick: &Kick) -> bool {
+    let (own, theirs) = (state.rank(&author.principal()), state.rank(&kick.who));
+    let over = match own {
+        Rank::Founder => true,
+        Rank::Operator => theirs <= Rank::Operator,
+        Rank::None | Rank::Member | Rank::Voice | Rank::HalfOp | Rank::Admin => theirs < own,
+    };
+    state.created.is_some() && kick.is_sound() && own >= Rank::HalfOp && (over || kick.who == author.principal())
+}
+
+/// Whether a ban means `author` and no exception does.
+pub(super) fn is_banned(state: &RoomState, author: &Author) -> bool {
+    state.bans.keys().any(|mask| mask.matches(author)) && !state.exceptions.keys().any(|mask| mask.matches(author))
+}

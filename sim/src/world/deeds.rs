@@ -1,0 +1,75 @@
+//! Clients do what the table of deeds says, claim nicks, and read everything in the end.
+
+use super::World;
+use crate::client::Debt;
+use crate::client::deeds::{self, Owed};
+use crate::plan::Speaks;
+
+impl World {
+    /// Does a row of the table, when the client's protocol has it.
+    pub(super) fn do_deed(&mut self, client: usize, name: &str, room: usize, other: usize) {
+        let Some(deed) = deeds::by_name(name) else { return };
+        let irc = self.clients[client].plan.speaks == Speaks::Irc;
+        let Some(template) = deed.template(irc) else { return };
+        let text = self.clients[client].fresh_text(client);
+        let room = self.plan.rooms[room].name.clone();
+        let (other_nick, account) = (self.clients[other].nick.clone(), self.clients[other].plan.nick.clone());
+        let doer = &mut self.clients[client];
+        let id = doer.last_seen(&room).map(|seen| seen.id.clone());
+        if template.contains("{id}") && id.is_none() {
+            return;
+        }
+        let (me, n) = (doer.nick.clone(), doer.wire.fresh_id());
+        let id = id.unwrap_or_default();
+        let values = [
+            ("{room}", room.as_str()),
+            ("{other}", &other_nick),
+            ("{account}", &account),
+            ("{me}", &me),
+            ("{text}", &text),
+            ("{id}", &id),
+            ("{n}", &n),
+        ];
+        let bytes = deeds::fill(&template, &values);
+        let connection = doer.connection;
+        match deed.owed {
+            Owed::Anything => {}
+            Owed::Error => doer.debts.push(Debt { deed: deed.name, connection, paid: false }),
+            Owed::End => {
+                doer.left.insert(connection);
+                doer.debts.push(Debt { deed: deed.name, connection, paid: false });
+            }
+        }
+        *self.happened.entry(deed.name).or_default() += 1;
+        self.send_to_node(client, bytes.into_bytes());
+    }
+
+    /// Says what clocks may have stamped on a nick that was claimed just now.
+    pub(super) fn stamp_claim(&mut self, client: usize) {
+        let home = self.clients[client].home;
+        let wall_ms = self.nodes[home].now(self.now_us).wall_ms;
+        // The claim was stamped on the way here, one delay ago.
+        let from_ms = wall_ms.saturating_sub(super::CLIENT_DELAY_US / 1000 + 1);
+        self.look_at_clocks();
+        let until_ms = self.wall_ms_max + 1;
+        if let Some(claim) = self.clients[client].claim.as_mut().filter(|claim| claim.until_ms == 0) {
+            (claim.from_ms, claim.until_ms) = (from_ms, until_ms);
+        }
+    }
+
+    /// Remembers the furthest that any clock of the mesh has been: stamps may have been dragged so far.
+    pub(super) fn look_at_clocks(&mut self) {
+        let furthest = self.nodes.iter().map(|node| node.now(self.now_us).wall_ms).max();
+        self.wall_ms_max = self.wall_ms_max.max(furthest.unwrap_or_default());
+    }
+
+    /// Everybody reads everything and looks around, half of them from the newest end.
+    pub(super) fn catch_up(&mut self) {
+        for client in 0..self.clients.len() {
+            if self.clients[client].ready {
+                let bytes = self.clients[client].catch_up(&self.plan, client % 2 == 1);
+                self.send_to_node(client, bytes.into_bytes());
+            }
+        }
+    }
+}

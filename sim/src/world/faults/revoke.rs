@@ -1,0 +1,103 @@
+//! A node is thrown out of the mesh and comes back as another. The operator waits until what it has written is known elsewhere, as one does
+//! who takes a machine out of service: then nothing that was promised may be lost.
+
+use crate::plan::NodeFault;
+use crate::world::queue::Pending;
+use crate::world::{World, node_id, signing_key, sim_node};
+use lavina_core::node::{AdminCommand, Input, MeshIdentity};
+use lavina_core::store::Store;
+use lavina_crdt::ids::OriginKey;
+use lavina_crdt::mesh::{Admission, Place, Verdict};
+use rand::Rng;
+
+/// How long to wait before trying again what could not be done yet, microseconds.
+const AGAIN_US: u64 = 500_000;
+
+impl World {
+    pub(super) fn revoke(&mut self, node: usize, by: usize) {
+        if self.nodes[node].revoked || node == by || self.is_over() {
+            return;
+        }
+        if !self.may_rule(by) || self.nodes[node].core.is_none() || !self.is_known_at(node, by) {
+            self.queue.push(self.now_us + AGAIN_US, Pending::Again(NodeFault::Revoke(node, by)));
+            return;
+        }
+        *self.happened.entry("revoked").or_default() += 1;
+        let root = signing_key(self.plan.seed, usize::MAX);
+        let signature = Verdict::Revoke.sign(&root, &self.nodes[by].config.mesh.id, self.id(node));
+        let id = self.id(node);
+        self.crash(node);
+        self.nodes[node].revoked = true;
+        for other in 0..self.nodes.len() {
+            self.drop_connection(node, other);
+        }
+        self.input(by, Input::Admin(1, AdminCommand::Revoke(id, signature)));
+    }
+
+    pub(super) fn rejoin(&mut self, node: usize, by: usize) {
+        if !self.nodes[node].revoked || node == by || self.is_over() {
+            return;
+        }
+        if !self.may_rule(by) {
+            self.queue.push(self.now_us + AGAIN_US, Pending::Again(NodeFault::Rejoin(node, by)));
+            return;
+        }
+        let start = self.nodes[node].start;
+        // Never the key of any node of the plan, nor one that was used before.
+        let used = self.by_id.len() + 1_000;
+        let key = signing_key(self.plan.seed, used);
+        let root = signing_key(self.plan.seed, usize::MAX);
+        let plan = &self.plan.nodes[node];
+        let mesh: MeshIdentity = self.nodes[by].config.mesh.clone();
+        let admission = Admission {
+            node: node_id(&key),
+            name: plan.name.clone(),
+            place: Place { region: plan.region.clone(), zone: plan.zone.clone() },
+            addresses: vec![format!("{}:7667", plan.name)],
+            signature: Verdict::Admit.sign(&root, &mesh.id, node_id(&key)),
+        };
+        let others = (0..self.nodes.len()).filter(|other| *other != node).map(|other| self.admission(other));
+        let bootstrap: Vec<Admission> = others.chain([admission.clone()]).collect();
+        let offset_ms = self.nodes[node].clock_offset_ms;
+        let seals = self.nodes[0].config.seals.clone();
+        let epoch = (self.plan.level, self.rng.random());
+        let fresh = sim_node(key, &admission, &bootstrap, &mesh, offset_ms, epoch, seals);
+        self.by_id.insert(admission.node, node);
+        self.nodes[node] = fresh;
+        // Whatever was set for the earlier life stays void.
+        self.nodes[node].start = start;
+        self.input(by, Input::Admin(1, AdminCommand::Admit(admission)));
+        self.boot(node);
+    }
+
+    fn is_over(&self) -> bool {
+        self.now_us >= self.plan.heal_at_ms * 1000
+    }
+
+    /// Whether an operator can use a node.
+    fn may_rule(&self, node: usize) -> bool {
+        self.is_healthy(node) && !self.nodes[node].revoked
+    }
+
+    /// Whether all that a node has written is on the other node's disk.
+    fn is_known_at(&self, node: usize, other: usize) -> bool {
+        let own: OriginKey = self.nodes[node].store.origin();
+        let there = self.vectors(other);
+        self.vectors(node).iter().all(|(scope, vector)| {
+            let known = there.get(scope).map_or(0, |vector| vector.next(own.origin()));
+            vector.next(own.origin()) <= known
+        })
+    }
+
+    /// The admission of a node, as the plan has it.
+    fn admission(&self, node: usize) -> Admission {
+        let (config, root) = (&self.nodes[node].config, signing_key(self.plan.seed, usize::MAX));
+        Admission {
+            node: self.id(node),
+            name: config.name.clone(),
+            place: config.place.clone(),
+            addresses: config.addresses.clone(),
+            signature: Verdict::Admit.sign(&root, &config.mesh.id, self.id(node)),
+        }
+    }
+}

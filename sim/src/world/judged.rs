@@ -1,0 +1,118 @@
+//! Whom checkers look at: the part of the mesh that was healed, and the clients that were never anywhere else; and what may be expected of
+//! a node at a moment.
+
+use super::{CLIENT_DELAY_US, COMMIT_US, DISK_RECOVERY_US, Join, World};
+use crate::plan::Class;
+
+/// How long after it went on a node that had stood still may be busy with what had come, microseconds.
+const RESUMED_US: u64 = 1_000_000;
+/// How long a node must be up for the mesh to have found together, microseconds.
+const SETTLED_US: u64 = 5_000_000;
+/// What a line may take beyond the links and the disks: rounds of the event loop, microseconds.
+const SLACK_US: u64 = 5_000;
+
+impl World {
+    /// The nodes that are healed when the faults end.
+    pub(crate) fn healed(&self) -> Vec<usize> {
+        if self.plan.class == Class::Core && !self.plan.core.is_empty() {
+            self.plan.core.clone()
+        } else {
+            (0..self.nodes.len()).collect()
+        }
+    }
+
+    /// The nodes that must hold what the invariants say: healed, in the mesh, and honest.
+    pub(crate) fn judged(&self) -> Vec<usize> {
+        self.healed().into_iter().filter(|node| !self.nodes[*node].revoked && !self.plan.lies(*node)).collect()
+    }
+
+    /// Whether a client was only ever connected to judged nodes, so that what it was promised is theirs to keep.
+    pub(crate) fn is_judged_client(&self, client: usize) -> bool {
+        let judged = self.judged();
+        self.homes[client].iter().chain([&self.clients[client].node]).all(|home| judged.contains(home))
+    }
+
+    /// Whether a node runs and its disk takes writes, and did so for a while.
+    pub(crate) fn is_healthy(&self, node: usize) -> bool {
+        let node = &self.nodes[node];
+        let calm = node.disk.trouble_us == 0 || self.now_us > node.disk.trouble_us + DISK_RECOVERY_US;
+        let awake = node.paused_us.is_none() && (node.resumed_us == 0 || self.now_us > node.resumed_us + RESUMED_US);
+        calm && awake && !node.disk.full && !node.disk.ailing && node.disk.slow_ms <= 1 && node.core.is_some()
+    }
+
+    /// Whether nothing is broken at the moment: all nodes are healthy, up for a while, and connected over calm links.
+    pub(super) fn is_whole(&self) -> bool {
+        let count = self.nodes.len();
+        let settled = |node: usize| self.is_healthy(node) && self.nodes[node].up_since_us + SETTLED_US < self.now_us;
+        let connected = |one: usize| {
+            let linked = |other: usize| self.are_connected(one, other) && self.net.passes_both(one, other);
+            (one + 1..count).all(linked)
+        };
+        self.net.is_calm() && (0..count).all(|node| settled(node) && connected(node))
+    }
+
+    /// A client asks to enter a room; an answer in time is expected when its node is healthy.
+    pub(super) fn ask_to_join(&mut self, client: usize, room: &str) {
+        let asks = &self.clients[client];
+        if self.is_healthy(asks.home) && !asks.inside.contains_key(room) {
+            let (at_us, connection) = (self.now_us, asks.connection);
+            self.joins.push(Join { client, room: room.to_owned(), at_us, connection, done_us: None });
+        }
+    }
+
+    /// A client has heard something: perhaps that it is inside, or that it may not be.
+    pub(super) fn look_at_joins(&mut self, client: usize) {
+        let heard = &self.clients[client];
+        let refused = heard.met.get("refused").copied().unwrap_or(0);
+        let is_new = refused > self.refusals[client];
+        self.refusals[client] = refused;
+        for join in self.joins.iter_mut().rev().filter(|join| join.client == client && join.done_us.is_none()) {
+            let over = join.connection != heard.connection;
+            if over || is_new || heard.inside.contains_key(&join.room) {
+                join.done_us = Some(self.now_us);
+            }
+        }
+    }
+
+    /// In a run without faults: who was there sees a line within what links and disks take.
+    pub(super) fn look_at_delays(&mut self, client: usize, before: usize) {
+        if self.plan.class != Class::Fair {
+            return;
+        }
+        for seen in &self.clients[client].seen[before..] {
+            let sender = seen.text.strip_prefix('c').and_then(|rest| rest.split('-').next()?.parse::<usize>().ok());
+            let Some(sender) = sender.filter(|sender| *sender < self.clients.len()) else { continue };
+            let Some(sent) = self.clients[sender].sent.get(&seen.text) else { continue };
+            let there = match &seen.room {
+                Some(room) => self.clients[client].inside.get(room).copied(),
+                None => self.clients[client].ready.then_some(self.clients[client].ready_us),
+            };
+            if there.is_none_or(|since_us| since_us + SLACK_US > sent.at_us) {
+                continue;
+            }
+            let took_us = self.now_us - sent.at_us;
+            let (from, to) = (self.clients[sender].home, self.clients[client].home);
+            let bound_us = self.delivery_us(from, to);
+            if took_us > bound_us {
+                self.late.push(format!(
+                    "{} at node {to} was shown {} from node {from} after {took_us} us, and links and disks take {bound_us} us",
+                    self.clients[client].nick, seen.text
+                ));
+            }
+        }
+    }
+
+    /// How long a line takes at most from a client of one node to a client of another: to the node and into its disk behind another commit, over
+    /// the link to the region and within it, and out behind what the receiver itself waits for.
+    fn delivery_us(&self, from: usize, to: usize) -> u64 {
+        let links = &self.plan.links;
+        let jitter = |us: u64| us + us * links.jitter_percent / 100;
+        let same_region = self.plan.nodes[from].region == self.plan.nodes[to].region;
+        let way_us = match (from == to, same_region) {
+            (true, _) => 0,
+            (false, true) => jitter(links.near_us),
+            (false, false) => jitter(links.far_us) + jitter(links.near_us),
+        };
+        2 * CLIENT_DELAY_US + 8 * COMMIT_US + way_us + SLACK_US
+    }
+}
