@@ -5,6 +5,7 @@
 
 mod bites;
 mod clash;
+mod crowd;
 mod day;
 mod deeds;
 mod faults;
@@ -75,6 +76,7 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     let mut faults = faults::draw(&mut rng, class, sizes, heal_at_ms);
     clash::add(&mut rng, &rooms, &mut clients, &faults);
     bites::add(&mut rng, &rooms, &mut clients, &faults);
+    crowd::add(&mut rng, &mut clients, &faults, heal_at_ms);
     deeds::add(&mut rng, &rooms, &mut clients, heal_at_ms);
     for client in &mut clients {
         client.script.retain(|step| step.at_ms < heal_at_ms);

@@ -14,7 +14,7 @@ mod queue;
 mod shell;
 
 use crate::client::{Client, DOMAIN, ROOMS};
-use crate::plan::Plan;
+use crate::plan::{ClientFault, FaultKind, Plan};
 use crate::record::Book;
 use crate::trace::Trace;
 use lavina_core::node::{AdminCommand, Input, Limits, MeshIdentity, NodeConfig};
@@ -24,6 +24,7 @@ use lavina_crdt::mesh::{Admission, Place, Verdict};
 use lavina_protocols::command::{Refusal, Reply};
 use lavina_protocols::session::{Flood, SessionConfig};
 use net::Net;
+pub(crate) use node::EPOCH_MS;
 use node::{Disk, SimNode};
 use queue::{Pending, Queue};
 use rand::rngs::SmallRng;
@@ -102,12 +103,13 @@ impl World {
                 signature: Verdict::Admit.sign(&root, &mesh.id, node_id(key)),
             })
             .collect();
+        let flood = if floods(plan) { Flood::DEFAULT } else { Flood::NONE };
         let nodes = keys
             .into_iter()
             .zip(&bootstrap)
             .zip(&plan.nodes)
             .map(|((key, admission), node)| {
-                sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, rng.random())
+                sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, rng.random(), flood)
             })
             .collect();
         let by_id = bootstrap.iter().enumerate().map(|(index, admission)| (admission.node, index)).collect();
@@ -165,7 +167,9 @@ impl World {
         let end_us = (self.plan.heal_at_ms + self.plan.converge_within_ms) * 1000;
         self.run_until(end_us);
         self.catch_up();
-        self.run_until(end_us + CATCH_UP_US);
+        // Limited clients may ask for ten pages in a second.
+        let within_us = if floods(&self.plan) { 12 * CATCH_UP_US } else { CATCH_UP_US };
+        self.run_until(end_us + within_us);
     }
 
     fn run_until(&mut self, end_us: u64) {
@@ -245,6 +249,11 @@ impl World {
     }
 }
 
+/// Whether clients send floods in a run, and nodes limit them.
+fn floods(plan: &Plan) -> bool {
+    plan.faults.iter().any(|fault| matches!(fault.kind, FaultKind::Client(ClientFault::Flood(..))))
+}
+
 fn sim_node(
     key: ed25519_dalek::SigningKey,
     admission: &Admission,
@@ -252,6 +261,7 @@ fn sim_node(
     mesh: &MeshIdentity,
     clock_offset_ms: i64,
     epoch: u64,
+    flood: Flood,
 ) -> SimNode {
     let sessions = SessionConfig {
         domain: DOMAIN.to_owned(),
@@ -263,7 +273,7 @@ fn sim_node(
         plain_without_tls: true,
         started_ms: 0,
         salt_secret: [7; 32],
-        flood: Flood::NONE,
+        flood,
     };
     SimNode {
         core: None,

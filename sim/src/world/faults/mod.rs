@@ -37,6 +37,7 @@ impl World {
     pub(super) fn on_heal(&mut self) {
         self.note("heal", 0, String::new);
         self.net.reset();
+        self.hear_again();
         for index in 0..self.nodes.len() {
             self.nodes[index].disk.full = false;
             self.nodes[index].disk.slow_ms = 0;
