@@ -3,6 +3,7 @@
 
 use super::Rest;
 use crate::world::World;
+use lavina_crdt::room::Flag;
 use std::collections::BTreeSet;
 
 pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
@@ -11,7 +12,12 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
         .filter(|client| !world.is_judged_client(*client))
         .map(|client| format!("host{client}.cloak"))
         .collect();
-    for name in &rest.rooms {
+    let silent = half_open(world);
+    for (name, judged) in rest.rooms.iter().zip(&rest.judged) {
+        // Who is in a hidden room is not for the probe to see.
+        if judged.as_ref().is_some_and(|judged| judged.state.has(Flag::Secret)) {
+            continue;
+        }
         let believed: BTreeSet<String> = (0..world.clients.len())
             .filter(|client| {
                 world.is_judged_client(*client) && world.clients[*client].inside.contains_key(name.as_str())
@@ -21,7 +27,7 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
         for node in world.judged() {
             let mut shown = world.occupants(node, name);
             shown.retain(|host| !elsewhere.contains(host));
-            let ghosts: Vec<_> = shown.difference(&believed).collect();
+            let ghosts: Vec<_> = shown.difference(&believed).filter(|host| !silent.contains(*host)).collect();
             let unseen: Vec<_> = believed.difference(&shown).collect();
             if !ghosts.is_empty() || !unseen.is_empty() {
                 wrong.push(format!(
@@ -31,4 +37,11 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Hosts of clients that vanished without a word from a connection that their node has not given up yet.
+fn half_open(world: &World) -> BTreeSet<String> {
+    let links = world.nodes.iter().flat_map(|node| &node.links);
+    let gone = links.filter(|(number, link)| world.clients[link.client].connection != **number);
+    gone.map(|(_, link)| format!("host{}.cloak", link.client)).collect()
 }

@@ -1,12 +1,8 @@
 //! L4, order: what one session said stays in its order, in history and as others are shown it.
 
 use super::Rest;
-use crate::client::{Client, Seen};
 use crate::world::World;
 use std::collections::BTreeMap;
-
-/// How long a node waits for what a line rests on before it shows the line without (`Limits::hold_ms_max`), microseconds.
-const HOLD_US: u64 = 2_000_000;
 
 pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -27,37 +23,8 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
             }
         }
     }
-    for client in &world.clients {
-        wrong.extend(effects_before_causes(world, client));
-    }
     for judged in rest.judged.iter().flatten() {
         wrong.extend(judged.disorder.iter().cloned());
-    }
-    wrong
-}
-
-/// Lines that a client was shown before something that their author had been shown when it said them, too soon for anybody to have stopped
-/// waiting for that.
-fn effects_before_causes(world: &World, client: &Client) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let at = |seen: &Seen| (seen.connection, seen.room.clone(), seen.text.clone());
-    let places: BTreeMap<_, usize> = client.seen.iter().enumerate().map(|(place, seen)| (at(seen), place)).collect();
-    for (place, seen) in client.seen.iter().enumerate().filter(|(_, seen)| seen.room.is_some()) {
-        let Some((author, _)) = sender(world, &seen.text) else { continue };
-        let Some(sent) = world.clients[author].sent.get(&seen.text) else { continue };
-        if seen.at_us > sent.at_us + HOLD_US {
-            continue;
-        }
-        let causes = world.clients[author].seen[..sent.saw].iter();
-        for cause in causes.filter(|cause| cause.connection == sent.connection && cause.room == seen.room) {
-            let shown = places.get(&(seen.connection, cause.room.clone(), cause.text.clone()));
-            if shown.is_some_and(|shown| *shown > place) {
-                wrong.push(format!(
-                    "{} was shown {} before {}, which its author had seen",
-                    client.nick, seen.text, cause.text
-                ));
-            }
-        }
     }
     wrong
 }

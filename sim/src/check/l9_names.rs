@@ -2,7 +2,6 @@
 
 use super::{Rest, judged_clients};
 use crate::client::Client;
-use crate::model::Claim;
 use crate::plan::Speaks;
 use crate::world::World;
 use lavina_crdt::content::Principal;
@@ -44,26 +43,6 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     }
     for client in judged_clients(world).filter(|client| !client.thrown_out.is_empty()) {
         wrong.push(format!("{} was thrown out although its node lived", client.nick));
-    }
-    wrong.extend(lost_unjustly(world));
-    wrong
-}
-
-/// Nicks that were taken from who had them first, or from everybody.
-fn lost_unjustly(world: &World) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let here = |client: &&Client| client.ready && client.plan.speaks == Speaks::Irc;
-    for loser in world.clients.iter().filter(here) {
-        for lost in &loser.lost {
-            let won = |claim: &&Claim| claim.nick == lost.nick && claim.until_ms > 0;
-            let claims = world.clients.iter().filter(|client| client.ready).filter_map(|client| client.claim.as_ref());
-            for claim in claims.filter(won).filter(|claim| lost.until_ms > 0 && lost.beats(claim)) {
-                wrong.push(format!(
-                    "{} lost the nick {} to a claim that came after its own: {claim:?}",
-                    loser.nick, lost.nick
-                ));
-            }
-        }
     }
     wrong
 }

@@ -217,12 +217,14 @@ pub(crate) struct Client {
     pub(crate) pages: Vec<Page>,
     /// Lines of the page that is coming in.
     page: Vec<(String, String)>,
+    /// Whether it ever sent a flood: then its lines may wait behind that.
+    pub(crate) flooded: bool,
     /// What it is owed.
     pub(crate) debts: Vec<Debt>,
     /// The nick it was given last, until it is taken away.
     pub(crate) claim: Option<Claim>,
-    /// Nicks that were taken from it, on the connection it still has.
-    pub(crate) lost: Vec<Claim>,
+    /// Nicks that were taken from it, on the connection it still has, and when by the simulator's wall clock, milliseconds.
+    pub(crate) lost: Vec<(Claim, u64)>,
     /// What it learns in the end, when everybody reads everything.
     pub(crate) caught: Option<Caught>,
     counter: u64,
@@ -255,6 +257,7 @@ impl Client {
             met: BTreeMap::new(),
             pages: Vec::new(),
             page: Vec::new(),
+            flooded: false,
             debts: Vec::new(),
             claim: None,
             lost: Vec::new(),
@@ -335,7 +338,8 @@ impl Client {
                     self.claim(&nick);
                 } else {
                     self.meet("nick-lost");
-                    self.lost.extend(self.claim.take());
+                    let at_ms = crate::world::EPOCH_MS + now_us / 1000;
+                    self.lost.extend(self.claim.take().map(|claim| (claim, at_ms)));
                 }
                 self.nick = nick;
             }

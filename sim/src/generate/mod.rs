@@ -6,6 +6,7 @@
 mod bites;
 mod clash;
 mod core;
+mod crowd;
 mod day;
 mod deeds;
 mod faults;
@@ -86,6 +87,7 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     shape::rooms_in_cuts(&mut rng, sizes.nodes, &mut rooms, &mut clients, &faults);
     clash::add(&mut rng, &rooms, &mut clients, &faults);
     bites::add(&mut rng, &rooms, &mut clients, &faults);
+    crowd::add(&mut rng, &mut clients, &faults, heal_at_ms);
     deeds::add(&mut rng, &rooms, &mut clients, heal_at_ms);
     for client in &mut clients {
         client.script.retain(|step| step.at_ms < heal_at_ms);

@@ -124,13 +124,6 @@ impl RoomModel {
         rules::may_kick(&self.state_at(heads), author, kick)
     }
 
-    /// Whether somebody besides `author` was founder at some time by an act that was allowed.
-    pub(crate) fn shared_with(&self, founder: &Principal) -> bool {
-        let gives = |act: &Act| matches!(act, Act::SetRank { who, rank: Rank::Founder } if who != founder);
-        let mut allowed = self.told.iter().zip(&self.allowed).filter(|(_, allowed)| **allowed);
-        allowed.any(|(told, _)| told.acts.iter().any(gives))
-    }
-
     fn all(&self) -> Past {
         let mut all = Past::default();
         (0..self.told.len()).for_each(|number| all.insert(number));

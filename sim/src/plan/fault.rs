@@ -147,6 +147,16 @@ pub enum ClockFault {
 pub enum ClientFault {
     /// Its connection breaks and it connects to another node: (client, node).
     Move(usize, usize),
+    /// All clients of these nodes break off and connect to another node: (nodes, node).
+    FailOver(Vec<usize>, usize),
+    /// All clients of a node break off and connect to it again at once.
+    ReconnectStorm(usize),
+    /// It vanishes without a word and connects to another node; its old one does not learn of it: (client, node).
+    HalfOpen(usize, usize),
+    /// It stops reading, until it is cut or everything heals.
+    Deaf(usize),
+    /// It sends this many lines at once: (client, lines). Nodes limit floods in runs in which that happens.
+    Flood(usize, usize),
 }
 
 /// What a node does that is not honest, from then on.
@@ -246,7 +256,11 @@ impl FaultKind {
                 | NodeFault::ForgetBootstrap(node),
             )
             | Self::Clock(ClockFault::Step(node, _) | ClockFault::Drift(node, _))
-            | Self::Client(ClientFault::Move(_, node)) => vec![*node],
+            | Self::Client(
+                ClientFault::Move(_, node) | ClientFault::HalfOpen(_, node) | ClientFault::ReconnectStorm(node),
+            ) => vec![*node],
+            Self::Client(ClientFault::FailOver(nodes, node)) => [nodes.as_slice(), &[*node]].concat(),
+            Self::Client(ClientFault::Deaf(_) | ClientFault::Flood(..)) => Vec::new(),
             Self::Peer(fault) => vec![fault.node()],
         }
     }
@@ -255,7 +269,13 @@ impl FaultKind {
     #[must_use]
     pub fn clients(&self) -> Vec<usize> {
         match self {
-            Self::Client(ClientFault::Move(client, _)) => vec![*client],
+            Self::Client(
+                ClientFault::Move(client, _)
+                | ClientFault::HalfOpen(client, _)
+                | ClientFault::Deaf(client)
+                | ClientFault::Flood(client, _),
+            ) => vec![*client],
+            Self::Client(ClientFault::FailOver(..) | ClientFault::ReconnectStorm(_)) => Vec::new(),
             Self::Net(_) | Self::Disk(_) | Self::Node(_) | Self::Clock(_) | Self::Peer(_) => Vec::new(),
         }
     }
@@ -399,11 +419,17 @@ impl ClockFault {
 }
 
 impl ClientFault {
-    const NAMES: &'static [&'static str] = &["move"];
+    const NAMES: &'static [&'static str] =
+        &["move", "fail-over", "reconnect-storm", "half-open", "slow-reader", "flood"];
 
     const fn name(&self) -> &'static str {
         match self {
             Self::Move(..) => "move",
+            Self::FailOver(..) => "fail-over",
+            Self::ReconnectStorm(_) => "reconnect-storm",
+            Self::HalfOpen(..) => "half-open",
+            Self::Deaf(_) => "slow-reader",
+            Self::Flood(..) => "flood",
         }
     }
 }

@@ -32,7 +32,7 @@ impl World {
             Speaks::Irc => Session::irc(now, config, connection),
             Speaks::Xmpp => Session::xmpp(now, config, connection),
         };
-        let link = Link { session, client, timeout_us: None, arrives_us: 0 };
+        let link = Link { session, client, timeout_us: None, arrives_us: 0, unread: None };
         self.nodes[node].links.insert(number, link);
         self.nodes[node].dirty.push(number);
         self.note("connect", client, || format!("to node {node} as {number}"));
@@ -98,8 +98,14 @@ impl World {
         self.queue.push(self.now_us + RECONNECT_US, Pending::Connect(client));
     }
 
+    /// Whether a client does not read, and so does nothing either.
+    fn is_deaf(&self, client: usize) -> bool {
+        let client = &self.clients[client];
+        self.nodes[client.home].links.get(&client.connection).is_some_and(|link| link.unread.is_some())
+    }
+
     pub(super) fn on_step(&mut self, client: usize, step: usize) {
-        if !self.clients[client].ready {
+        if !self.clients[client].ready || self.is_deaf(client) {
             return;
         }
         let action = self.clients[client].plan.script[step].action.clone();
@@ -162,7 +168,7 @@ impl World {
             at_us: self.now_us,
             connection: self.clients[client].connection,
             acked: None,
-            expected: healthy && inside && room.is_some(),
+            expected: healthy && inside && room.is_some() && !self.clients[client].flooded,
             given_up_us: None,
             saw: self.clients[client].seen.len(),
         };

@@ -19,7 +19,7 @@ mod sample;
 mod shell;
 
 use crate::client::{Client, DOMAIN, ROOMS};
-use crate::plan::{Level, Plan};
+use crate::plan::{ClientFault, FaultKind, Level, Plan};
 use crate::record::Book;
 use crate::trace::Trace;
 use crate::wire::{Base, Station};
@@ -32,6 +32,7 @@ use lavina_crdt::seals::Seals;
 use lavina_protocols::command::{Refusal, Reply};
 use lavina_protocols::session::{Flood, SessionConfig};
 use net::Net;
+pub(crate) use node::EPOCH_MS;
 use node::SimNode;
 use queue::{Pending, Queue};
 use rand::rngs::SmallRng;
@@ -157,20 +158,14 @@ impl World {
             })
             .collect();
         let seals = Seals::remembering(SEALS_MAX);
+        let flood = if floods(plan) { Flood::DEFAULT } else { Flood::NONE };
         let nodes = keys
             .into_iter()
             .zip(&bootstrap)
             .zip(&plan.nodes)
             .map(|((key, admission), node)| {
-                sim_node(
-                    key,
-                    admission,
-                    &bootstrap,
-                    &mesh,
-                    node.clock_offset_ms,
-                    (plan.level, rng.random()),
-                    seals.clone(),
-                )
+                let outfit = Outfit { level: plan.level, epoch: rng.random(), seals: seals.clone(), flood };
+                sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, outfit)
             })
             .collect();
         let by_id = bootstrap.iter().enumerate().map(|(index, admission)| (admission.node, index)).collect();
@@ -252,7 +247,9 @@ impl World {
         let end_us = (self.plan.heal_at_ms + self.plan.converge_within_ms) * 1000;
         self.run_until(end_us);
         self.catch_up();
-        self.run_until(end_us + CATCH_UP_US);
+        // Limited clients may ask for ten pages in a second.
+        let within_us = if floods(&self.plan) { 12 * CATCH_UP_US } else { CATCH_UP_US };
+        self.run_until(end_us + within_us);
     }
 
     fn run_until(&mut self, end_us: u64) {
@@ -394,14 +391,26 @@ impl World {
     }
 }
 
+/// Whether clients send floods in a run, and nodes limit them.
+fn floods(plan: &Plan) -> bool {
+    plan.faults.iter().any(|fault| matches!(fault.kind, FaultKind::Client(ClientFault::Flood(..))))
+}
+
+/// What a simulated node is given beside its place in the mesh.
+struct Outfit {
+    level: Level,
+    epoch: u64,
+    seals: Seals,
+    flood: Flood,
+}
+
 fn sim_node(
     key: ed25519_dalek::SigningKey,
     admission: &Admission,
     bootstrap: &[Admission],
     mesh: &MeshIdentity,
     clock_offset_ms: i64,
-    (level, epoch): (Level, u64),
-    seals: Seals,
+    outfit: Outfit,
 ) -> SimNode {
     let sessions = SessionConfig {
         domain: DOMAIN.to_owned(),
@@ -413,12 +422,12 @@ fn sim_node(
         plain_without_tls: true,
         started_ms: 0,
         salt_secret: [7; 32],
-        flood: Flood::NONE,
+        flood: outfit.flood,
     };
     SimNode {
         core: None,
         store: SimStore::Closed(admission.node),
-        disk: Disk::new(level, admission.node, epoch),
+        disk: Disk::new(outfit.level, admission.node, outfit.epoch),
         config: NodeConfig {
             key,
             name: admission.name.clone(),
@@ -427,7 +436,7 @@ fn sim_node(
             mesh: mesh.clone(),
             bootstrap: bootstrap.to_vec(),
             limits: Limits::default(),
-            seals,
+            seals: outfit.seals,
         },
         sessions: Arc::new(sessions),
         links: BTreeMap::new(),

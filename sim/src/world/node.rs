@@ -23,6 +23,8 @@ pub(crate) struct Link {
     pub(crate) timeout_us: Option<u64>,
     /// When the last bytes under way to the client arrive: later ones come after.
     pub(crate) arrives_us: u64,
+    /// What waits for a client that does not read; `None`: it reads.
+    pub(crate) unread: Option<Vec<bytes::Bytes>>,
 }
 
 /// A node of the simulated mesh.
@@ -74,7 +76,7 @@ pub(crate) struct SimNode {
 pub(crate) type SessionConfigs = Arc<SessionConfig>;
 
 /// Wall clock at the beginning of every run: an arbitrary day.
-const EPOCH_MS: u64 = 1_800_000_000_000;
+pub(crate) const EPOCH_MS: u64 = 1_800_000_000_000;
 
 /// What a right wall clock shows.
 pub(crate) const fn true_ms(now_us: u64) -> u64 {

@@ -9,6 +9,9 @@ use lavina_crdt::entry::Run;
 use lavina_protocols::session;
 use rand::Rng;
 
+/// Bytes that may wait for a client that does not read (the shell's `UNASKED_BYTES_MAX`).
+const UNREAD_BYTES_MAX: usize = 256 * 1024;
+
 impl World {
     pub(super) fn on_node_timeout(&mut self, node: usize, start: u64, at_us: u64) {
         if self.nodes[node].start == start && self.nodes[node].timeout_us == at_us {
@@ -166,14 +169,30 @@ impl World {
             }
             session::Output::Send(bytes) => {
                 let at_us = self.now_us + CLIENT_DELAY_US;
-                if let Some(link) = self.nodes[index].links.get_mut(&number) {
-                    link.arrives_us = at_us;
-                    self.queue.push(at_us, Pending::ToClient(link.client, number, bytes));
+                let Some(link) = self.nodes[index].links.get_mut(&number) else { return };
+                if let Some(unread) = &mut link.unread {
+                    unread.push(bytes);
+                    let waiting: usize = unread.iter().map(bytes::Bytes::len).sum();
+                    if waiting > UNREAD_BYTES_MAX {
+                        self.cut_slow_reader(index, number);
+                    }
+                    return;
                 }
+                link.arrives_us = at_us;
+                self.queue.push(at_us, Pending::ToClient(link.client, number, bytes));
             }
             session::Output::StartTls => {}
             session::Output::Close => self.close(index, number),
         }
+    }
+
+    /// More waits for a client than may: its connection ends, as the real shell does it, and whoever is in its rooms is told why.
+    fn cut_slow_reader(&mut self, index: usize, number: u64) {
+        if let Some(link) = self.nodes[index].links.get(&number) {
+            self.clients[link.client].left.insert(number);
+        }
+        *self.happened.entry("slow-reader-cut").or_default() += 1;
+        self.close(index, number);
     }
 
     pub(super) fn close(&mut self, index: usize, number: u64) {

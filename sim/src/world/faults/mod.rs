@@ -46,6 +46,7 @@ impl World {
         self.note("heal", 0, String::new);
         let healed = self.healed();
         self.net.paths.reset_among(&healed);
+        self.hear_again();
         for index in healed {
             self.nodes[index].disk.set_full(false);
             self.nodes[index].disk.slow_ms = 0;

@@ -3,7 +3,7 @@
 
 use crate::plan::NodeFault;
 use crate::world::queue::Pending;
-use crate::world::{World, node_id, signing_key, sim_node};
+use crate::world::{Outfit, World, node_id, signing_key, sim_node};
 use lavina_core::node::{AdminCommand, Input, MeshIdentity};
 use lavina_core::store::Store;
 use lavina_crdt::ids::OriginKey;
@@ -60,8 +60,9 @@ impl World {
         let bootstrap: Vec<Admission> = others.chain([admission.clone()]).collect();
         let offset_ms = self.nodes[node].clock_offset_ms;
         let seals = self.nodes[by].config.seals.clone();
-        let fresh =
-            sim_node(key, &admission, &bootstrap, &mesh, offset_ms, (self.plan.level, self.rng.random()), seals);
+        let flood = self.nodes[by].sessions.flood;
+        let outfit = Outfit { level: self.plan.level, epoch: self.rng.random(), seals, flood };
+        let fresh = sim_node(key, &admission, &bootstrap, &mesh, offset_ms, outfit);
         self.by_id.insert(admission.node, node);
         self.nodes[node] = fresh;
         // Whatever was set for the earlier life stays void.
