@@ -1,10 +1,15 @@
 //! What breaks, by what it befalls. A new kind is a variant of its family, a name beside it, and an arm in `world/faults/`.
 
+use super::Level;
 use serde::{Deserialize, Serialize};
 
 /// Names of all kinds, by family.
 pub(super) const NAMES: &[&[&str]] =
     &[NetFault::NAMES, DiskFault::NAMES, NodeFault::NAMES, ClockFault::NAMES, ClientFault::NAMES, PeerFault::NAMES];
+
+/// Kinds that need what only one level has: bytes on a disk, packets on a wire.
+pub(super) const ONLY_AT: &[(Level, &[&str])] =
+    &[(Level::L1, &["bit-rot", "truncate"]), (Level::L2, &["mtu-drop", "rebind"])];
 
 /// Something that breaks, or works again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

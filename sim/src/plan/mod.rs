@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// What must have happened in many seeds together, or they say little: every kind of fault and action, and what clients must meet now
 /// and then.
 #[must_use]
-pub fn happenings() -> Vec<&'static str> {
+pub fn happenings(level: Level) -> Vec<&'static str> {
     let met = [
         "acknowledged-irc",
         "acknowledged-xmpp",
@@ -34,7 +34,9 @@ pub fn happenings() -> Vec<&'static str> {
         "banned-speech-refused",
     ];
     let deeds: Vec<&str> = deeds::TABLES.concat().iter().map(|deed| deed.name).collect();
-    [fault::NAMES, &[action::NAMES, &met, &deeds]].concat().concat()
+    let mut all = [fault::NAMES, &[action::NAMES, &met, &deeds]].concat().concat();
+    all.retain(|what| fault::ONLY_AT.iter().all(|(only, names)| *only == level || !names.contains(what)));
+    all
 }
 
 /// Everything that decides a run.

@@ -16,7 +16,7 @@ use std::time::Instant;
 /// Of a sweep, the first seeds are run twice, to see that a seed always goes the same way.
 const RUN_TWICE: u64 = 20;
 /// In a sweep of this many seeds everything that the simulator can do must have happened.
-const ALL_HAPPEN_IN: u64 = 200;
+const ALL_HAPPEN_IN: u64 = 1_000;
 /// Width of the progress bar.
 const BAR: u64 = 30;
 
@@ -47,7 +47,7 @@ impl Sweep {
         let started = Instant::now();
         let count = self.seeds.end() - self.seeds.start() + 1;
         let next = AtomicU64::new(*self.seeds.start());
-        let tally = Mutex::new(Tally::new(count, self.size.words()));
+        let tally = Mutex::new(Tally::new(count, &self.size));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.unwrap_or(cores).max(1) {
@@ -118,14 +118,26 @@ struct Tally {
     slowest_ms: u64,
     happened: BTreeMap<&'static str, u64>,
     terminal: bool,
+    /// What must happen, when seeds of all classes are run.
+    happenings: Vec<&'static str>,
     /// Options of the command that repeats one seed.
     size: String,
 }
 
 impl Tally {
-    fn new(count: u64, size: String) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        Self { count, done: 0, broken: Vec::new(), slowest_ms: 0, happened: BTreeMap::new(), terminal, size }
+    fn new(count: u64, size: &Size) -> Self {
+        let sizes = size.sizes();
+        let happenings = if sizes.class.is_none() { happenings(sizes.level) } else { Vec::new() };
+        Self {
+            count,
+            done: 0,
+            broken: Vec::new(),
+            slowest_ms: 0,
+            happened: BTreeMap::new(),
+            terminal: std::io::stderr().is_terminal(),
+            happenings,
+            size: size.words(),
+        }
     }
 
     fn take(&mut self, out: Out, report: &Report) {
@@ -154,7 +166,7 @@ impl Tally {
         if self.done < ALL_HAPPEN_IN || self.done < self.count {
             return Vec::new();
         }
-        happenings().into_iter().filter(|what| !self.happened.contains_key(what)).collect()
+        self.happenings.iter().copied().filter(|what| !self.happened.contains_key(what)).collect()
     }
 }
 
