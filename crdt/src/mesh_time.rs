@@ -5,17 +5,21 @@
 //!
 //! - Every node tells its peers its raw wall clock. A reading is kept as the distance to this node's monotonic clock, so that it stays good
 //!   when the wall clock here steps or drifts, and when a cut or the peer's end makes it the last one.
-//! - With readings of a majority (this node's own among them) the median decides: a minority of wrong or lying clocks lies on one side of
-//!   a right one or has right ones on both sides. The own clock counts as far as it is within the slack of the median. Of two medians the
-//!   later is taken when all are heard: in a mesh of two, who is behind follows, since stamps cannot be taken back. While some are not
-//!   heard the earlier one is: being late is mended by the next reading.
+//! - With readings of a majority (this node's own among them) it is known between which two readings the true time lies, since fewer than
+//!   half of the clocks are wrong: with all heard both are the median. The own clock counts as far as it is within the slack of that.
+//!   Where it is not, or nothing else is like it, the lower bound is taken: being late is mended by the next reading, and stamps cannot be
+//!   taken back. In a mesh of two, with both heard, who is behind follows.
 //! - Before that, after a restart without peers, the newest stamp on the disk is the evidence: the mesh had reached it. The clock goes on
-//!   from there, at most the slack ahead, and what peers have said so far counts as well. Stamps may then lag by the time the node was
-//!   down until the first peer is heard; late stamps are taken by everybody, early ones are not, and no client has to wait.
-//! - At the very first start there is no evidence, and the wall clock is believed. A mesh of one has the time of its only node.
+//!   from there, at most the slack ahead. Stamps may then lag by the time the node was down until peers are heard; late stamps are taken
+//!   by everybody, early ones are not, and no client has to wait. One peer whose clock is like the own one is enough to believe that
+//!   (wrong clocks are not wrong alike), and one that is not like it is believed in nothing: it may be the wrong one.
+//! - At the very first start there is no evidence: the time is not known ([`MeshTime::is_known`]) until a majority is heard or a clock
+//!   like the own one, and the node should stamp nothing before. A mesh of one has the time of its only node.
 //!
-//! Not covered, as nothing can tell: a majority of wrong clocks. The slack is a quarter of the drift, so that two nodes at its opposite ends
-//! still take each other's stamps.
+//! Not covered, as nothing can tell: a majority of wrong clocks; and a node whose first start (or first with an empty disk) finds nobody
+//! for as long as it is willing to wait, and whose wall clock is years ahead. It believes its clock then, and what it writes is
+//! refused by all others for good, so that it must be given a new store. Years behind does no harm. The slack is a quarter of the
+//! drift, so that two nodes at its opposite ends still take each other's stamps.
 
 use crate::clock::{Hlc, Now};
 use crate::ids::NodeId;
@@ -60,30 +64,58 @@ impl MeshTime {
     #[must_use]
     pub fn read(&self, now: Now) -> Now {
         let own = distance(now.wall_ms, now);
-        let taken = match self.median(own) {
-            Some(median) => within(own, median.saturating_sub(self.slack_ms), median.saturating_add(self.slack_ms)),
-            None => self.unconfirmed(own),
-        };
+        let taken = self.taken(own);
         let wall_ms = taken.saturating_add(signed(now.mono_us / 1000));
         Now { wall_ms: u64::try_from(wall_ms).unwrap_or(0), ..now }
     }
 
-    /// The median of the own distance and the readings, when those are a majority's.
-    fn median(&self, own: i64) -> Option<i64> {
+    /// Whether anything but the own wall clock says what time it is, or nothing else could.
+    #[must_use]
+    pub fn is_known(&self, now: Now) -> bool {
+        let own = distance(now.wall_ms, now);
+        self.floor.is_some() || self.bounds(own).is_some() || self.has_like(own)
+    }
+
+    fn taken(&self, own: i64) -> i64 {
+        let bounds = self.bounds(own);
+        let (low, high) = bounds.unwrap_or((i64::MIN, i64::MAX));
+        let near = own >= low.saturating_sub(self.slack_ms) && own <= high.saturating_add(self.slack_ms);
+        if near && self.has_like(own) {
+            return if bounds.is_some() { own } else { own.max(self.floor.unwrap_or(own)) };
+        }
+        let all = self.sorted.len() >= self.others;
+        match (bounds, self.floor) {
+            // While some are not heard the lower bound may be a wrong clock's; the mesh had reached what the disk holds.
+            (Some((low, _)), Some(floor)) if !all && floor > low => {
+                within(own, floor, floor.saturating_add(self.slack_ms))
+            }
+            (Some((low, _)), _) => within(own, low.saturating_sub(self.slack_ms), low.saturating_add(self.slack_ms)),
+            (None, Some(floor)) => within(own, floor, floor.saturating_add(self.slack_ms)),
+            (None, None) => own,
+        }
+    }
+
+    /// Two readings, the own among them, between which the true time lies however wrong a minority of clocks is: below the first there are
+    /// all but as many of those heard as may be wrong, and above the second as well. `None` until a majority is heard.
+    fn bounds(&self, own: i64) -> Option<(i64, i64)> {
         let heard = self.sorted.len() + 1;
         if heard * 2 <= self.others + 1 {
             return None;
         }
-        let middle = if heard > self.others { heard / 2 } else { (heard - 1) / 2 };
-        let below = middle.checked_sub(1).and_then(|index| self.sorted.get(index)).copied();
-        Some(within(own, below.unwrap_or(own), self.sorted.get(middle).copied().unwrap_or(i64::MAX)))
+        let wrong_most = self.others / 2;
+        Some((self.at(own, heard.checked_sub(1 + wrong_most)?), self.at(own, wrong_most)))
     }
 
-    fn unconfirmed(&self, own: i64) -> i64 {
-        match self.floor.max(self.sorted.last().copied()) {
-            Some(evidence) => within(own, self.floor.unwrap_or(i64::MIN), evidence.saturating_add(self.slack_ms)),
-            None => own,
-        }
+    /// The reading at this place when the own one is put among the others.
+    fn at(&self, own: i64, place: usize) -> i64 {
+        let below = place.checked_sub(1).and_then(|index| self.sorted.get(index)).copied();
+        within(own, below.unwrap_or(own), self.sorted.get(place).copied().unwrap_or(i64::MAX))
+    }
+
+    /// Whether another clock is like this one.
+    fn has_like(&self, own: i64) -> bool {
+        let apart = self.slack_ms.unsigned_abs().saturating_mul(2);
+        self.sorted.iter().any(|reading| reading.abs_diff(own) <= apart)
     }
 
     fn sort(&mut self) {
@@ -161,13 +193,39 @@ mod tests {
         assert_eq!(ahead.read(at(0, TRUE_MS)).wall_ms, TRUE_MS);
     }
 
+    #[test]
+    fn at_the_first_start_the_time_is_known_when_a_majority_or_a_like_clock_is_heard() {
+        let mut time = MeshTime::new(DRIFT_MS, Hlc::default(), at(0, TRUE_MS * 2));
+        time.set_members(&members(4));
+        assert!(!time.is_known(at(0, TRUE_MS * 2)));
+        // One that is not like the own clock may be the wrong one.
+        time.hear(at(0, TRUE_MS * 2), node(1), TRUE_MS);
+        assert!(!time.is_known(at(0, TRUE_MS * 2)));
+        time.hear(at(0, TRUE_MS * 2), node(2), TRUE_MS + 1);
+        assert!(time.is_known(at(0, TRUE_MS * 2)));
+        assert!(time.read(at(0, TRUE_MS * 2)).wall_ms <= TRUE_MS + DRIFT_MS / 4);
+        let mut right = MeshTime::new(DRIFT_MS, Hlc::default(), at(0, TRUE_MS));
+        right.set_members(&members(4));
+        right.hear(at(0, TRUE_MS), node(1), TRUE_MS + 1);
+        assert!(right.is_known(at(0, TRUE_MS)));
+    }
+
+    #[test]
+    fn after_a_restart_one_peer_that_is_wrong_too_drags_nobody() {
+        let mut time = MeshTime::new(DRIFT_MS, Hlc::from_ms(TRUE_MS), at(0, TRUE_MS * 2));
+        time.set_members(&members(4));
+        time.hear(at(0, TRUE_MS * 2), node(1), TRUE_MS * 3);
+        assert_eq!(time.read(at(0, TRUE_MS * 2)).wall_ms, TRUE_MS + DRIFT_MS / 4);
+    }
+
     proptest! {
-        /// Five nodes, two of them wrong by anything, two away from one another: nobody stamps what a right clock does not take.
+        /// Five nodes, two of them wrong by anything, up to two not heard: nobody who knows the time stamps what a right clock does not take.
         #[test]
         fn a_minority_of_wrong_clocks_drags_nobody(
             errors in proptest::collection::vec(-2_000i64..2_000, 3),
             wrong in proptest::collection::vec(-400_000_000_000i64..400_000_000_000, 2),
             deaf in 0usize..5,
+            deafer in 0usize..5,
         ) {
             let walls: Vec<u64> =
                 errors.iter().chain(&wrong).map(|error| TRUE_MS.saturating_add_signed(*error)).collect();
@@ -175,12 +233,13 @@ mod tests {
             for me in 0..5 {
                 let mut time = MeshTime::new(DRIFT_MS, Hlc::default(), at(0, walls[me]));
                 time.set_members(&ids.iter().copied().filter(|id| *id != ids[me]).collect());
-                for other in (0..5).filter(|other| *other != me && *other != deaf) {
+                for other in (0..5).filter(|other| ![me, deaf, deafer].contains(other)) {
                     time.hear(at(0, walls[me]), ids[other], walls[other]);
                 }
                 let stamp = time.read(at(0, walls[me])).wall_ms;
                 prop_assert!(stamp <= TRUE_MS + 2_000 + DRIFT_MS / 4, "{stamp}");
-                if deaf == me || deaf >= 3 {
+                prop_assert!(time.is_known(at(0, walls[me])));
+                if [deaf, deafer].into_iter().all(|one| one == me || (one >= 3 && deaf == deafer)) {
                     prop_assert!(stamp >= TRUE_MS - 2_000 - DRIFT_MS / 4, "{stamp}");
                 }
             }

@@ -158,12 +158,20 @@ impl<S: Store> Node<S> {
         node.learn_accounts();
         let vectors = node.replicas.vectors().map(|(scope, vector)| (scope.clone(), vector)).collect();
         node.gossip(now, machine::Input::Durable(vectors));
+        node.end_wait_for_time(now);
         Ok(node)
     }
 
     /// Takes one input.
     pub fn handle(&mut self, now: Now, input: Input) {
-        let shell_now = now;
+        if let Some(input) = self.clock.pass(input) {
+            self.take(now, input);
+        }
+        self.end_wait_for_time(now);
+    }
+
+    /// Carries out an input at a time of the shell's.
+    fn take(&mut self, shell_now: Now, input: Input) {
         let now = self.clock.read(shell_now);
         match input {
             Input::SessionOpened(number, meta) => self.on_session_opened(number, meta),
@@ -246,6 +254,7 @@ impl<S: Store> Node<S> {
             self.gossip_timeout,
             self.replicas.next_timeout(),
             self.splits.next_timeout(),
+            self.clock.next_timeout(),
             self.writes.next_timeout(),
             self.sending.next_timeout(),
             self.catch_ups.values().min().copied(),
