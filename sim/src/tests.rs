@@ -20,7 +20,7 @@ fn a_seed_always_gives_the_same_plan() {
 fn an_unknown_key_is_refused_with_its_place() {
     let text = generate(1, &Sizes::default()).to_toml().replacen("heal_at_ms", "heel_at_ms", 1);
     let Err(PlanError::Syntax(message)) = Plan::from_toml(&text) else { panic!("it was taken") };
-    assert!(message.contains("line 2") && message.contains("heel_at_ms"), "{message}");
+    assert!(message.contains("line 4") && message.contains("heel_at_ms"), "{message}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use lavina_crdt::clock::Hlc;
 use lavina_crdt::entry::{Body, DocHead, Entry};
 use lavina_crdt::ids::{MsgId, Origin, Scope};
 use lavina_crdt::names::RoomName;
-use lavina_crdt::room::{Flag, Kick, RoomDoc, RoomState, Told};
+use lavina_crdt::room::{Kick, RoomDoc, RoomState, Told};
 use std::collections::BTreeMap;
 
 /// The model's verdict on one room.
@@ -25,14 +25,6 @@ pub(crate) struct Judged {
     pub(crate) kicks: Vec<(Hlc, Kick)>,
     /// Entries that are stamped no later than something that they rest on.
     pub(crate) disorder: Vec<String>,
-}
-
-impl Judged {
-    /// Whether strangers are kept out, and so cannot read what was said.
-    pub(crate) fn is_shut(&self) -> bool {
-        let flags = [Flag::InviteOnly, Flag::RegisteredOnly, Flag::Secret];
-        self.state.key.is_some() || flags.into_iter().any(|flag| self.state.has(flag))
-    }
 }
 
 /// The verdicts on all rooms; none where the mesh is not equal, so that there is nothing to compare, or where not everybody is honest.

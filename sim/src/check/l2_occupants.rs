@@ -3,7 +3,6 @@
 
 use super::Rest;
 use crate::world::World;
-use lavina_crdt::room::Flag;
 use std::collections::BTreeSet;
 
 pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
@@ -13,11 +12,7 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
         .map(|client| format!("host{client}.cloak"))
         .collect();
     let silent = half_open(world);
-    for (name, judged) in rest.rooms.iter().zip(&rest.judged) {
-        // Who is in a hidden room is not for the probe to see.
-        if judged.as_ref().is_some_and(|judged| judged.state.has(Flag::Secret)) {
-            continue;
-        }
+    for name in &rest.rooms {
         let believed: BTreeSet<String> = (0..world.clients.len())
             .filter(|client| {
                 world.is_judged_client(*client) && world.clients[*client].inside.contains_key(name.as_str())

@@ -58,17 +58,18 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     wrong
 }
 
-/// Who reads a room's history after all moves and cuts finds everything acknowledged there, once.
+/// Who reads a room's history after all moves and cuts finds everything acknowledged there, once: as far as both were only at judged nodes,
+/// since what is acknowledged in a part that stays cut off, or by a node that lies, need not come out.
 fn lost_after_reading(world: &World) -> Vec<String> {
     let mut wrong = Vec::new();
-    for client in world.clients.iter().filter(|client| client.ready && world.converged_us.is_some()) {
+    for client in judged_clients(world).filter(|client| client.ready && world.converged_us.is_some()) {
         let Some(caught) = client.caught.as_ref().filter(|caught| caught.is_done()) else { continue };
         for (room, read) in &caught.read {
             let mut times: BTreeMap<&str, usize> = BTreeMap::new();
             for (_, text) in read {
                 *times.entry(text).or_default() += 1;
             }
-            let sent = world.clients.iter().flat_map(|sender| &sender.sent);
+            let sent = judged_clients(world).flat_map(|sender| &sender.sent);
             let here = |sent: &Sent| sent.room.is_some_and(|sent| world.plan.rooms[sent].name == *room);
             for (text, _) in sent.filter(|(_, sent)| here(sent) && sent.acked.is_some() && !is_lost(world, sent)) {
                 let times = times.get(text.as_str()).copied().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! L6, one history: pages of any size, from either end, on any node, join to the same sequence.
 
-use super::Rest;
+use super::{Rest, judged_clients};
 use crate::world::World;
 use lavina_crdt::content::MessageKind;
 
@@ -31,7 +31,7 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
 /// What clients read through their protocols, page after page, is the history of their node: everything with words once, in order.
 fn as_clients_read(world: &World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
-    for client in &world.clients {
+    for client in judged_clients(world) {
         for page in &client.pages {
             let ids: Vec<&String> = page.lines.iter().map(|(id, _)| id).filter(|id| !id.is_empty()).collect();
             let ordered = ids.windows(2).all(|pair| pair[0] < pair[1]) || ids.windows(2).all(|pair| pair[0] > pair[1]);

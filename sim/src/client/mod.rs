@@ -7,7 +7,6 @@ mod xmpp;
 
 pub(crate) use catchup::Caught;
 
-use crate::model::Claim;
 use crate::plan::{Action, ClientPlan, Plan, Speaks};
 use lavina_crdt::names::AccountName;
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,8 +123,6 @@ pub(crate) struct Sent {
     pub(crate) acked: Option<(String, u64)>,
     /// Whether an answer in time could be expected (node and disk healthy, client in the room).
     pub(crate) expected: bool,
-    /// How many lines its author had been shown by then.
-    pub(crate) saw: usize,
     /// When it stopped being expected: refused, connection lost, node or disk in trouble.
     pub(crate) given_up_us: Option<u64>,
 }
@@ -221,10 +218,6 @@ pub(crate) struct Client {
     pub(crate) flooded: bool,
     /// What it is owed.
     pub(crate) debts: Vec<Debt>,
-    /// The nick it was given last, until it is taken away.
-    pub(crate) claim: Option<Claim>,
-    /// Nicks that were taken from it, on the connection it still has, and when by the simulator's wall clock, milliseconds.
-    pub(crate) lost: Vec<(Claim, u64)>,
     /// What it learns in the end, when everybody reads everything.
     pub(crate) caught: Option<Caught>,
     counter: u64,
@@ -259,8 +252,6 @@ impl Client {
             page: Vec::new(),
             flooded: false,
             debts: Vec::new(),
-            claim: None,
-            lost: Vec::new(),
             caught: None,
             counter: 0,
         }
@@ -286,8 +277,6 @@ impl Client {
         self.inside.clear();
         self.bans_asked.clear();
         self.page.clear();
-        self.lost.clear();
-        self.claim = None;
         let account = self.account();
         self.wire.connect(&self.plan.nick, account.as_ref().map(AccountName::as_str))
     }
@@ -297,8 +286,6 @@ impl Client {
         self.connection = 0;
         self.ready = false;
         self.inside.clear();
-        self.claim = None;
-        self.lost.clear();
         for debt in self.debts.iter_mut().filter(|debt| debt.connection != 0) {
             // Its end is an answer to a bad deed, and after it none can come.
             debt.paid = true;
@@ -328,18 +315,13 @@ impl Client {
                 self.ready = true;
                 self.ready_us = now_us;
                 self.nick_asked.clone_from(&nick);
-                self.claim(&nick);
                 self.nick = nick;
                 let rooms = self.plan.rooms.clone();
                 return rooms.iter().map(|room| self.wire.join(&plan.rooms[*room].name)).collect();
             }
             Heard::Renamed(nick) => {
-                if nick == self.nick_asked {
-                    self.claim(&nick);
-                } else {
+                if nick != self.nick_asked {
                     self.meet("nick-lost");
-                    let at_ms = crate::world::EPOCH_MS + now_us / 1000;
-                    self.lost.extend(self.claim.take().map(|claim| (claim, at_ms)));
                 }
                 self.nick = nick;
             }
@@ -418,13 +400,6 @@ impl Client {
     pub(crate) fn last_seen(&self, room: &str) -> Option<&Seen> {
         let here = |seen: &&Seen| seen.connection == self.connection && seen.room.as_deref() == Some(room);
         self.seen.iter().rev().find(here)
-    }
-
-    /// A nick is its own; the world says what clocks may have said at that time.
-    fn claim(&mut self, nick: &str) {
-        let owner = self.account().is_some_and(|account| account.as_str() == nick);
-        let (connection, nick) = (self.connection, nick.to_owned());
-        self.claim = Some(Claim { nick, connection, from_ms: 0, until_ms: 0, owner });
     }
 
     /// An error has come: everything owed so far is paid, since errors come in order.

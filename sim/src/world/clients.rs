@@ -72,7 +72,6 @@ impl World {
         self.trace.note_bytes(self.now_us, [client, usize::MAX], bytes, words);
         let before = self.clients[client].seen.len();
         let reply = self.clients[client].receive(self.now_us, bytes, &self.plan);
-        self.stamp_claim(client);
         for seen in &self.clients[client].seen[before..] {
             self.book.on_shown(self.now_us, client, &seen.text, &seen.id);
         }
@@ -90,7 +89,9 @@ impl World {
         let node = self.clients[client].home;
         let node_lives = self.nodes[node].core.is_some() && self.nodes[node].up_since_us + RECONNECT_US < self.now_us;
         let own_will = self.clients[client].left.contains(&number);
-        if node_lives && !own_will {
+        // Who was not logged in, say because the node did not know of the account yet, had no nick to be thrown out over.
+        let was_in = self.clients[client].ready;
+        if node_lives && !own_will && was_in {
             self.clients[client].thrown_out.push(number);
         }
         self.note("hangup", client, || number.to_string());
@@ -170,7 +171,6 @@ impl World {
             acked: None,
             expected: healthy && inside && room.is_some() && !self.clients[client].flooded,
             given_up_us: None,
-            saw: self.clients[client].seen.len(),
         };
         let named = room.map(|_| room_name);
         self.book.on_said(self.now_us, client, self.clients[client].node, &text, named);

@@ -1,4 +1,4 @@
-//! Clients do what the table of deeds says, claim nicks, and read everything in the end.
+//! Clients do what the table of deeds says, and read everything in the end.
 
 use super::World;
 use crate::client::Debt;
@@ -42,25 +42,6 @@ impl World {
         }
         *self.happened.entry(deed.name).or_default() += 1;
         self.send_to_node(client, bytes.into_bytes());
-    }
-
-    /// Says what clocks may have stamped on a nick that was claimed just now.
-    pub(super) fn stamp_claim(&mut self, client: usize) {
-        let home = self.clients[client].home;
-        let wall_ms = self.nodes[home].now(self.now_us).wall_ms;
-        // The claim was stamped on the way here, one delay ago.
-        let from_ms = wall_ms.saturating_sub(super::CLIENT_DELAY_US / 1000 + 1);
-        self.look_at_clocks();
-        let until_ms = self.wall_ms_max + 1;
-        if let Some(claim) = self.clients[client].claim.as_mut().filter(|claim| claim.until_ms == 0) {
-            (claim.from_ms, claim.until_ms) = (from_ms, until_ms);
-        }
-    }
-
-    /// Remembers the furthest that any clock of the mesh has been: stamps may have been dragged so far.
-    pub(super) fn look_at_clocks(&mut self) {
-        let furthest = self.nodes.iter().map(|node| node.now(self.now_us).wall_ms).max();
-        self.wall_ms_max = self.wall_ms_max.max(furthest.unwrap_or_default());
     }
 
     /// Everybody reads everything and looks around, half of them from the newest end.

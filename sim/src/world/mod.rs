@@ -32,7 +32,6 @@ use lavina_crdt::seals::Seals;
 use lavina_protocols::command::{Refusal, Reply};
 use lavina_protocols::session::{Flood, SessionConfig};
 use net::Net;
-pub(crate) use node::EPOCH_MS;
 use node::SimNode;
 use queue::{Pending, Queue};
 use rand::rngs::SmallRng;
@@ -95,8 +94,6 @@ pub(crate) struct World {
     pub(crate) watch: sample::Watch,
     /// Lines that reached somebody later than links and disks explain; only looked for without faults.
     pub(crate) late: Vec<String>,
-    /// The furthest that any wall clock has been, milliseconds.
-    wall_ms_max: u64,
     /// The latest answer to the probe.
     probe_answer: Option<Result<Reply, Refusal>>,
 }
@@ -191,7 +188,6 @@ impl World {
             refusals: vec![0; plan.clients.len()],
             watch: sample::Watch::default(),
             late: Vec::new(),
-            wall_ms_max: 0,
             probe_answer: None,
         };
         world.begin();

@@ -76,7 +76,7 @@ pub(crate) struct SimNode {
 pub(crate) type SessionConfigs = Arc<SessionConfig>;
 
 /// Wall clock at the beginning of every run: an arbitrary day.
-pub(crate) const EPOCH_MS: u64 = 1_800_000_000_000;
+const EPOCH_MS: u64 = 1_800_000_000_000;
 
 /// What a right wall clock shows.
 pub(crate) const fn true_ms(now_us: u64) -> u64 {

@@ -1,4 +1,5 @@
-//! Looking into nodes the way a client would: a session of its own that asks questions, outside the protocols.
+//! Looking into nodes: what they keep of rooms, whoever may see it, what is on their disks, and, through a session of its own, what they
+//! answer to questions outside the protocols.
 
 use super::World;
 use lavina_core::node::{Input, SessionMeta};
@@ -8,7 +9,7 @@ use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::room::RoomState;
 use lavina_crdt::version::VersionVector;
 use lavina_protocols::command::{Bound, Command, CommandId, HistoryOf, HistoryQuery, Open, Refusal, Reply};
-use lavina_protocols::event::{Person, Said};
+use lavina_protocols::event::{Person, RoomView, Said};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -34,33 +35,25 @@ impl World {
         self.probe_answer.take()
     }
 
+    /// A room as a node keeps it, shut to strangers or not.
+    fn room(&mut self, node: usize, room: &RoomName) -> Option<RoomView> {
+        self.nodes[node].core.as_mut()?.look_at_room(room)
+    }
+
     /// The state of a room at a node.
     pub(crate) fn room_state(&mut self, node: usize, room: &RoomName) -> Option<Arc<RoomState>> {
-        match self.ask(node, Command::RoomInfo(room.clone())) {
-            Some(Ok(Reply::Room(Some(view)))) => Some(Arc::clone(&view.state)),
-            _ => None,
-        }
+        self.room(node, room).map(|view| view.state)
     }
 
     /// The hosts, which are one a client, of the occupants of a room as a node shows them.
     pub(crate) fn occupants(&mut self, node: usize, room: &RoomName) -> BTreeSet<String> {
-        match self.ask(node, Command::RoomInfo(room.clone())) {
-            Some(Ok(Reply::Room(Some(view)))) => {
-                let people = view.occupants.iter().flat_map(|occupant| &occupant.people);
-                people.map(|person| person.record.host.clone()).collect()
-            }
-            _ => BTreeSet::new(),
-        }
+        self.people_in(node, room).into_iter().map(|person| person.record.host.clone()).collect()
     }
 
     /// Who is in a room as a node shows it.
     pub(crate) fn people_in(&mut self, node: usize, room: &RoomName) -> Vec<Person> {
-        match self.ask(node, Command::RoomInfo(room.clone())) {
-            Some(Ok(Reply::Room(Some(view)))) => {
-                view.occupants.iter().flat_map(|occupant| occupant.people.iter().cloned()).collect()
-            }
-            _ => Vec::new(),
-        }
+        let occupants = self.room(node, room).map(|view| view.occupants).unwrap_or_default();
+        occupants.into_iter().flat_map(|occupant| occupant.people).collect()
     }
 
     /// All entries of a scope on a node's disk, in order.
@@ -91,10 +84,10 @@ impl World {
             let (after, before) = if newest { (None, bound) } else { (bound, None) };
             let of = HistoryOf::Room(room.clone());
             let query = HistoryQuery { of, after, before, ids: Vec::new(), limit: page, newest };
-            let mut got = match self.ask(node, Command::History(query)) {
-                Some(Ok(Reply::History(got))) => got,
-                other => return Err(format!("history of {room} was answered with {other:?}")),
-            };
+            let Some(core) = &mut self.nodes[node].core else { return Err(format!("node {node} is down")) };
+            let mut got = core
+                .look_at_history(room, &query)
+                .map_err(|refusal| format!("history of {room} at node {node} cannot be read: {refusal:?}"))?;
             if got.messages.is_empty() {
                 return Ok(all);
             }

@@ -28,8 +28,20 @@ impl<S: Store> Node<S> {
                 self.replicas.conversations(&account).cloned().collect()
             }
         };
+        self.read_page(&scopes, query).map(Reply::History)
+    }
+
+    /// A page of a room's history as it is stored, whoever may read it: for whoever watches a node, not for its clients.
+    ///
+    /// # Errors
+    /// As a question for it: when a bound's message is not there, or the store cannot be read.
+    pub fn look_at_history(&mut self, room: &RoomName, query: &HistoryQuery) -> Result<HistoryPage, Refusal> {
+        self.read_page(&[Scope::Room(room.clone())], query)
+    }
+
+    fn read_page(&mut self, scopes: &[Scope], query: &HistoryQuery) -> Result<HistoryPage, Refusal> {
         let wanted = Query {
-            scopes: &scopes,
+            scopes,
             after: query.after,
             before: query.before,
             ids: &query.ids,
@@ -38,7 +50,7 @@ impl<S: Store> Node<S> {
         };
         let page = self.replicas.history(&wanted)?;
         let messages = page.messages.into_iter().filter_map(|message| self.said_before(message)).collect();
-        Ok(Reply::History(HistoryPage { messages, complete: page.complete }))
+        Ok(HistoryPage { messages, complete: page.complete })
     }
 
     fn said_before(&self, message: Message) -> Option<Arc<Said>> {

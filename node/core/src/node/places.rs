@@ -83,12 +83,22 @@ impl<S: Store> Node<S> {
 
     /// A room as `asker` sees it.
     pub(super) fn room_view(&self, room: &RoomName, asker: SessionId, created: bool) -> Arc<RoomView> {
+        let own_nick = self.people.get(asker).and_then(|record| Some(record.rooms.get(room)?.nick.clone()));
+        Arc::new(RoomView { own_nick, created, ..self.whole_room(room) })
+    }
+
+    /// A room as it is kept here, whoever may see it: for whoever watches a node, not for its clients. None when there is no such room.
+    pub fn look_at_room(&mut self, room: &RoomName) -> Option<RoomView> {
+        let exists = self.load_room(room).created.is_some() || self.people.occupants(room).is_some();
+        exists.then(|| self.whole_room(room))
+    }
+
+    fn whole_room(&self, room: &RoomName) -> RoomView {
         let state = self.room_state(room);
         let places = self.people.occupants(room).into_iter().flatten();
         let occupants =
             places.filter_map(|(_, sessions)| self.occupant(room, &state, sessions.iter().copied())).collect();
-        let own_nick = self.people.get(asker).and_then(|record| Some(record.rooms.get(room)?.nick.clone()));
-        Arc::new(RoomView { name: room.clone(), state, occupants, own_nick, created })
+        RoomView { name: room.clone(), state, occupants, own_nick: None, created: false }
     }
 
     /// A session as the author of an entry, under the nick given.
