@@ -42,7 +42,8 @@ pub(crate) fn judge(world: &World, rooms: &[RoomName]) -> Vec<Option<Judged>> {
 }
 
 fn judge_room(world: &World, room: &RoomName) -> Judged {
-    let entries = world.judged().first().map(|node| world.entries(*node, &Scope::Room(room.clone()))).unwrap_or_default();
+    let entries =
+        world.judged().first().map(|node| world.entries(*node, &Scope::Room(room.clone()))).unwrap_or_default();
     let mut doc = RoomDoc::new(room);
     for (entry, author) in entries.iter().filter_map(|entry| Some((entry, entry.author.as_ref()?))) {
         if let Body::DocChange(change) = chain::body(entry) {
