@@ -2,12 +2,13 @@
 //! model; and whom a kick meant is out, or came in again after it.
 
 use super::Rest;
+use super::held::is_held_by;
 use super::judged::Judged;
 use crate::world::World;
 use lavina_crdt::content::Principal;
 use lavina_crdt::ids::Scope;
 use lavina_crdt::names::RoomName;
-use lavina_crdt::room::{Mask, Rank};
+use lavina_crdt::room::Mask;
 
 pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -26,17 +27,9 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
 /// Bans of a room's only founder that are gone.
 fn lost_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
     let mut wrong = Vec::new();
-    let own = world.clients[index].account().map(Principal::Account);
+    let Some(own) = world.clients[index].account().map(Principal::Account) else { return wrong };
     for (room, name) in world.clients[index].bans.keys().cloned().collect::<Vec<_>>() {
-        // With two founders the one may undo what the other did at the same time.
-        let alone = rest.judged[room].as_ref().is_none_or(|judged| {
-            !judged.changes.iter().any(|(told, _)| {
-                told.acts.iter().any(|act| {
-                    matches!(act, lavina_crdt::room::Act::SetRank { who, rank }
-                    if (*rank == Rank::Founder) != (Some(who) == own.as_ref()))
-                })
-            })
-        });
+        let alone = is_held_by(rest.judged[room].as_ref(), &own);
         // An act that went with a destroyed disk binds nobody.
         let lost = world.lost.touch(&Scope::Room(rest.rooms[room].clone()));
         if lost || world.plan.rooms[room].founder != Some(index) || !alone || !world.is_judged_client(index) {

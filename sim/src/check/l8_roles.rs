@@ -2,6 +2,7 @@
 //! the model finds just; and what an operator did on one side of a cut does not count when the founder demoted it on the other side of the same cut.
 
 use super::Rest;
+use super::held::is_held_by;
 use super::judged::Judged;
 use crate::client::When;
 use crate::plan::{FaultKind, NetFault};
@@ -100,6 +101,10 @@ fn void_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
             continue;
         };
         let founder = &world.clients[founder];
+        let Some(held) = founder.account().map(Principal::Account) else { continue };
+        if !is_held_by(rest.judged[*room].as_ref(), &held) {
+            continue;
+        }
         let demoted = founder.deops.iter().any(|(name, nick, deopped)| {
             let same = *name == world.plan.rooms[*room].name && *nick == operator.plan.nick;
             same && operator.account().is_some() && is_cut(world, *deopped, *banned)

@@ -1,6 +1,7 @@
 //! What must hold: one file an invariant, by its id. Each looks at the world after it has come to rest and names what is wrong.
 
 pub(crate) mod expect;
+mod held;
 mod judged;
 mod l10_copies;
 mod l11_bounded;

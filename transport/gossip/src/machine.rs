@@ -105,6 +105,9 @@ pub enum Output {
     },
     /// Presence of another node: merge it into the map. On a gap do nothing: it is asked for again by itself.
     Presence(PresenceUpdate),
+    /// Peers remember presence of this node that it did not say in this start: own presence goes on as this incarnation, anew
+    /// ([`Input::Presence`]).
+    Incarnation(u64),
     /// Something for one of this node's sessions.
     Signal(SessionId, Bytes),
     /// A node is held to be in reach (`true`) or out of reach (`false`), as SWIM sees it.

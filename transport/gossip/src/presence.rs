@@ -63,6 +63,7 @@ impl PresenceExchange {
         out: &mut Outbox,
     ) {
         let ours = self.versions(map, links);
+        self.outdo(theirs, &ours, links, out);
         for (node, have) in &ours {
             if *node == from || !(*node == links.me || links.is_admitted(*node)) {
                 continue;
@@ -82,6 +83,22 @@ impl PresenceExchange {
         };
         if theirs.iter().any(knows_more) {
             self.ask(now, from, map, links, out);
+        }
+    }
+
+    /// A peer remembers more of this node's own presence than there is: the number of its starts went back, as with an old backup of its
+    /// disk while the wall clock is behind. Peers would hold what it says now for old, so it goes on above what they remember.
+    fn outdo(
+        &mut self,
+        theirs: &BTreeMap<NodeId, (u64, u64)>,
+        ours: &BTreeMap<NodeId, (u64, u64)>,
+        links: &Links,
+        out: &mut Outbox,
+    ) {
+        let known = theirs.get(&links.me).filter(|known| ours.get(&links.me).is_some_and(|own| *known > own));
+        if let Some(above) = known.and_then(|(incarnation, _)| incarnation.checked_add(1)) {
+            self.incarnation = above;
+            out.push(Output::Incarnation(above));
         }
     }
 

@@ -42,6 +42,7 @@ impl<S: Store> Node<S> {
             machine::Output::Dial(peer, addresses) => self.out.push_back(Output::Dial(peer, addresses)),
             machine::Output::Received { from, runs, relay } => self.on_received(now, from, runs, relay),
             machine::Output::Presence(update) => self.on_presence(now, &update),
+            machine::Output::Incarnation(incarnation) => self.say_presence_anew(now, incarnation),
             machine::Output::Signal(to, bytes) => self.on_signal_bytes(now, to, &bytes),
             machine::Output::Reach(node, in_reach) => self.on_reach(now, node, in_reach),
             machine::Output::Timeout(at) => self.gossip_timeout = Some(at),

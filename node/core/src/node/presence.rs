@@ -105,6 +105,17 @@ impl<S: Store> Node<S> {
         }
     }
 
+    /// Says all own presence again, as another incarnation. It is not written down: what the next start takes too low is found out again.
+    pub(super) fn say_presence_anew(&mut self, now: Now, incarnation: u64) {
+        self.incarnation = incarnation;
+        let own = self.presence.of_node(self.me()).map(|(session, record)| (session, record.clone()));
+        for (session, record) in own.collect::<Vec<_>>() {
+            self.presence.put(incarnation, session, Some(record));
+        }
+        self.sending.sent = 0;
+        self.sending.at_the_latest.get_or_insert(now.deadline_ms(BEHIND_ENTRIES_MS_MAX));
+    }
+
     /// Takes in what a node says of its sessions.
     pub(super) fn on_presence(&mut self, now: Now, update: &PresenceUpdate) {
         if update.node == self.me() {

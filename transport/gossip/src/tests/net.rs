@@ -251,6 +251,17 @@ impl Net {
             Output::Presence(update) => {
                 let _ = self.nodes[node].presence.merge(&update);
             }
+            Output::Incarnation(incarnation) => {
+                let own = &mut self.nodes[node];
+                own.generation = incarnation;
+                let records: Vec<_> = own.presence.of_node(id(node)).map(|(of, record)| (of, record.clone())).collect();
+                for (session, record) in records {
+                    own.presence.put(incarnation, session, Some(record));
+                }
+                if let Some(update) = own.presence.since(id(node), 0) {
+                    self.input(node, Input::Presence(update));
+                }
+            }
             Output::Signal(to, bytes) => self.nodes[node].signals.push((to, bytes)),
             Output::Reach(of, up) => {
                 self.nodes[node].reach.insert(index(of), up);
@@ -393,12 +404,16 @@ impl Net {
     }
 
     pub(super) fn restart(&mut self, node: usize) {
+        self.restart_as(node, self.nodes[node].generation + 1);
+    }
+
+    pub(super) fn restart_as(&mut self, node: usize, generation: u64) {
         for other in (0..self.nodes.len()).filter(|other| *other != node) {
             if let Some(connection) = self.connections.get(&pair(node, other)).copied() {
                 self.event(Event::Dead(node, other, connection));
             }
         }
-        let (generation, durable) = (self.nodes[node].generation + 1, self.nodes[node].durable.clone());
+        let durable = self.nodes[node].durable.clone();
         self.nodes[node] = self.fresh(node, generation, durable);
         self.boot(node);
     }

@@ -98,3 +98,27 @@ fn a_missed_update_is_asked_for() {
     net.run_ms(50);
     assert_eq!(sessions(&net, 1), [1, 2]);
 }
+
+#[test]
+fn a_start_with_the_number_of_an_earlier_one_is_seen_and_ends_the_sessions_of_that_one() {
+    for back in [0, 1] {
+        let mut net = Net::new(&[0, 0, 1], 5);
+        net.start();
+        net.kill(0);
+        net.restart(0);
+        net.run_ms(3_000);
+        for number in 1..=4 {
+            put(&mut net, 0, number, Some(record("alice")));
+        }
+        net.run_ms(7_000);
+        assert_eq!(sessions(&net, 2), [1, 2, 3, 4]);
+        let generation = net.generation(0);
+        net.kill(0);
+        net.restart_as(0, generation - back);
+        put(&mut net, 0, 5, Some(record("bob")));
+        net.run_ms(10_000);
+        assert_eq!(sessions(&net, 0), [5]);
+        assert_eq!(sessions(&net, 1), [5], "{back} back");
+        assert_eq!(sessions(&net, 2), [5], "{back} back");
+    }
+}
