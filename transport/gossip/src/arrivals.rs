@@ -31,6 +31,8 @@ struct Owed {
     scope: Scope,
     want: u64,
     told: u64,
+    /// When the latest of it came.
+    at_us: u64,
 }
 
 #[derive(Debug)]
@@ -88,9 +90,9 @@ impl Arrivals {
             owed.pop_first();
             out.overflow();
         }
-        let slot =
-            owed.entry((key, origin)).or_insert_with(|| Owed { scope: run.scope.clone(), want: 0, told: durable });
-        slot.want = slot.want.max(end);
+        let fresh = || Owed { scope: run.scope.clone(), want: 0, told: durable, at_us: 0 };
+        let slot = owed.entry((key, origin)).or_insert_with(fresh);
+        (slot.want, slot.at_us) = (slot.want.max(end), now.mono_us);
         None
     }
 
@@ -190,9 +192,13 @@ impl Arrivals {
         self.owed.remove(&peer);
     }
 
-    /// Drops what was refused.
+    /// Drops what was refused. A peer does not wait for an acknowledgement longer than that either: by then it counts what it sent as lost.
     pub(crate) fn expire(&mut self, now_us: u64) {
         self.arrived.retain(|_, (_, at_us)| is_trusted(*at_us, now_us));
+        self.owed.retain(|_, owed| {
+            owed.retain(|_, slot| is_trusted(slot.at_us, now_us));
+            !owed.is_empty()
+        });
     }
 }
 
@@ -223,5 +229,18 @@ mod tests {
         let asks = arrivals.gaps_due(at(GAP_WAIT_MS + 1), |_, _| 1);
         assert_eq!(asks.get(&peer), Some(&vec![(Scope::Mesh, origin, 1)]));
         assert!(arrivals.gaps_due(at(10_000), |_, _| 2).is_empty(), "it has come");
+    }
+
+    #[test]
+    fn what_was_refused_leaves_nothing_behind() {
+        let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
+        let (key, peer) = (Hash([1; 32]), NodeId([1; 32]));
+        let at = |ms: u64| Now { mono_us: ms * 1000, wall_ms: ms };
+        let full = |arrivals: &Arrivals| arrivals.gauges().iter().filter(|gauge| gauge.now > 0).count();
+        arrivals.on_run(at(0), peer, key, &run(0), 0, &mut out);
+        arrivals.expire(at(ARRIVED_TRUST_MS).mono_us);
+        assert_eq!(full(&arrivals), 2, "the disk may still take it");
+        arrivals.expire(at(ARRIVED_TRUST_MS + 1).mono_us);
+        assert_eq!(full(&arrivals), 0);
     }
 }
