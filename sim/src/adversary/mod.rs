@@ -41,6 +41,11 @@ impl Adversary {
         self.tricks.contains(trick.name())
     }
 
+    /// Whether old frames go along with whatever it sends.
+    pub(crate) fn replays(&self) -> bool {
+        self.does(&PeerFault::Replay(0))
+    }
+
     /// What is sent to a peer in place of a frame.
     pub(crate) fn twist(&mut self, to: usize, frame: Frame, store: &SimStore) -> Vec<Frame> {
         self.sent += 1;
@@ -59,7 +64,7 @@ impl Adversary {
             }
             other => other,
         }];
-        if self.does(&PeerFault::Replay(0)) {
+        if self.replays() {
             self.old.push_back(frames[0].clone());
             if self.old.len() > OLD_FRAMES {
                 frames.extend(self.old.pop_front());

@@ -52,17 +52,17 @@ fn fair(world: &World) -> Vec<String> {
 }
 
 fn average(world: &World) -> Vec<String> {
-    let (mut copies, mut due) = (0, 0);
+    let (mut live, mut synced, mut due) = (0, 0, 0);
     for (_, home, tally) in entries(world).filter(|(_, _, tally)| tally.calm) {
-        for region in (0..world.book.members.len()).filter(|region| *region != home) {
-            let entered = u64::from(tally.far[region]) + u64::from(tally.synced[region]);
-            copies += entered;
-            due += u64::from(entered > 0);
+        for (_, copies) in tally.whole.iter().enumerate().filter(|(region, _)| *region != home) {
+            live += u64::from(copies[0]);
+            synced += u64::from(copies[1]);
+            due += u64::from(*copies != [0, 0]);
         }
     }
-    if due >= ENTRIES_MIN && copies * 10 > due * AVERAGE_TENTHS {
+    if due >= ENTRIES_MIN && (live + synced) * 10 > due * AVERAGE_TENTHS {
         return vec![format!(
-            "{copies} copies entered other regions, of {due} entries that were written while the mesh was whole"
+            "{live} live copies and {synced} by sync entered other regions while the mesh was whole, of {due} entries"
         )];
     }
     Vec::new()

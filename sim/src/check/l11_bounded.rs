@@ -5,12 +5,14 @@ use super::Rest;
 use crate::plan::Class;
 use crate::world::World;
 
-/// How long before the end the nodes must have been equal for their tables to be empty, microseconds.
+/// How long before the end the nodes must have been equal, and who lies silent, for tables to be empty, microseconds.
 const AT_REST_US: u64 = 8_000_000;
 
 pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     let mut wrong: Vec<String> = world.watch.over.iter().cloned().collect();
-    let rested = world.converged_us.is_some_and(|at_us| at_us + AT_REST_US <= world.now_us);
+    // What a liar sends is under way until it is given up as refused, and one that replays never stops.
+    let since_us = world.converged_us.map(|at_us| at_us.max(world.lied_us.unwrap_or(0)));
+    let rested = since_us.is_some_and(|at_us| at_us + AT_REST_US <= world.now_us);
     if world.plan.class == Class::Core || !rested {
         return wrong;
     }

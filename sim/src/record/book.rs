@@ -29,6 +29,8 @@ pub(crate) struct Tally {
     pub(crate) appended_us: Option<u64>,
     /// Whether the mesh was whole then: nothing cut, everybody up and connected.
     pub(crate) calm: bool,
+    /// Per region: from another region, live and by sync, before anything broke, when it was whole; between nodes that do not lie.
+    pub(crate) whole: Vec<[u16; 2]>,
 }
 
 /// See the module.
@@ -44,6 +46,10 @@ pub(crate) struct Book {
     pub(crate) far_bytes: u64,
     /// Region of the node that writes as each origin.
     homes: BTreeMap<Origin, usize>,
+    /// Nodes that lie at some time: what they send and are sent is no measure of the others.
+    liars: Vec<bool>,
+    /// When the mesh was disturbed last, microseconds.
+    disturbed_us: Option<u64>,
     full: Option<Full>,
 }
 
@@ -77,7 +83,16 @@ impl Book {
         };
         let record = Record { nodes: plan.nodes.iter().map(lane).collect(), ..Record::default() };
         let full = full.then(|| Full { record, ..Full::default() });
-        Self { regions, members, tallies: BTreeMap::new(), far_bytes: 0, homes: BTreeMap::new(), full }
+        Self {
+            regions,
+            members,
+            tallies: BTreeMap::new(),
+            far_bytes: 0,
+            homes: BTreeMap::new(),
+            liars: (0..plan.nodes.len()).map(|node| plan.lies(node)).collect(),
+            disturbed_us: None,
+            full,
+        }
     }
 
     /// The record, when one was kept.
@@ -109,6 +124,7 @@ impl Book {
                 synced: vec![0; count],
                 appended_us: None,
                 calm: false,
+                whole: vec![[0; 2]; count],
             };
             tallies.resize(index + 1, none);
         }
@@ -156,6 +172,7 @@ impl Book {
         writer: impl Fn(&Run) -> usize,
     ) {
         let (source, target) = (self.regions[from], self.regions[to]);
+        let (lies, disturbed_us) = (self.liars[from] || self.liars[to], self.disturbed_us);
         for run in runs {
             let origin = run.origin.origin();
             if live && source != target {
@@ -173,6 +190,11 @@ impl Book {
                 // A disk that was lost, or a part of the mesh that comes back, is filled anew: that is no copy of what is said.
                 if tally.appended_us.is_some_and(|at_us| now_us > at_us + COUNTED_US) {
                     continue;
+                }
+                let is_whole = !lies && tally.appended_us.is_some_and(|at_us| disturbed_us < Some(at_us));
+                if tally.calm && is_whole && source != target {
+                    let copies = &mut tally.whole[target][usize::from(!live)];
+                    *copies = copies.saturating_add(1);
                 }
                 let counts = match (live, source == target) {
                     (true, true) => &mut tally.near,
@@ -241,8 +263,11 @@ impl Book {
         }
     }
 
-    /// A fault comes.
+    /// A fault comes. Those of clients leave the mesh as it is.
     pub(crate) fn on_fault(&mut self, now_us: u64, kind: &FaultKind) {
+        if !matches!(kind, FaultKind::Client(_)) {
+            self.disturbed_us = Some(now_us);
+        }
         let Some(full) = &mut self.full else { return };
         let (name, what) = (kind.name().to_owned(), format!("{kind:?}"));
         full.record.faults.push(FaultMark { at_us: now_us, name, what, nodes: kind.nodes() });

@@ -39,6 +39,9 @@ impl World {
         let to = self.now_at(peer);
         let node = &mut self.nodes[from];
         if let (Some(adversary), Some(to)) = (&mut node.adversary, to) {
+            if matches!(frame, Frame::Push { .. } | Frame::Delta { .. }) || adversary.replays() {
+                self.lied_us = Some(self.now_us);
+            }
             for frame in adversary.twist(to, frame, &node.store) {
                 self.send_as_it_is(from, peer, frame.lane(), frame);
             }

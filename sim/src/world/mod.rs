@@ -71,6 +71,8 @@ pub(crate) struct World {
     pub(crate) happened: BTreeMap<&'static str, u64>,
     /// When all nodes held the same for the first time after healing, microseconds.
     pub(crate) converged_us: Option<u64>,
+    /// When a node that lies last sent what others may have to refuse, microseconds.
+    pub(crate) lied_us: Option<u64>,
     /// What checkers count and showers draw.
     pub(crate) book: Book,
     /// What went with destroyed disks.
@@ -175,6 +177,7 @@ impl World {
             trace,
             happened: BTreeMap::new(),
             converged_us: None,
+            lied_us: None,
             base: Base::new(),
             book: Book::new(plan, recorded),
             lost: Losses::default(),

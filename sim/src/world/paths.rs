@@ -14,6 +14,8 @@ pub(super) type Way = (usize, usize);
 
 /// What waits for a slow way, at most: a router's buffer.
 const QUEUE_BYTES: u64 = 256 * 1024;
+/// Most packets in a thousand that a way may lose and count as calm.
+const LOSS_PERMILLE_CALM: u64 = 50;
 /// Up to so many times its usual delay a packet is late when it is overtaken.
 const OVERTAKEN_BY: u64 = 4;
 
@@ -202,10 +204,17 @@ impl Paths {
         self.slow = 1;
     }
 
-    /// Whether ways are about as the plan has them: not slowed down, losing no more than one packet in twenty, and none capped or clogged.
-    pub(crate) fn is_calm(&self) -> bool {
-        let unbounded = self.rates_kbps.is_empty() && self.mtus.is_empty() && self.busy_us.is_empty();
-        self.slow <= 1 && self.loss_permille <= 50 && self.bursts.is_none() && unbounded
+    /// Whether ways are about as the plan has them: not slowed down, losing no more than one packet in twenty, none capped or clogged, and
+    /// nothing waiting for one any more.
+    pub(crate) fn is_calm(&self, now_us: u64) -> bool {
+        let unbounded = self.rates_kbps.is_empty() && self.mtus.is_empty();
+        let idle = self.busy_us.values().all(|busy_us| *busy_us <= now_us);
+        self.slow <= 1 && self.loss_permille <= LOSS_PERMILLE_CALM && self.bursts.is_none() && unbounded && idle
+    }
+
+    /// Whether the plan has some way lose more than one packet in twenty all the time.
+    pub(crate) fn are_lossy(&self) -> bool {
+        self.natures.iter().flatten().any(|nature| nature.loss_ppm > LOSS_PERMILLE_CALM * 1_000)
     }
 
     /// The one-way delay for the next packet, microseconds.

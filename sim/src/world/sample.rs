@@ -55,7 +55,7 @@ impl World {
     fn follow_gaps(&mut self, vectors: &[BTreeMap<Scope, VersionVector>]) {
         let mut open = BTreeMap::new();
         for (one, other, epoch) in self.connections() {
-            if !self.net.paths.passes_both(one, other) || !self.net.paths.is_calm() {
+            if !self.net.paths.passes_both(one, other) || !self.net.paths.is_calm(self.now_us) {
                 continue;
             }
             for (has, lacks) in [(one, other), (other, one)] {

@@ -31,6 +31,8 @@ struct Owed {
     scope: Scope,
     want: u64,
     told: u64,
+    /// When the latest of it came.
+    at_us: u64,
 }
 
 #[derive(Debug)]
@@ -88,9 +90,9 @@ impl Arrivals {
             owed.pop_first();
             out.overflow();
         }
-        let slot =
-            owed.entry((key, origin)).or_insert_with(|| Owed { scope: run.scope.clone(), want: 0, told: durable });
-        slot.want = slot.want.max(end);
+        let fresh = || Owed { scope: run.scope.clone(), want: 0, told: durable, at_us: 0 };
+        let slot = owed.entry((key, origin)).or_insert_with(fresh);
+        (slot.want, slot.at_us) = (slot.want.max(end), now.mono_us);
         None
     }
 
@@ -103,6 +105,20 @@ impl Arrivals {
         let gap = self.gaps.entry((key, run.origin.origin())).or_insert_with(fresh);
         gap.until = gap.until.max(run_end(run));
         gap.from = from;
+    }
+
+    /// A run that came was refused: it is not on its way to the disk, so sync may ask for it as soon as it would be taken. What came before
+    /// it is.
+    pub(crate) fn refused(&mut self, from: NodeId, key: Hash, origin: Origin, first: u64) {
+        let pair = (key, origin);
+        let Some((next, _)) = self.arrived.get_mut(&pair).filter(|(next, _)| *next > first) else { return };
+        *next = first;
+        if first == 0 {
+            self.arrived.remove(&pair);
+        }
+        if let Some(owed) = self.owed.get_mut(&from) {
+            owed.remove(&pair);
+        }
     }
 
     /// A scope is durable this far: the marks to send, by peer.
@@ -190,9 +206,13 @@ impl Arrivals {
         self.owed.remove(&peer);
     }
 
-    /// Drops what was refused.
+    /// Drops what was refused. A peer does not wait for an acknowledgement longer than that either: by then it counts what it sent as lost.
     pub(crate) fn expire(&mut self, now_us: u64) {
         self.arrived.retain(|_, (_, at_us)| is_trusted(*at_us, now_us));
+        self.owed.retain(|_, owed| {
+            owed.retain(|_, slot| is_trusted(slot.at_us, now_us));
+            !owed.is_empty()
+        });
     }
 }
 
@@ -223,5 +243,33 @@ mod tests {
         let asks = arrivals.gaps_due(at(GAP_WAIT_MS + 1), |_, _| 1);
         assert_eq!(asks.get(&peer), Some(&vec![(Scope::Mesh, origin, 1)]));
         assert!(arrivals.gaps_due(at(10_000), |_, _| 2).is_empty(), "it has come");
+    }
+
+    #[test]
+    fn what_was_refused_is_lacking_at_once() {
+        let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
+        let (key, peer, origin) = (Hash([1; 32]), NodeId([1; 32]), run(0).origin.origin());
+        let now = Now { mono_us: 0, wall_ms: 0 };
+        arrivals.on_run(now, peer, key, &run(0), 0, &mut out);
+        arrivals.on_run(now, peer, key, &run(1), 0, &mut out);
+        arrivals.refused(peer, key, origin, 1);
+        assert_eq!(arrivals.arrived(0, key, origin), 1, "what came before stays");
+        arrivals.refused(peer, key, origin, 0);
+        let mut vector = VersionVector::default();
+        arrivals.add_to(0, key, &mut vector);
+        assert_eq!(vector.next(origin), 0);
+    }
+
+    #[test]
+    fn what_was_refused_leaves_nothing_behind() {
+        let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
+        let (key, peer) = (Hash([1; 32]), NodeId([1; 32]));
+        let at = |ms: u64| Now { mono_us: ms * 1000, wall_ms: ms };
+        let full = |arrivals: &Arrivals| arrivals.gauges().iter().filter(|gauge| gauge.now > 0).count();
+        arrivals.on_run(at(0), peer, key, &run(0), 0, &mut out);
+        arrivals.expire(at(ARRIVED_TRUST_MS).mono_us);
+        assert_eq!(full(&arrivals), 2, "the disk may still take it");
+        arrivals.expire(at(ARRIVED_TRUST_MS + 1).mono_us);
+        assert_eq!(full(&arrivals), 0);
     }
 }
