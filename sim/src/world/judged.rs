@@ -38,12 +38,15 @@ impl World {
         (0..self.clients.len()).filter(|client| !homes(*client).any(|home| self.plan.lies(*home))).collect()
     }
 
-    /// Whether a node runs and its disk takes writes, and did so for a while.
+    /// Whether a node runs and its disk takes writes, and did so for a while; not at a first start that has not heard the time yet.
     pub(crate) fn is_healthy(&self, node: usize) -> bool {
         let node = &self.nodes[node];
+        if !node.core.as_ref().is_some_and(lavina_core::node::Node::is_serving) {
+            return false;
+        }
         let calm = node.disk.trouble_us == 0 || self.now_us > node.disk.trouble_us + DISK_RECOVERY_US;
         let awake = node.paused_us.is_none() && (node.resumed_us == 0 || self.now_us > node.resumed_us + RESUMED_US);
-        calm && awake && !node.disk.full && !node.disk.ailing && node.disk.slow_ms <= 1 && node.core.is_some()
+        calm && awake && !node.disk.full && !node.disk.ailing && node.disk.slow_ms <= 1
     }
 
     /// Whether nothing is broken at the moment: all nodes are healthy, up for a while, and connected over calm links. Where links always lose

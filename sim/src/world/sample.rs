@@ -62,6 +62,10 @@ impl World {
                 if !self.is_healthy(has) || !self.is_healthy(lacks) {
                     continue;
                 }
+                // Who lies may keep what it has to itself, and be given nothing for what it says it has.
+                if self.plan.lies(has) || self.plan.lies(lacks) {
+                    continue;
+                }
                 for lack in lacking(&vectors[has], &vectors[lacks]).take(GAPS_MAX) {
                     let key = ((has, lacks, epoch), lack);
                     let since_us = self.watch.open.get(&key).copied().unwrap_or(self.now_us);

@@ -88,6 +88,12 @@ impl<S: Store> Node<S> {
         }
     }
 
+    /// Whether clients are served: not while the first start waits to hear the time.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        self.clock.wait_until.is_none()
+    }
+
     /// The time as this node takes it when its shell's clocks show `now`.
     #[must_use]
     pub fn time(&self, now: Now) -> Now {

@@ -1,7 +1,7 @@
 //! Faults of wall clocks: wrong by anything from the start, stepping and drifting; never a majority's.
 
 use super::{Draw, Kind};
-use crate::plan::{ClockFault, Fault, FaultKind, NodePlan};
+use crate::plan::{ClockFault, DiskFault, Fault, FaultKind, NodeFault, NodePlan};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::IteratorRandom;
@@ -25,14 +25,17 @@ fn drift(rng: &mut SmallRng, draw: &Draw<'_>) -> Vec<Fault> {
     draw.between(FaultKind::Clock(ClockFault::Drift(node, ppm)), FaultKind::Clock(ClockFault::Drift(node, 0)))
 }
 
-/// Puts the clocks of some nodes, never half of them, years off from the start or from some time in the storm.
+/// Puts the clocks of some nodes, never half of them, years off from the start or from some time in the storm. Not of a node that comes up
+/// without a disk while others may be out of its reach: whose first start finds nobody believes its clock, since nothing can tell it better.
 pub(in crate::generate) fn years(rng: &mut SmallRng, nodes: &mut [NodePlan], faults: &mut Vec<Fault>, heal_at_ms: u64) {
     let most = nodes.len().saturating_sub(1) / 2;
     if most == 0 || !rng.random_bool(0.5) {
         return;
     }
     let count = rng.random_range(1..=most);
-    for node in (0..nodes.len()).choose_multiple(rng, count) {
+    let alone = |node: &usize| is_bare(*node, &nodes[*node], faults) && faults.iter().any(is_in_the_way);
+    let free: Vec<usize> = (0..nodes.len()).filter(|node| !alone(node)).collect();
+    for node in free.into_iter().choose_multiple(rng, count) {
         let ms = rng.random_range(-FAR_MS..FAR_MS);
         if rng.random_bool(0.5) {
             nodes[node].clock_offset_ms = ms;
@@ -42,4 +45,18 @@ pub(in crate::generate) fn years(rng: &mut SmallRng, nodes: &mut [NodePlan], fau
         }
     }
     faults.sort_by_key(|fault| fault.at_ms);
+}
+
+/// Whether a node starts with an empty disk in the storm.
+fn is_bare(node: usize, plan: &NodePlan, faults: &[Fault]) -> bool {
+    let empties = |fault: &Fault| match fault.kind {
+        FaultKind::Disk(DiskFault::Loss(of)) | FaultKind::Node(NodeFault::Rejoin(of, _)) => of == node,
+        _ => false,
+    };
+    plan.starts_at_ms > 0 || faults.iter().any(empties)
+}
+
+/// Whether a fault can keep nodes from hearing one another.
+fn is_in_the_way(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::Net(_) | FaultKind::Node(_))
 }
