@@ -68,14 +68,15 @@ impl Room {
                 tail.insert(entry.order_key(), Arc::new(entry));
             })?;
         }
-        let applied = |entry: &&Arc<Entry>| !replica.log.is_held(entry.dot());
-        tail.extend(replica.pending.values().filter(applied).map(|entry| (entry.order_key(), Arc::clone(entry))));
+        tail.extend(replica.pending.values().map(|entry| (entry.order_key(), Arc::clone(entry))));
         let is_void =
             |entry: &Entry| cuts.and_then(|cuts| cuts.get(&entry.origin)).is_some_and(|cut| *cut <= entry.seq);
         for entry in tail.values() {
             room.learn(name, entry);
         }
-        room.replay(tail.into_values().filter(|entry| !is_void(entry)));
+        // What is held, on the disk or on its way there, is applied when its causal past has come, and must not count twice.
+        let is_held = |entry: &Entry| replica.log.is_held(entry.dot());
+        room.replay(tail.into_values().filter(|entry| !is_void(entry) && !is_held(entry)));
         Ok(room)
     }
 

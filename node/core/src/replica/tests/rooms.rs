@@ -88,6 +88,27 @@ fn a_message_without_the_changes_it_rests_on_is_shown_when_they_come() {
 }
 
 #[test]
+fn what_is_held_while_the_room_is_built_anew_is_shown_once() {
+    let (mut alice, mut bob) = founded();
+    act(&mut alice, at(3), "alice", Act::SetTopic("rust".to_owned()));
+    bob.receive(at(4), 1, &alice.flush());
+    bob.say(at(5), room_scope(), "bob", "fine");
+    let mut carol = Peer::new(3);
+    assert_eq!(carol.receive(at(6), 2, &bob.flush()).effects, []);
+    carol.flush();
+    // Somebody else says two things under one number, so that the room is read again.
+    for text in ["one", "another"] {
+        let mut dave = Peer::new(4);
+        dave.say(at(7), room_scope(), "dave", text);
+        carol.receive(at(8), 4, &dave.flush());
+    }
+    assert_eq!(carol.replicas.counters().quarantines, 1);
+    let runs = alice.missing_at(&carol);
+    assert_eq!(said(&carol.receive(at(9), 1, &runs).effects), ["fine"]);
+    assert_eq!(carol.texts(&room_scope()), ["fine"]);
+}
+
+#[test]
 fn a_kick_counts_only_from_somebody_with_the_right() {
     let (mut alice, mut bob) = founded();
     let kick = |peer: &mut Peer, by: &str, whom: &str| {
