@@ -55,7 +55,7 @@ impl World {
         self.crash(node);
     }
 
-    /// The node is killed and started again, unless it was thrown out of the mesh meanwhile.
+    /// The node is killed and started again; one that was revoked stays down until it joins anew.
     pub(in crate::world) fn restart(&mut self, node: usize) {
         self.crash(node);
         self.nodes[node].disk.trouble_us = self.now_us;
