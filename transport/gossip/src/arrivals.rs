@@ -107,20 +107,6 @@ impl Arrivals {
         gap.from = from;
     }
 
-    /// A run that came was refused: it is not on its way to the disk, so sync may ask for it as soon as it would be taken. What came before
-    /// it is.
-    pub(crate) fn refused(&mut self, from: NodeId, key: Hash, origin: Origin, first: u64) {
-        let pair = (key, origin);
-        let Some((next, _)) = self.arrived.get_mut(&pair).filter(|(next, _)| *next > first) else { return };
-        *next = first;
-        if first == 0 {
-            self.arrived.remove(&pair);
-        }
-        if let Some(owed) = self.owed.get_mut(&from) {
-            owed.remove(&pair);
-        }
-    }
-
     /// A scope is durable this far: the marks to send, by peer.
     pub(crate) fn on_durable(&mut self, key: Hash, vector: &VersionVector) -> Vec<(NodeId, (Scope, Origin, u64))> {
         let span = (key, Origin([0; 16]))..=(key, Origin([0xff; 16]));
@@ -243,21 +229,6 @@ mod tests {
         let asks = arrivals.gaps_due(at(GAP_WAIT_MS + 1), |_, _| 1);
         assert_eq!(asks.get(&peer), Some(&vec![(Scope::Mesh, origin, 1)]));
         assert!(arrivals.gaps_due(at(10_000), |_, _| 2).is_empty(), "it has come");
-    }
-
-    #[test]
-    fn what_was_refused_is_lacking_at_once() {
-        let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
-        let (key, peer, origin) = (Hash([1; 32]), NodeId([1; 32]), run(0).origin.origin());
-        let now = Now { mono_us: 0, wall_ms: 0 };
-        arrivals.on_run(now, peer, key, &run(0), 0, &mut out);
-        arrivals.on_run(now, peer, key, &run(1), 0, &mut out);
-        arrivals.refused(peer, key, origin, 1);
-        assert_eq!(arrivals.arrived(0, key, origin), 1, "what came before stays");
-        arrivals.refused(peer, key, origin, 0);
-        let mut vector = VersionVector::default();
-        arrivals.add_to(0, key, &mut vector);
-        assert_eq!(vector.next(origin), 0);
     }
 
     #[test]

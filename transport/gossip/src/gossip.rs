@@ -16,14 +16,14 @@ use crate::sync::Sync;
 use crate::tree::scope_hash;
 use bytes::Bytes;
 use lavina_crdt::clock::Now;
-use lavina_crdt::entry::{Hash, Run};
+use lavina_crdt::entry::Run;
 use lavina_crdt::ids::{NodeId, Origin, Scope, SessionId};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::presence::PresenceMap;
 use lavina_crdt::version::VersionVector;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest signal passed on: it is a stanza or a line, not a file.
 const SIGNAL_BYTES_MAX: usize = 64 * 1024;
@@ -34,8 +34,6 @@ const RESENDS_MAX: usize = 16;
 const RESEND_BYTES_MAX: usize = 64 * 1024;
 /// Connections remembered of nodes that the roster does not hold yet.
 const EARLY_MAX: usize = 1_024;
-/// Frames of runs that are being verified at once: each is answered before the next in practice.
-const UNVERIFIED_MAX: usize = 1_024;
 /// Rounds of timers in one call: a timer may set another for now, but not for ever.
 const TIMER_ROUNDS_MAX: usize = 8;
 
@@ -66,8 +64,6 @@ pub struct Gossip {
     out: Outbox,
     /// Acknowledgements to send at the end of this input.
     marks: BTreeMap<NodeId, Vec<(Scope, Origin, u64)>>,
-    /// Runs handed out to be verified, oldest first: by sender, each with its pair and first seq.
-    unverified: VecDeque<(NodeId, Vec<(Hash, Origin, u64)>)>,
     /// Connected before the roster named them.
     early: BTreeSet<NodeId>,
     timeout_us: Option<u64>,
@@ -89,7 +85,6 @@ impl Gossip {
             rng,
             out: Outbox::default(),
             marks: BTreeMap::new(),
-            unverified: VecDeque::new(),
             early: BTreeSet::new(),
             timeout_us: None,
         }
@@ -283,10 +278,8 @@ impl Gossip {
         if runs.len() < sent {
             self.out.refuse();
         }
-        let mut came = Vec::with_capacity(runs.len());
         for run in &runs {
             let (key, origin) = (scope_hash(&run.scope), run.origin.origin());
-            came.push((key, origin, run.first));
             let durable = replica.vector(&run.scope).next(origin);
             if let Some(mark) = self.arrivals.on_run(now, from, key, run, durable, &mut self.out) {
                 self.marks.entry(from).or_default().push(mark);
@@ -296,10 +289,6 @@ impl Gossip {
             }
         }
         if !runs.is_empty() {
-            self.unverified.push_back((from, came));
-            if self.unverified.len() > UNVERIFIED_MAX {
-                self.unverified.pop_front();
-            }
             self.out.push(Output::Received { from, runs, relay });
         }
     }
@@ -327,26 +316,9 @@ impl Gossip {
     }
 
     fn on_verified(&mut self, now: Now, from: NodeId, runs: &[Run], relay: bool) {
-        self.forget_refused(from, runs);
         if relay && !mutant::is_planted(Mutant::RelayNothing) {
             for run in runs {
                 self.spread.on_verified(now, from, run, &self.links, &mut self.flights, &mut self.out);
-            }
-        }
-    }
-
-    /// Of what a peer sent only these runs verified, in the order in which they came.
-    fn forget_refused(&mut self, from: NodeId, verified: &[Run]) {
-        let Some(index) = self.unverified.iter().position(|(sender, _)| *sender == from) else { return };
-        let Some((_, came)) = self.unverified.remove(index) else { return };
-        if came.len() == verified.len() {
-            return;
-        }
-        let mut verified =
-            verified.iter().map(|run| (scope_hash(&run.scope), run.origin.origin(), run.first)).peekable();
-        for (key, origin, first) in came {
-            if verified.next_if_eq(&(key, origin, first)).is_none() {
-                self.arrivals.refused(from, key, origin, first);
             }
         }
     }
