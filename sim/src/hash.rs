@@ -19,6 +19,7 @@ impl Default for Chain {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "both halves of the product are wanted")]
 const fn fold(lane: u64, word: u64, factor: u64) -> u64 {
     let wide = ((lane ^ word) as u128).wrapping_mul(factor as u128);
     // A lane that met its own value is 0 for one step only: the constant keeps it from staying so.

@@ -70,7 +70,7 @@ impl Latency {
 }
 
 fn ppm(part: u64, whole: u64) -> u64 {
-    if whole == 0 { 1_000_000 } else { part.saturating_mul(1_000_000) / whole }
+    part.saturating_mul(1_000_000).checked_div(whole).unwrap_or(1_000_000)
 }
 
 /// Measures a world after its run.

@@ -62,7 +62,17 @@ impl Adversary {
                 vectors.clear();
                 Frame::Vectors { buckets, vectors, answer }
             }
-            other => other,
+            other @ (Frame::Durable(_)
+            | Frame::Root(_)
+            | Frame::Buckets(_)
+            | Frame::Vectors { .. }
+            | Frame::PresenceHave(_)
+            | Frame::Presence(_)
+            | Frame::Signal { .. }
+            | Frame::Membership(_)
+            | Frame::Resend(_)
+            | Frame::Clock(_)
+            | Frame::Heads(_)) => other,
         }];
         if self.replays() {
             self.old.push_back(frames[0].clone());
@@ -79,7 +89,7 @@ impl Adversary {
         for run in runs {
             // Of others it passes on nothing, of its own every second one.
             let own = run.origin.node.0 == self.key.verifying_key().to_bytes();
-            if withholds && (!own || self.sent % 2 == 0) {
+            if withholds && (!own || self.sent.is_multiple_of(2)) {
                 continue;
             }
             if self.does(&PeerFault::Forge(0)) {

@@ -57,7 +57,12 @@ fn judge_room(world: &World, room: &RoomName) -> Judged {
                 spoken.insert(entry.order_key().msg_id(), model.may_speak(heads, author));
             }
             Body::Kick(kick) if model.may_kick(heads, author, &kick) => kicks.push((entry.hlc, kick)),
-            _ => {}
+            Body::DocChange(_)
+            | Body::Register(_)
+            | Body::Kick(_)
+            | Body::AccountCreate(_)
+            | Body::Mesh(_)
+            | Body::Unknown { .. } => {}
         }
     }
     Judged { state: model.state(), changes: model.judged(), spoken, kicks, disorder: disorder(&entries) }

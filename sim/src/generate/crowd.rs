@@ -12,9 +12,9 @@ const EVERY_MS: u64 = 20;
 
 /// Adds steps to the scripts, where there is time for them before the healing.
 pub(super) fn add(rng: &mut SmallRng, clients: &mut [ClientPlan], faults: &[Fault], heal_at_ms: u64) {
-    let deaf = faults.iter().find_map(|fault| match fault.kind {
-        FaultKind::Client(ClientFault::Deaf(client)) => Some((fault.at_ms, client)),
-        _ => None,
+    let deaf = faults.iter().find_map(|fault| {
+        let FaultKind::Client(ClientFault::Deaf(client)) = fault.kind else { return None };
+        Some((fault.at_ms, client))
     });
     let floods = faults.iter().any(|fault| matches!(fault.kind, FaultKind::Client(ClientFault::Flood(..))));
     let Some((at_ms, deaf)) = deaf.filter(|(at_ms, _)| !floods && at_ms + LINES * EVERY_MS < heal_at_ms) else {

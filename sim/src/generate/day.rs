@@ -113,7 +113,7 @@ fn client(rng: &mut SmallRng, index: usize, day: &Day, heal_at_ms: u64, rooms: &
         script = joins.chain(script).collect();
         mine = vec![index];
     }
-    let account = founder || index % 2 == 0 || speaks == Speaks::Xmpp;
+    let account = founder || index.is_multiple_of(2) || speaks == Speaks::Xmpp;
     ClientPlan {
         nick: format!("user{index}"),
         account,

@@ -65,10 +65,7 @@ fn spots(act: &Act, author: &Author) -> Vec<Spot> {
 }
 
 fn rank_in(act: &Act) -> Rank {
-    match act {
-        Act::SetRank { rank, .. } => *rank,
-        _ => Rank::Founder,
-    }
+    if let Act::SetRank { rank, .. } = act { *rank } else { Rank::Founder }
 }
 
 const fn bans(act: &Act) -> bool {
@@ -181,7 +178,15 @@ impl RoomModel {
         let strips = |act: &Act| match act {
             Act::SetRank { who, rank: to } => *who == author.principal() && *to < rank,
             Act::SetBan { mask, ban: Some(_) } => mask.matches(author),
-            _ => false,
+            Act::Create
+            | Act::SetBan { .. }
+            | Act::SetException { .. }
+            | Act::SetInviteException { .. }
+            | Act::SetFlag { .. }
+            | Act::SetKey(_)
+            | Act::SetLimit(_)
+            | Act::SetTopic(_)
+            | Act::SetTitle(_) => false,
         };
         let mut rivals = counted.iter().filter(|(by, by_rank)| **by_rank >= rank && self.concurrent(**by, number));
         rules::may_all(&before, author, acts) && !rivals.any(|(by, _)| self.told[*by].acts.iter().any(strips))

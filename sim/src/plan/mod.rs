@@ -246,16 +246,6 @@ impl Plan {
         self.faults.iter().any(|fault| matches!(&fault.kind, FaultKind::Peer(peer) if peer.node() == node))
     }
 
-    /// Whether a client is at a node that is not honest at some time: nothing is promised to it.
-    #[must_use]
-    pub fn is_at_a_liar(&self, client: usize) -> bool {
-        let moves = self.faults.iter().filter_map(|fault| match fault.kind {
-            FaultKind::Client(ClientFault::Move(moved, node)) if moved == client => Some(node),
-            _ => None,
-        });
-        moves.chain([self.clients[client].node]).any(|node| self.lies(node))
-    }
-
     /// Checks that every index names something.
     ///
     /// # Errors

@@ -116,13 +116,11 @@ impl<'a> Table<'a> {
 
     /// The table that a value must be.
     pub(super) fn of(value: &'a Value<'a>, like: &str) -> Result<Self, Problem> {
-        match value.get_ref() {
-            DeValue::Table(inner) => Ok(Self { inner, at: value.span() }),
-            other => Err(Problem::at(
-                value,
-                format!("a {} stands where a table is expected, such as {like}", other.type_str()),
-            )),
+        if let DeValue::Table(inner) = value.get_ref() {
+            return Ok(Self { inner, at: value.span() });
         }
+        let kind = value.get_ref().type_str();
+        Err(Problem::at(value, format!("a {kind} stands where a table is expected, such as {like}")))
     }
 
     /// Refuses keys that are not known here.

@@ -97,12 +97,10 @@ impl Wire {
 
     /// Sizes of the frames that a station was given, in order.
     fn frames(&self, of: usize) -> Vec<usize> {
-        let size = |heard: &Heard| match heard {
-            Heard::Frame(_, frame) => match &**frame {
-                Frame::Membership(bytes) => Some(bytes.len()),
-                other => panic!("{other:?}"),
-            },
-            _ => None,
+        let size = |heard: &Heard| {
+            let Heard::Frame(_, frame) = heard else { return None };
+            let Frame::Membership(bytes) = &**frame else { panic!("{frame:?}") };
+            Some(bytes.len())
         };
         self.heard.iter().filter(|(index, _)| *index == of).filter_map(|(_, heard)| size(heard)).collect()
     }

@@ -43,10 +43,7 @@ impl World {
             | Pending::Datagram(_, node, _)
             | Pending::StationTime(node, ..)
             | Pending::Late(node, ..) => *node,
-            Pending::Packet(_, _, packet) => match self.at_address(packet.to) {
-                Some(node) => node,
-                None => return None,
-            },
+            Pending::Packet(_, _, packet) => self.at_address(packet.to)?,
             Pending::Fault(_)
             | Pending::Heal
             | Pending::Step(..)

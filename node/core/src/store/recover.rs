@@ -43,13 +43,21 @@ mod tests {
         let mut tries = [Err(StoreError::Damaged("rot".to_owned())), Ok(7)].into_iter();
         let mut aside = 0;
         let open = || tries.next().unwrap();
-        let recovered = recover(open, |_| Ok(aside += 1)).unwrap();
+        let count = |_: &StoreError| {
+            aside += 1;
+            Ok(())
+        };
+        let recovered = recover(open, count).unwrap();
         assert_eq!((recovered.opened, aside), (7, 1));
         assert_eq!(recovered.damage, Some(StoreError::Damaged("rot".to_owned())));
 
         let failed = StoreError::Failed("input/output error".to_owned());
         let mut moved = 0;
-        assert_eq!(recover(|| Err::<(), _>(failed.clone()), |_| Ok(moved += 1)).err(), Some(failed));
+        let count = |_: &StoreError| {
+            moved += 1;
+            Ok(())
+        };
+        assert_eq!(recover(|| Err::<(), _>(failed.clone()), count).err(), Some(failed));
         assert_eq!(moved, 0);
     }
 }

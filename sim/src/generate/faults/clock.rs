@@ -49,9 +49,9 @@ pub(in crate::generate) fn years(rng: &mut SmallRng, nodes: &mut [NodePlan], fau
 
 /// Whether a node starts with an empty disk in the storm.
 fn is_bare(node: usize, plan: &NodePlan, faults: &[Fault]) -> bool {
-    let empties = |fault: &Fault| match fault.kind {
-        FaultKind::Disk(DiskFault::Loss(of)) | FaultKind::Node(NodeFault::Rejoin(of, _)) => of == node,
-        _ => false,
+    let empties = |fault: &Fault| {
+        matches!(fault.kind,
+            FaultKind::Disk(DiskFault::Loss(of)) | FaultKind::Node(NodeFault::Rejoin(of, _)) if of == node)
     };
     plan.starts_at_ms > 0 || faults.iter().any(empties)
 }

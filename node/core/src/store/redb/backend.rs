@@ -81,11 +81,14 @@ impl From<Fault> for StoreError {
 
 pub(super) fn from_io(error: &io::Error) -> StoreError {
     use io::ErrorKind as Kind;
-    match error.kind() {
-        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => StoreError::Full,
+    let kind = error.kind();
+    if matches!(kind, Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge) {
+        StoreError::Full
+    } else if matches!(kind, Kind::UnexpectedEof | Kind::InvalidData) {
         // The file ends where it should go on, or begins with something else: not the disk failed, its contents are others.
-        Kind::UnexpectedEof | Kind::InvalidData => StoreError::Damaged(error.to_string()),
-        _ => StoreError::Failed(error.to_string()),
+        StoreError::Damaged(error.to_string())
+    } else {
+        StoreError::Failed(error.to_string())
     }
 }
 
