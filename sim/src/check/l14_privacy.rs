@@ -11,11 +11,15 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     for (index, client) in world.counted().into_iter().map(|client| (client, &world.clients[client])) {
         // What was said into an open room from outside comes back to who said it.
         let own = format!("c{index}-");
-        for seen in client.seen.iter().filter(|seen| !seen.inside && !seen.text.starts_with(&own)) {
+        let from_outside =
+            |text: &str| text.trim_start_matches("\u{1}").trim_start_matches("ACTION ").starts_with(&own);
+        for seen in client.seen.iter().filter(|seen| !seen.inside && !from_outside(&seen.text)) {
             let room = seen.room.as_deref().unwrap_or_default();
             wrong.push(format!("{} was shown {} of {room} without being there", client.nick, seen.text));
         }
-        wrong.extend(outsider(rest, client));
+        if world.is_judged_client(index) {
+            wrong.extend(outsider(rest, client));
+        }
     }
     wrong
 }

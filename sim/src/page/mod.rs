@@ -167,7 +167,7 @@ mod tests {
         report.violations.push(Violation { invariant: "L3", what });
         let html = page(&plan, &report, &record, "lavina sim run --seed 4");
         assert!(html.len() < 3_000_000, "{}", html.len());
-        for outside in ["src=", "href=", "url(", "@import", "fetch("] {
+        for outside in ["src=", "href=", "url(h", "url(/", "@import", "fetch("] {
             assert!(!html.contains(outside), "{outside}");
         }
         assert_eq!(html.matches("</script>").count(), 2);

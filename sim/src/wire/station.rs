@@ -383,14 +383,16 @@ impl Station {
         let held = self.links.get(&peer).copied();
         let seen = held.and_then(|held| self.conns.get(&held));
         let seen = seen.map(|held| Held { dialled_here: held.dialled, same_boot: held.boot == boot });
-        match plane::judge(self.me < peer, self.dialling.contains_key(&peer), seen) {
-            Verdict::Wait => return,
-            Verdict::Take => {}
-            Verdict::Replace => {
-                if let Some(held) = held {
-                    self.close(now_us, held, Code::Replaced, "replaced by a newer connection");
-                }
-            }
+        let verdict = plane::judge(self.me < peer, self.dialling.contains_key(&peer), seen);
+        if verdict == Verdict::Wait {
+            return;
+        }
+        if let Some(conn) = self.conns.get_mut(&index) {
+            // It waits no longer: what ends below offers those that do.
+            conn.stage = Stage::Linked(Lanes::default());
+        }
+        if let (Verdict::Replace, Some(held)) = (verdict, held) {
+            self.close(now_us, held, Code::Replaced, "replaced by a newer connection");
         }
         if let Some(conn) = self.conns.get_mut(&index) {
             // When it fails the connection is lost, which is reported.

@@ -144,9 +144,18 @@ proptest! {
         for (at, bit) in flips {
             disk.flip(at.index(disk.used()), bit);
         }
-        if read_all(&store) != Ok(453) {
-            let next = batch(9, vec![run(room(0), writer(1), 453, 1, 1000)]);
-            prop_assert!(matches!(store.commit(&[next]), Err(StoreError::Damaged(_) | StoreError::Failed(_))));
+        match read_all(&store) {
+            Ok(453) => {}
+            // A page that leads to others may hide them from a reader; the check of the next start finds that.
+            Ok(seen) => {
+                drop(store);
+                let opened = RedbStore::open(disk.opener(), opening(3)).err();
+                prop_assert!(seen < 453 && matches!(opened, Some(StoreError::Damaged(_))), "{} rows, then {:?}", seen, opened);
+            }
+            Err(_) => {
+                let done = store.commit(&[batch(9, vec![run(room(0), writer(1), 453, 1, 1000)])]);
+                prop_assert!(matches!(done, Err(StoreError::Damaged(_) | StoreError::Failed(_))), "{:?}", done);
+            }
         }
     }
 

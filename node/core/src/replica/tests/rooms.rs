@@ -101,6 +101,7 @@ fn what_is_held_while_the_room_is_built_anew_is_shown_once() {
         let mut dave = Peer::new(4);
         dave.say(at(7), room_scope(), "dave", text);
         carol.receive(at(8), 4, &dave.flush());
+        carol.flush();
     }
     assert_eq!(carol.replicas.counters().quarantines, 1);
     let runs = alice.missing_at(&carol);

@@ -4,6 +4,7 @@
 
 mod compare;
 mod mutants;
+mod open;
 mod plan;
 mod replay;
 mod run;

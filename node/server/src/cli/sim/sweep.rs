@@ -1,13 +1,15 @@
 //! `lavina sim sweep`: many seeds on all cores. Failing seeds are told as they are found; Ctrl-C ends it with what was found so far.
 
+use super::open::Open;
 use super::source::Size;
-use super::{INTERRUPTED, words};
+use super::{INTERRUPTED, UNREADABLE, words};
 use crate::cli::Out;
 use clap::Args;
-use lavina_sim::{Report, happenings, run_seed};
+use lavina_sim::{Level, Report, happenings, run_seed};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -29,6 +31,10 @@ pub(super) struct Sweep {
     /// How many at a time; without it, one a core
     #[arg(short, long)]
     jobs: Option<usize>,
+    /// Open findings: a file with a seed, its level and the invariants it is known to break in each line, as `l0 7 L17`. They are run and
+    /// told, and only what is not listed fails the sweep
+    #[arg(long)]
+    open: Option<PathBuf>,
     /// Run every seed twice and compare, not only the first 20
     #[arg(long)]
     twice: bool,
@@ -43,11 +49,18 @@ fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
 
 impl Sweep {
     pub(super) fn run(&self, out: Out) -> ExitCode {
+        let open = match self.open.as_deref().map_or_else(|| Ok(Open::default()), Open::read) {
+            Ok(open) => open,
+            Err(error) => {
+                eprintln!("lavina: {error}");
+                return ExitCode::from(UNREADABLE);
+            }
+        };
         let stopped = on_interrupt();
         let started = Instant::now();
         let count = self.seeds.end() - self.seeds.start() + 1;
         let next = AtomicU64::new(*self.seeds.start());
-        let tally = Mutex::new(Tally::new(count, &self.size));
+        let tally = Mutex::new(Tally::new(count, &self.size, open));
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         std::thread::scope(|scope| {
             for _ in 0..self.jobs.unwrap_or(cores).max(1) {
@@ -62,6 +75,7 @@ impl Sweep {
             asked: count,
             interrupted,
             broken: &tally.broken,
+            known: &tally.known,
             slowest_convergence_ms: tally.slowest_ms,
             happened: &tally.happened,
             absent: &absent,
@@ -120,12 +134,16 @@ struct Tally {
     terminal: bool,
     /// What must happen, when seeds of all classes are run.
     happenings: Vec<&'static str>,
+    /// Open findings, and those that were met.
+    open: Open,
+    known: Vec<u64>,
+    level: Level,
     /// Options of the command that repeats one seed.
     size: String,
 }
 
 impl Tally {
-    fn new(count: u64, size: &Size) -> Self {
+    fn new(count: u64, size: &Size, open: Open) -> Self {
         let sizes = size.sizes();
         let happenings = if sizes.class.is_none() { happenings(sizes.level) } else { Vec::new() };
         Self {
@@ -136,6 +154,9 @@ impl Tally {
             happened: BTreeMap::new(),
             terminal: std::io::stderr().is_terminal(),
             happenings,
+            open,
+            known: Vec::new(),
+            level: sizes.level,
             size: size.words(),
         }
     }
@@ -149,7 +170,9 @@ impl Tally {
         if self.terminal {
             eprint!("\r\x1b[K");
         }
-        if !report.violations.is_empty() {
+        if self.open.explains(self.level, report) {
+            self.known.push(report.seed);
+        } else if !report.violations.is_empty() {
             self.broken.push(report.seed);
             let again = format!("lavina sim run --seed {}{}", report.seed, self.size);
             let _ = out.say(report, || format!("{}\n{}", words::summary(report), words::repeat(&again)));
@@ -176,6 +199,7 @@ struct Summary<'a> {
     asked: u64,
     interrupted: bool,
     broken: &'a [u64],
+    known: &'a [u64],
     slowest_convergence_ms: u64,
     happened: &'a BTreeMap<&'static str, u64>,
     absent: &'a [&'static str],
@@ -192,6 +216,10 @@ impl Summary<'_> {
         if !self.broken.is_empty() {
             let seeds: Vec<String> = self.broken.iter().map(u64::to_string).collect();
             lines.push(format!("failing seeds: {}", seeds.join(" ")));
+        }
+        if !self.known.is_empty() {
+            let seeds: Vec<String> = self.known.iter().map(u64::to_string).collect();
+            lines.push(format!("open findings met: {} seeds: {}", seeds.len(), seeds.join(" ")));
         }
         lines.push(format!(
             "{} seeds: {} broke an invariant, equal everywhere {} ms after healing at the latest ({:.1} s)",
