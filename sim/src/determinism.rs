@@ -12,7 +12,7 @@ const ATTEMPTS: usize = 5;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("two runs of one plan part at event {event}: {one} / {other}")]
 pub struct Divergence {
-    /// Number of the first event that differs, from 0. When it was not met again, of the first of the [`WINDOW`] that hold it.
+    /// Number of the first event that differs, from 0. When it was not met again, of the first of the window that holds it.
     pub event: u64,
     /// That event in one run: its time in seconds and what it was.
     pub one: String,

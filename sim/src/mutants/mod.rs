@@ -1,6 +1,6 @@
 //! The planted bugs as the simulator sees them: which invariant must catch each, in which kind of run, within how many seeds.
 //!
-//! An alarm that has never rung is no alarm. [`TABLE`] has a row a bug and at least one bug an invariant; [`hunt`] plants one and runs seeds
+//! An alarm that has never rung is no alarm. [`TABLE`] has a row a bug and at least one bug an invariant; a hunt plants one and runs seeds
 //! until an invariant of its row is broken, in a run that is clean without the bug. Only a build with the feature `mutants` holds any bugs,
 //! see [`BUILT_IN`].
 
