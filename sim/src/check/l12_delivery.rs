@@ -1,5 +1,5 @@
-//! L12, availability, in runs without faults: a line is shown everywhere within the links' delay, a commit and one relay. Only this sees a
-//! relay that is left out when sync, or a second copy, comes to the rescue later.
+//! L12, availability, in runs without faults: a line is shown everywhere within the links' delay, a commit and one relay. A relay that is left
+//! out shows here although sync brings the line later.
 
 use super::Rest;
 use crate::world::World;
