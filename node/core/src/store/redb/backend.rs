@@ -1,5 +1,6 @@
-//! Errors and bytes below the database: what went wrong in a transaction, and a backend of any kind.
+//! Errors and bytes below the database: what went wrong in a transaction, and a backend of any kind whose pages are watched.
 
+use super::pages::Pages;
 use crate::store::StoreError;
 use lavina_crdt::mutant::{self, Mutant};
 use redb::{BackendError, StorageBackend};
@@ -7,46 +8,60 @@ use std::io;
 use std::ops::Bound;
 use std::panic::{self, AssertUnwindSafe};
 
-/// A backend of any kind.
+/// A backend of any kind, from which nothing is read but what was written.
 #[derive(Debug)]
-pub(super) struct AnyBackend(pub(super) Box<dyn StorageBackend>);
+pub(super) struct WatchedBackend {
+    bytes: Box<dyn StorageBackend>,
+    pages: Pages,
+}
 
-impl StorageBackend for AnyBackend {
+impl WatchedBackend {
+    pub(super) fn new(bytes: Box<dyn StorageBackend>) -> Self {
+        Self { bytes, pages: Pages::default() }
+    }
+}
+
+impl StorageBackend for WatchedBackend {
     fn len(&self) -> io::Result<u64> {
-        self.0.len()
+        self.bytes.len()
     }
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
+        self.bytes.read(offset, out)?;
+        self.pages.on_read(offset, out)
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.bytes.set_len(len)?;
+        self.pages.on_set_len(len);
+        Ok(())
     }
     fn sync_data(&self) -> io::Result<()> {
-        if mutant::is_planted(Mutant::NoFlush) { Ok(()) } else { self.0.sync_data() }
+        if mutant::is_planted(Mutant::NoFlush) { Ok(()) } else { self.bytes.sync_data() }
     }
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
+        let done = self.bytes.write(offset, data);
+        self.pages.on_write(offset, data, done.is_ok());
+        done
     }
     fn close(&self) -> io::Result<()> {
-        self.0.close()
+        self.bytes.close()
     }
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.try_lock_range(start, end)
+        self.bytes.try_lock_range(start, end)
     }
     fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.try_lock_shared_range(start, end)
+        self.bytes.try_lock_shared_range(start, end)
     }
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.lock_range(start, end)
+        self.bytes.lock_range(start, end)
     }
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.lock_shared_range(start, end)
+        self.bytes.lock_shared_range(start, end)
     }
     fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.unlock_range(start, end)
+        self.bytes.unlock_range(start, end)
     }
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.query_lock_range(start, end)
+        self.bytes.query_lock_range(start, end)
     }
 }
 

@@ -6,10 +6,11 @@
 
 mod backend;
 mod layout;
+mod pages;
 mod read;
 
 use super::{Batch, Commit, RENEW_EPOCH, StoreError, row};
-use backend::{AnyBackend, Fault, from_io, guarded};
+use backend::{Fault, WatchedBackend, from_io, guarded};
 use lavina_crdt::entry::Run;
 use lavina_crdt::ids::{NodeId, OriginKey, Scope};
 use layout::{ENTRIES, IDENTITY, META, NEXT, ORIGINS, SCOPES, entry_key, next_key, origin_value, scope_name};
@@ -84,7 +85,7 @@ fn open_database(opener: &Opener, cache_bytes: usize, check: bool) -> Result<Dat
     guarded(|| {
         let mut builder = redb::Builder::new();
         builder.set_cache_size(cache_bytes).set_check_integrity_on_open(check);
-        Ok(builder.create_with_backend(AnyBackend(backend))?)
+        Ok(builder.create_with_backend(WatchedBackend::new(backend))?)
     })
 }
 
