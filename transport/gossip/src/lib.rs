@@ -10,7 +10,7 @@
 //! | `membership` | SWIM |
 //! | `disseminate`, `rendezvous` | entries as they are written: near before far, one gateway a region |
 //! | `inflight`, `arrivals`, `fresh` | what is on its way out, in, and everywhere: acknowledgements, gaps, no duplicates |
-//! | `tree`, `sync`, `catchup` | comparing replicas and sending what is missing |
+//! | `tree`, `sync`, `turns`, `catchup` | comparing replicas, with whom next, and sending what is missing |
 //! | `presence` | sessions of other nodes |
 //! | `framing`, `plane` | what data planes share: frames on a stream, times, windows, which connection stays |
 //!
@@ -34,6 +34,7 @@ mod presence;
 pub mod rendezvous;
 mod sync;
 mod tree;
+mod turns;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! Anti-entropy: two peers compare one hash; where it differs they descend the [tree](crate::tree) to the buckets that differ, exchange
 //! the version vectors of the scopes in them, and send what is missing.
 //!
-//! When: on connect and on return into reach, and on a slow timer with one near peer in turn and now
-//! and then a far one, so that a mesh in which not all are connected converges too. When two regions find together again, one pair of
+//! When: on connect and on return into reach, and on a slow timer with the near peers and now and then with one peer in each other region in
+//! turn, so that a mesh in which not all are connected converges too, within two rounds. When two regions find together again, one pair of
 //! nodes compares first and what it brings is relayed within each region; the other pairs wait their turn and mostly find nothing to do.
 //!
 //! **Invariant:** equal replicas exchange one [`Frame::Root`] and nothing else.
@@ -18,13 +18,13 @@ use crate::links::Links;
 use crate::outbox::Outbox;
 use crate::rendezvous;
 use crate::tree::{Tree, bucket_of, scope_hash};
+use crate::turns::Turns;
 use lavina_crdt::clock::Now;
 use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::{NodeId, Scope};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::version::VersionVector;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
 /// About the most bytes of vectors in one frame; the buckets left out are compared again afterwards.
 const VECTORS_BYTES_MAX: usize = 1024 * 1024;
@@ -43,7 +43,7 @@ const FAR_WAIT_MS_MAX: u64 = 4_000;
 const AGAIN_MS: u64 = 1_000;
 /// A peer connected for longer than this was compared with already when it comes into reach.
 const SETTLED_MS: u64 = 5_000;
-/// Rounds of the slow timer for one with a far peer, when there are near ones.
+/// Rounds of the slow timer for one with far peers, when there are near ones.
 const FAR_EVERY: u64 = 2;
 
 /// See the module.
@@ -59,8 +59,7 @@ pub(crate) struct Sync {
     incoming: BTreeMap<NodeId, u64>,
     round_at_us: Option<u64>,
     rounds: u64,
-    near_last: Option<NodeId>,
-    far_last: Option<NodeId>,
+    turns: Turns,
 }
 
 impl Sync {
@@ -74,8 +73,7 @@ impl Sync {
             incoming: BTreeMap::new(),
             round_at_us: None,
             rounds: 0,
-            near_last: None,
-            far_last: None,
+            turns: Turns::default(),
         }
     }
 
@@ -279,31 +277,14 @@ impl Sync {
             return Vec::new();
         }
         self.rounds += 1;
-        let (near, far): (BTreeSet<NodeId>, BTreeSet<NodeId>) =
-            links.connected().partition(|peer| links.is_near(*peer));
-        let mut chosen = Vec::new();
-        if let Some(peer) = next_in_turn(&near, &mut self.near_last) {
-            chosen.push(peer);
-        }
-        if (near.is_empty() || self.rounds.is_multiple_of(FAR_EVERY))
-            && let Some(peer) = next_in_turn(&far, &mut self.far_last)
-        {
-            chosen.push(peer);
-        }
-        chosen
+        let alone = links.connected().all(|peer| !links.is_near(peer));
+        self.turns.next(links, alone || self.rounds.is_multiple_of(FAR_EVERY))
     }
 
     pub(crate) fn deadline_us(&self) -> u64 {
         let due = self.due.values().copied().min().unwrap_or(u64::MAX);
         due.min(self.round_at_us.unwrap_or(0)).min(self.catch_up.deadline_us().unwrap_or(u64::MAX))
     }
-}
-
-fn next_in_turn(peers: &BTreeSet<NodeId>, last: &mut Option<NodeId>) -> Option<NodeId> {
-    let after = last.and_then(|last| peers.range((Bound::Excluded(last), Bound::Unbounded)).next());
-    let next = after.or_else(|| peers.first()).copied();
-    *last = next;
-    next
 }
 
 /// How long to leave the comparison of two regions to whoever ranks before this pair of nodes; not at all within a region.
