@@ -139,6 +139,11 @@ impl Arrivals {
         marks
     }
 
+    /// What came of an origin is not its own. Whatever arrived after it says nothing of how far its own entries have come.
+    pub(crate) fn refute(&mut self, key: Hash, origin: Origin) {
+        self.arrived.remove(&(key, origin));
+    }
+
     /// How far an origin's entries of a scope have arrived here without being durable; 0 when nothing is on its way to the disk.
     fn arrived(&self, now_us: u64, key: Hash, origin: Origin) -> u64 {
         match self.arrived.get(&(key, origin)) {
