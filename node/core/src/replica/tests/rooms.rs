@@ -93,6 +93,7 @@ fn what_is_held_while_the_room_is_built_anew_is_shown_once() {
     act(&mut alice, at(3), "alice", Act::SetTopic("rust".to_owned()));
     bob.receive(at(4), 1, &alice.flush());
     bob.say(at(5), room_scope(), "bob", "fine");
+    act(&mut bob, at(5), "bob", Act::SetTopic("better".to_owned()));
     let mut carol = Peer::new(3);
     assert_eq!(carol.receive(at(6), 2, &bob.flush()).effects, []);
     carol.flush();
@@ -105,8 +106,29 @@ fn what_is_held_while_the_room_is_built_anew_is_shown_once() {
     }
     assert_eq!(carol.replicas.counters().quarantines, 1);
     let runs = alice.missing_at(&carol);
-    assert_eq!(said(&carol.receive(at(9), 1, &runs).effects), ["fine"]);
+    let effects = carol.receive(at(9), 1, &runs).effects;
+    assert_eq!(said(&effects), ["fine"]);
     assert_eq!(carol.texts(&room_scope()), ["fine"]);
+    let newest = effects.iter().rev().find_map(|effect| match effect {
+        Effect::RoomChanged { new, .. } => Some(new.clone()),
+        _ => None,
+    });
+    assert_eq!(newest, carol.replicas.room(&room()), "what was held changed the room, and said so");
+}
+
+#[test]
+fn after_a_restart_too_nobody_changes_a_room_for_a_session_of_another_node() {
+    let (alice, mut bob) = founded();
+    let mut mallory = Peer::new(3);
+    mallory.receive(at(3), 1, &alice.missing_at(&mallory));
+    let forged = author(1, "alice");
+    let acts = [Act::SetTopic("mine".to_owned())];
+    mallory.replicas.append_acts(at(4), &room(), forged, &acts).unwrap();
+    bob.receive(at(5), 3, &mallory.flush());
+    bob.flush();
+    let state = bob.replicas.room(&room());
+    assert!(state.as_ref().is_some_and(|state| state.topic.is_none()));
+    assert_eq!(bob.restart(at(6)).replicas.room(&room()), state);
 }
 
 #[test]
