@@ -8,8 +8,8 @@
 //! - With readings of a majority (this node's own among them) it is known between which two readings the true time lies, since at most
 //!   half of the clocks are wrong: with all heard of an odd number both are the median. The own clock counts as far as it is within the slack
 //!   of that. Where it is not, or nothing else is like it, the lower bound is taken: being late is mended by the next reading, and stamps
-//!   cannot be taken back. When half of an even number are wrong, it is those that are unlike one another. In a mesh of two, with both
-//!   heard, who is behind follows.
+//!   cannot be taken back. Wrong clocks are unlike one another: where two right ones must have been heard, what is like nobody is no bound. In
+//!   a mesh of two, with both heard, who is behind follows.
 //! - Before that, after a restart without peers, the newest stamp on the disk is the evidence: the mesh had reached it. The clock goes on
 //!   from there, at most the slack ahead. Stamps may then lag by the time the node was down until peers are heard; late stamps are taken
 //!   by everybody, early ones are not, and no client has to wait. One peer whose clock is like the own one is enough to believe that
@@ -109,13 +109,9 @@ impl MeshTime {
         }
         let wrong_most = all / 2;
         let least = heard.checked_sub(1 + wrong_most)?;
-        // Of an even number half may be wrong, to either side; then it is those that are unlike one another.
-        let next = heard - 1 - self.others / 2;
-        let low = if next > least && !self.is_like_another(own, least) && self.is_like_another(own, next) {
-            next
-        } else {
-            least
-        };
+        // Where two right ones must be among those heard, they are alike, and whoever is below them and like nobody is wrong.
+        let is_right = |place: &usize| heard >= wrong_most + 2 && self.is_like_another(own, *place);
+        let low = (least..=wrong_most).find(is_right).unwrap_or(least);
         Some((self.at(own, low), self.at(own, wrong_most)))
     }
 
