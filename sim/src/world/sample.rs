@@ -2,7 +2,6 @@
 //! (invariant L11), and how far each node is behind.
 
 use super::World;
-use super::node::true_ms;
 use super::queue::Pending;
 use lavina_core::node::Limits;
 use lavina_crdt::ids::{Origin, Scope};
@@ -56,9 +55,12 @@ impl World {
 
     /// Whether a node takes the time to be so early that it may refuse what is written now.
     fn is_late(&self, node: usize) -> bool {
+        let mut walls: Vec<u64> = self.nodes.iter().map(|node| node.now(self.now_us).wall_ms).collect();
+        walls.sort_unstable();
+        let usual_ms = walls[walls.len() / 2];
         let node = &self.nodes[node];
         let taken_ms = node.core.as_ref().map(|core| core.time(node.now(self.now_us)).wall_ms);
-        taken_ms.is_some_and(|taken_ms| taken_ms + Limits::default().drift_ms_max / 2 < true_ms(self.now_us))
+        taken_ms.is_some_and(|taken_ms| taken_ms + Limits::default().drift_ms_max / 2 < usual_ms)
     }
 
     fn follow_gaps(&mut self, vectors: &[BTreeMap<Scope, VersionVector>]) {
