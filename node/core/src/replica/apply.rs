@@ -74,7 +74,7 @@ impl<S: Store> Replicas<S> {
         self.release(now, scope, effects);
     }
 
-    fn release(&mut self, now: Now, scope: &Scope, effects: &mut Vec<Effect>) {
+    pub(super) fn release(&mut self, now: Now, scope: &Scope, effects: &mut Vec<Effect>) {
         if self.holds.is_empty() {
             return;
         }
@@ -109,7 +109,7 @@ impl<S: Store> Replicas<S> {
             replica.spoke(entry);
         }
         match scope {
-            Scope::Mesh => self.apply_mesh(entry, effects),
+            Scope::Mesh => self.apply_mesh(now, entry, effects),
             Scope::Account(account) => self.apply_account(account, entry, effects),
             Scope::Room(name) => self.apply_room(now, name, entry, effects),
             Scope::Direct(one, other) => {

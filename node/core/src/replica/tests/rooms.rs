@@ -103,6 +103,24 @@ fn what_is_held_while_the_room_is_built_anew_is_shown_once() {
 }
 
 #[test]
+fn what_waits_for_a_void_entry_is_shown_when_that_is_known_to_be_void() {
+    let (alice, mut bob) = founded();
+    let mut carol = Peer::new(3);
+    carol.receive(at(3), 1, &alice.missing_at(&carol));
+    let say = |text| {
+        let mut dave = Peer::new(4);
+        dave.say(at(4), room_scope(), "dave", text);
+        dave.flush()
+    };
+    bob.receive(at(5), 4, &say("one"));
+    bob.say(at(6), room_scope(), "bob", "fine");
+    assert_eq!(carol.receive(at(7), 2, &bob.flush()).effects, []);
+    bob.receive(at(8), 4, &say("another"));
+    let proof = bob.flush();
+    assert_eq!(said(&carol.receive(at(9), 2, &proof).effects), ["fine"]);
+}
+
+#[test]
 fn what_is_held_too_long_while_the_room_is_built_anew_is_told() {
     let (mut alice, mut bob) = founded();
     act(&mut alice, at(3), "alice", Act::SetRank { who: author(2, "bob").principal(), rank: Rank::Operator });
