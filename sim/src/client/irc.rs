@@ -72,6 +72,8 @@ impl IrcWire {
             "903" | "904" => {
                 if line.command == "904" {
                     heard.push(Heard::Refused(text.to_owned()));
+                } else {
+                    heard.push(Heard::LoggedIn);
                 }
                 reply.push_str("CAP END\r\n");
             }
