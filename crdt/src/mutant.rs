@@ -44,7 +44,7 @@ mutants! {
     MaxSeen,
     /// The last run of a sync batch is left out, and counts as sent.
     TruncatedDelta,
-    /// A gateway relays only what is new to it.
+    /// Sync brings what is on its way too, and a gateway relays only what is new to it.
     RelayFreshOnly,
     /// A gateway relays nothing.
     RelayNothing,
@@ -92,7 +92,7 @@ mutants! {
     ClockDragged,
     /// The stamps of own entries follow a wall clock that steps back.
     ClockStepsBack,
-    /// Queues of sessions, of what is on its way and of what is held have no bound.
+    /// Queues of sessions, of what is on its way and of what is held have no bound, and what nobody waits for is kept.
     NoBound,
     /// Acknowledgements wait until most nodes are in reach.
     QuorumWait,

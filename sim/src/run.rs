@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::record::Record;
 use crate::trace::Trace;
 use crate::world::World;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many of the last events a failure shows.
 const LAST: u64 = 200;
@@ -38,6 +38,14 @@ pub struct Report {
     pub measures: Measures,
     /// The last events, for a failure.
     pub last_events: Vec<String>,
+}
+
+impl Report {
+    /// Which invariants were broken.
+    #[must_use]
+    pub fn broken(&self) -> BTreeSet<&'static str> {
+        self.violations.iter().map(|violation| violation.invariant).collect()
+    }
 }
 
 /// Runs a plan and checks the invariants.
@@ -112,16 +120,19 @@ fn last_events(plan: &Plan, count: u64) -> Vec<String> {
 #[must_use]
 pub fn run_seed(seed: u64, sizes: &Sizes, twice: bool) -> Report {
     let plan = generate(seed, sizes);
-    let mut report = run(&plan);
-    if twice {
-        let again = run(&plan);
-        if again.hash != report.hash {
-            let what = match determinism::compare(&plan) {
-                Err(divergence) => divergence.to_string(),
-                Ok(()) => format!("two runs went different ways, once: {} and {}", report.hash, again.hash),
-            };
-            report.violations.push(Violation { invariant: "L18", what });
-        }
+    if twice { run_twice(&plan) } else { run(&plan) }
+}
+
+/// Runs a plan two times and checks that both go the same way, too (invariant L18).
+pub(crate) fn run_twice(plan: &Plan) -> Report {
+    let mut report = run(plan);
+    let again = run(plan);
+    if again.hash != report.hash {
+        let what = match determinism::compare(plan) {
+            Err(divergence) => divergence.to_string(),
+            Ok(()) => format!("two runs went different ways, once: {} and {}", report.hash, again.hash),
+        };
+        report.violations.push(Violation { invariant: "L18", what });
     }
     report
 }

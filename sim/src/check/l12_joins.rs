@@ -1,5 +1,5 @@
-//! L12, availability: on a live node with a healthy disk who asks to enter a room, new or not, is in it or refused within the time of a commit
-//! and 50 ms, whatever is cut.
+//! L12, availability: on a live node with a healthy disk who asks to enter a room, new or not, is in it, or refused for what the room
+//! demands, within the time of a commit and 50 ms, whatever is cut.
 
 use super::Rest;
 use crate::world::World;

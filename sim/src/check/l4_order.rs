@@ -42,7 +42,7 @@ fn disorder<'a>(world: &World, texts: impl Iterator<Item = &'a str>) -> Option<S
 }
 
 /// Who said a text, and on which connection. Texts of one client grow, see `Client::fresh_text`.
-fn sender(world: &World, text: &str) -> Option<(usize, u64)> {
+pub(super) fn sender(world: &World, text: &str) -> Option<(usize, u64)> {
     let index: usize = text.strip_prefix('c')?.split('-').next()?.parse().ok()?;
     let sent = world.clients.get(index)?.sent.get(text)?;
     Some((index, sent.connection))

@@ -17,6 +17,7 @@ mod l1_convergence;
 mod l2_bounded;
 mod l2_occupants;
 mod l3_durability;
+mod l4_causes;
 mod l4_order;
 mod l5_exactly_once;
 mod l6_one_history;
@@ -28,7 +29,7 @@ use crate::client::Client;
 use crate::world::World;
 use lavina_crdt::names::RoomName;
 use lavina_protocols::event::Said;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A broken invariant.
@@ -65,6 +66,7 @@ const CHECKERS: &[Checker] = &[
     ("L2", l2_occupants::check),
     ("L3", l3_durability::check),
     ("L4", l4_order::check),
+    ("L4", l4_causes::check),
     ("L5", l5_exactly_once::check),
     ("L6", l6_one_history::check),
     ("L7", l7_no_resurrection::check),
@@ -81,6 +83,11 @@ const CHECKERS: &[Checker] = &[
     ("L15", l15_clocks::check),
     ("L17", l17_liveness::check),
 ];
+
+/// The invariants that have a checker; L18 is what two runs of one plan show.
+pub(crate) fn invariants() -> BTreeSet<&'static str> {
+    CHECKERS.iter().map(|(invariant, _)| *invariant).chain(["L18"]).collect()
+}
 
 /// Most violations of one invariant that are listed.
 const LISTED_MAX: usize = 5;

@@ -11,6 +11,9 @@ use crate::plan::{Action, ClientPlan, Plan, Speaks};
 use lavina_crdt::names::AccountName;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What a node that cannot serve says, in either protocol.
+const UNSERVED: &[&str] = &["cannot store anything", "<resource-constraint"];
+
 /// The password of every simulated account.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// The mesh's domain.
@@ -355,6 +358,9 @@ impl Client {
             Heard::Deopped { room, nick } => self.deops.push((room, nick, When { at_us: now_us, home: self.home })),
             Heard::Refused(text) => {
                 self.meet("refused");
+                if UNSERVED.iter().any(|words| text.contains(words)) {
+                    self.meet("unserved");
+                }
                 if text.contains(" 404 ") {
                     self.meet("banned-speech-refused");
                 }

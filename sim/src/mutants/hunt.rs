@@ -1,34 +1,38 @@
 //! Plants one bug and runs seeds until it is caught.
 
-use super::{Caught, Hunted, Planted};
-use crate::Report;
+use super::{Caught, Hunted, Planted, Runs};
 use crate::plan::{Class, Level};
 use lavina_crdt::mutant::{Mutant, plant};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Which seeds are clean without any bug, by level, class and number: each is run once, however many bugs it catches.
+/// What drawn seeds break without any bug, by level, class and number: each is run once, however many bugs it catches.
 #[derive(Debug, Default)]
-pub struct Baselines(BTreeMap<(Level, Option<Class>, u64), bool>);
+pub struct Baselines(BTreeMap<(Level, Class, u64), BTreeSet<&'static str>>);
 
-/// The bug is planted as long as this lives, whatever ends the run.
-struct WithBug;
-
-impl WithBug {
-    fn plant(mutant: Mutant) -> Self {
-        plant(Some(mutant));
-        Self
+impl Baselines {
+    fn of(&mut self, row: &Planted, seed: u64, run: impl FnOnce() -> BTreeSet<&'static str>) -> BTreeSet<&'static str> {
+        match row.runs {
+            Runs::Drawn(level, class) => self.0.entry((level, class, seed)).or_insert_with(run).clone(),
+            Runs::Of(_) => run(),
+        }
     }
 }
 
-impl Drop for WithBug {
-    fn drop(&mut self) {
-        plant(None);
+/// Does something on this thread with a bug planted, which is gone afterwards whatever ends it.
+pub fn with_bug<T>(mutant: Mutant, deed: impl FnOnce() -> T) -> T {
+    struct Uproot;
+    impl Drop for Uproot {
+        fn drop(&mut self) {
+            plant(None);
+        }
     }
+    let _uproot = Uproot;
+    plant(Some(mutant));
+    deed()
 }
 
-/// Hunts one bug on this thread, over at most the row's number of seeds from 1 on. `run` runs a seed as the row says,
-/// see [`Planted::run`].
-pub fn hunt(row: &Planted, baselines: &mut Baselines, run: impl Fn(&Planted, u64) -> Report) -> Hunted {
+/// Hunts one bug on this thread, in [`Planted::seeds`] or others.
+pub fn hunt(row: &Planted, seeds: impl IntoIterator<Item = u64>, baselines: &mut Baselines) -> Hunted {
     let mut hunted = Hunted {
         name: row.name,
         caught_by: row.caught_by,
@@ -37,20 +41,21 @@ pub fn hunt(row: &Planted, baselines: &mut Baselines, run: impl Fn(&Planted, u64
         broken: BTreeSet::new(),
         unclean: Vec::new(),
     };
-    for seed in 1..=row.seeds_max {
-        let report = {
-            let _planted = WithBug::plant(row.mutant);
-            run(row, seed)
-        };
+    for seed in seeds {
+        let Ok(plan) = row.plan(seed) else { break };
+        let report = with_bug(row.mutant, || row.run(&plan));
+        let broken = report.broken();
         hunted.seeds += 1;
-        hunted.broken.extend(report.violations.iter().map(|violation| violation.invariant));
-        let expected = report.violations.into_iter().find(|violation| row.caught_by.contains(&violation.invariant));
-        let Some(violation) = expected else { continue };
-        let place = (row.level, row.class, seed);
-        let clean = *baselines.0.entry(place).or_insert_with(|| run(row, seed).violations.is_empty());
-        if clean {
+        hunted.broken.extend(&broken);
+        if !row.caught_by.iter().any(|invariant| broken.contains(invariant)) {
+            continue;
+        }
+        let anyhow = baselines.of(row, seed, || row.run(&plan).broken());
+        let alarms: BTreeSet<&str> = broken.difference(&anyhow).copied().collect();
+        let expected = |invariant| row.caught_by.contains(&invariant) && alarms.contains(invariant);
+        if let Some(violation) = report.violations.into_iter().find(|violation| expected(violation.invariant)) {
             let (invariant, what) = (violation.invariant, violation.what);
-            hunted.caught = Some(Caught { seeds_needed: hunted.seeds, seed, invariant, what });
+            hunted.caught = Some(Caught { seeds_needed: hunted.seeds, seed, invariant, what, alarms });
             break;
         }
         hunted.unclean.push(seed);

@@ -3,12 +3,13 @@
 //!
 //! Made from the [`Record`] alone, so what is shown is what happened. The page is bounded: of long runs, what an alarm is about is kept first.
 
+mod involved;
 mod words;
 
-use crate::check::Violation;
 use crate::plan::Plan;
-use crate::record::{EntryRecord, How, LineRecord, Record, Span};
+use crate::record::{ActRecord, EntryRecord, How, LineRecord, Record, Span};
 use crate::run::Report;
+use involved::Involved;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +41,7 @@ fn data(plan: &Plan, report: &Report, record: &Record, repeat: &str) -> Value {
     let (entries, left_out) = chosen(record, &involved);
     let places: BTreeMap<&str, usize> =
         entries.iter().enumerate().map(|(place, index)| (record.entries[*index].id.as_str(), place)).collect();
+    let on_page: BTreeMap<usize, usize> = entries.iter().enumerate().map(|(place, index)| (*index, place)).collect();
     let lines: Vec<Value> = record.lines.iter().map(|line| line_value(line, &places)).collect();
     let node = |node: &crate::record::NodeLane| {
         json!({ "name": node.name, "region": node.region, "zone": node.zone,
@@ -58,11 +60,13 @@ fn data(plan: &Plan, report: &Report, record: &Record, repeat: &str) -> Value {
         "end": record.end_us, "healed": record.healed_us, "converged": record.converged_us,
         "nodes": record.nodes.iter().map(node).collect::<Vec<_>>(),
         "cuts": cuts, "faults": faults, "clients": clients, "lines": lines,
+        "acts": record.acts.iter().map(act_value).collect::<Vec<_>>(),
         "entries": entries.iter().map(|index| entry_value(&record.entries[*index])).collect::<Vec<_>>(),
         "leftOut": left_out, "truncated": record.truncated,
         "violations": report.violations.iter().zip(&involved.by_violation).map(|(violation, involved)| json!({
             "id": violation.invariant, "plain": words::plain(violation.invariant), "what": violation.what,
-            "lines": involved.lines, "nodes": involved.nodes,
+            "lines": involved.lines, "nodes": involved.nodes, "acts": involved.acts, "at": involved.at_us,
+            "entries": involved.entries.iter().filter_map(|index| on_page.get(index)).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
         "measures": report.measures, "events": report.last_events, "acknowledged": report.acknowledged,
     })
@@ -77,6 +81,10 @@ fn line_value(line: &LineRecord, places: &BTreeMap<&str, usize>) -> Value {
     let shown: Vec<_> = line.shown.iter().map(|shown| json!([shown.client, shown.at_us])).collect();
     json!({ "c": line.client, "n": line.node, "t": line.text, "r": line.room, "s": line.said_us, "a": line.acked_us,
         "id": line.id, "e": entry, "shown": shown })
+}
+
+fn act_value(act: &ActRecord) -> Value {
+    json!({ "c": act.client, "n": act.node, "at": act.at_us, "what": act.what() })
 }
 
 fn entry_value(entry: &EntryRecord) -> Value {
@@ -95,14 +103,14 @@ fn entry_value(entry: &EntryRecord) -> Value {
 /// The entries that the page has room for, in their order: those that an alarm is about first, then what is in rooms and between people.
 fn chosen(record: &Record, involved: &Involved) -> (Vec<usize>, usize) {
     let spoken: BTreeSet<&str> = record.lines.iter().filter_map(|line| line.id.as_deref()).collect();
-    let rank = |entry: &EntryRecord| match entry.scope.split(' ').next() {
-        _ if involved.ids.contains(&entry.id) => 0,
+    let rank = |index: usize, entry: &EntryRecord| match entry.scope.split(' ').next() {
+        _ if involved.ids.contains(&entry.id) || involved.entries.contains(&index) => 0,
         _ if spoken.contains(entry.id.as_str()) => 1,
         Some("room" | "direct") => 2,
         Some(_) | None => 3,
     };
     let mut order: Vec<(u8, usize)> =
-        record.entries.iter().enumerate().map(|(index, entry)| (rank(entry), index)).collect();
+        record.entries.iter().enumerate().map(|(index, entry)| (rank(index, entry), index)).collect();
     order.sort_unstable();
     let mut left: usize = MOMENTS_MAX.saturating_sub(record.lines.iter().map(|line| line.shown.len() / 2).sum());
     let mut kept: Vec<usize> = Vec::new();
@@ -118,44 +126,10 @@ fn chosen(record: &Record, involved: &Involved) -> (Vec<usize>, usize) {
     (kept, left_out)
 }
 
-/// What each alarm is about: lines and nodes that its words name.
-struct Involved {
-    by_violation: Vec<About>,
-    ids: BTreeSet<String>,
-}
-
-#[derive(Default)]
-struct About {
-    lines: Vec<usize>,
-    nodes: Vec<usize>,
-}
-
-impl Involved {
-    fn of(plan: &Plan, violations: &[Violation], record: &Record) -> Self {
-        let mut ids = BTreeSet::new();
-        let by_violation = violations.iter().map(|violation| {
-            let words: Vec<&str> =
-                violation.what.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_').collect();
-            let named: BTreeSet<&str> = words.iter().copied().collect();
-            let is_named = |line: &LineRecord| {
-                named.contains(line.text.as_str()) || line.id.as_deref().is_some_and(|id| named.contains(id))
-            };
-            let lines: Vec<usize> =
-                record.lines.iter().enumerate().filter(|(_, line)| is_named(line)).map(|(index, _)| index).collect();
-            ids.extend(lines.iter().filter_map(|line| record.lines[*line].id.clone()));
-            let numbered = words.windows(2).filter(|pair| matches!(pair[0], "node" | "nodes" | "and"));
-            let mut nodes: BTreeSet<usize> = numbered.filter_map(|pair| pair[1].parse().ok()).collect();
-            nodes.extend((0..plan.nodes.len()).filter(|node| named.contains(plan.nodes[*node].name.as_str())));
-            nodes.retain(|node| *node < plan.nodes.len());
-            About { lines, nodes: nodes.into_iter().collect() }
-        });
-        Self { by_violation: by_violation.collect(), ids }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Violation;
     use crate::{Sizes, generate, run_recorded};
 
     #[test]
@@ -175,5 +149,21 @@ mod tests {
         let last = value["violations"].as_array().unwrap().last().unwrap();
         assert_eq!(last["lines"], json!([line]));
         assert_eq!(last["nodes"], json!([1]));
+    }
+
+    #[test]
+    fn an_alarm_points_at_the_act_the_entry_and_the_time_that_its_words_name() {
+        let plan = generate(4, &Sizes::default());
+        let (mut report, record) = run_recorded(&plan);
+        let act = record.acts.iter().position(|act| !act.text.is_empty()).unwrap();
+        let entry = record.entries.iter().position(|entry| entry.scope == "room room0").unwrap();
+        let (by, seq) = (&record.entries[entry].by, record.entries[entry].seq);
+        let text = &record.acts[act].text;
+        let what = format!("Dot {{ origin: {by}, seq: {seq} }} of room0 and the ban on {text}, until 12500 ms");
+        report.violations.push(Violation { invariant: "L7", what });
+        let value = data(&plan, &report, &record, "");
+        let last = value["violations"].as_array().unwrap().last().unwrap();
+        assert_eq!((&last["acts"], &last["at"]), (&json!([act]), &json!([12_500_000])));
+        assert_eq!(last["entries"].as_array().unwrap().len(), 1);
     }
 }

@@ -297,12 +297,14 @@ function dots(parent) {
     if (moments.some(inView)) visible.push(e);
   });
   const chain = state.chosen === null ? new Set() : chainOf(state.chosen);
+  const named = new Set(shownAlarms().flatMap(v => v.entries));
   const strong = new Set([...(state.chosen === null ? alarmed : [state.chosen])].map(i => D.lines[i].e).filter(e => e !== null && e !== undefined));
+  if (state.chosen === null) named.forEach(e => strong.add(e));
   const weak = new Set([...chain].map(i => D.lines[i].e).filter(e => e !== null && e !== undefined));
   const lines = el("g"), points = el("g"), above = el("g");
   parent.append(lines, points, above);
   const few = visible.reduce((sum, e) => sum + D.entries[e].c.length, 0) < 900;
-  if (state.arrows) for (const e of visible) if (!strong.has(e) && (weak.has(e) || (few && state.chosen === null && !alarmed.size))) arrowsOf(e, false, lines);
+  if (state.arrows) for (const e of visible) if (!strong.has(e) && (weak.has(e) || (few && state.chosen === null && !alarmed.size && !named.size))) arrowsOf(e, false, lines);
   for (const e of strong) arrowsOf(e, true, above);
   const faded = state.chosen !== null;
   for (const e of visible) {
@@ -312,7 +314,7 @@ function dots(parent) {
       const mark = strong.has(e), synced = entry.via.get(node)?.[3] === 2;
       const dot = el("circle", { cx: X(at).toFixed(1), cy: dotY(node), r: mark ? 6 : spoken ? 4 : 2.5, fill: synced ? "var(--lane)" : colour(entry.o), stroke: synced ? colour(entry.o) : "var(--lane)",
         "stroke-width": synced ? 2 : 0.8, opacity: faded && !mark && !weak.has(e) ? 0.18 : spoken ? 1 : 0.6 });
-      if (mark && alarmed.has(lineOf.get(e))) { dot.setAttribute("stroke", "var(--bad)"); dot.setAttribute("stroke-width", 3); }
+      if (mark && (named.has(e) || alarmed.has(lineOf.get(e)))) { dot.setAttribute("stroke", "var(--bad)"); dot.setAttribute("stroke-width", 3); }
       dot.style.cursor = "pointer";
       tipOn(dot, () => tipOf(e));
       dot.addEventListener("click", event => { event.stopPropagation(); choose(e); });
@@ -329,7 +331,12 @@ function dots(parent) {
     points.append(cross);
   }
   // Where an alarm says that a node lacks a line, say so in its lane.
-  for (const v of D.violations.filter((_, i) => state.alarm === null || state.alarm === i)) {
+  for (const v of shownAlarms()) {
+    for (const a of v.acts) actMark(D.acts[a], above);
+    for (const at of v.at.filter(inView)) {
+      above.append(el("line", { x1: X(at), x2: X(at), y1: laneY[order[0]], y2: laneY[order.at(-1)] + LANE, stroke: "var(--bad)", "stroke-width": 2, "stroke-dasharray": "2 3" }));
+      above.append(el("text", { x: X(at) + 4, y: laneY[order[0]] + 14, style: "fill: var(--bad); font-weight: 600" }, secs(at)));
+    }
     for (const i of v.lines) for (const node of v.nodes) {
       const e = D.lines[i].e;
       if (e === null || e === undefined || D.entries[e].durable.has(node)) continue;
@@ -338,6 +345,18 @@ function dots(parent) {
       above.append(el("text", { x: x + 11, y: y + 4, style: "fill: var(--bad); font-weight: 600" }, "never arrives"));
     }
   }
+}
+
+const shownAlarms = () => D.violations.filter((_, i) => state.alarm === null || state.alarm === i);
+
+// What somebody did: a diamond at its node, with its words.
+function actMark(act, parent) {
+  if (!inView(act.at)) return;
+  const x = X(act.at), y = dotY(act.n);
+  const mark = el("path", { d: `M${x},${y - 9}l8,9l-8,9l-8,-9z`, fill: "var(--bad)", stroke: "var(--lane)", "stroke-width": 1.5 });
+  tipOn(mark, () => [act.what, [["by", who(act.c)], ["at", `${secs(act.at)} at ${D.nodes[act.n].name}`]]]);
+  const right = x > W * 0.7;
+  parent.append(mark, el("text", { x: right ? x - 12 : x + 12, y: y - 10, "text-anchor": right ? "end" : "start", style: "fill: var(--bad); font-weight: 600" }, `${D.clients[act.c]?.[0]}: ${act.what}`));
 }
 
 function lineTip(line) {
@@ -423,13 +442,18 @@ function header() {
   $("summary").replaceChildren(`${plural(D.nodes.length, "node")} in ${plural(regions.length, "region")}, ${plural(D.clients.length, "client")}, ${plural(faults, "fault event")}, ${D.acknowledged} lines acknowledged in ${span} simulated seconds (class ${D.class}, level ${D.level}). Again: `, h("code", {}, D.repeat));
   const box = $("alarms");
   if (!broken) box.append(h("div", { class: "fine" }, D.converged === null ? "No invariant was broken." : `No invariant was broken; all nodes were equal ${ms(Math.max(0, D.converged - D.healed))} after everything had healed.`));
+  const cards = new Map();
   D.violations.forEach((v, i) => {
-    const card = h("div", { class: "alarm", tabindex: 0 }, h("b", {}, `${v.id}: `), v.plain, h("small", {}, v.what.replace(/\bnodes? (\d+)( and (\d+))?/g, (all, a, _, b) => {
+    if (!cards.has(v.id)) {
+      cards.set(v.id, h("div", { class: "card" }, h("b", {}, `${v.id}: `), v.plain));
+      box.append(cards.get(v.id));
+    }
+    const card = h("div", { class: "alarm", tabindex: 0 }, v.what.replace(/\bnodes? (\d+)( and (\d+))?/g, (all, a, _, b) => {
       const named = n => D.nodes[+n] ? `${D.nodes[+n].name}` : `node ${n}`;
       return b ? `${named(a)} and ${named(b)}` : `node ${named(a)}`;
-    })));
+    }));
     card.addEventListener("click", () => pickAlarm(i));
-    box.append(card);
+    cards.get(v.id).append(card);
   });
 }
 function pickAlarm(i) {
@@ -438,15 +462,21 @@ function pickAlarm(i) {
   state.chosen = null;
   $("detail").hidden = true;
   document.querySelectorAll(".alarm").forEach((card, j) => card.classList.toggle("chosen", state.alarm === j));
-  if (state.alarm !== null && v.lines.length) {
-    const times = v.lines.flatMap(l => [D.lines[l].s, D.lines[l].a ?? D.lines[l].s, ...(D.entries[D.lines[l].e]?.d ?? []).map(d => d[1])]);
+  if (state.alarm !== null && hasPlace(v)) {
+    const ofEntry = e => [D.entries[e].at, ...D.entries[e].d.map(d => d[1])];
+    const times = [...v.lines.flatMap(l => [D.lines[l].s, D.lines[l].a ?? D.lines[l].s, ...(D.entries[D.lines[l].e]?.d ?? []).map(d => d[1])]),
+      ...v.entries.flatMap(ofEntry), ...v.acts.map(a => D.acts[a].at), ...v.at];
+    // What an act has come to shows when all are equal again.
+    if (v.acts.length && !v.lines.length) times.push(D.converged ?? D.end);
     const [from, until] = [Math.min(...times), Math.max(...times)], room = Math.max(300e3, (until - from) * 0.2);
     [state.from, state.until] = [Math.max(0, from - room), Math.min(D.end, until + room)];
-    const first = D.lines[v.lines[0]].e;
+    const first = v.lines.length ? D.lines[v.lines[0]].e : v.entries[0];
     if (first !== null && first !== undefined) { const [title, rows] = tipOf(first); $("detail").replaceChildren(h("h2", {}, title), table(rows)); $("detail").hidden = false; }
   } else if (state.alarm === null) [state.from, state.until] = whole();
   draw();
 }
+// Whether an alarm names anything that has a place on the page.
+const hasPlace = v => v.lines.length + v.entries.length + v.acts.length + v.at.length > 0;
 
 function legend() {
   const sample = (...inner) => el("svg", { width: 26, height: 14 }, ...inner);
@@ -457,6 +487,7 @@ function legend() {
     item(sample(el("circle", { cx: 12, cy: 7, r: 4, fill: "none", stroke: c, "stroke-width": 2 })), "came by sync"),
     item(sample(el("line", { x1: 1, x2: 25, y1: 7, y2: 7, stroke: c, "stroke-width": 2 })), "pushed or relayed"),
     item(sample(el("line", { x1: 1, x2: 25, y1: 7, y2: 7, stroke: "var(--lag)", "stroke-width": 2, "stroke-dasharray": "5 3" })), "synced"),
+    item(sample(el("path", { d: "M12,0l7,7l-7,7l-7,-7z", fill: "var(--bad)" })), "done by somebody whom an alarm is about"),
     item(sample(el("path", { d: "M8,3l8,8m0,-8l-8,8", stroke: "var(--dim)", "stroke-width": 1.5 })), "said, never acknowledged"),
     item(sample(hatch("sample", "var(--cut)"), el("rect", { width: 26, height: 14, fill: "url(#h-sample)" })), "cut off from some or all"),
     item(sample(el("rect", { width: 26, height: 14, fill: "var(--down)", opacity: .45 })), "down"),
@@ -505,5 +536,5 @@ addEventListener("keydown", event => {
 });
 addEventListener("resize", draw);
 // `#alarm` and `#click` open the page with the first alarm or line chosen.
-if (D.violations.some(v => v.lines.length)) pickAlarm(D.violations.findIndex(v => v.lines.length)); else draw();
+if (D.violations.some(hasPlace)) pickAlarm(D.violations.findIndex(hasPlace)); else draw();
 if (location.hash === "#click") { const line = D.lines.findIndex(l => l.e !== null && l.s > (state.from + state.until) / 2); if (line >= 0) choose(D.lines[line].e); }

@@ -1,7 +1,8 @@
 //! What writes the [`Record`]: counts of copies always, everything else only when a record is wanted, so that sweeps stay fast.
 
 use super::{
-    Connection, Copy, Cut, Durable, EntryRecord, FaultMark, How, Lag, LineRecord, NodeLane, Record, Shown, Span,
+    ActRecord, Connection, Copy, Cut, Durable, EntryRecord, FaultMark, How, Lag, LineRecord, NodeLane, Record, Shown,
+    Span,
 };
 use crate::plan::{FaultKind, Plan};
 use lavina_core::store::Batch;
@@ -291,6 +292,13 @@ impl Book {
         }
     }
 
+    /// A client does something else.
+    pub(crate) fn on_act(&mut self, act: impl FnOnce() -> ActRecord) {
+        if let Some(full) = self.full.as_mut().filter(|full| full.has_room(full.record.acts.len())) {
+            full.record.acts.push(act());
+        }
+    }
+
     /// A client is shown a line; its own is an acknowledgement.
     pub(crate) fn on_shown(&mut self, now_us: u64, client: usize, text: &str, id: &str) {
         let Some(full) = &mut self.full else { return };
@@ -345,6 +353,7 @@ impl Full {
             id,
             scope: words(&run.scope),
             origin: writer,
+            by: format!("{origin:?}"),
             seq,
             appended_us: None,
             durable: Vec::new(),

@@ -28,6 +28,8 @@ pub struct Record {
     pub entries: Vec<EntryRecord>,
     /// What clients said, in the order of saying.
     pub lines: Vec<LineRecord>,
+    /// What clients did about rights and their places in rooms, in the order of doing.
+    pub acts: Vec<ActRecord>,
     /// How far nodes were behind, sampled.
     pub lags: Vec<Lag>,
     /// When the faults ended.
@@ -108,6 +110,8 @@ pub struct EntryRecord {
     pub scope: String,
     /// The node that wrote it.
     pub origin: usize,
+    /// Its origin, in short, as violations name it.
+    pub by: String,
     /// Its number among that origin's entries of the scope.
     pub seq: u64,
     /// When it was written; not durable yet.
@@ -173,6 +177,34 @@ pub struct LineRecord {
     pub id: Option<String>,
     /// Who was shown it and when, in order of time.
     pub shown: Vec<Shown>,
+}
+
+/// Something that a client did beside saying lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActRecord {
+    /// Who did it.
+    pub client: usize,
+    /// The node it was connected to.
+    pub node: usize,
+    /// Its name, as in [`Action::name`](crate::Action::name).
+    pub name: String,
+    /// The room, by name.
+    pub room: Option<String>,
+    /// The nick of the client that it was done to.
+    pub whom: Option<String>,
+    /// The mask or topic, which no other act has; empty for what has none.
+    pub text: String,
+    /// When.
+    pub at_us: Micros,
+}
+
+impl ActRecord {
+    /// In words.
+    #[must_use]
+    pub fn what(&self) -> String {
+        let words = [Some(self.name.as_str()), self.whom.as_deref(), Some(self.text.as_str()), self.room.as_deref()];
+        words.into_iter().flatten().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// A client was shown a line.

@@ -5,6 +5,7 @@ use super::queue::Pending;
 use super::{CLIENT_DELAY_US, RECONNECT_US, World};
 use crate::client::Sent;
 use crate::plan::{Action, Speaks};
+use crate::record::ActRecord;
 use bytes::Bytes;
 use lavina_core::node::Input;
 use lavina_protocols::session::{Connection, Session};
@@ -128,6 +129,7 @@ impl World {
             self.ask_to_join(client, &room_name);
         }
         let text = self.clients[client].fresh_text(client);
+        self.note_act(client, action.name(), room, &other_nick, &text);
         let bytes = match &action {
             Action::Say(_) | Action::Tell(_) | Action::Reply(_) => {
                 self.say(client, &action, room, &room_name, &other_nick, text)
@@ -150,6 +152,17 @@ impl World {
             | Action::Deed(..) => self.clients[client].wire.act(&action, &room_name, &other_nick, &text),
         };
         self.send_to_node(client, bytes.into_bytes());
+    }
+
+    /// Keeps an act for the record; what is said is kept as a line.
+    pub(super) fn note_act(&mut self, client: usize, name: &str, room: Option<usize>, whom: &str, text: &str) {
+        let (node, at_us) = (self.clients[client].home, self.now_us);
+        let room = room.map(|room| self.plan.rooms[room].name.clone());
+        let whom = (!whom.is_empty()).then(|| whom.to_owned());
+        let text = if matches!(name, "topic" | "ban-for-good") { text.to_owned() } else { String::new() };
+        if !matches!(name, "say" | "tell" | "reply") {
+            self.book.on_act(|| ActRecord { client, node, name: name.to_owned(), room, whom, text, at_us });
+        }
     }
 
     fn say(

@@ -12,7 +12,7 @@ impl World {
         let irc = self.clients[client].plan.speaks == Speaks::Irc;
         let Some(template) = deed.template(irc) else { return };
         let text = self.clients[client].fresh_text(client);
-        let room = self.plan.rooms[room].name.clone();
+        let (room_index, room) = (room, self.plan.rooms[room].name.clone());
         let (other_nick, account) = (self.clients[other].nick.clone(), self.clients[other].plan.nick.clone());
         let doer = &mut self.clients[client];
         let id = doer.last_seen(&room).map(|seen| seen.id.clone());
@@ -41,6 +41,7 @@ impl World {
             }
         }
         *self.happened.entry(deed.name).or_default() += 1;
+        self.note_act(client, deed.name, Some(room_index), &other_nick, "");
         self.send_to_node(client, bytes.into_bytes());
     }
 

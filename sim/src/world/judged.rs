@@ -78,7 +78,9 @@ impl World {
     /// A client has heard something: perhaps that it is inside, or that it may not be.
     pub(super) fn look_at_joins(&mut self, client: usize) {
         let heard = &self.clients[client];
-        let refused = heard.met.get("refused").copied().unwrap_or(0);
+        let met = |what: &str| heard.met.get(what).copied().unwrap_or(0);
+        // That a node cannot serve says nothing of whether the client may enter.
+        let refused = met("refused") - met("unserved");
         let is_new = refused > self.refusals[client];
         self.refusals[client] = refused;
         for join in self.joins.iter_mut().rev().filter(|join| join.client == client && join.done_us.is_none()) {

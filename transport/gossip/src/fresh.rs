@@ -5,6 +5,7 @@ use crate::gauges::Gauge;
 use crate::outbox::Outbox;
 use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::Origin;
+use lavina_crdt::mutant::{self, Mutant};
 use std::collections::{BTreeMap, VecDeque};
 
 /// How long: a far copy, its relay and two commits.
@@ -46,6 +47,9 @@ impl Fresh {
 
     /// Where what is fresh begins for a peer that has been connected since `since_us`: it is not being sent what came before that.
     pub(crate) fn begins(&self, now_us: u64, since_us: u64, key: Hash, origin: Origin) -> Option<u64> {
+        if mutant::is_planted(Mutant::RelayFreshOnly) {
+            return None;
+        }
         let notes = self.pairs.get(&(key, origin))?;
         let fresh = |at: u64| at >= since_us && now_us.saturating_sub(at) < FRESH_MS * 1000;
         notes.iter().filter(|(at, _)| fresh(*at)).map(|(_, first)| *first).min()

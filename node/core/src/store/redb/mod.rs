@@ -13,6 +13,7 @@ use super::{Batch, Commit, RENEW_EPOCH, StoreError, row};
 use backend::{Fault, WatchedBackend, from_io, guarded};
 use lavina_crdt::entry::Run;
 use lavina_crdt::ids::{NodeId, OriginKey, Scope};
+use lavina_crdt::mutant::{self, Mutant};
 use layout::{ENTRIES, IDENTITY, META, NEXT, ORIGINS, SCOPES, entry_key, next_key, origin_value, scope_name};
 use redb::{
     Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend,
@@ -188,7 +189,8 @@ fn prepare(database: &Database, opening: &Opening) -> Result<u64, Fault> {
         check_format(format.unwrap_or(FORMAT))?;
         let medium = identity.get("medium")?.map(|medium| medium.value());
         let renew = write.open_table(META)?.remove(RENEW_EPOCH)?.is_some();
-        if format.is_none() || renew || medium != Some(opening.medium) {
+        let moved = medium != Some(opening.medium) && !mutant::is_planted(Mutant::EpochKept);
+        if format.is_none() || renew || moved {
             identity.insert("format", FORMAT)?;
             identity.insert("epoch", opening.new_epoch)?;
             identity.insert("medium", opening.medium)?;

@@ -2,28 +2,34 @@
 //!
 //! Only a build with the feature `mutants` holds the bugs; what people run has none, and says how to get such a build.
 
+use super::UNREADABLE;
+use super::sweep::seeds;
 use crate::cli::Out;
 use clap::Args;
-use lavina_sim::mutants::{BUILT_IN, Hunted, Planted, TABLE};
+use lavina_sim::mutants::{BUILT_IN, Hunted, Planted, TABLE, Verdict};
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
 /// How to get a build that holds the bugs.
 const HOW: &str = "cargo run --release --features mutants -- sim mutants";
 
-/// Plant bugs one after the other; fails when one is not caught
+/// Plant bugs one after the other; fails when one is not caught or an invariant is broken by none
 #[derive(Args)]
 pub(super) struct Mutants {
     /// Only this bug; may be given several times
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// In which seeds, as FIRST..LAST; without it from the one on that is known to show the bug
+    #[arg(long, value_parser = seeds)]
+    seeds: Option<RangeInclusive<u64>>,
 }
 
 /// How the hunt for one bug went, with what it cost.
 #[derive(serde::Serialize)]
-struct Line {
+struct Line<'a> {
     what: &'static str,
     #[serde(flatten)]
-    hunted: Hunted,
+    hunted: &'a Hunted,
     seconds: f64,
 }
 
@@ -33,14 +39,16 @@ impl Mutants {
             Ok(rows) => rows,
             Err(error) => {
                 eprintln!("lavina: {error}");
-                return ExitCode::FAILURE;
+                return ExitCode::from(UNREADABLE);
             }
         };
         if !BUILT_IN {
             eprintln!("lavina: this build holds no planted bugs; build one that does with: {HOW}");
-            return ExitCode::FAILURE;
+            return ExitCode::from(UNREADABLE);
         }
-        if hunt_all(out, &rows) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        let verdict = Verdict::of(&hunt_all(out, &rows, self.seeds.as_ref()));
+        let _ = out.say(&verdict, || verdict.text());
+        if verdict.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
     fn rows(&self) -> Result<Vec<&'static Planted>, String> {
@@ -53,12 +61,13 @@ impl Mutants {
     }
 }
 
-/// Hunts on all cores, each line told when its bug is done; says how many got away.
+/// Hunts on all cores, each line told when its bug is done.
 #[cfg(feature = "mutants")]
-fn hunt_all(out: Out, rows: &[&'static Planted]) -> usize {
+fn hunt_all(out: Out, rows: &[&'static Planted], seeds: Option<&RangeInclusive<u64>>) -> Vec<Hunted> {
     use lavina_sim::mutants::{Baselines, hunt};
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    let (next, missed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (next, hunts) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -66,40 +75,20 @@ fn hunt_all(out: Out, rows: &[&'static Planted]) -> usize {
                 let mut baselines = Baselines::default();
                 while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let started = std::time::Instant::now();
-                    let hunted = hunt(row, &mut baselines, Planted::run);
-                    missed.fetch_add(usize::from(hunted.caught.is_none()), Ordering::Relaxed);
-                    let line = Line { what: row.what(), hunted, seconds: started.elapsed().as_secs_f64() };
-                    let _ = out.say(&line, || line.text());
+                    let seeds = seeds.cloned().unwrap_or_else(|| row.seeds());
+                    let hunted = hunt(row, seeds, &mut baselines);
+                    let line = Line { what: row.what(), hunted: &hunted, seconds: started.elapsed().as_secs_f64() };
+                    let _ = out.say(&line, || format!("{}\n  {}", hunted.text(), row.what()));
+                    hunts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(hunted);
                 }
             });
         }
     });
-    let missed = missed.into_inner();
-    let summary = serde_json::json!({ "bugs": rows.len(), "missed": missed });
-    let _ = out.say(&summary, || format!("{} of {} planted bugs caught", rows.len() - missed, rows.len()));
-    missed
+    hunts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// There is nothing to hunt.
 #[cfg(not(feature = "mutants"))]
-fn hunt_all(_: Out, rows: &[&'static Planted]) -> usize {
-    rows.len()
-}
-
-#[cfg_attr(not(feature = "mutants"), expect(dead_code, reason = "without planted bugs there is no line to print"))]
-impl Line {
-    fn text(&self) -> String {
-        let Hunted { name, caught_by, caught, seeds, broken, .. } = &self.hunted;
-        let head = format!("{name:<22} {:<62}", self.what.trim_end_matches('.'));
-        let Some(caught) = caught else {
-            let broken: Vec<&str> = broken.iter().copied().collect();
-            return format!(
-                "{head} NOT CAUGHT in {seeds} seeds: should break {}, broke {}",
-                caught_by.join(" or "),
-                if broken.is_empty() { "nothing".to_owned() } else { broken.join(", ") }
-            );
-        };
-        let seeds = if caught.seeds_needed == 1 { "seed" } else { "seeds" };
-        format!("{head} {:<3} {:>3} {seeds:<5} {:>5.1} s", caught.invariant, caught.seeds_needed, self.seconds)
-    }
+fn hunt_all(_: Out, _: &[&'static Planted], _: Option<&RangeInclusive<u64>>) -> Vec<Hunted> {
+    Vec::new()
 }

@@ -19,13 +19,21 @@ pub(super) struct Source {
     /// The seed; with a file, in place of its own
     #[arg(long)]
     seed: Option<u64>,
+    /// A planted bug, in the seed that is known to show it or in another
+    #[cfg(feature = "mutants")]
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    mutant: Option<String>,
     #[command(flatten)]
     size: Size,
 }
 
 impl Source {
-    /// The plan.
+    /// The plan. A bug that is asked for is planted on this thread from here on.
     pub(super) fn plan(&self) -> Result<Plan, Unreadable> {
+        #[cfg(feature = "mutants")]
+        if let Some(name) = &self.mutant {
+            return plant(name, self.seed);
+        }
         match (&self.file, self.seed) {
             (Some(file), seed) => {
                 let mut plan = read(file, seed)?;
@@ -46,8 +54,19 @@ impl Source {
         let file = self.file.iter().map(|file| format!(" {}", file.display()));
         let seed = self.seed.iter().map(|seed| format!(" --seed {seed}"));
         let size = if self.file.is_some() { String::new() } else { self.size.words() };
+        #[cfg(feature = "mutants")]
+        let size = self.mutant.as_ref().map_or(size, |name| format!(" --mutant {name}"));
         format!("lavina sim {command}{}{}{size}", file.collect::<String>(), seed.collect::<String>())
     }
+}
+
+#[cfg(feature = "mutants")]
+fn plant(name: &str, seed: Option<u64>) -> Result<Plan, Unreadable> {
+    let row = lavina_sim::mutants::TABLE.iter().find(|row| row.name == name);
+    let no = |what| Unreadable { file: None, place: None, what };
+    let row = row.ok_or_else(|| no(format!("there is no planted bug {name}")))?;
+    lavina_crdt::mutant::plant(Some(row.mutant));
+    row.plan(seed.unwrap_or(row.seed)).map_err(|error| no(error.message))
 }
 
 /// How large generated plans are, and of which kind.

@@ -42,7 +42,8 @@ pub(super) struct Sweep {
     size: Size,
 }
 
-fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
+/// A range of seeds.
+pub(super) fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
     let range = text.split_once("..").and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
     range.filter(|range| !range.is_empty()).ok_or_else(|| "FIRST..LAST is expected, such as 1..1000".to_owned())
 }
