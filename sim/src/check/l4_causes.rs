@@ -52,13 +52,14 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     wrong
 }
 
-/// Whether a line was shown before one that its author had been shown, and without the wait. Who has moved since to a node that does not
-/// have it yet may be understood without it.
+/// Whether a line was shown before one that its author had been shown. Only what comes soon counts: a node that has waited for a line once
+/// for as long as it may, for whatever refers to it, waits for it no more. And who has moved since to a node that does not have it yet may
+/// be understood without it.
 fn overtook(known: &[Known], early: &Shown<'_>, cause: &Shown<'_>) -> bool {
-    let waited_us = early.seen.at_us.saturating_sub(early.sent.at_us);
-    cause.sent.at_us < early.sent.at_us
+    let came_us = cause.seen.at_us.saturating_sub(cause.sent.at_us);
+    came_us < Limits::default().hold_ms_max * 1000
+        && cause.sent.at_us < early.sent.at_us
         && cause.author != early.author
-        && waited_us < Limits::default().hold_ms_max * 1000
         && known[early.author]
             .get(&(early.sent.connection, cause.seen.text.clone()))
             .is_some_and(|at_us| *at_us < early.sent.at_us)
