@@ -57,7 +57,10 @@ impl NamesModel {
 
     fn look_for_losses(&mut self, session: SessionId, before: &SessionRecord, after: &SessionRecord) {
         let kept: BTreeSet<&Nick> = nicks(after).map(|(nick, _)| nick).collect();
-        for (nick, since) in nicks(before) {
+        // Places may have ended in the same breath.
+        let mut still = before.clone();
+        still.rooms.retain(|room, _| after.rooms.contains_key(room));
+        for (nick, since) in nicks(&still) {
             if kept.contains(nick) || !kept.contains(&derived_nick(nick, session)) {
                 continue;
             }
@@ -70,9 +73,10 @@ impl NamesModel {
     }
 }
 
-/// The nicks that a record claims, outside rooms and in them, since when.
+/// The nicks that a record claims, outside rooms and in them where it goes by another, since when.
 fn nicks(record: &SessionRecord) -> impl Iterator<Item = (&Nick, Hlc)> {
-    let places = record.rooms.values().map(|place| (&place.nick, place.since));
+    let others = record.rooms.values().filter(|place| place.nick.key() != record.nick.key());
+    let places = others.map(|place| (&place.nick, place.since));
     places.chain([(&record.nick, record.nick_since)])
 }
 
