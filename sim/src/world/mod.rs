@@ -7,6 +7,7 @@ mod clients;
 mod deeds;
 pub(crate) mod disk;
 mod faults;
+mod holding;
 mod judged;
 mod mesh;
 mod net;

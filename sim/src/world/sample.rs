@@ -2,7 +2,9 @@
 //! (invariant L11), and how far each node is behind.
 
 use super::World;
+use super::holding::{Holding, lacking};
 use super::queue::Pending;
+use lavina_core::store::Store;
 use lavina_crdt::ids::{Origin, Scope};
 use lavina_crdt::version::VersionVector;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,11 +17,13 @@ const GAPS_MAX: usize = 64;
 /// (node that has it, node that lacks it, connection).
 type Pair = (usize, usize, u64);
 /// What a node lacks: from which number of an origin's entries on.
-type Lack = (Scope, Origin, u64);
+pub(super) type Lack = (Scope, Origin, u64);
 
 /// What sampling has found out.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
+    /// What each node had when it was last looked at.
+    held: Vec<Holding>,
     /// Since when each gap is open, microseconds.
     open: BTreeMap<(Pair, Lack), u64>,
     /// The gap that was open for longest: how long, and which.
@@ -32,13 +36,20 @@ impl World {
     pub(super) fn on_sample(&mut self) {
         self.queue.push(self.now_us + PERIOD_US, Pending::Sample);
         self.check_gauges("under way");
-        let vectors: Vec<BTreeMap<Scope, VersionVector>> =
-            (0..self.nodes.len()).map(|node| self.vectors(node)).collect();
-        self.follow_gaps(&vectors);
+        let mut held = std::mem::take(&mut self.watch.held);
+        held.resize_with(self.nodes.len(), Holding::default);
+        for (node, held) in self.nodes.iter().zip(&mut held) {
+            match &node.core {
+                Some(core) => held.look(core.each_vector()),
+                None => held.look(node.store.vectors().unwrap_or_default().iter().map(own)),
+            }
+        }
+        self.follow_gaps(&held);
         if self.book.is_full() {
-            let behind = (0..vectors.len()).map(|node| behind(&vectors, node)).collect();
+            let behind = (0..held.len()).map(|node| behind(&held, node)).collect();
             self.book.on_lag(self.now_us, behind);
         }
+        self.watch.held = held;
     }
 
     /// Notes every table of every node that is over its cap.
@@ -52,7 +63,7 @@ impl World {
         }
     }
 
-    fn follow_gaps(&mut self, vectors: &[BTreeMap<Scope, VersionVector>]) {
+    fn follow_gaps(&mut self, held: &[Holding]) {
         let mut open = BTreeMap::new();
         for (one, other, epoch) in self.connections() {
             if !self.net.paths.passes_both(one, other) || !self.net.paths.is_calm(self.now_us) {
@@ -66,7 +77,7 @@ impl World {
                 if self.plan.lies(has) || self.plan.lies(lacks) {
                     continue;
                 }
-                for lack in lacking(&vectors[has], &vectors[lacks]).take(GAPS_MAX) {
+                for lack in lacking(&held[has], &held[lacks]).take(GAPS_MAX) {
                     let key = ((has, lacks, epoch), lack);
                     let since_us = self.watch.open.get(&key).copied().unwrap_or(self.now_us);
                     open.insert(key, since_us);
@@ -88,28 +99,19 @@ impl World {
     }
 }
 
-/// What one node lacks of what another has.
-fn lacking<'a>(
-    has: &'a BTreeMap<Scope, VersionVector>,
-    lacks: &'a BTreeMap<Scope, VersionVector>,
-) -> impl Iterator<Item = Lack> + 'a {
-    has.iter().flat_map(move |(scope, vector)| {
-        let theirs = lacks.get(scope).cloned().unwrap_or_default();
-        let missing: Vec<Lack> =
-            vector.missing_in(&theirs).map(|(origin, first, _)| (scope.clone(), origin, first)).collect();
-        missing
-    })
+fn own<'a>((scope, vector): (&'a Scope, &VersionVector)) -> (&'a Scope, VersionVector) {
+    (scope, vector.clone())
 }
 
 /// How many entries are on some node's disk and not on this one's.
-fn behind(vectors: &[BTreeMap<Scope, VersionVector>], node: usize) -> u64 {
+fn behind(held: &[Holding], node: usize) -> u64 {
     let mut all: BTreeMap<&Scope, VersionVector> = BTreeMap::new();
-    for (scope, vector) in vectors.iter().flatten() {
-        let joined = all.entry(scope).or_default();
-        vector.iter().for_each(|(origin, next)| joined.advance(origin, next));
+    for (scope, vector) in held.iter().flat_map(Holding::iter) {
+        all.entry(scope).or_default().merge(vector);
     }
+    let own: BTreeMap<&Scope, &VersionVector> = held[node].iter().collect();
     let lacks = |(scope, vector): (&&Scope, &VersionVector)| {
-        let own = vectors[node].get(*scope).cloned().unwrap_or_default();
+        let own = own.get(*scope).map(|own| (*own).clone()).unwrap_or_default();
         vector.missing_in(&own).map(|(_, first, end)| end - first).sum::<u64>()
     };
     all.iter().map(lacks).sum()

@@ -70,6 +70,12 @@ impl ScopeReplica {
         self.tails.get(&origin).copied().unwrap_or_default()
     }
 
+    /// The hash of entry `seq` of an origin, when it is the newest known one and at hand.
+    pub(super) fn hash_at(&self, origin: Origin, seq: u64) -> Option<Hash> {
+        let is_newest = seq.checked_add(1) == Some(self.known.next(origin));
+        self.tails.get(&origin).filter(|_| is_newest).map(|tail| tail.hash)
+    }
+
     /// Counts an entry as known.
     pub(super) fn learn(&mut self, entry: &Arc<Entry>, hash: Hash) {
         self.known.advance(entry.origin, entry.seq.saturating_add(1));
