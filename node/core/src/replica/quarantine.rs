@@ -75,6 +75,7 @@ impl<S: Store> Replicas<S> {
     /// An origin is void from an earlier entry on than before.
     pub(super) fn on_cut(&mut self, scope: &Scope, origin: Origin, effects: &mut Vec<Effect>) {
         self.counters.quarantines += 1;
+        self.readings.forget(scope);
         if let (Some(cut), Some(replica)) = (self.mesh.cut(scope, origin), self.scopes.get_mut(scope)) {
             replica.log.cut(origin, cut);
         }

@@ -112,5 +112,6 @@ impl ScopeReplica {
 /// The message that an entry holds, if it holds one.
 pub(super) fn message(scope: &Scope, entry: &Entry) -> Option<Message> {
     let Body::Message(content) = chain::body(entry) else { return None };
-    Some(Message { scope: scope.clone(), key: entry.order_key(), author: entry.author.clone()?, content })
+    let (author, content) = (Arc::new(entry.author.clone()?), Arc::new(content));
+    Some(Message { scope: scope.clone(), key: entry.order_key(), author, content })
 }
