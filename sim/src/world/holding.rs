@@ -4,7 +4,6 @@
 use super::sample::Lack;
 use lavina_crdt::ids::Scope;
 use lavina_crdt::version::VersionVector;
-use std::cmp::Ordering;
 
 /// The vectors of a node's scopes, in order, and a digest of all.
 #[derive(Debug, Default)]
@@ -53,21 +52,31 @@ impl Holding {
     }
 }
 
-/// What one node lacks of what another has, in the order of scopes.
-pub(super) fn lacking<'a>(has: &'a Holding, lacks: &'a Holding) -> impl Iterator<Item = Lack> + 'a {
-    let rows = if has.digest == lacks.digest { &[] } else { has.rows.as_slice() };
-    let mut theirs = lacks.rows.iter().peekable();
-    rows.iter().flat_map(move |row| {
-        while theirs.next_if(|other| other.scope.cmp(&row.scope) == Ordering::Less).is_some() {}
-        let other = theirs.next_if(|other| other.scope == row.scope);
-        let differs = other.is_none_or(|other| other.digest != row.digest);
-        let own = other.map(|other| other.vector.clone()).unwrap_or_default();
-        let missing: Vec<Lack> = if differs {
-            row.vector.missing_in(&own).map(|(origin, first, _)| (row.scope.clone(), origin, first)).collect()
-        } else {
-            Vec::new()
-        };
-        missing
+/// For each node, the places of the rows that not all of them have alike: only there can one lack what another has.
+pub(super) fn unlike(held: &[&Holding]) -> Vec<Vec<usize>> {
+    let mut digests: Vec<u64> = held.iter().flat_map(|holding| &holding.rows).map(|row| row.digest).collect();
+    digests.sort_unstable();
+    let alike = digests.chunk_by(u64::eq).filter(|same| same.len() == held.len());
+    let alike: Vec<u64> = alike.filter_map(|same| same.first().copied()).collect();
+    let differ = |holding: &&Holding| {
+        let rows = holding.rows.iter().enumerate();
+        rows.filter(|(_, row)| alike.binary_search(&row.digest).is_err()).map(|(at, _)| at).collect()
+    };
+    held.iter().map(differ).collect()
+}
+
+/// What one node lacks of what another has, in the order of scopes; looked for in the rows of the other that [`unlike`] names.
+pub(super) fn lacking<'a>(
+    has: &'a Holding,
+    unlike: &'a [usize],
+    lacks: &'a Holding,
+) -> impl Iterator<Item = Lack> + 'a {
+    let places = if has.digest == lacks.digest { &[] } else { unlike };
+    places.iter().filter_map(|at| has.rows.get(*at)).flat_map(|row| {
+        let own = lacks.rows.binary_search_by(|own| own.scope.cmp(&row.scope)).ok().and_then(|at| lacks.rows.get(at));
+        let own = own.map(|own| own.vector.clone()).unwrap_or_default();
+        let missing = row.vector.missing_in(&own).map(|(origin, first, _)| (row.scope.clone(), origin, first));
+        missing.collect::<Vec<Lack>>()
     })
 }
 
@@ -94,18 +103,22 @@ mod tests {
         holding.look(vectors.iter().map(|(scope, vector)| (scope, vector.clone())));
     }
 
+    fn lacks(has: &Holding, lacks: &Holding) -> Vec<Lack> {
+        lacking(has, &unlike(&[has, lacks])[0], lacks).collect()
+    }
+
     #[test]
     fn a_second_look_sees_what_changed_came_and_went() {
         let (mut one, mut other) = (Holding::default(), Holding::default());
         look(&mut one, &vectors(&[(1, 1, 4), (2, 1, 2)]));
         look(&mut other, &vectors(&[(1, 1, 4)]));
-        assert_eq!(lacking(&one, &other).collect::<Vec<_>>(), [(room(2), Origin([1; 16]), 0)]);
-        assert_eq!(lacking(&other, &one).count(), 0);
+        assert_eq!(lacks(&one, &other), [(room(2), Origin([1; 16]), 0)]);
+        assert_eq!(lacks(&other, &one), []);
         look(&mut other, &vectors(&[(0, 7, 1), (1, 1, 3), (2, 1, 2)]));
-        assert_eq!(lacking(&one, &other).collect::<Vec<_>>(), [(room(1), Origin([1; 16]), 3)]);
-        assert_eq!(lacking(&other, &one).collect::<Vec<_>>(), [(room(0), Origin([7; 16]), 0)]);
+        assert_eq!(lacks(&one, &other), [(room(1), Origin([1; 16]), 3)]);
+        assert_eq!(lacks(&other, &one), [(room(0), Origin([7; 16]), 0)]);
         look(&mut other, &vectors(&[(1, 1, 4), (2, 1, 2)]));
         assert_eq!(one.digest, other.digest);
-        assert_eq!(lacking(&one, &other).count(), 0);
+        assert_eq!(lacks(&one, &other), []);
     }
 }

@@ -2,7 +2,7 @@
 //! (invariant L11), and how far each node is behind.
 
 use super::World;
-use super::holding::{Holding, lacking};
+use super::holding::{Holding, lacking, unlike};
 use super::queue::Pending;
 use lavina_core::store::Store;
 use lavina_crdt::ids::{Origin, Scope};
@@ -65,19 +65,20 @@ impl World {
 
     fn follow_gaps(&mut self, held: &[Holding]) {
         let mut open = BTreeMap::new();
+        let up: Vec<usize> = (0..held.len()).filter(|node| self.is_healthy(*node)).collect();
+        let differing = unlike(&up.iter().map(|node| &held[*node]).collect::<Vec<_>>());
+        let differing: BTreeMap<usize, Vec<usize>> = up.into_iter().zip(differing).collect();
         for (one, other, epoch) in self.connections() {
             if !self.net.paths.passes_both(one, other) || !self.net.paths.is_calm(self.now_us) {
                 continue;
             }
             for (has, lacks) in [(one, other), (other, one)] {
-                if !self.is_healthy(has) || !self.is_healthy(lacks) {
-                    continue;
-                }
+                let Some(rows) = differing.get(&has).filter(|_| differing.contains_key(&lacks)) else { continue };
                 // Who lies may keep what it has to itself, and be given nothing for what it says it has.
                 if self.plan.lies(has) || self.plan.lies(lacks) {
                     continue;
                 }
-                for lack in lacking(&held[has], &held[lacks]).take(GAPS_MAX) {
+                for lack in lacking(&held[has], rows, &held[lacks]).take(GAPS_MAX) {
                     let key = ((has, lacks, epoch), lack);
                     let since_us = self.watch.open.get(&key).copied().unwrap_or(self.now_us);
                     open.insert(key, since_us);
