@@ -49,11 +49,15 @@ impl World {
         calm && awake && !node.disk.full && !node.disk.ailing && node.disk.slow_ms <= 1
     }
 
-    /// Whether nothing is broken at the moment: all nodes are healthy, up for a while, and connected over calm links. Where links always lose
+    /// Whether nothing is broken at the moment: all nodes are honest, healthy, up for a while, and connected over calm links. Where links always lose
     /// much it never is: what is lost makes a gateway's answer late, and nobody promises one copy then.
     pub(super) fn is_whole(&self) -> bool {
         let count = self.nodes.len();
-        let settled = |node: usize| self.is_healthy(node) && self.nodes[node].up_since_us + SETTLED_US < self.now_us;
+        let settled = |node: usize| {
+            self.nodes[node].adversary.is_none()
+                && self.is_healthy(node)
+                && self.nodes[node].up_since_us + SETTLED_US < self.now_us
+        };
         let connected = |one: usize| {
             let linked = |other: usize| self.are_connected(one, other) && self.net.paths.passes_both(one, other);
             (one + 1..count).all(linked)
@@ -62,10 +66,10 @@ impl World {
         calm && (0..count).all(|node| settled(node) && connected(node))
     }
 
-    /// A client asks to enter a room; an answer in time is expected when its node is healthy.
+    /// A client asks to enter a room; an answer in time is expected when its node is healthy and no flood of its own is before it.
     pub(super) fn ask_to_join(&mut self, client: usize, room: &str) {
         let asks = &self.clients[client];
-        if self.is_healthy(asks.home) && !asks.inside.contains_key(room) {
+        if self.is_healthy(asks.home) && !asks.flooded && !asks.inside.contains_key(room) {
             let (at_us, connection) = (self.now_us, asks.connection);
             self.joins_open[client].push(self.joins.len());
             self.joins.push(Join { client, room: room.to_owned(), at_us, connection, done_us: None });

@@ -4,6 +4,7 @@
 use super::World;
 use super::holding::{Holding, lacking, unlike};
 use super::queue::Pending;
+use lavina_core::node::Limits;
 use lavina_core::store::Store;
 use lavina_crdt::ids::{Origin, Scope};
 use lavina_crdt::version::VersionVector;
@@ -63,9 +64,20 @@ impl World {
         }
     }
 
+    /// Whether a node takes the time to be so early that it may refuse what is written now.
+    fn is_late(&self, node: usize) -> bool {
+        let mut walls: Vec<u64> = self.nodes.iter().map(|node| node.now(self.now_us).wall_ms).collect();
+        walls.sort_unstable();
+        let usual_ms = walls[walls.len() / 2];
+        let node = &self.nodes[node];
+        let taken_ms = node.core.as_ref().map(|core| core.time(node.now(self.now_us)).wall_ms);
+        taken_ms.is_some_and(|taken_ms| taken_ms + Limits::default().drift_ms_max / 2 < usual_ms)
+    }
+
     fn follow_gaps(&mut self, held: &[Holding]) {
         let mut open = BTreeMap::new();
         let up: Vec<usize> = (0..held.len()).filter(|node| self.is_healthy(*node)).collect();
+        let late: BTreeSet<usize> = up.iter().copied().filter(|node| self.is_late(*node)).collect();
         let differing = unlike(&up.iter().map(|node| &held[*node]).collect::<Vec<_>>());
         let differing: BTreeMap<usize, Vec<usize>> = up.into_iter().zip(differing).collect();
         for (one, other, epoch) in self.connections() {
@@ -74,6 +86,10 @@ impl World {
             }
             for (has, lacks) in [(one, other), (other, one)] {
                 let Some(rows) = differing.get(&has).filter(|_| differing.contains_key(&lacks)) else { continue };
+                // Who cannot know the time yet refuses what seems to be from the future; L15 says when it must know.
+                if late.contains(&lacks) {
+                    continue;
+                }
                 // Who lies may keep what it has to itself, and be given nothing for what it says it has.
                 if self.plan.lies(has) || self.plan.lies(lacks) {
                     continue;

@@ -103,8 +103,13 @@ impl Gossip {
             Input::Frame(from, frame) => self.on_frame(now, from, frame, replica, presence),
             Input::Datagram(from, packet) => self.on_packet(now, from, &packet),
             Input::Appended(runs) => self.on_appended(now, runs),
-            Input::Verified { from, runs, relay } => self.on_verified(now, from, &runs, relay),
-            Input::Durable(vectors) => self.on_durable(&vectors),
+            Input::Verified { from, runs, refuted, relay } => {
+                for (scope, origin) in refuted {
+                    self.arrivals.refute(scope_hash(&scope), origin);
+                }
+                self.on_verified(now, from, &runs, relay, replica);
+            }
+            Input::Durable(vectors) => self.on_durable(now, &vectors),
             Input::Presence(update) => self.presence.on_own(update, &self.links, &mut self.out),
             Input::Signal(to, bytes) => self.on_signal(to, bytes),
             Input::Compare => {
@@ -290,9 +295,6 @@ impl Gossip {
             if let Some(mark) = self.arrivals.on_run(now, from, key, run, durable, &mut self.out) {
                 self.marks.entry(from).or_default().push(mark);
             }
-            if run_end(run) > durable {
-                self.sync.fresh.note(now.mono_us, key, origin, run.first, &mut self.out);
-            }
         }
         if !runs.is_empty() {
             self.out.push(Output::Received { from, runs, relay });
@@ -321,7 +323,18 @@ impl Gossip {
         }
     }
 
-    fn on_verified(&mut self, now: Now, from: NodeId, runs: &[Run], relay: bool) {
+    fn on_verified(&mut self, now: Now, from: NodeId, runs: &[Run], relay: bool, replica: &dyn Replica) {
+        let mut brings_new = false;
+        for run in runs {
+            let origin = run.origin.origin();
+            if run_end(run) > replica.vector(&run.scope).next(origin) {
+                self.sync.fresh.note(now.mono_us, scope_hash(&run.scope), origin, run.first, &mut self.out);
+                brings_new = true;
+            }
+        }
+        if !brings_new {
+            self.sync.on_nothing_new(from);
+        }
         if relay && !mutant::is_planted(Mutant::RelayNothing) {
             for run in runs {
                 self.spread.on_verified(now, from, run, &self.links, &mut self.flights, &mut self.out);
@@ -329,11 +342,11 @@ impl Gossip {
         }
     }
 
-    fn on_durable(&mut self, vectors: &[(Scope, VersionVector)]) {
+    fn on_durable(&mut self, now: Now, vectors: &[(Scope, VersionVector)]) {
         for (scope, vector) in vectors {
             let key = scope_hash(scope);
             self.sync.on_durable(scope, key, vector);
-            for (peer, mark) in self.arrivals.on_durable(key, vector) {
+            for (peer, mark) in self.arrivals.on_durable(now, key, vector) {
                 self.marks.entry(peer).or_default().push(mark);
             }
         }

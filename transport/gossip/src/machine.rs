@@ -70,6 +70,8 @@ pub enum Input {
         from: NodeId,
         /// The entries that verified (all, or less), new here or not.
         runs: Vec<Run>,
+        /// Of which origins entries were received that are not theirs.
+        refuted: Vec<(Scope, Origin)>,
         /// As received.
         relay: bool,
     },

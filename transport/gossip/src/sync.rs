@@ -205,6 +205,11 @@ impl Sync {
         }
     }
 
+    /// A batch brought nothing, so that nothing waits for the next one: else who sends such batches without end would keep others from being asked.
+    pub(crate) fn on_nothing_new(&mut self, from: NodeId) {
+        self.incoming.remove(&from);
+    }
+
     fn send_vectors(
         &mut self,
         view: &View<'_>,

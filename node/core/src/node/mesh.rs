@@ -55,7 +55,8 @@ impl<S: Store> Node<S> {
         if mutant::is_planted(Mutant::BurstReversed) {
             received.effects.reverse();
         }
-        self.gossip(now, machine::Input::Verified { from, runs: received.verified, relay });
+        let (runs, refuted) = (received.verified, received.refuted);
+        self.gossip(now, machine::Input::Verified { from, runs, refuted, relay });
         self.on_effects(now, received.effects);
         for (scope, origin, first) in received.differ {
             self.show_own(from, &scope, origin, first);

@@ -92,6 +92,8 @@ pub struct Received {
     pub effects: Vec<Effect>,
     /// Who sent or wrote what no honest node does.
     pub faults: Vec<(NodeId, Fault)>,
+    /// Whose entries those were to be: what else of them seemed to be on its way here was not.
+    pub refuted: Vec<(Scope, Origin)>,
     /// Own entries that the sender is to see, because it has others under the same numbers: from where on.
     pub differ: Vec<(Scope, Origin, u64)>,
 }

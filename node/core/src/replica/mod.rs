@@ -266,7 +266,7 @@ impl<S: Store> Replicas<S> {
             return Some(Arc::clone(state));
         }
         let cuts = self.mesh.cuts(&Scope::Room(name.clone()));
-        let state = Room::load(name, replica, &self.store, cuts).ok()?.state();
+        let state = Room::load(name, replica, &self.store, cuts, &self.nodes).ok()?.state();
         self.glimpses.borrow_mut().insert(name.clone(), Arc::clone(&state));
         Some(state)
     }
@@ -329,7 +329,8 @@ impl<S: Store> Replicas<S> {
         if !self.rooms.contains_key(name) {
             let scope = Scope::Room(name.clone());
             let replica = self.scopes.entry(scope).or_default();
-            let room = Room::load(name, replica, &self.store, self.mesh.cuts(&Scope::Room(name.clone())))?;
+            let cuts = self.mesh.cuts(&Scope::Room(name.clone()));
+            let room = Room::load(name, replica, &self.store, cuts, &self.nodes)?;
             self.glimpses.borrow_mut().remove(name);
             self.rooms.insert(name.clone(), room);
         }

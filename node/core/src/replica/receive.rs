@@ -35,6 +35,7 @@ impl<S: Store> Replicas<S> {
                 Ok(Outcome::Fault(who, fault)) => {
                     self.counters.runs_faulty += 1;
                     received.faults.push((who, fault));
+                    received.refuted.push((run.scope.clone(), run.origin.origin()));
                 }
                 // What the store cannot say now it may say later: sync brings the run again.
                 Err(_) => self.counters.runs_unstored += 1,

@@ -58,6 +58,10 @@ impl World {
             }
             self.start(index);
         }
+        self.admit_again();
+        for adversary in self.nodes.iter_mut().filter_map(|node| node.adversary.as_mut()) {
+            adversary.invent_no_more();
+        }
         self.links_changed();
         self.queue.push(self.now_us + LOOK_US, Pending::Look);
     }

@@ -15,6 +15,7 @@ const AGAIN_US: u64 = 500_000;
 
 impl World {
     pub(super) fn revoke(&mut self, node: usize, by: usize) {
+        let by = self.honest(node, by);
         if self.nodes[node].revoked || node == by || self.is_over() {
             return;
         }
@@ -35,6 +36,7 @@ impl World {
     }
 
     pub(super) fn rejoin(&mut self, node: usize, by: usize) {
+        let by = self.honest(node, by);
         if !self.nodes[node].revoked || node == by || self.is_over() {
             return;
         }
@@ -69,6 +71,34 @@ impl World {
         self.nodes[node].start = start;
         self.input(by, Input::Admin(1, AdminCommand::Admit(admission)));
         self.boot(node);
+    }
+
+    /// Where not all come back, who let a node in may be gone with nobody else told: then the operator tells the others.
+    pub(super) fn admit_again(&mut self) {
+        let healed = self.healed();
+        if healed.len() == self.nodes.len() {
+            return;
+        }
+        for node in healed.iter().copied() {
+            if self.nodes[node].revoked || self.id(node) == node_id(&signing_key(self.plan.seed, node)) {
+                continue;
+            }
+            let admission = self.admission(node);
+            for other in healed.iter().copied().filter(|other| *other != node) {
+                self.input(other, Input::Admin(1, AdminCommand::Admit(admission.clone())));
+            }
+        }
+    }
+
+    /// The node that the operator relies on: what only a liar has may be kept back.
+    fn honest(&self, node: usize, by: usize) -> usize {
+        let count = self.nodes.len();
+        let others = (by..by + count).map(|other| other % count);
+        if self.plan.lies(by) {
+            others.filter(|other| *other != node).find(|other| !self.plan.lies(*other)).unwrap_or(by)
+        } else {
+            by
+        }
     }
 
     fn is_over(&self) -> bool {

@@ -246,7 +246,7 @@ impl Net {
             Output::Received { from, runs, relay } => {
                 self.nodes[node].take(&runs);
                 self.schedule(COMMIT_US, Event::Commit(node));
-                self.input(node, Input::Verified { from, runs, relay });
+                self.input(node, Input::Verified { from, runs, refuted: Vec::new(), relay });
             }
             Output::Presence(update) => {
                 let _ = self.nodes[node].presence.merge(&update);
