@@ -101,6 +101,7 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     };
     if class == Class::Safety {
         faults::clock::years(&mut rng, &mut nodes, &mut faults, heal_at_ms);
+        faults::clock::keep_most_right(&mut nodes, &mut faults);
     }
     if class == Class::Byzantine {
         faults::peer::one_liar(&mut rng, nodes.len(), &mut faults, heal_at_ms);
