@@ -9,6 +9,7 @@ pub(crate) use catchup::Caught;
 
 use crate::plan::{Action, ClientPlan, Plan, Speaks};
 use lavina_crdt::names::AccountName;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The password of every simulated account.
@@ -17,6 +18,11 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const DOMAIN: &str = "lavina.test";
 /// The domain of its rooms.
 pub(crate) const ROOMS: &str = "rooms.lavina.test";
+
+/// Bytes as text, what is none of it replaced.
+fn readable(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
 
 /// What a client understood of what it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
