@@ -64,7 +64,6 @@ fn differences(world: &mut World, name: &RoomName, judged: &Judged) -> Vec<Strin
         differ("key", &state.key, &model.key);
         differ("limit", &state.limit, &model.limit);
         differ("topic", &state.topic, &model.topic);
-        differ("title", &state.title, &model.title);
         differ("creation", &state.created, &model.created);
     }
     wrong

@@ -10,6 +10,7 @@ use lavina_core::node::Input;
 use lavina_crdt::entry::Run;
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::frame::{self, Frame, Lane};
+use lavina_gossip::framing::FramingError;
 use std::net::SocketAddr;
 
 impl World {
@@ -112,6 +113,10 @@ impl World {
         let answers = |node: &super::node::SimNode| node.core.is_some() && node.paused_us.is_none() && !node.revoked;
         let up = answers(&self.nodes[from]) && answers(&self.nodes[to]);
         if !up || !self.net.paths.passes_both(from, to) {
+            return;
+        }
+        if !self.nodes[from].release.speaks_with(self.nodes[to].release) {
+            self.on_disconnected(from, to, "they have no version of frames in common");
             return;
         }
         // A connection that stands since before one end's start is known at the other end only.
@@ -250,9 +255,13 @@ impl World {
                 let to = self.by_id[&peer];
                 self.note("disconnected", node, || format!("from {to}: {reason}"));
                 self.book.on_connection(self.now_us, node, to, false);
+                if reason == FramingError::Undecodable.to_string() {
+                    self.on_disconnected(node, to, &reason);
+                }
                 self.input(node, Input::PeerDown(peer));
             }
             Heard::Frame(peer, frame) => self.frame_arrives(self.by_id[&peer], node, *frame),
+            Heard::UnknownFrame(peer) => self.on_unknown_frame(self.by_id[&peer], node),
             Heard::Datagram(peer, bytes) => self.datagram_arrives(self.by_id[&peer], node, bytes),
             Heard::RoundTrip(peer, us) => self.input(node, Input::RoundTrip(peer, us)),
         }

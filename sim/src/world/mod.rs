@@ -10,6 +10,7 @@ mod faults;
 mod judged;
 mod mesh;
 mod net;
+pub(crate) mod news;
 pub(crate) mod node;
 mod paths;
 mod pause;
@@ -19,7 +20,7 @@ mod sample;
 mod shell;
 
 use crate::client::{Client, DOMAIN, ROOMS};
-use crate::plan::{ClientFault, FaultKind, Level, Plan};
+use crate::plan::{ClientFault, FaultKind, Level, Plan, Release};
 use crate::record::Book;
 use crate::trace::Trace;
 use crate::wire::{Base, Station};
@@ -96,6 +97,8 @@ pub(crate) struct World {
     pub(crate) watch: sample::Watch,
     /// Lines that reached somebody later than links and disks explain; only looked for without faults.
     pub(crate) late: Vec<String>,
+    /// What newer versions of the node have written.
+    pub(crate) news: news::News,
     /// The latest answer to the probe.
     probe_answer: Option<Result<Reply, Refusal>>,
 }
@@ -163,7 +166,8 @@ impl World {
             .zip(&bootstrap)
             .zip(&plan.nodes)
             .map(|((key, admission), node)| {
-                let outfit = Outfit { level: plan.level, epoch: rng.random(), seals: seals.clone(), flood };
+                let (epoch, seals, release) = (rng.random(), seals.clone(), node.release);
+                let outfit = Outfit { level: plan.level, epoch, seals, flood, release };
                 sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, outfit)
             })
             .collect();
@@ -191,6 +195,7 @@ impl World {
             refusals: vec![0; plan.clients.len()],
             watch: sample::Watch::default(),
             late: Vec::new(),
+            news: news::News::default(),
             probe_answer: None,
         };
         world.begin();
@@ -289,6 +294,7 @@ impl World {
                 self.nodes[index].input(now_us, Input::Admin(0, AdminCommand::Admit(admission)));
             }
         }
+        self.begin_news(index);
         if let Ok(damage) = opened {
             self.take_stock(index, damage.map(|damage| damage.to_string()));
         }
@@ -361,6 +367,8 @@ impl World {
                 }
             }
             Pending::Sample => self.on_sample(),
+            Pending::News(node, start) => self.on_news(node, start),
+            Pending::Bytes(from, to, epoch, bytes) => self.on_bytes(from, to, epoch, &bytes),
         }
     }
 
@@ -401,6 +409,7 @@ struct Outfit {
     epoch: u64,
     seals: Seals,
     flood: Flood,
+    release: Release,
 }
 
 fn sim_node(
@@ -455,5 +464,6 @@ fn sim_node(
         resumed_us: 0,
         backlog: pause::Backlog::default(),
         revoked: false,
+        release: outfit.release,
     }
 }

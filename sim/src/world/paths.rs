@@ -327,6 +327,7 @@ mod tests {
             zone: String::new(),
             clock_offset_ms: 0,
             starts_at_ms: 0,
+            release: crate::plan::Release::default(),
         };
         let plan = LinkPlan { near_us: 1_000, far_us: 50_000, jitter_percent: 0, loss_permille: 0, between };
         Paths::new(&plan, &[node("eu", "a"), node("eu", "b"), node("us", "c"), node("ap", "d")])
