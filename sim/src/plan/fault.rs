@@ -62,7 +62,7 @@ pub enum NetFault {
     HealLink(usize, usize),
     /// Loss in bursts on all links: mean packets between two bursts, mean packets lost in one. A length of 0 ends it.
     Bursts(u64, u64),
-    /// Packets (or datagrams) come twice, per thousand.
+    /// Packets (or datagrams and frames) come twice, per thousand.
     Duplicate(u64),
     /// Packets (or datagrams) are late and overtaken, per thousand.
     Reorder(u64),

@@ -59,7 +59,12 @@ impl World {
         let Some(to) = self.now_at(peer) else { return };
         let bytes = || frame::encode(&frame).map_or(0, |bytes| bytes.len());
         match self.net.schedule(self.now_us, (from, to), lane, bytes, &mut self.rng) {
-            Fate::Arrives(at_us, epoch) => self.queue.push(at_us, Pending::Frame(from, to, epoch, Box::new(frame))),
+            Fate::Arrives(at_us, epoch) => {
+                if let Some(later_us) = self.net.paths.comes_again_us(from, to, &mut self.rng) {
+                    self.queue.push(at_us + later_us, Pending::FrameAgain(from, to, epoch, Box::new(frame.clone())));
+                }
+                self.queue.push(at_us, Pending::Frame(from, to, epoch, Box::new(frame)));
+            }
             Fate::Dropped => {}
             Fate::Overload => self.drop_connection(from, to),
         }
@@ -162,6 +167,17 @@ impl World {
         }
         let peer = self.id(from);
         self.input(to, Input::Frame(peer, frame));
+    }
+
+    /// A frame that has come before comes again, whatever has come since: that is no copy that its sender sent.
+    pub(super) fn on_frame_again(&mut self, from: usize, to: usize, epoch: u64, frame: Frame) {
+        let stands = self.net.conn(from, to).is_some_and(|conn| conn.epoch == epoch);
+        if stands && self.net.paths.passes_both(from, to) {
+            self.note("frame again", to, || format!("from {from}, {}", frame_words(&frame)));
+            *self.happened.entry("frame-again").or_default() += 1;
+            let peer = self.id(from);
+            self.input(to, Input::Frame(peer, frame));
+        }
     }
 
     pub(super) fn datagram_arrives(&mut self, from: usize, to: usize, bytes: Bytes) {

@@ -368,6 +368,7 @@ impl World {
             }
             Pending::Sample => self.on_sample(),
             Pending::News(node, start) => self.on_news(node, start),
+            Pending::FrameAgain(from, to, epoch, frame) => self.on_frame_again(from, to, epoch, *frame),
             Pending::Bytes(from, to, epoch, bytes) => self.on_bytes(from, to, epoch, &bytes),
         }
     }

@@ -46,8 +46,10 @@ pub(crate) struct Written {
 }
 
 impl World {
-    /// A node has started: from here on it writes, when it knows more than others.
+    /// A node has started: from here on it writes, when it knows more than others. What it had written and not made durable is gone, and its numbers
+    /// are given again.
     pub(super) fn begin_news(&mut self, node: usize) {
+        self.news.written.retain(|written| written.durable || written.node != node);
         if self.nodes[node].release > release::oldest(&self.plan) {
             self.queue.push(self.now_us + PERIOD_US, Pending::News(node, self.nodes[node].start));
         }

@@ -40,6 +40,7 @@ impl World {
             | Pending::CommitDue(node, _)
             | Pending::Reboot(node, _)
             | Pending::Frame(_, node, ..)
+            | Pending::FrameAgain(_, node, ..)
             | Pending::Bytes(_, node, ..)
             | Pending::News(node, _)
             | Pending::Datagram(_, node, _)

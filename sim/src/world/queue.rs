@@ -39,6 +39,8 @@ pub(crate) enum Pending {
     Dialled(usize, usize),
     /// A frame reaches the far end: (from, to, connection, frame).
     Frame(usize, usize, u64, Box<Frame>),
+    /// A frame that came, or was held back, comes a second time: (from, to, connection, frame).
+    FrameAgain(usize, usize, u64, Box<Frame>),
     /// A frame that its sender alone may know reaches the far end: (from, to, connection, frame).
     Bytes(usize, usize, u64, Bytes),
     /// A datagram reaches the far end.
