@@ -96,14 +96,16 @@ impl MeshTime {
     }
 
     /// Two readings, the own among them, between which the true time lies however wrong a minority of clocks is: below the first there are
-    /// all but as many of those heard as may be wrong, and above the second as well. `None` until a majority is heard.
+    /// all but as many of those heard as may be ahead, above the second as many as may be wrong. `None` until a majority is heard.
     fn bounds(&self, own: i64) -> Option<(i64, i64)> {
         let heard = self.sorted.len() + 1;
         if heard * 2 <= self.others + 1 {
             return None;
         }
-        let wrong_most = self.others / 2;
-        Some((self.at(own, heard.checked_sub(1 + wrong_most)?), self.at(own, wrong_most)))
+        let (all, wrong_most) = (self.others + 1, self.others / 2);
+        // Of two, who is behind follows; of more, half may be ahead together and nobody else is drawn along.
+        let ahead_most = if all == 2 { wrong_most } else { all / 2 };
+        Some((self.at(own, heard.checked_sub(1 + ahead_most)?), self.at(own, wrong_most)))
     }
 
     /// The reading at this place when the own one is put among the others.
@@ -191,6 +193,22 @@ mod tests {
         ahead.set_members(&members(1));
         ahead.hear(at(0, TRUE_MS), node(1), 0);
         assert_eq!(ahead.read(at(0, TRUE_MS)).wall_ms, TRUE_MS);
+    }
+
+    #[test]
+    fn half_of_the_clocks_being_ahead_draws_nobody_along() {
+        let mut time = MeshTime::new(DRIFT_MS, Hlc::default(), at(0, TRUE_MS));
+        time.set_members(&members(3));
+        time.hear(at(0, TRUE_MS), node(1), TRUE_MS + 1_000);
+        time.hear(at(0, TRUE_MS), node(2), TRUE_MS + 3_000_000);
+        time.hear(at(0, TRUE_MS), node(3), TRUE_MS * 2);
+        assert_eq!(time.read(at(0, TRUE_MS)).wall_ms, TRUE_MS);
+        let mut ahead = MeshTime::new(DRIFT_MS, Hlc::default(), at(0, TRUE_MS * 2));
+        ahead.set_members(&members(3));
+        ahead.hear(at(0, TRUE_MS * 2), node(1), TRUE_MS);
+        ahead.hear(at(0, TRUE_MS * 2), node(2), TRUE_MS + 1_000);
+        ahead.hear(at(0, TRUE_MS * 2), node(3), TRUE_MS + 3_000_000);
+        assert!(ahead.read(at(0, TRUE_MS * 2)).wall_ms <= TRUE_MS + 1_000 + DRIFT_MS / 4);
     }
 
     #[test]

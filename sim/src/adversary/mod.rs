@@ -37,6 +37,11 @@ impl Adversary {
         self.tricks.insert(fault.name());
     }
 
+    /// Traffic stops: from here on it makes up no entries that honest nodes have to spread. It goes on lying about those there are.
+    pub(crate) fn invent_no_more(&mut self) {
+        self.tricks.remove(PeerFault::Poison(0).name());
+    }
+
     fn does(&self, trick: &PeerFault) -> bool {
         self.tricks.contains(trick.name())
     }

@@ -49,11 +49,15 @@ impl World {
         calm && awake && !node.disk.full && !node.disk.ailing && node.disk.slow_ms <= 1
     }
 
-    /// Whether nothing is broken at the moment: all nodes are healthy, up for a while, and connected over calm links. Where links always lose
+    /// Whether nothing is broken at the moment: all nodes are honest, healthy, up for a while, and connected over calm links. Where links always lose
     /// much it never is: what is lost makes a gateway's answer late, and nobody promises one copy then.
     pub(super) fn is_whole(&self) -> bool {
         let count = self.nodes.len();
-        let settled = |node: usize| self.is_healthy(node) && self.nodes[node].up_since_us + SETTLED_US < self.now_us;
+        let settled = |node: usize| {
+            self.nodes[node].adversary.is_none()
+                && self.is_healthy(node)
+                && self.nodes[node].up_since_us + SETTLED_US < self.now_us
+        };
         let connected = |one: usize| {
             let linked = |other: usize| self.are_connected(one, other) && self.net.paths.passes_both(one, other);
             (one + 1..count).all(linked)

@@ -23,7 +23,7 @@ const GAP_WAIT_MS: u64 = 100;
 const GAP_ASKS_MAX: u32 = 4;
 /// Time after the first question for the second; each further one waits as much longer.
 const GAP_ASK_AGAIN_MS: u64 = 750;
-/// What has arrived and is not durable after this long was refused.
+/// What has arrived and of which nothing becomes durable for this long was refused, or lies behind what was.
 const ARRIVED_TRUST_MS: u64 = 5_000;
 
 #[derive(Debug)]
@@ -33,6 +33,14 @@ struct Owed {
     told: u64,
     /// When the latest of it came.
     at_us: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Arrived {
+    next: u64,
+    durable: u64,
+    /// Since when nothing more of it has become durable.
+    since_us: u64,
 }
 
 #[derive(Debug)]
@@ -49,7 +57,7 @@ struct Gap {
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
     owed: BTreeMap<NodeId, BTreeMap<(Hash, Origin), Owed>>,
-    arrived: BTreeMap<(Hash, Origin), (u64, u64)>,
+    arrived: BTreeMap<(Hash, Origin), Arrived>,
     gaps: BTreeMap<(Hash, Origin), Gap>,
 }
 
@@ -81,7 +89,12 @@ impl Arrivals {
         if run.first > known && !mutant::is_planted(Mutant::MaxSeen) {
             self.note_gap(now, from, key, run, out);
         } else if self.arrived.len() < ARRIVED_MAX || self.arrived.contains_key(&(key, origin)) {
-            self.arrived.insert((key, origin), (known.max(end), now.mono_us));
+            let fresh = Arrived { next: 0, durable, since_us: now.mono_us };
+            let slot = self.arrived.entry((key, origin)).or_insert(fresh);
+            if !is_trusted(slot.since_us, now.mono_us) {
+                *slot = fresh;
+            }
+            slot.next = known.max(end);
         } else {
             out.overflow();
         }
@@ -108,7 +121,12 @@ impl Arrivals {
     }
 
     /// A scope is durable this far: the marks to send, by peer.
-    pub(crate) fn on_durable(&mut self, key: Hash, vector: &VersionVector) -> Vec<(NodeId, (Scope, Origin, u64))> {
+    pub(crate) fn on_durable(
+        &mut self,
+        now: Now,
+        key: Hash,
+        vector: &VersionVector,
+    ) -> Vec<(NodeId, (Scope, Origin, u64))> {
         let span = (key, Origin([0; 16]))..=(key, Origin([0xff; 16]));
         let mut marks = Vec::new();
         for (peer, owed) in &mut self.owed {
@@ -127,12 +145,15 @@ impl Arrivals {
                 owed.remove(&pair);
             }
         }
-        let settled: Vec<(Hash, Origin)> = self
-            .arrived
-            .range(span)
-            .filter(|(pair, (next, _))| vector.next(pair.1) >= *next)
-            .map(|(pair, _)| *pair)
-            .collect();
+        let mut settled = Vec::new();
+        for (pair, slot) in self.arrived.range_mut(span) {
+            let durable = vector.next(pair.1);
+            if durable >= slot.next {
+                settled.push(*pair);
+            } else if durable > slot.durable {
+                (slot.durable, slot.since_us) = (durable, now.mono_us);
+            }
+        }
         for pair in settled {
             self.arrived.remove(&pair);
         }
@@ -147,16 +168,16 @@ impl Arrivals {
     /// How far an origin's entries of a scope have arrived here without being durable; 0 when nothing is on its way to the disk.
     fn arrived(&self, now_us: u64, key: Hash, origin: Origin) -> u64 {
         match self.arrived.get(&(key, origin)) {
-            Some((next, at_us)) if is_trusted(*at_us, now_us) => *next,
+            Some(slot) if is_trusted(slot.since_us, now_us) => slot.next,
             Some(_) | None => 0,
         }
     }
 
     /// Adds to a durable vector what is on its way to the disk.
     pub(crate) fn add_to(&self, now_us: u64, key: Hash, vector: &mut VersionVector) {
-        for ((_, origin), (next, at_us)) in self.arrived.range((key, Origin([0; 16]))..=(key, Origin([0xff; 16]))) {
-            if is_trusted(*at_us, now_us) {
-                vector.advance(*origin, *next);
+        for ((_, origin), slot) in self.arrived.range((key, Origin([0; 16]))..=(key, Origin([0xff; 16]))) {
+            if is_trusted(slot.since_us, now_us) {
+                vector.advance(*origin, slot.next);
             }
         }
     }
@@ -176,7 +197,7 @@ impl Arrivals {
             if gap.due_us > now.mono_us {
                 return true;
             }
-            let known = arrived.get(pair).map_or(0, |(next, _)| *next).max(durable(&gap.scope, pair.1));
+            let known = arrived.get(pair).map_or(0, |slot| slot.next).max(durable(&gap.scope, pair.1));
             if known >= gap.until || gap.asks >= GAP_ASKS_MAX {
                 return false;
             }
@@ -199,7 +220,7 @@ impl Arrivals {
 
     /// Drops what was refused. A peer does not wait for an acknowledgement longer than that either: by then it counts what it sent as lost.
     pub(crate) fn expire(&mut self, now_us: u64) {
-        self.arrived.retain(|_, (_, at_us)| is_trusted(*at_us, now_us));
+        self.arrived.retain(|_, slot| is_trusted(slot.since_us, now_us));
         self.owed.retain(|_, owed| {
             owed.retain(|_, slot| is_trusted(slot.at_us, now_us));
             !owed.is_empty()
@@ -207,9 +228,9 @@ impl Arrivals {
     }
 }
 
-/// Whether what arrived then may still be on its way to the disk.
-fn is_trusted(at_us: u64, now_us: u64) -> bool {
-    now_us.saturating_sub(at_us) <= ARRIVED_TRUST_MS * 1000 || mutant::is_planted(Mutant::MaxSeen)
+/// Whether what has arrived since then may still be on its way to the disk.
+fn is_trusted(since_us: u64, now_us: u64) -> bool {
+    now_us.saturating_sub(since_us) <= ARRIVED_TRUST_MS * 1000 || mutant::is_planted(Mutant::MaxSeen)
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ impl Gossip {
                 }
                 self.on_verified(now, from, &runs, relay, replica);
             }
-            Input::Durable(vectors) => self.on_durable(&vectors),
+            Input::Durable(vectors) => self.on_durable(now, &vectors),
             Input::Presence(update) => self.presence.on_own(update, &self.links, &mut self.out),
             Input::Signal(to, bytes) => self.on_signal(to, bytes),
             Input::Compare => {
@@ -336,11 +336,11 @@ impl Gossip {
         }
     }
 
-    fn on_durable(&mut self, vectors: &[(Scope, VersionVector)]) {
+    fn on_durable(&mut self, now: Now, vectors: &[(Scope, VersionVector)]) {
         for (scope, vector) in vectors {
             let key = scope_hash(scope);
             self.sync.on_durable(scope, key, vector);
-            for (peer, mark) in self.arrivals.on_durable(key, vector) {
+            for (peer, mark) in self.arrivals.on_durable(now, key, vector) {
                 self.marks.entry(peer).or_default().push(mark);
             }
         }

@@ -20,7 +20,8 @@ struct Sent {
     first: u64,
     next: u64,
     bytes: u64,
-    at_us: u64,
+    /// Since when nothing of it has been acknowledged.
+    since_us: u64,
 }
 
 #[derive(Debug, Default)]
@@ -58,15 +59,15 @@ impl InFlight {
             peer.forget(before);
         }
         let joined = match before {
-            Some(before) if (before.first..=before.next).contains(&run.first) && !expired(before.at_us, now_us) => {
+            Some(before) if (before.first..=before.next).contains(&run.first) && !expired(before.since_us, now_us) => {
                 Sent {
                     first: before.first,
                     next: before.next.max(next),
                     bytes: before.bytes.saturating_add(bytes),
-                    at_us: now_us,
+                    since_us: before.since_us,
                 }
             }
-            Some(_) | None => Sent { first: run.first, next, bytes, at_us: now_us },
+            Some(_) | None => Sent { first: run.first, next, bytes, since_us: now_us },
         };
         peer.bytes = peer.bytes.saturating_add(joined.bytes);
         peer.entries = peer.entries.saturating_add(joined.next.saturating_sub(joined.first));
@@ -84,7 +85,8 @@ impl InFlight {
         }
         let left = sent.next.saturating_sub(next);
         let all = sent.next.saturating_sub(sent.first).max(1);
-        let rest = Sent { first: next, bytes: sent.bytes.saturating_mul(left) / all, next: sent.next, at_us: now_us };
+        let rest =
+            Sent { first: next, bytes: sent.bytes.saturating_mul(left) / all, next: sent.next, since_us: now_us };
         peer.bytes = peer.bytes.saturating_add(rest.bytes);
         peer.entries = peer.entries.saturating_add(left);
         peer.pairs.insert((scope, origin), rest);
@@ -93,7 +95,7 @@ impl InFlight {
     /// Whether an entry is on its way to the peer.
     pub(crate) fn carries(&self, now_us: u64, peer: NodeId, scope: Hash, origin: Origin, seq: u64) -> bool {
         let sent = self.peers.get(&peer).and_then(|peer| peer.pairs.get(&(scope, origin)));
-        sent.is_some_and(|sent| (sent.first..sent.next).contains(&seq) && !expired(sent.at_us, now_us))
+        sent.is_some_and(|sent| (sent.first..sent.next).contains(&seq) && !expired(sent.since_us, now_us))
     }
 
     /// What was on its way of this pair did not arrive.
@@ -123,7 +125,7 @@ impl InFlight {
         for peer in self.peers.values_mut() {
             let (mut bytes, mut entries) = (0u64, 0u64);
             peer.pairs.retain(|_, sent| {
-                let keep = !expired(sent.at_us, now_us);
+                let keep = !expired(sent.since_us, now_us);
                 if keep {
                     bytes = bytes.saturating_add(sent.bytes);
                     entries = entries.saturating_add(sent.next.saturating_sub(sent.first));

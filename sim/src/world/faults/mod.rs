@@ -59,6 +59,9 @@ impl World {
             }
             self.start(index);
         }
+        for adversary in self.nodes.iter_mut().filter_map(|node| node.adversary.as_mut()) {
+            adversary.invent_no_more();
+        }
         self.links_changed();
         self.queue.push(self.now_us + LOOK_US, Pending::Look);
     }
