@@ -5,10 +5,11 @@
 //!
 //! - Every node tells its peers its raw wall clock. A reading is kept as the distance to this node's monotonic clock, so that it stays good
 //!   when the wall clock here steps or drifts, and when a cut or the peer's end makes it the last one.
-//! - With readings of a majority (this node's own among them) it is known between which two readings the true time lies, since fewer than
-//!   half of the clocks are wrong: with all heard both are the median. The own clock counts as far as it is within the slack of that.
-//!   Where it is not, or nothing else is like it, the lower bound is taken: being late is mended by the next reading, and stamps cannot be
-//!   taken back. In a mesh of two, with both heard, who is behind follows.
+//! - With readings of a majority (this node's own among them) it is known between which two readings the true time lies, since at most
+//!   half of the clocks are wrong: with all heard of an odd number both are the median. The own clock counts as far as it is within the slack
+//!   of that. Where it is not, or nothing else is like it, the lower bound is taken: being late is mended by the next reading, and stamps
+//!   cannot be taken back. Wrong clocks are unlike one another: where two right ones must have been heard, what is like nobody is no bound. In
+//!   a mesh of two, with both heard, who is behind follows.
 //! - Before that, after a restart without peers, the newest stamp on the disk is the evidence: the mesh had reached it. The clock goes on
 //!   from there, at most the slack ahead. Stamps may then lag by the time the node was down until peers are heard; late stamps are taken
 //!   by everybody, early ones are not, and no client has to wait. One peer whose clock is like the own one is enough to believe that
@@ -95,17 +96,30 @@ impl MeshTime {
         }
     }
 
-    /// Two readings, the own among them, between which the true time lies however wrong a minority of clocks is: below the first there are
-    /// all but as many of those heard as may be ahead, above the second as many as may be wrong. `None` until a majority is heard.
+    /// Two readings, the own among them, between which the true time lies however wrong half of the clocks are. `None` until a majority is
+    /// heard.
     fn bounds(&self, own: i64) -> Option<(i64, i64)> {
-        let heard = self.sorted.len() + 1;
-        if heard * 2 <= self.others + 1 {
+        let (heard, all) = (self.sorted.len() + 1, self.others + 1);
+        if heard * 2 <= all {
             return None;
         }
-        let (all, wrong_most) = (self.others + 1, self.others / 2);
-        // Of two, who is behind follows; of more, half may be ahead together and nobody else is drawn along.
-        let ahead_most = if all == 2 { wrong_most } else { all / 2 };
-        Some((self.at(own, heard.checked_sub(1 + ahead_most)?), self.at(own, wrong_most)))
+        if all == 2 {
+            // Who is behind follows.
+            return Some((self.at(own, 1), self.at(own, 0)));
+        }
+        let wrong_most = all / 2;
+        let least = heard.checked_sub(1 + wrong_most)?;
+        // Where two right ones must be among those heard, they are alike, and whoever is below them and like nobody is wrong.
+        let is_right = |place: &usize| heard >= wrong_most + 2 && self.is_like_another(own, *place);
+        let low = (least..=wrong_most).find(is_right).unwrap_or(least);
+        Some((self.at(own, low), self.at(own, wrong_most)))
+    }
+
+    /// Whether the reading at this place has one that is like it.
+    fn is_like_another(&self, own: i64, place: usize) -> bool {
+        let like = |one: usize, other: usize| self.at(own, one).abs_diff(self.at(own, other)) <= self.apart();
+        place.checked_sub(1).is_some_and(|below| like(below, place))
+            || (place < self.sorted.len() && like(place, place + 1))
     }
 
     /// The reading at this place when the own one is put among the others.
@@ -116,8 +130,12 @@ impl MeshTime {
 
     /// Whether another clock is like this one.
     fn has_like(&self, own: i64) -> bool {
-        let apart = self.slack_ms.unsigned_abs().saturating_mul(2);
-        self.sorted.iter().any(|reading| reading.abs_diff(own) <= apart)
+        self.sorted.iter().any(|reading| reading.abs_diff(own) <= self.apart())
+    }
+
+    /// How far apart two right clocks may be.
+    const fn apart(&self) -> u64 {
+        self.slack_ms.unsigned_abs().saturating_mul(2)
     }
 
     fn sort(&mut self) {
@@ -193,6 +211,22 @@ mod tests {
         ahead.set_members(&members(1));
         ahead.hear(at(0, TRUE_MS), node(1), 0);
         assert_eq!(ahead.read(at(0, TRUE_MS)).wall_ms, TRUE_MS);
+    }
+
+    #[test]
+    fn half_of_the_clocks_being_behind_draws_nobody_along() {
+        let mut right = MeshTime::new(DRIFT_MS, Hlc::default(), at(0, TRUE_MS));
+        right.set_members(&members(3));
+        right.hear(at(0, TRUE_MS), node(1), TRUE_MS + 1_000);
+        right.hear(at(0, TRUE_MS), node(2), TRUE_MS - 3_000_000);
+        right.hear(at(0, TRUE_MS), node(3), 0);
+        assert_eq!(right.read(at(0, TRUE_MS)).wall_ms, TRUE_MS);
+        let mut behind = MeshTime::new(DRIFT_MS, Hlc::default(), at(0, 0));
+        behind.set_members(&members(3));
+        behind.hear(at(0, 0), node(1), TRUE_MS);
+        behind.hear(at(0, 0), node(2), TRUE_MS + 1_000);
+        behind.hear(at(0, 0), node(3), TRUE_MS - 3_000_000);
+        assert!(behind.read(at(0, 0)).wall_ms >= TRUE_MS - DRIFT_MS / 4);
     }
 
     #[test]

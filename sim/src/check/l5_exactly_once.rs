@@ -47,8 +47,9 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
             let to = sent.to.filter(|to| world.is_judged_client(*to));
             let Some(receiver) = to.map(|to| &world.clients[to]) else { continue };
             let there = receiver.ready && receiver.ready_us + SETTLED_US < sent.at_us;
-            // A guest's nick may be another's by then.
-            let sure = receiver.account().is_some() && receiver.account() != sender.account();
+            // A guest's nick may be another's by then, and who has an account is a guest where that was not known yet.
+            let logged_in = receiver.logged_in_us.is_some_and(|since_us| since_us < sent.at_us);
+            let sure = logged_in && receiver.account() != sender.account();
             if there && sure && !receiver.seen.iter().any(|seen| seen.text == *text) {
                 wrong.push(format!("{} was told {text} by {} and never shown it", receiver.nick, sender.nick));
             }

@@ -1,4 +1,4 @@
-//! L9, names: after quiet a nick has one holder, the same on every node, and nobody was thrown out over it.
+//! L9, names: after quiet a nick has one holder, the same on every node; nobody was thrown out over it, and nobody lost it to a lesser claim.
 
 use super::{Rest, judged_clients};
 use crate::client::Client;
@@ -44,5 +44,6 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     for client in judged_clients(world).filter(|client| !client.thrown_out.is_empty()) {
         wrong.push(format!("{} was thrown out although its node lived", client.nick));
     }
+    wrong.extend(world.names.wrong.iter().cloned());
     wrong
 }

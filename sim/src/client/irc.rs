@@ -72,6 +72,8 @@ impl IrcWire {
             "903" | "904" => {
                 if line.command == "904" {
                     heard.push(Heard::Refused(text.to_owned()));
+                } else {
+                    heard.push(Heard::LoggedIn);
                 }
                 reply.push_str("CAP END\r\n");
             }
@@ -123,7 +125,7 @@ impl IrcWire {
             "MODE" if param(1) == "+b" => heard.push(Heard::Banned { room: room(0), mask: param(2).to_owned() }),
             "FAIL" if param(0) == "CHATHISTORY" => heard.push(Heard::PageRefused),
             "FAIL" | "400" | "401" | "403" | "404" | "432" | "433" | "441" | "442" | "471" | "473" | "474" | "475"
-            | "482" => {
+            | "477" | "482" => {
                 heard.push(Heard::Refused(text.to_owned()));
             }
             "ERROR" => heard.push(Heard::Faulted),

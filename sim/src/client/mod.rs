@@ -23,6 +23,8 @@ pub(crate) const ROOMS: &str = "rooms.lavina.test";
 pub(crate) enum Heard {
     /// It is registered under this nick.
     Ready(String),
+    /// It is logged in to its account.
+    LoggedIn,
     /// It goes by another nick.
     Renamed(String),
     /// It is in a room.
@@ -188,6 +190,8 @@ pub(crate) struct Client {
     pub(crate) ready: bool,
     /// Since when without a break, microseconds.
     pub(crate) ready_us: u64,
+    /// Since when it is logged in on this connection, microseconds.
+    pub(crate) logged_in_us: Option<u64>,
     /// The nick it has.
     pub(crate) nick: String,
     /// The nick it asked for last.
@@ -237,6 +241,7 @@ impl Client {
             connection: 0,
             ready: false,
             ready_us: 0,
+            logged_in_us: None,
             nick: plan.nick.clone(),
             nick_asked: plan.nick.clone(),
             inside: BTreeMap::new(),
@@ -274,6 +279,7 @@ impl Client {
         self.connection = connection;
         self.home = self.node;
         self.ready = false;
+        self.logged_in_us = None;
         self.inside.clear();
         self.bans_asked.clear();
         self.page.clear();
@@ -285,6 +291,7 @@ impl Client {
     pub(crate) fn disconnected(&mut self, now_us: u64) {
         self.connection = 0;
         self.ready = false;
+        self.logged_in_us = None;
         self.inside.clear();
         for debt in self.debts.iter_mut().filter(|debt| debt.connection != 0) {
             // Its end is an answer to a bad deed, and after it none can come.
@@ -314,11 +321,15 @@ impl Client {
             Heard::Ready(nick) => {
                 self.ready = true;
                 self.ready_us = now_us;
+                if self.plan.speaks == Speaks::Xmpp {
+                    self.logged_in_us = Some(now_us);
+                }
                 self.nick_asked.clone_from(&nick);
                 self.nick = nick;
                 let rooms = self.plan.rooms.clone();
                 return rooms.iter().map(|room| self.wire.join(&plan.rooms[*room].name)).collect();
             }
+            Heard::LoggedIn => self.logged_in_us = Some(now_us),
             Heard::Renamed(nick) => {
                 if nick != self.nick_asked {
                     self.meet("nick-lost");

@@ -66,10 +66,10 @@ impl World {
         calm && (0..count).all(|node| settled(node) && connected(node))
     }
 
-    /// A client asks to enter a room; an answer in time is expected when its node is healthy.
+    /// A client asks to enter a room; an answer in time is expected when its node is healthy and no flood of its own is before it.
     pub(super) fn ask_to_join(&mut self, client: usize, room: &str) {
         let asks = &self.clients[client];
-        if self.is_healthy(asks.home) && !asks.inside.contains_key(room) {
+        if self.is_healthy(asks.home) && !asks.flooded && !asks.inside.contains_key(room) {
             let (at_us, connection) = (self.now_us, asks.connection);
             self.joins.push(Join { client, room: room.to_owned(), at_us, connection, done_us: None });
         }

@@ -37,6 +37,11 @@ impl World {
 
     /// A node sends a frame.
     pub(super) fn send_frame(&mut self, from: usize, peer: NodeId, lane: Lane, frame: Frame) {
+        if let Frame::Presence(update) = &frame
+            && update.node == self.id(from)
+        {
+            self.names.hear(update);
+        }
         let to = self.now_at(peer);
         let node = &mut self.nodes[from];
         if let (Some(adversary), Some(to)) = (&mut node.adversary, to) {

@@ -20,6 +20,7 @@ mod sample;
 mod shell;
 
 use crate::client::{Client, DOMAIN, ROOMS};
+use crate::model::NamesModel;
 use crate::plan::{ClientFault, FaultKind, Level, Plan, Release};
 use crate::record::Book;
 use crate::trace::Trace;
@@ -76,6 +77,8 @@ pub(crate) struct World {
     pub(crate) lied_us: Option<u64>,
     /// What checkers count and showers draw.
     pub(crate) book: Book,
+    /// What nodes say of nicks, and who lost one without cause.
+    pub(crate) names: NamesModel,
     /// What went with destroyed disks.
     pub(crate) lost: Losses,
     /// Stores that were given up although nothing had been done to their disks.
@@ -182,6 +185,7 @@ impl World {
             happened: BTreeMap::new(),
             converged_us: None,
             lied_us: None,
+            names: NamesModel::default(),
             base: Base::new(),
             book: Book::new(plan, recorded),
             lost: Losses::default(),

@@ -3,6 +3,7 @@
 
 use super::World;
 use super::queue::Pending;
+use lavina_core::node::Limits;
 use lavina_crdt::ids::{Origin, Scope};
 use lavina_crdt::version::VersionVector;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +53,16 @@ impl World {
         }
     }
 
+    /// Whether a node takes the time to be so early that it may refuse what is written now.
+    fn is_late(&self, node: usize) -> bool {
+        let mut walls: Vec<u64> = self.nodes.iter().map(|node| node.now(self.now_us).wall_ms).collect();
+        walls.sort_unstable();
+        let usual_ms = walls[walls.len() / 2];
+        let node = &self.nodes[node];
+        let taken_ms = node.core.as_ref().map(|core| core.time(node.now(self.now_us)).wall_ms);
+        taken_ms.is_some_and(|taken_ms| taken_ms + Limits::default().drift_ms_max / 2 < usual_ms)
+    }
+
     fn follow_gaps(&mut self, vectors: &[BTreeMap<Scope, VersionVector>]) {
         let mut open = BTreeMap::new();
         for (one, other, epoch) in self.connections() {
@@ -60,6 +71,10 @@ impl World {
             }
             for (has, lacks) in [(one, other), (other, one)] {
                 if !self.is_healthy(has) || !self.is_healthy(lacks) {
+                    continue;
+                }
+                // Who cannot know the time yet refuses what seems to be from the future; L15 says when it must know.
+                if self.is_late(lacks) {
                     continue;
                 }
                 // Who lies may keep what it has to itself, and be given nothing for what it says it has.

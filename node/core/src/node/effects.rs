@@ -22,12 +22,23 @@ const CAUGHT_UP_MS: u64 = 500;
 pub(super) type CatchUps = BTreeMap<RoomName, u64>;
 
 impl<S: Store> Node<S> {
-    /// Shows what entries did. Gives what was said last.
-    pub(super) fn on_effects(&mut self, now: Now, effects: Vec<Effect>) -> Option<Arc<Said>> {
-        let mut last = None;
+    /// Shows what entries did.
+    pub(super) fn on_effects(&mut self, now: Now, effects: Vec<Effect>) {
+        self.on_effects_of(now, effects, None);
+    }
+
+    /// Shows what entries did. Gives what was said in the entry `own`, which may have let others go that had waited.
+    pub(super) fn on_effects_of(&mut self, now: Now, effects: Vec<Effect>, own: Option<OrderKey>) -> Option<Arc<Said>> {
+        let mut own_said = None;
         for effect in effects {
             match effect {
-                Effect::Said(message, late) => last = self.on_said(now, message, late),
+                Effect::Said(message, late) => {
+                    let is_own = own == Some(message.key);
+                    let said = self.on_said(now, message, late);
+                    if is_own {
+                        own_said = said;
+                    }
+                }
                 Effect::RoomChanged { room, key, author, acts, old, new } => {
                     self.on_room_changed(room, key, author, acts, old, new);
                 }
@@ -38,7 +49,7 @@ impl<S: Store> Node<S> {
                 Effect::Quarantined(scope) => self.on_quarantined(now, scope),
             }
         }
-        last
+        own_said
     }
 
     /// Something was said: shows it to those here that it is for.

@@ -78,7 +78,7 @@ impl<S: Store> Node<S> {
 
     fn append_said(&mut self, now: Now, scope: Scope, author: Author, content: Content) -> Result<Reply, Refusal> {
         let appended = self.append(now, scope, Some(author), Body::Message(content))?;
-        let said = self.on_effects(now, appended.effects);
+        let said = self.on_effects_of(now, appended.effects, Some(appended.key));
         said.map(Reply::Said).ok_or(Refusal::Denied(Denied::Rank))
     }
 

@@ -60,7 +60,8 @@ impl<S: Store> Replicas<S> {
 
     /// Applies the held entries of an origin up to one of them, whether their past is here or not.
     pub(super) fn force(&mut self, now: Now, scope: &Scope, up_to: Dot, effects: &mut Vec<Effect>) {
-        while let Some(replica) = self.scopes.get_mut(scope)
+        while self.has_room_read(scope)
+            && let Some(replica) = self.scopes.get_mut(scope)
             && replica.log.next_seq(up_to.origin) <= up_to.seq
             && let Some((entry, hash)) = replica.log.force(up_to.origin)
         {
@@ -73,12 +74,13 @@ impl<S: Store> Replicas<S> {
         self.release(now, scope, effects);
     }
 
-    fn release(&mut self, now: Now, scope: &Scope, effects: &mut Vec<Effect>) {
+    pub(super) fn release(&mut self, now: Now, scope: &Scope, effects: &mut Vec<Effect>) {
         if self.holds.is_empty() {
             return;
         }
-        while let Some(replica) = self.scopes.get_mut(scope)
-            && replica.log.held() > 0
+        while self.scopes.get(scope).is_some_and(|replica| replica.log.held() > 0)
+            && self.has_room_read(scope)
+            && let Some(replica) = self.scopes.get_mut(scope)
             && let Some((entry, hash)) = replica.log.release()
         {
             replica.log.note(&entry, hash);
@@ -91,6 +93,13 @@ impl<S: Store> Replicas<S> {
         }
     }
 
+    /// Whether a room is read in. One that is built anew leaves out what is held, and must have done so before that is held no longer: else it
+    /// has the entry already when that is applied, and nobody is told what it did.
+    fn has_room_read(&mut self, scope: &Scope) -> bool {
+        let Scope::Room(name) = scope else { return true };
+        self.room_mut(name).is_ok()
+    }
+
     pub(super) fn apply(&mut self, now: Now, scope: &Scope, entry: &Arc<Entry>, effects: &mut Vec<Effect>) {
         // Acts of the mesh scope are trusted by themselves, whoever wrote them.
         if *scope != Scope::Mesh && self.is_void(scope, entry.dot()) {
@@ -100,7 +109,7 @@ impl<S: Store> Replicas<S> {
             replica.spoke(entry);
         }
         match scope {
-            Scope::Mesh => self.apply_mesh(entry, effects),
+            Scope::Mesh => self.apply_mesh(now, entry, effects),
             Scope::Account(account) => self.apply_account(account, entry, effects),
             Scope::Room(name) => self.apply_room(now, name, entry, effects),
             Scope::Direct(one, other) => {

@@ -5,6 +5,7 @@ use super::{Effect, Replicas, Scope};
 use crate::node::MeshIdentity;
 use crate::store::{Store, StoreError};
 use lavina_crdt::chain;
+use lavina_crdt::clock::Now;
 use lavina_crdt::entry::{Body, Entry};
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh::{Admission, MeshAct, MeshState};
@@ -31,7 +32,7 @@ impl<S: Store> Replicas<S> {
         Ok(())
     }
 
-    pub(super) fn apply_mesh(&mut self, entry: &Entry, effects: &mut Vec<Effect>) {
+    pub(super) fn apply_mesh(&mut self, now: Now, entry: &Entry, effects: &mut Vec<Effect>) {
         let by = self.nodes.get(&entry.origin).copied();
         let Body::Mesh(act) = chain::body(entry) else { return };
         if !self.mesh.apply(by, entry.order_key(), &act) {
@@ -39,7 +40,7 @@ impl<S: Store> Replicas<S> {
         }
         match act {
             MeshAct::Admit(_) | MeshAct::Revoke { .. } => effects.push(Effect::Mesh),
-            MeshAct::Quarantine(proof) => self.on_cut(&proof.scope, proof.origin.origin(), effects),
+            MeshAct::Quarantine(proof) => self.on_cut(now, &proof.scope, proof.origin.origin(), effects),
         }
     }
 

@@ -270,7 +270,7 @@ impl<S: Store> Replicas<S> {
             return Some(Arc::clone(state));
         }
         let cuts = self.mesh.cuts(&Scope::Room(name.clone()));
-        let state = Room::load(name, replica, &self.store, cuts, self.vocabulary).ok()?.state();
+        let state = Room::load(name, replica, &self.store, cuts, &self.nodes, self.vocabulary).ok()?.state();
         self.glimpses.borrow_mut().insert(name.clone(), Arc::clone(&state));
         Some(state)
     }
@@ -334,7 +334,7 @@ impl<S: Store> Replicas<S> {
             let scope = Scope::Room(name.clone());
             let replica = self.scopes.entry(scope).or_default();
             let cuts = self.mesh.cuts(&Scope::Room(name.clone()));
-            let room = Room::load(name, replica, &self.store, cuts, self.vocabulary)?;
+            let room = Room::load(name, replica, &self.store, cuts, &self.nodes, self.vocabulary)?;
             self.glimpses.borrow_mut().remove(name);
             self.rooms.insert(name.clone(), room);
         }

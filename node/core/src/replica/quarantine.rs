@@ -73,7 +73,7 @@ impl<S: Store> Replicas<S> {
     }
 
     /// An origin is void from an earlier entry on than before.
-    pub(super) fn on_cut(&mut self, scope: &Scope, origin: Origin, effects: &mut Vec<Effect>) {
+    pub(super) fn on_cut(&mut self, now: Now, scope: &Scope, origin: Origin, effects: &mut Vec<Effect>) {
         self.counters.quarantines += 1;
         if let (Some(cut), Some(replica)) = (self.mesh.cut(scope, origin), self.scopes.get_mut(scope)) {
             replica.log.cut(origin, cut);
@@ -88,6 +88,8 @@ impl<S: Store> Replicas<S> {
             Scope::Mesh | Scope::Direct(..) => {}
         }
         effects.push(Effect::Quarantined(scope.clone()));
+        // What waited for a void entry waits no more.
+        self.release(now, scope, effects);
     }
 
     fn rebuild_account(&mut self, home: &lavina_crdt::names::AccountName, effects: &mut Vec<Effect>) {

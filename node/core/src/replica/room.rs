@@ -8,7 +8,7 @@ use crate::store::{Store, StoreError};
 use lavina_crdt::chain;
 use lavina_crdt::content::Author;
 use lavina_crdt::entry::{Body, DocHead, Entry};
-use lavina_crdt::ids::{Dot, OrderKey, Origin, Scope};
+use lavina_crdt::ids::{Dot, NodeId, OrderKey, Origin, Scope};
 use lavina_crdt::names::RoomName;
 use lavina_crdt::room::{Act, Applied, Kick, Right, RoomDoc, RoomState, Vocabulary};
 use lavina_crdt::version::VersionVector;
@@ -49,12 +49,14 @@ pub(super) enum Verdict {
 }
 
 impl Room {
-    /// Reads a room from the store, without what comes after `cuts`: then all of it, since a snapshot may rest on void changes.
+    /// Reads a room from the store, without what comes after `cuts`: then all of it, since a snapshot may rest on void changes. `nodes` says
+    /// whose the origins are: nobody speaks for another node's sessions.
     pub(super) fn load(
         name: &RoomName,
         replica: &ScopeReplica,
         store: &impl Store,
         cuts: Option<&BTreeMap<Origin, u64>>,
+        nodes: &BTreeMap<Origin, NodeId>,
         vocabulary: Vocabulary,
     ) -> Result<Self, StoreError> {
         let saved = if cuts.is_some() { None } else { store.meta(&saved_key(name))? };
@@ -77,7 +79,10 @@ impl Room {
         }
         // What is held, on the disk or on its way there, is applied when its causal past has come, and must not count twice.
         let is_held = |entry: &Entry| replica.log.is_held(entry.dot());
-        room.replay(tail.into_values().filter(|entry| !is_void(entry) && !is_held(entry)));
+        let is_home = |entry: &Entry| {
+            entry.author.as_ref().is_none_or(|author| nodes.get(&entry.origin) == Some(&author.session.node))
+        };
+        room.replay(tail.into_values().filter(|entry| !is_void(entry) && !is_held(entry) && is_home(entry)));
         Ok(room)
     }
 

@@ -59,6 +59,7 @@ impl World {
             }
             self.start(index);
         }
+        self.admit_again();
         for adversary in self.nodes.iter_mut().filter_map(|node| node.adversary.as_mut()) {
             adversary.invent_no_more();
         }

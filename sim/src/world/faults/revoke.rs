@@ -72,6 +72,23 @@ impl World {
         self.boot(node);
     }
 
+    /// Where not all come back, who let a node in may be gone with nobody else told: then the operator tells the others.
+    pub(super) fn admit_again(&mut self) {
+        let healed = self.healed();
+        if healed.len() == self.nodes.len() {
+            return;
+        }
+        for node in healed.iter().copied() {
+            if self.nodes[node].revoked || self.id(node) == node_id(&signing_key(self.plan.seed, node)) {
+                continue;
+            }
+            let admission = self.admission(node);
+            for other in healed.iter().copied().filter(|other| *other != node) {
+                self.input(other, Input::Admin(1, AdminCommand::Admit(admission.clone())));
+            }
+        }
+    }
+
     pub(in crate::world) fn is_over(&self) -> bool {
         self.now_us >= self.plan.heal_at_ms * 1000
     }

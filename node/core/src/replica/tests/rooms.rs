@@ -96,17 +96,73 @@ fn what_is_held_while_the_room_is_built_anew_is_shown_once() {
     let mut carol = Peer::new(3);
     assert_eq!(carol.receive(at(6), 2, &bob.flush()).effects, []);
     carol.flush();
-    // Somebody else says two things under one number, so that the room is read again.
-    for text in ["one", "another"] {
-        let mut dave = Peer::new(4);
-        dave.say(at(7), room_scope(), "dave", text);
-        carol.receive(at(8), 4, &dave.flush());
-        carol.flush();
-    }
-    assert_eq!(carol.replicas.counters().quarantines, 1);
+    build_anew(&mut carol);
     let runs = alice.missing_at(&carol);
     assert_eq!(said(&carol.receive(at(9), 1, &runs).effects), ["fine"]);
     assert_eq!(carol.texts(&room_scope()), ["fine"]);
+}
+
+#[test]
+fn what_waits_for_a_void_entry_is_shown_when_that_is_known_to_be_void() {
+    let (alice, mut bob) = founded();
+    let mut carol = Peer::new(3);
+    carol.receive(at(3), 1, &alice.missing_at(&carol));
+    let say = |text| {
+        let mut dave = Peer::new(4);
+        dave.say(at(4), room_scope(), "dave", text);
+        dave.flush()
+    };
+    bob.receive(at(5), 4, &say("one"));
+    bob.say(at(6), room_scope(), "bob", "fine");
+    assert_eq!(carol.receive(at(7), 2, &bob.flush()).effects, []);
+    bob.receive(at(8), 4, &say("another"));
+    let proof = bob.flush();
+    assert_eq!(said(&carol.receive(at(9), 2, &proof).effects), ["fine"]);
+}
+
+#[test]
+fn what_is_held_too_long_while_the_room_is_built_anew_is_told() {
+    let (mut alice, mut bob) = founded();
+    act(&mut alice, at(3), "alice", Act::SetRank { who: author(2, "bob").principal(), rank: Rank::Operator });
+    let mut carol = Peer::new(3);
+    bob.receive(at(3), 1, &alice.flush());
+    carol.receive(at(3), 1, &alice.missing_at(&carol));
+    alice.say(at(4), room_scope(), "alice", "a topic, please");
+    bob.receive(at(5), 1, &alice.flush());
+    act(&mut bob, at(6), "bob", Act::SetTopic("rust".to_owned()));
+    assert_eq!(carol.receive(at(7), 2, &bob.flush()).effects, []);
+    carol.flush();
+    build_anew(&mut carol);
+    let effects = carol.replicas.timeout(at(600_000));
+    let [Effect::RoomChanged { new, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(new.topic.is_some());
+    assert_eq!(carol.replicas.room(&room()).as_ref(), Some(new));
+}
+
+/// Somebody else says two things under one number, so that the room is read again.
+fn build_anew(peer: &mut Peer) {
+    for text in ["one", "another"] {
+        let mut dave = Peer::new(4);
+        dave.say(at(7), room_scope(), "dave", text);
+        peer.receive(at(8), 4, &dave.flush());
+        peer.flush();
+    }
+    assert_eq!(peer.replicas.counters().quarantines, 1);
+}
+
+#[test]
+fn after_a_restart_too_nobody_changes_a_room_for_a_session_of_another_node() {
+    let (alice, mut bob) = founded();
+    let mut mallory = Peer::new(3);
+    mallory.receive(at(3), 1, &alice.missing_at(&mallory));
+    let forged = author(1, "alice");
+    let acts = [Act::SetTopic("mine".to_owned())];
+    mallory.replicas.append_acts(at(4), &room(), forged, &acts).unwrap();
+    bob.receive(at(5), 3, &mallory.flush());
+    bob.flush();
+    let state = bob.replicas.room(&room());
+    assert!(state.as_ref().is_some_and(|state| state.topic.is_none()));
+    assert_eq!(bob.restart(at(6)).replicas.room(&room()), state);
 }
 
 #[test]
