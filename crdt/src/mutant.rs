@@ -114,8 +114,6 @@ mutants! {
     UnknownRewritten,
     /// A frame of an unknown kind counts as a malformed one.
     UnknownFrameRefused,
-    /// What an older version made of a room's changes is taken over after an upgrade.
-    SnapshotTrusted,
     /// The value of a register that came last counts, replayed ones too.
     RegisterByArrival,
     /// Gaps in what a node says of its sessions are overlooked.

@@ -11,7 +11,6 @@ use super::graph::Graph;
 use crate::content::Author;
 use crate::entry::DocHead;
 use crate::ids::OrderKey;
-use crate::mutant::{self, Mutant};
 use crate::names::RoomName;
 use automerge::{Automerge, Change};
 use serde::{Deserialize, Serialize};
@@ -110,7 +109,7 @@ impl RoomDoc {
         }
         let index = self.graph.add(row.at, author, &recipe, row.hash, fitted);
         let is_understood = !self.graph.node(index).acts.is_empty();
-        if is_understood != row.is_understood && !mutant::is_planted(Mutant::SnapshotTrusted) {
+        if is_understood != row.is_understood {
             return None;
         }
         if row.is_authorised {

@@ -20,8 +20,8 @@ use lavina_gossip::frame::{self, FrameError, KINDS, Lane};
 const PERIOD_US: u64 = 400_000;
 /// Kind of the entries that only the previous version would know; the others' follow it.
 const KIND: u16 = 900;
-/// The register that only newer versions know.
-pub(crate) const REGISTER: &str = "newer/note";
+/// So many writes of the whole mesh go to registers of one name, then another is begun: what is written seldom stays as a merge has left it.
+const WRITES_PER_REGISTER: usize = 32;
 
 /// What newer versions have written, and what became of their connections.
 #[derive(Debug, Default)]
@@ -110,7 +110,11 @@ impl World {
         let Some((number, client)) = self.some_session(node) else { return };
         let Some(account) = self.clients[client].account() else { return };
         let value = format!("{} by node {node}", self.news.turn).into_bytes();
-        let body = Body::Register(RegisterSet { key: REGISTER.to_owned(), value, of: None });
+        let body = Body::Register(RegisterSet {
+            key: format!("newer/{}", self.news.turn / WRITES_PER_REGISTER),
+            value,
+            of: None,
+        });
         let now = self.nodes[node].now(self.now_us);
         let Some(core) = &mut self.nodes[node].core else { return };
         if core.write_any(now, Scope::Account(account), Some(number), body).is_ok() {
