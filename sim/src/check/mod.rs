@@ -12,6 +12,8 @@ mod l12_joins;
 mod l13_equivocation;
 mod l14_privacy;
 mod l15_clocks;
+mod l16_replay;
+mod l16_unknowns;
 mod l17_liveness;
 mod l1_convergence;
 mod l2_bounded;
@@ -87,6 +89,8 @@ const CHECKERS: &[Checker] = &[
     ("L13", l13_equivocation::check),
     ("L14", l14_privacy::check),
     ("L15", l15_clocks::check),
+    ("L16", l16_replay::check),
+    ("L16", l16_unknowns::check),
     ("L17", l17_liveness::check),
 ];
 

@@ -57,6 +57,7 @@ impl World {
                 self.book.on_committed(self.now_us, node, &batches, writer);
             }
             self.note("disk", node, || format!("{answer:?}"));
+            self.mark_durable(node);
             let damaged = matches!(answer, Input::PersistFailed(_, StoreError::Damaged(_)));
             self.input(node, answer);
             if damaged {
@@ -126,6 +127,9 @@ impl World {
             }
             Output::Hangup(peer, reason) => {
                 self.note("core hangs up", index, || reason.clone());
+                if let Some(other) = self.by_id.get(&peer).copied() {
+                    self.on_disconnected(index, other, &reason);
+                }
                 self.hang_up(index, peer, &reason);
             }
             Output::Admitted(nodes) => self.admit(index, nodes),

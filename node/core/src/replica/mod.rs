@@ -40,7 +40,7 @@ use lavina_crdt::ids::{Dot, NodeId, Origin, OriginKey, Scope};
 use lavina_crdt::mesh::{Admission, MeshState};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{AccountName, RoomName};
-use lavina_crdt::room::RoomState;
+use lavina_crdt::room::{RoomState, Vocabulary};
 use lavina_crdt::seals::Seals;
 use lavina_crdt::version::VersionVector;
 use lavina_gossip::gauges::Gauge;
@@ -60,6 +60,7 @@ pub struct Replicas<S> {
     origin: Origin,
     incarnation: u64,
     hold_ms_max: u64,
+    vocabulary: Vocabulary,
     clock: Clock,
     /// The newest stamp made or taken; kept on disk, so that stamps grow whatever the wall clock does between two starts.
     newest: Hlc,
@@ -117,6 +118,7 @@ impl<S: Store> Replicas<S> {
             origin: origin_key.origin(),
             incarnation,
             hold_ms_max: limits.hold_ms_max,
+            vocabulary: Vocabulary::Full,
             clock,
             newest,
             newest_saved: newest,
@@ -154,6 +156,11 @@ impl<S: Store> Replicas<S> {
         }
         self.load_mesh()?;
         self.load_accounts()
+    }
+
+    /// The acts that are understood, where not all of them are; rooms that were read before keep to what was understood then.
+    pub fn understand(&mut self, vocabulary: Vocabulary) {
+        self.vocabulary = vocabulary;
     }
 
     /// The store it reads.
@@ -266,7 +273,7 @@ impl<S: Store> Replicas<S> {
             return Some(Arc::clone(state));
         }
         let cuts = self.mesh.cuts(&Scope::Room(name.clone()));
-        let state = Room::load(name, replica, &self.store, cuts, &self.nodes).ok()?.state();
+        let state = Room::load(name, replica, &self.store, cuts, &self.nodes, self.vocabulary).ok()?.state();
         self.glimpses.borrow_mut().insert(name.clone(), Arc::clone(&state));
         Some(state)
     }
@@ -330,7 +337,7 @@ impl<S: Store> Replicas<S> {
             let scope = Scope::Room(name.clone());
             let replica = self.scopes.entry(scope).or_default();
             let cuts = self.mesh.cuts(&Scope::Room(name.clone()));
-            let room = Room::load(name, replica, &self.store, cuts, &self.nodes)?;
+            let room = Room::load(name, replica, &self.store, cuts, &self.nodes, self.vocabulary)?;
             self.glimpses.borrow_mut().remove(name);
             self.rooms.insert(name.clone(), room);
         }

@@ -62,7 +62,8 @@ impl World {
         let offset_ms = self.nodes[node].clock_offset_ms;
         let seals = self.nodes[by].config.seals.clone();
         let flood = self.nodes[by].sessions.flood;
-        let outfit = Outfit { level: self.plan.level, epoch: self.rng.random(), seals, flood };
+        let release = self.nodes[node].release;
+        let outfit = Outfit { level: self.plan.level, epoch: self.rng.random(), seals, flood, release };
         let fresh = sim_node(key, &admission, &bootstrap, &mesh, offset_ms, outfit);
         self.by_id.insert(admission.node, node);
         self.nodes[node] = fresh;
@@ -100,7 +101,7 @@ impl World {
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub(in crate::world) fn is_over(&self) -> bool {
         self.now_us >= self.plan.heal_at_ms * 1000
     }
 

@@ -5,6 +5,7 @@ mod disk;
 mod history;
 mod rooms;
 mod situations;
+mod versions;
 
 use super::{Appended, Effect, Message, Query, Received, Replicas};
 use crate::node::{Limits, MeshIdentity};
