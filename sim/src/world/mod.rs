@@ -7,6 +7,7 @@ mod clients;
 mod deeds;
 pub(crate) mod disk;
 mod faults;
+mod holding;
 mod judged;
 mod mesh;
 mod net;
@@ -93,6 +94,8 @@ pub(crate) struct World {
     pub(crate) homes: Vec<BTreeSet<usize>>,
     /// Rooms that clients asked to enter, and when they did.
     pub(crate) joins: Vec<Join>,
+    /// For each client, which of them were not done when it was last looked at.
+    joins_open: Vec<Vec<usize>>,
     /// Refusals each client had met when it was last looked at.
     refusals: Vec<u64>,
     /// What sampling has found out.
@@ -192,6 +195,7 @@ impl World {
             next_connection: 1,
             homes: vec![BTreeSet::new(); plan.clients.len()],
             joins: Vec::new(),
+            joins_open: vec![Vec::new(); plan.clients.len()],
             refusals: vec![0; plan.clients.len()],
             watch: sample::Watch::default(),
             late: Vec::new(),

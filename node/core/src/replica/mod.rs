@@ -15,6 +15,7 @@ mod history;
 mod journal;
 mod mesh;
 mod quarantine;
+mod readings;
 mod receive;
 mod room;
 mod scope;
@@ -73,6 +74,7 @@ pub struct Replicas<S> {
     rooms: BTreeMap<RoomName, Room>,
     /// States of rooms that were looked at and not loaded.
     glimpses: RefCell<BTreeMap<RoomName, Arc<RoomState>>>,
+    readings: readings::Readings,
     journal: Journal,
     seals: Seals,
     /// Why nothing is written under this origin any more, though others are still heard.
@@ -125,6 +127,7 @@ impl<S: Store> Replicas<S> {
             accounts: Accounts::default(),
             rooms: BTreeMap::new(),
             glimpses: RefCell::default(),
+            readings: readings::Readings::default(),
             journal: Journal::new(key, seals.clone(), origin_key),
             seals,
             outdated: None,
