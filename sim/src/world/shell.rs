@@ -161,7 +161,7 @@ impl World {
                 moved = true;
                 match output {
                     session::Output::Send(more) => bytes.extend_from_slice(&more),
-                    other => {
+                    other @ (session::Output::Command(..) | session::Output::StartTls | session::Output::Close) => {
                         self.write(index, number, bytes.split().freeze());
                         self.on_session_output(index, number, other);
                     }
