@@ -136,6 +136,13 @@ impl RoomDoc {
         Some(self.state_of(&tips))
     }
 
+    /// The state of all changes stamped before `key`. For what was written on top of a change that is void: no heads name its past any more,
+    /// and this is the same everywhere where the same changes are.
+    pub fn state_before(&mut self, key: OrderKey) -> Arc<RoomState> {
+        let tips = self.graph.tips_before(key);
+        self.state_of(&tips)
+    }
+
     /// The body bytes of a change for `acts` at the current heads. Does not change the document: apply the entry that is stamped `at`.
     #[must_use]
     pub fn mint(&self, _at: OrderKey, acts: &[Act]) -> Vec<u8> {

@@ -119,6 +119,22 @@ impl Graph {
         if hashes.is_empty() { vec![self.genesis] } else { hashes }
     }
 
+    /// Of the changes stamped before `key` those that no other of them comes after, sorted: their pasts are all of these changes, since the
+    /// order of stamps extends causality.
+    pub(super) fn tips_before(&self, key: OrderKey) -> Vec<Index> {
+        let mut covered = VersionVector::default();
+        let mut tips = Vec::new();
+        for index in self.by_order.range(..key).rev().map(|(_, index)| *index) {
+            let node = self.node(index);
+            if !covered.contains(node.dot()) {
+                covered.merge(&node.past);
+                tips.push(index);
+            }
+        }
+        tips.sort_unstable();
+        tips
+    }
+
     /// Whether all are known.
     pub(super) fn knows(&self, hashes: &[DocHead]) -> bool {
         hashes.iter().all(|hash| *hash == self.genesis || self.by_hash.contains_key(hash))

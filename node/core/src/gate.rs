@@ -78,7 +78,8 @@ impl Gate {
         }
     }
 
-    /// The store does not take the writes: opens the gate, with the answers of the commands that wrote turned into refusals.
+    /// The store does not take the writes: opens the gate, with the answers of the commands that wrote turned into refusals. Who came into a
+    /// room that it made is told so all the same: it is there, and hears what is said; the making is kept in memory until there is room.
     pub(crate) fn fail(&mut self) -> Vec<(u64, Held)> {
         let mut failed = Vec::new();
         let mut out = Vec::new();
@@ -86,7 +87,9 @@ impl Gate {
             match item {
                 Item::Barrier(_, command) => failed.push(command),
                 Item::Held(turn, Held::Answer(id, answer)) => {
-                    let answer = if failed.contains(&id) { Box::new(Err(Refusal::Storage)) } else { answer };
+                    let is_inside = matches!(*answer, Ok(Reply::Joined(..)));
+                    let is_refused = failed.contains(&id) && !is_inside;
+                    let answer = if is_refused { Box::new(Err(Refusal::Storage)) } else { answer };
                     out.push((turn, Held::Answer(id, answer)));
                 }
                 Item::Held(turn, event @ Held::Event(_)) => out.push((turn, event)),

@@ -43,7 +43,7 @@ fn outsider(rest: &Rest, client: &Client) -> Vec<String> {
 
 /// Whether a room is shut to somebody without a standing there, for a reason that the client itself cannot have overcome.
 fn is_closed(state: &RoomState, client: &Client) -> bool {
-    let account = client.account();
+    let account = client.logged_in_us.and_then(|_| client.account());
     let stands = state.ranks.keys().any(|who| match (who, &account) {
         (lavina_crdt::content::Principal::Account(who), Some(account)) => who == account,
         (lavina_crdt::content::Principal::Account(_), None) => false,

@@ -58,6 +58,14 @@ fn judged_clients(world: &World) -> impl Iterator<Item = &Client> {
     world.clients.iter().enumerate().filter(|(index, _)| world.is_judged_client(*index)).map(|(_, client)| client)
 }
 
+/// Time in which all nodes hear of who has just come, microseconds.
+const HEARD_OF_US: u64 = 1_000_000;
+
+/// Whether a client came so lately that others may not have heard of it.
+const fn came_lately(world: &World, client: &Client) -> bool {
+    client.ready && client.ready_us + HEARD_OF_US > world.now_us
+}
+
 type Checker = (&'static str, fn(&mut World, &Rest) -> Vec<String>);
 
 /// The table of checkers.

@@ -293,6 +293,8 @@ impl Client {
         self.ready = false;
         self.logged_in_us = None;
         self.inside.clear();
+        // Answers come on the connection on which one asks.
+        self.caught.take_if(|caught| !caught.is_done());
         for debt in self.debts.iter_mut().filter(|debt| debt.connection != 0) {
             // Its end is an answer to a bad deed, and after it none can come.
             debt.paid = true;
@@ -348,7 +350,9 @@ impl Client {
             }
             Heard::Said { room, id, text } => self.on_said(now_us, room, id, text),
             Heard::Banned { room, mask } => {
-                if let Some(ban) = self.bans_asked.remove(&(room, mask)) {
+                // Of a guest it may not outlast the room's meeting with its founder.
+                let asked = self.bans_asked.remove(&(room, mask));
+                if let Some(ban) = asked.filter(|_| self.logged_in_us.is_some()) {
                     self.bans.insert(ban, When { at_us: now_us, home: self.home });
                 }
             }

@@ -104,6 +104,7 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     };
     if class == Class::Safety {
         faults::clock::years(&mut rng, &mut nodes, &mut faults, heal_at_ms);
+        faults::clock::keep_most_right(&mut nodes, &mut faults);
     }
     if class == Class::Upgrade {
         upgrade::roll(&mut rng, &mut nodes, &mut clients, &mut faults, heal_at_ms);

@@ -153,7 +153,7 @@ impl<S: Store> Replicas<S> {
     }
 
     /// Judges a message or kick; it waits when the changes it rests on are not here.
-    fn judge(&mut self, now: Now, name: &RoomName, entry: &Arc<Entry>, effects: &mut Vec<Effect>) {
+    pub(super) fn judge(&mut self, now: Now, name: &RoomName, entry: &Arc<Entry>, effects: &mut Vec<Effect>) {
         let (Some(room), Some(author)) = (self.rooms.get_mut(name), &entry.author) else { return };
         let body = chain::body(entry);
         let verdict = match &body {

@@ -4,9 +4,11 @@
 //! The proof is an act of the mesh scope, written by whoever finds it. What is stored of either branch stays on the disk, because a
 //! signature beyond the fork may be the only one over what comes before it; but it is not counted as known, not applied, not shown, and
 //! nobody waits for it. Rooms and accounts that had taken it in are built anew without it. What an honest node wrote in the
-//! meantime on top of a void change of a room has no effect either, everywhere alike: a part of its past counts nowhere.
+//! meantime on top of a void change of a room changes nothing either, everywhere alike: a part of its past counts nowhere. What it said
+//! there stands, judged by what had been written before.
 
 use super::effect::Received;
+use super::room::Room;
 use super::{Effect, Replicas, Scope};
 use crate::store::Store;
 use lavina_crdt::chain;
@@ -15,6 +17,7 @@ use lavina_crdt::entry::{Body, Entry, Hash, Run};
 use lavina_crdt::equivocation::Equivocation;
 use lavina_crdt::ids::{Dot, Origin};
 use lavina_crdt::mesh::MeshAct;
+use lavina_crdt::names::RoomName;
 use lavina_crdt::version::VersionVector;
 use std::collections::BTreeMap;
 
@@ -78,18 +81,27 @@ impl<S: Store> Replicas<S> {
         if let (Some(cut), Some(replica)) = (self.mesh.cut(scope, origin), self.scopes.get_mut(scope)) {
             replica.log.cut(origin, cut);
         }
+        effects.push(Effect::Quarantined(scope.clone()));
         match scope {
-            Scope::Room(name) => {
-                self.glimpses.borrow_mut().remove(name);
-                // Read again when it is next asked for; what is not durable yet is read from the pending entries.
-                self.rooms.remove(name);
-            }
+            Scope::Room(name) => self.rebuild_room(now, name, effects),
             Scope::Account(home) => self.rebuild_account(home, effects),
             Scope::Mesh | Scope::Direct(..) => {}
         }
-        effects.push(Effect::Quarantined(scope.clone()));
         // What waited for a void entry waits no more.
         self.release(now, scope, effects);
+    }
+
+    /// Reads the room again, what is not durable yet from the pending entries, and judges anew what waited. What cannot be read now is read
+    /// when it is next asked for.
+    fn rebuild_room(&mut self, now: Now, name: &RoomName, effects: &mut Vec<Effect>) {
+        self.glimpses.borrow_mut().remove(name);
+        let Some(mut unjudged) = self.rooms.remove(name).map(Room::into_unjudged) else { return };
+        unjudged.retain(|_, entry| !self.is_void(&Scope::Room(name.clone()), entry.dot()));
+        let Ok(room) = self.room_mut(name) else { return };
+        room.wait_for(unjudged);
+        for waited in room.take_judgeable() {
+            self.judge(now, name, &waited, effects);
+        }
     }
 
     fn rebuild_account(&mut self, home: &lavina_crdt::names::AccountName, effects: &mut Vec<Effect>) {

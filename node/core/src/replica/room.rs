@@ -37,6 +37,8 @@ pub(super) struct Room {
     unjudged: BTreeMap<OrderKey, Arc<Entry>>,
     changes: u32,
     entries: u32,
+    /// Whether some of the room's entries are void.
+    is_cut: bool,
 }
 
 /// Whether an entry's author had the right at its causal past.
@@ -63,7 +65,8 @@ impl Room {
         let saved = saved.and_then(|bytes| postcard::from_bytes::<(VersionVector, Vec<u8>)>(&bytes).ok());
         let saved = saved.and_then(|(vector, bytes)| Some((vector, RoomDoc::load(&bytes, vocabulary)?)));
         let (vector, doc) = saved.unwrap_or_else(|| (VersionVector::default(), RoomDoc::with(name, vocabulary)));
-        let mut room = Self { doc, heads: load_heads(name, store)?, unjudged: BTreeMap::new(), changes: 0, entries: 0 };
+        let (heads, unjudged, is_cut) = (load_heads(name, store)?, BTreeMap::new(), cuts.is_some());
+        let mut room = Self { doc, heads, unjudged, changes: 0, entries: 0, is_cut };
         let scope = Scope::Room(name.clone());
         let mut tail = BTreeMap::new();
         for (origin, next) in replica.durable.iter() {
@@ -139,13 +142,27 @@ impl Room {
         self.doc.state_at(&heads)
     }
 
-    /// Whether the author had the right where the entry was written.
+    /// Whether the author had the right where the entry was written. What rests on a void change is judged by what was written before it,
+    /// so that who equivocates takes nobody else's words away; when that does not allow it, more may still come.
     pub(super) fn judge(&mut self, entry: &Entry, author: &Author, right: &Right<'_>) -> Verdict {
         match self.state_of(entry).map(|state| state.allows(author, right)) {
             Some(Ok(())) => Verdict::Allowed,
             Some(Err(_)) => Verdict::Denied,
+            None if self.is_cut && self.doc.state_before(entry.order_key()).allows(author, right).is_ok() => {
+                Verdict::Allowed
+            }
             None => Verdict::Unknown,
         }
+    }
+
+    /// What waits to be judged, when the room is about to be built anew.
+    pub(super) fn into_unjudged(self) -> BTreeMap<OrderKey, Arc<Entry>> {
+        self.unjudged
+    }
+
+    /// Waits for the same entries as the room before it was built anew: the others were judged, and shown.
+    pub(super) fn wait_for(&mut self, unjudged: BTreeMap<OrderKey, Arc<Entry>>) {
+        self.unjudged = unjudged;
     }
 
     pub(super) fn may_speak(&mut self, entry: &Entry, author: &Author) -> Verdict {
@@ -191,8 +208,9 @@ impl Room {
         if self.unjudged.is_empty() {
             return Vec::new();
         }
-        let (ready, waiting) =
-            std::mem::take(&mut self.unjudged).into_iter().partition(|(_, entry)| self.state_of(entry).is_some());
+        let (ready, waiting) = std::mem::take(&mut self.unjudged)
+            .into_iter()
+            .partition(|(_, entry)| self.is_cut || self.state_of(entry).is_some());
         self.unjudged = waiting;
         BTreeMap::into_values(ready).collect()
     }

@@ -121,6 +121,35 @@ fn what_waits_for_a_void_entry_is_shown_when_that_is_known_to_be_void() {
 }
 
 #[test]
+fn what_was_said_on_top_of_a_void_change_stands() {
+    let (mut alice, mut bob) = founded();
+    act(&mut alice, at(3), "alice", Act::SetRank { who: author(4, "dave").principal(), rank: Rank::Operator });
+    let mut carol = Peer::new(3);
+    bob.receive(at(4), 1, &alice.flush());
+    carol.receive(at(4), 1, &alice.missing_at(&carol));
+    let topic = |text: &str| {
+        let mut dave = Peer::new(4);
+        dave.receive(at(4), 1, &alice.missing_at(&dave));
+        act(&mut dave, at(5), "dave", Act::SetTopic(text.to_owned()));
+        dave.flush()
+    };
+    bob.receive(at(6), 4, &topic("one"));
+    carol.receive(at(6), 4, &topic("another"));
+    assert_eq!(said(&bob.say(at(7), room_scope(), "bob", "fine").effects), ["fine"]);
+    let words = bob.flush();
+    assert_eq!(said(&carol.receive(at(8), 2, &words).effects), [""; 0], "it rests on what is not here");
+    carol.flush();
+    // Each learns of the other topic, and so that neither counts.
+    assert_eq!(said(&bob.receive(at(9), 4, &topic("another")).effects), [""; 0], "it was shown");
+    assert_eq!(said(&carol.receive(at(9), 4, &topic("one")).effects), ["fine"]);
+    for peer in [&mut bob, &mut carol] {
+        peer.flush();
+        assert_eq!(peer.texts(&room_scope()), ["fine"]);
+        assert!(peer.replicas.room(&room()).is_some_and(|state| state.topic.is_none()));
+    }
+}
+
+#[test]
 fn what_is_held_too_long_while_the_room_is_built_anew_is_told() {
     let (mut alice, mut bob) = founded();
     act(&mut alice, at(3), "alice", Act::SetRank { who: author(2, "bob").principal(), rank: Rank::Operator });
