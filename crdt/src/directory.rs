@@ -194,9 +194,11 @@ fn remove(claims: &mut BTreeMap<NickKey, BTreeMap<SessionId, Claim>>, key: &Nick
     }
 }
 
-/// What a session claims, each nick with the time of its earliest claim.
+/// What a session claims, each nick with the time of its earliest claim. Who takes its own nick along into a room claims it no earlier for
+/// having been there before.
 fn claims_of(record: &SessionRecord) -> BTreeMap<NickKey, Claim> {
-    let places = record.rooms.values().map(|place| (&place.nick, place.since));
+    let others = record.rooms.values().filter(|place| place.nick.key() != record.nick.key());
+    let places = others.map(|place| (&place.nick, place.since));
     let mut claims: BTreeMap<NickKey, Claim> = BTreeMap::new();
     for (nick, since) in places.chain([(&record.nick, record.nick_since)]) {
         let claim = claims.entry(nick.key()).or_insert_with(|| Claim { since, account: record.account.clone() });
@@ -222,6 +224,25 @@ mod tests {
 
     fn key(nick: &str) -> NickKey {
         Nick::new(nick).unwrap().key()
+    }
+
+    #[test]
+    fn a_nick_taken_in_a_room_is_claimed_from_then_on() {
+        let room = RoomName::new("rust").unwrap();
+        let since = |nick: &str, joined: u64, claimed: u64| {
+            let nick = Nick::new(nick).unwrap();
+            let place = Place { nick: nick.clone(), since: Hlc::from_ms(joined) };
+            SessionRecord {
+                nick,
+                nick_since: Hlc::from_ms(claimed),
+                rooms: BTreeMap::from([(room.clone(), place)]),
+                ..record("somebody", claimed)
+            }
+        };
+        let mut directory = Directory::new();
+        directory.apply(&came(session(1, 1), since("ann", 100, 400)));
+        directory.apply(&came(session(2, 2), since("ann", 200, 300)));
+        assert_eq!(directory.holder(&key("ann")), Some(session(2, 2)));
     }
 
     fn came(session: SessionId, record: SessionRecord) -> PresenceChange {

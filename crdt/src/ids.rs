@@ -156,14 +156,14 @@ impl MsgId {
 
 impl fmt::Display for MsgId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.chunks_exact(5) {
+        let mut text = [0; 32];
+        for (out, chunk) in text.chunks_exact_mut(8).zip(self.0.chunks_exact(5)) {
             let bits = chunk.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
-            for index in (0..8).rev() {
-                let digit = usize::try_from(bits >> (index * 5) & 31).unwrap_or(0);
-                write!(f, "{}", char::from(BASE32HEX[digit]))?;
+            for (index, digit) in out.iter_mut().rev().enumerate() {
+                *digit = BASE32HEX[usize::try_from(bits >> (index * 5) & 31).unwrap_or(0)];
             }
         }
-        Ok(())
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -190,8 +190,12 @@ impl FromStr for MsgId {
         for (out, chunk) in raw.chunks_exact_mut(5).zip(text.chunks_exact(8)) {
             let mut bits = 0u64;
             for digit in chunk {
-                let value = BASE32HEX.iter().position(|known| known == digit).ok_or(MsgIdError)?;
-                bits = bits << 5 | u64::try_from(value).map_err(|_| MsgIdError)?;
+                let value = match digit {
+                    b'0'..=b'9' => digit - b'0',
+                    b'a'..=b'v' => digit - b'a' + 10,
+                    _ => return Err(MsgIdError),
+                };
+                bits = bits << 5 | u64::from(value);
             }
             out.copy_from_slice(&bits.to_be_bytes()[3..]);
         }

@@ -112,6 +112,8 @@ mutants! {
     UnknownDropped,
     /// Entries of unknown kinds are passed on without their body.
     UnknownRewritten,
+    /// A frame of an unknown kind counts as a malformed one.
+    UnknownFrameRefused,
     /// The value of a register that came last counts, replayed ones too.
     RegisterByArrival,
     /// Gaps in what a node says of its sessions are overlooked.

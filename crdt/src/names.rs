@@ -2,12 +2,17 @@
 //!
 //! An account, room or nick is compared by its canonical key (RFC 8265 UsernameCaseMapped: width and case mapped, NFC),
 //! the same on every node and in every protocol; what a person typed is kept beside it for showing. A name must be
-//! sayable in both protocols: no character that ends a token in IRC or a JID part in XMPP (RFC 7622 section 3.3.1).
+//! sayable in both protocols: no character that ends a token in IRC or a JID part in XMPP (RFC 7622 section 3.3.1). Names stand in every table
+//! and entry, so a copy shares the text.
 
 use precis_core::profile::Profile;
 use precis_profiles::UsernameCaseMapped;
+use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
 use unicode_normalization::UnicodeNormalization;
 
 /// Longest room name in bytes, without the IRC `#`.
@@ -32,30 +37,29 @@ pub enum NameError {
 }
 
 /// A room's canonical name, without the IRC `#`: the `name` of `name@rooms.DOMAIN`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct RoomName(String);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct RoomName(Arc<str>);
 
 /// An account's canonical name: the IRC account, the localpart of the XMPP bare JID.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct AccountName(String);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct AccountName(Arc<str>);
 
 /// A nick as its owner wrote it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Nick(String);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Nick(Arc<str>);
 
 /// A nick's canonical key: two nicks are the same if and only if their keys are.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct NickKey(String);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct NickKey(Arc<str>);
 
 /// Characters that end or delimit a name in IRC (RFC 2812 section 2.3.1: space, comma, bell, `!`, `*`, `?`, leading marks are
 /// checked where they matter) or in a JID localpart (RFC 7622 section 3.3.1).
 const FORBIDDEN: &[char] = &[' ', ',', '\u{7}', '!', '*', '?', '"', '&', '\'', '/', ':', '<', '>', '@', '#', '%', '.'];
 
-fn canonical(text: &str, bytes_max: usize, allow: &[char]) -> Result<String, NameError> {
+/// Those of them that a room's name may hold: it is never a localpart, and IRC writes it behind its `#`.
+const ROOM_NAME_ALLOWED: &[char] = &['.', '#', '%', '!', '*', '?'];
+
+fn canonical<'a>(text: &'a str, bytes_max: usize, allow: &[char]) -> Result<Cow<'a, str>, NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
     }
@@ -68,7 +72,8 @@ fn canonical(text: &str, bytes_max: usize, allow: &[char]) -> Result<String, Nam
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         // PRECIS allows all of ASCII7 in an IdentifierClass name (RFC 8264 section 9.11) and does nothing to it but map case. Names of
         // this sort are nearly all there are, and are read with every entry.
-        return Ok(text.to_ascii_lowercase());
+        let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        return Ok(if is_lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_ascii_lowercase()) });
     }
     let mapped = precis(text)?;
     if mapped.len() > bytes_max {
@@ -77,11 +82,15 @@ fn canonical(text: &str, bytes_max: usize, allow: &[char]) -> Result<String, Nam
     // Mapping can lead to a character that is not allowed: U+FF20 to `@`, some capitals to letters newer than the profile's tables. Only what is
     // its own canonical form is one (RFC 8264 section 7).
     let sayable = !mapped.contains(|c| FORBIDDEN.contains(&c) && !allow.contains(&c));
-    if sayable && precis(&mapped).is_ok_and(|again| again == mapped) { Ok(mapped) } else { Err(NameError::Character) }
+    if sayable && precis(&mapped).is_ok_and(|again| again == mapped) {
+        Ok(Cow::Owned(mapped))
+    } else {
+        Err(NameError::Character)
+    }
 }
 
 fn precis(text: &str) -> Result<String, NameError> {
-    UsernameCaseMapped::new().enforce(text).map(std::borrow::Cow::into_owned).map_err(|_| NameError::Character)
+    UsernameCaseMapped::new().enforce(text).map(Cow::into_owned).map_err(|_| NameError::Character)
 }
 
 /// The TR39 skeleton of a text in canonical case: two names that look alike have the same (Unicode TR39 section 4). Compare it with
@@ -98,7 +107,7 @@ impl RoomName {
     /// # Errors
     /// [`NameError`] when it is empty, too long or holds a character that is not allowed.
     pub fn new(text: &str) -> Result<Self, NameError> {
-        canonical(text, ROOM_NAME_BYTES_MAX, &['.', '#', '%', '!', '*', '?']).map(Self)
+        canonical(text, ROOM_NAME_BYTES_MAX, ROOM_NAME_ALLOWED).map(|text| Self(text.into()))
     }
 
     /// The canonical text.
@@ -114,7 +123,7 @@ impl AccountName {
     /// # Errors
     /// [`NameError`] when it is empty, too long or holds a character that is not allowed.
     pub fn new(text: &str) -> Result<Self, NameError> {
-        canonical(text, ACCOUNT_NAME_BYTES_MAX, &['.']).map(Self)
+        canonical(text, ACCOUNT_NAME_BYTES_MAX, &['.']).map(|text| Self(text.into()))
     }
 
     /// The canonical text.
@@ -126,12 +135,12 @@ impl AccountName {
     /// The nick that everybody with this account has by right.
     #[must_use]
     pub fn nick_key(&self) -> NickKey {
-        NickKey(self.0.clone())
+        NickKey(Arc::clone(&self.0))
     }
 
     /// This name with `suffix` (ASCII, canonical) at its end, cut so that it stays within the limit.
     pub(crate) fn with_suffix(&self, suffix: &str) -> Self {
-        Self(with_suffix(&self.0, suffix, ACCOUNT_NAME_BYTES_MAX))
+        Self(with_suffix(&self.0, suffix, ACCOUNT_NAME_BYTES_MAX).into())
     }
 }
 
@@ -146,7 +155,7 @@ impl Nick {
             return Err(NameError::Character);
         }
         canonical(text, NICK_BYTES_MAX, &[])?;
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 
     /// As its owner wrote it.
@@ -158,12 +167,12 @@ impl Nick {
     /// Its canonical key.
     #[must_use]
     pub fn key(&self) -> NickKey {
-        NickKey(canonical(&self.0, NICK_BYTES_MAX, &[]).unwrap_or_else(|_| self.0.to_lowercase()))
+        NickKey(canonical(&self.0, NICK_BYTES_MAX, &[]).unwrap_or_else(|_| self.0.to_lowercase().into()).into())
     }
 
     /// This nick with `suffix` (ASCII) at its end, cut so that it stays within the limit.
     pub(crate) fn with_suffix(&self, suffix: &str) -> Self {
-        Self(with_suffix(&self.0, suffix, NICK_BYTES_MAX))
+        Self(with_suffix(&self.0, suffix, NICK_BYTES_MAX).into())
     }
 }
 
@@ -181,22 +190,43 @@ fn with_suffix(text: &str, suffix: &str, bytes_max: usize) -> String {
     format!("{}{suffix}", text.get(..end).unwrap_or_default())
 }
 
+/// Makes a name of what a format holds.
+struct Decoded<T>(PhantomData<T>);
+
+impl<T: for<'a> TryFrom<&'a str, Error = NameError>> Visitor<'_> for Decoded<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        T::try_from(text).map_err(E::custom)
+    }
+}
+
 /// Names from a peer or a disk are names only in their canonical form.
 macro_rules! decoded_name {
     ($($name:ident: $check:expr),*) => {$(
-        impl TryFrom<String> for $name {
+        impl TryFrom<&str> for $name {
             type Error = NameError;
 
-            fn try_from(text: String) -> Result<Self, NameError> {
+            fn try_from(text: &str) -> Result<Self, NameError> {
                 let check: fn(&str) -> Result<bool, NameError> = $check;
-                if check(&text)? { Ok(Self(text)) } else { Err(NameError::Character) }
+                if check(text)? { Ok(Self(text.into())) } else { Err(NameError::Character) }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                from.deserialize_str(Decoded(PhantomData))
             }
         }
     )*};
 }
 decoded_name!(
-    RoomName: |text| RoomName::new(text).map(|name| name.0 == text),
-    AccountName: |text| AccountName::new(text).map(|name| name.0 == text),
+    RoomName: |text| canonical(text, ROOM_NAME_BYTES_MAX, ROOM_NAME_ALLOWED).map(|name| name == text),
+    AccountName: |text| canonical(text, ACCOUNT_NAME_BYTES_MAX, &['.']).map(|name| name == text),
     Nick: |text| Nick::new(text).map(|_| true),
     NickKey: |text| canonical(text, NICK_BYTES_MAX, &['.']).map(|key| key == text)
 );

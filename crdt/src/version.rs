@@ -4,10 +4,13 @@ use crate::entry::Hash;
 use crate::ids::{Dot, Origin, Scope};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Which entries of a scope are known: for each origin, all with a seq below the stored one. An absent origin counts as 0.
+///
+/// A copy is cheap: it shares what it holds until one of the two changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct VersionVector(BTreeMap<Origin, u64>);
+pub struct VersionVector(Arc<BTreeMap<Origin, u64>>);
 
 impl VersionVector {
     /// The next seq expected of `origin`.
@@ -25,7 +28,7 @@ impl VersionVector {
     /// Everything of `origin` below `next` is known from here on; never goes back.
     pub fn advance(&mut self, origin: Origin, next: u64) {
         if next > self.next(origin) {
-            self.0.insert(origin, next);
+            Arc::make_mut(&mut self.0).insert(origin, next);
         }
     }
 
@@ -33,12 +36,12 @@ impl VersionVector {
     #[must_use]
     pub fn below(&self, cuts: &BTreeMap<Origin, u64>) -> Self {
         let capped = |(origin, next): (&Origin, &u64)| (*origin, cuts.get(origin).map_or(*next, |cut| *next.min(cut)));
-        Self(self.0.iter().map(capped).filter(|(_, next)| *next > 0).collect())
+        Self(Arc::new(self.0.iter().map(capped).filter(|(_, next)| *next > 0).collect()))
     }
 
     /// Least upper bound.
     pub fn merge(&mut self, other: &Self) {
-        for (origin, next) in &other.0 {
+        for (origin, next) in &*other.0 {
             self.advance(*origin, *next);
         }
     }
@@ -50,7 +53,7 @@ impl VersionVector {
             let next = (*next).min(other.next(*origin));
             (next > 0).then_some((*origin, next))
         });
-        Self(both.collect())
+        Self(Arc::new(both.collect()))
     }
 
     /// Whether everything that `other` knows is known.
@@ -76,6 +79,12 @@ impl VersionVector {
     /// All (origin, next seq), in origin order.
     pub fn iter(&self) -> impl Iterator<Item = (Origin, u64)> + '_ {
         self.0.iter().map(|(origin, next)| (*origin, *next))
+    }
+
+    /// Whether this is an unchanged copy of the other: then they are equal, and nothing had to be compared.
+    #[must_use]
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Whether nothing is known.

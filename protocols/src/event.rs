@@ -84,9 +84,9 @@ pub struct Said {
     /// Where.
     pub conversation: Conversation,
     /// By whom.
-    pub author: Author,
+    pub author: Arc<Author>,
     /// What.
-    pub content: Content,
+    pub content: Arc<Content>,
     /// Whether it comes later than it was said (catch-up after a cut): XMPP shows `<delay/>`, a plain IRC client sees it
     /// between the marks of [`Event::Caught`].
     pub late: bool,

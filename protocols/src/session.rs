@@ -98,10 +98,6 @@ pub struct Tls {
 
 /// What a session wants from its shell.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "moved once, to who carries it out: a box would be an allocation a command"
-)]
 pub enum Output {
     /// Hand this to the core.
     Command(CommandId, Command),

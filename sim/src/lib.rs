@@ -61,7 +61,7 @@ pub use measure::{Latency, Measures};
 pub use page::page;
 pub use plan::{
     Action, Class, ClientFault, ClientPlan, ClockFault, DiskFault, Expect, Fault, FaultKind, Level, LinkPlan, NetFault,
-    NodeFault, NodePlan, PeerFault, Plan, PlanError, RegionLink, RoomPlan, Speaks, Step, happenings,
+    NodeFault, NodePlan, PeerFault, Plan, PlanError, RegionLink, Release, RoomPlan, Speaks, Step, happenings,
 };
 pub use record::Record;
 pub use run::{Report, run, run_recorded, run_seed};

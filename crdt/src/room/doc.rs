@@ -4,7 +4,7 @@ use super::change::{self, Recipe};
 use super::fold::Fold;
 use super::graph::{Graph, Index};
 use super::rights::judge;
-use super::{Act, RoomState};
+use super::{Act, RoomState, Vocabulary};
 use crate::content::Author;
 use crate::entry::DocHead;
 use crate::ids::{OrderKey, Origin};
@@ -86,12 +86,18 @@ impl RoomDoc {
     /// The document of a room nobody has touched: its genesis change is a pure function of the name.
     #[must_use]
     pub fn new(name: &RoomName) -> Self {
+        Self::with(name, Vocabulary::Full)
+    }
+
+    /// The same, as a version sees it that understands these acts.
+    #[must_use]
+    pub fn with(name: &RoomName, vocabulary: Vocabulary) -> Self {
         let mut document = Automerge::new();
         let genesis = change::genesis(name);
         let hash = genesis.as_ref().map(|change| change.hash().0).unwrap_or_default();
         // A first change that depends on nothing always applies.
         let _ = document.apply_changes(genesis);
-        Self::over(name.clone(), document, Graph::new(hash))
+        Self::over(name.clone(), document, Graph::new(hash, vocabulary))
     }
 
     pub(super) fn over(name: RoomName, document: Automerge, graph: Graph) -> Self {

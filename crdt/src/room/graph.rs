@@ -3,8 +3,8 @@
 //! Stamps extend causality here: a change that is not stamped later than what it depends on is refused. So the order of stamps is a
 //! linear extension of the graph, and a fold in that order sees causes before effects.
 
-use super::Act;
 use super::change::{Place, Recipe};
+use super::{Act, Vocabulary};
 use crate::content::Author;
 use crate::entry::DocHead;
 use crate::ids::{Dot, OrderKey, Origin};
@@ -61,6 +61,7 @@ pub(super) fn last_of_each<T: Copy>(done: &BTreeMap<Dot, T>, past: &VersionVecto
 /// All changes known whose past is known.
 #[derive(Clone, Debug)]
 pub(super) struct Graph {
+    vocabulary: Vocabulary,
     genesis: DocHead,
     nodes: Vec<Node>,
     by_hash: BTreeMap<DocHead, Index>,
@@ -74,8 +75,9 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    pub(super) const fn new(genesis: DocHead) -> Self {
+    pub(super) const fn new(genesis: DocHead, vocabulary: Vocabulary) -> Self {
         Self {
+            vocabulary,
             genesis,
             nodes: Vec::new(),
             by_hash: BTreeMap::new(),
@@ -229,6 +231,8 @@ impl Graph {
         fitted: Fitted,
     ) -> Index {
         let index = Index(self.nodes.len());
+        let is_understood = |acts: &Vec<Act>| acts.iter().all(|act| self.vocabulary.has(act));
+        let acts = recipe.acts().filter(is_understood).unwrap_or_default();
         let Fitted { deps, past, place } = fitted;
         let mut op = place.start_op;
         for put in &recipe.puts {
@@ -251,7 +255,7 @@ impl Graph {
             number: place.seq - 1,
             deps,
             past,
-            acts: recipe.acts().unwrap_or_default(),
+            acts,
             ops: (place.start_op, op),
             is_authorised: false,
             counts: false,

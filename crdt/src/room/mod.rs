@@ -13,6 +13,7 @@ mod register;
 mod rights;
 mod snapshot;
 mod story;
+mod vocabulary;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub use change::ACTS_MAX;
 pub use doc::{Applied, PENDING_PER_ORIGIN_MAX, RoomDoc};
 pub use mask::MASK_BYTES_MAX;
 pub use story::Told;
+pub use vocabulary::Vocabulary;
 
 use crate::clock::Hlc;
 use crate::content::Principal;

@@ -1,6 +1,10 @@
 //! A room's document on disk: Automerge's own compressed form and a table with what it does not hold: stamp, author and standing of each
 //! change. A checksum over all stands before it, so that damaged bytes reach no decoder.
+//!
+//! **Invariant:** what was settled by a version that understood other acts is not taken over: after an upgrade or a rollback the document is made
+//! anew from its entries, so that a change counts from the first start on of a version that understands it.
 
+use super::Vocabulary;
 use super::change::{self, Put, Recipe};
 use super::doc::{Pending, RoomDoc};
 use super::graph::Graph;
@@ -14,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Version of the format; another is not read, and the document is made anew from its entries.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const CONTEXT: &str = "lavina 1 room snapshot";
 
 #[derive(Serialize, Deserialize)]
@@ -34,6 +38,7 @@ struct Row {
     hash: DocHead,
     at: OrderKey,
     author: u32,
+    is_understood: bool,
     is_authorised: bool,
     counts: bool,
 }
@@ -51,7 +56,8 @@ impl RoomDoc {
                 u32::try_from(authors.len() - 1).unwrap_or(u32::MAX)
             });
             let (is_authorised, counts) = (node.is_authorised, node.counts);
-            rows.push(Row { hash: node.hash, at: node.at, author, is_authorised, counts });
+            let is_understood = !node.acts.is_empty();
+            rows.push(Row { hash: node.hash, at: node.at, author, is_understood, is_authorised, counts });
         }
         let pending = self.pending.values().flat_map(BTreeMap::values);
         let pending = pending.map(|one| (one.at, Author::clone(&one.author), one.recipe.encode())).collect();
@@ -61,9 +67,9 @@ impl RoomDoc {
         [blake3::derive_key(CONTEXT, &body).as_slice(), &body].concat()
     }
 
-    /// The document from a snapshot; `None` when the bytes are not one.
+    /// The document from a snapshot; `None` when the bytes are not one, or are of a version that understood other acts of it.
     #[must_use]
-    pub fn load(bytes: &[u8]) -> Option<Self> {
+    pub fn load(bytes: &[u8], vocabulary: Vocabulary) -> Option<Self> {
         let (checksum, body) = bytes.split_first_chunk::<32>()?;
         if blake3::derive_key(CONTEXT, body) != *checksum {
             return None;
@@ -75,7 +81,7 @@ impl RoomDoc {
         let genesis = change::genesis(&snapshot.name)?.hash().0;
         changes.remove(&genesis)?;
         let authors: Vec<Arc<Author>> = snapshot.authors.into_iter().map(Arc::new).collect();
-        let mut doc = Self::over(snapshot.name, document, Graph::new(genesis));
+        let mut doc = Self::over(snapshot.name, document, Graph::new(genesis, vocabulary));
         for row in snapshot.rows {
             let change = changes.remove(&row.hash)?;
             let author = authors.get(usize::try_from(row.author).ok()?)?;
@@ -102,6 +108,10 @@ impl RoomDoc {
             return None;
         }
         let index = self.graph.add(row.at, author, &recipe, row.hash, fitted);
+        let is_understood = !self.graph.node(index).acts.is_empty();
+        if is_understood != row.is_understood {
+            return None;
+        }
         if row.is_authorised {
             self.graph.authorise(index);
         }

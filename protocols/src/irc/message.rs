@@ -4,7 +4,6 @@
 
 use bytes::BufMut;
 use std::borrow::Cow;
-use std::fmt::Write;
 
 /// Longest line without its tags, CR LF among it (RFC 1459 section 2.3).
 pub(super) const LINE_BYTES_MAX: usize = 512;
@@ -135,17 +134,29 @@ fn unescape(value: &str) -> Cow<'_, str> {
 }
 
 fn escape(into: &mut String, value: &str) {
-    for c in value.chars() {
-        match c {
-            ';' => into.push_str("\\:"),
-            ' ' => into.push_str("\\s"),
-            '\\' => into.push_str("\\\\"),
-            '\r' => into.push_str("\\r"),
-            '\n' => into.push_str("\\n"),
-            '\0' => {}
-            other => into.push(other),
+    let escaped = |c: char| match c {
+        ';' => Some("\\:"),
+        ' ' => Some("\\s"),
+        '\\' => Some("\\\\"),
+        '\r' => Some("\\r"),
+        '\n' => Some("\\n"),
+        '\0' => Some(""),
+        _ => None,
+    };
+    replace(into, value, escaped);
+}
+
+/// Appends a text with some characters replaced; what lies between them, mostly all, is copied as a whole. Only ASCII is asked about.
+pub(super) fn replace(into: &mut String, text: &str, replaced: impl Fn(char) -> Option<&'static str>) {
+    let mut plain = 0;
+    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| byte.is_ascii()) {
+        if let Some(other) = replaced(char::from(byte)) {
+            into.push_str(text.get(plain..at).unwrap_or_default());
+            into.push_str(other);
+            plain = at + 1;
         }
     }
+    into.push_str(text.get(plain..).unwrap_or_default());
 }
 
 /// A line to send, without line end; its tags apart, since a label or a batch may come before them.
@@ -178,7 +189,7 @@ impl Line {
         let mut text = String::with_capacity(96);
         if !source.is_empty() {
             text.push(':');
-            text.extend(source.chars().map(no_break));
+            replace(&mut text, source, no_break);
             text.push(' ');
         }
         text.push_str(command);
@@ -188,14 +199,14 @@ impl Line {
             if param.is_empty() || param.starts_with(':') {
                 text.push('*');
             }
-            text.extend(param.chars().map(no_break));
+            replace(&mut text, param, no_break);
         }
         Self { tags: String::new(), text }
     }
 
     fn finish(&mut self, mark: &str, last: &str) {
         self.text.push_str(mark);
-        self.text.extend(last.chars().map(|c| if matches!(c, '\r' | '\n' | '\0') { ' ' } else { c }));
+        replace(&mut self.text, last, |c| matches!(c, '\r' | '\n' | '\0').then_some(" "));
     }
 
     /// Cuts what does not fit into a line, between characters.
@@ -257,18 +268,19 @@ impl Line {
     }
 }
 
-fn no_break(c: char) -> char {
-    if matches!(c, ' ' | '\r' | '\n' | '\0') { '_' } else { c }
+fn no_break(c: char) -> Option<&'static str> {
+    matches!(c, ' ' | '\r' | '\n' | '\0').then_some("_")
 }
 
 fn push_tag(tags: &mut String, key: &str, value: &str) {
+    // Most lines have a time, an id and an account.
+    tags.reserve(if tags.is_empty() { 128 } else { 1 });
     if !tags.is_empty() {
         tags.push(';');
     }
     tags.push_str(key);
     if !value.is_empty() {
-        // Writing to a String cannot fail.
-        let _ = tags.write_char('=');
+        tags.push('=');
         escape(tags, value);
     }
 }

@@ -21,7 +21,28 @@ pub(super) fn format(ms: u64) -> String {
     let year = year + era * 400 + u64::from(month <= 2);
     let (hour, minute) = (ms / 3_600_000 % 24, ms / 60_000 % 60);
     let (second, milli) = (ms / 1000 % 60, ms % 1000);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+    let mut text = String::with_capacity(24);
+    for (number, width, end) in [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (hour, 2, ':'),
+        (minute, 2, ':'),
+        (second, 2, '.'),
+        (milli, 3, 'Z'),
+    ] {
+        push_digits(&mut text, number, width);
+        text.push(end);
+    }
+    text
+}
+
+/// A number with leading zeros: of `width` digits, or as many as it has.
+fn push_digits(text: &mut String, number: u64, width: u32) {
+    if width > 1 || number > 9 {
+        push_digits(text, number / 10, width.saturating_sub(1).max(1));
+    }
+    text.extend(char::from_digit(u32::try_from(number % 10).unwrap_or(0), 10));
 }
 
 /// Unix milliseconds from text; the fraction may be missing.

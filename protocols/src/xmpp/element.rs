@@ -4,7 +4,9 @@
 //! from its parent's. Text is written with what XML cannot hold taken out, so no content can break a stream.
 
 use super::ns;
-use std::fmt::Write;
+
+/// What most stanzas fit into when they are written.
+const STANZA_BYTES: usize = 512;
 
 /// One element.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -149,21 +151,21 @@ impl Element {
 
     /// Written so that it stands for itself: with its namespace declared.
     pub(crate) fn to_standalone(&self) -> String {
-        let mut out = String::new();
+        let mut out = String::with_capacity(STANZA_BYTES);
         self.write(&mut out, "");
         out
     }
 
     /// Written as a child of the stream, whose default namespace is `jabber:client`.
     pub(crate) fn to_stanza(&self) -> String {
-        let mut out = String::new();
+        let mut out = String::with_capacity(STANZA_BYTES);
         self.write(&mut out, ns::CLIENT);
         out
     }
 
     /// What follows `<name` when written as a child of the stream: shared by all who get the stanza with attributes of their own before it.
     pub(crate) fn to_stanza_tail(&self) -> String {
-        let mut out = String::new();
+        let mut out = String::with_capacity(STANZA_BYTES);
         self.write_tail(&mut out, ns::CLIENT);
         out
     }
@@ -199,8 +201,9 @@ impl Element {
                 Node::Text(text) => escape(out, text, false),
             }
         }
-        // Writing to a String cannot fail.
-        let _ = write!(out, "</{}>", self.name);
+        out.push_str("</");
+        out.push_str(&self.name);
+        out.push('>');
     }
 }
 
@@ -218,23 +221,35 @@ pub(crate) fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
+/// What stands for a character in XML; nothing for what XML cannot hold; `None` for the character itself.
+fn escaped(c: char, in_attribute: bool) -> Option<&'static str> {
+    match c {
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '&' => Some("&amp;"),
+        '\'' => Some("&apos;"),
+        '"' => Some("&quot;"),
+        // A bare carriage return would be read back as a line feed.
+        '\r' => Some("&#13;"),
+        // And in an attribute these would be read back as spaces.
+        '\n' if in_attribute => Some("&#10;"),
+        '\t' if in_attribute => Some("&#9;"),
+        c if is_xml_char(c) => None,
+        _ => Some(""),
+    }
+}
+
+/// Appends a text; what needs no escape, mostly all, is copied as a whole.
 fn escape(out: &mut String, text: &str, in_attribute: bool) {
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '\'' => out.push_str("&apos;"),
-            '"' => out.push_str("&quot;"),
-            // A bare carriage return would be read back as a line feed.
-            '\r' => out.push_str("&#13;"),
-            // And in an attribute these would be read back as spaces.
-            '\n' if in_attribute => out.push_str("&#10;"),
-            '\t' if in_attribute => out.push_str("&#9;"),
-            c if is_xml_char(c) => out.push(c),
-            _ => {}
+    let mut plain = 0;
+    for (at, c) in text.char_indices() {
+        if let Some(other) = escaped(c, in_attribute) {
+            out.push_str(text.get(plain..at).unwrap_or_default());
+            out.push_str(other);
+            plain = at + c.len_utf8();
         }
     }
+    out.push_str(text.get(plain..).unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! L1, strong convergence: nodes with the same entries of a scope have the same state of it, byte for byte.
+//! L1, strong convergence: nodes with the same entries of a scope, and the same understanding of them, have the same state of it, byte for byte.
 
 use super::Rest;
 use crate::world::World;
@@ -9,11 +9,14 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     for (index, room) in rest.rooms.iter().enumerate() {
         let scope = Scope::Room(room.clone());
         let mut states = Vec::new();
+        // What a version does not understand it cannot show; invariant L16 says what that may be.
+        let understood = |world: &World, node: usize| world.nodes[node].release.vocabulary();
         for node in world.judged() {
             let vector = world.vectors(node).remove(&scope);
             let state = world.room_state(node, room).and_then(|state| postcard::to_stdvec(&*state).ok());
             let history: Option<Vec<_>> =
                 rest.histories.get(&(index, node)).map(|history| history.iter().map(|said| said.id).collect());
+            let vector = vector.map(|vector| (vector, understood(world, node)));
             states.push((node, vector, state, history));
         }
         let Some(((one, first_vector, first_state, first_history), others)) = states.split_first() else { continue };

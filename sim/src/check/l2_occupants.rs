@@ -1,21 +1,23 @@
 //! L2, bounded convergence of who is where: after quiet all nodes show the same occupants of a room, and those are the clients that take
 //! themselves to be there.
 
-use super::Rest;
+use super::{Rest, came_lately};
 use crate::world::World;
 use std::collections::BTreeSet;
 
 pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     let elsewhere: BTreeSet<String> = (0..world.clients.len())
-        .filter(|client| !world.is_judged_client(*client))
+        .filter(|client| !world.is_judged_client(*client) || came_lately(world, &world.clients[*client]))
         .map(|client| format!("host{client}.cloak"))
         .collect();
     let silent = half_open(world);
     for name in &rest.rooms {
         let believed: BTreeSet<String> = (0..world.clients.len())
             .filter(|client| {
-                world.is_judged_client(*client) && world.clients[*client].inside.contains_key(name.as_str())
+                world.is_judged_client(*client)
+                    && !came_lately(world, &world.clients[*client])
+                    && world.clients[*client].inside.contains_key(name.as_str())
             })
             .map(|client| format!("host{client}.cloak"))
             .collect();

@@ -1,6 +1,8 @@
-//! L4, order: what one session said stays in its order, in history and as others are shown it.
+//! L4, order: what one session said stays in its order, in history and as others are shown it. Where somebody equivocates, what rests on
+//! void changes is judged late and so may be shown late; history has its order there too.
 
 use super::Rest;
+use crate::plan::{Fault, FaultKind, PeerFault};
 use crate::world::World;
 use std::collections::BTreeMap;
 
@@ -12,7 +14,9 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
             wrong.push(format!("in the history of {} at node {node} {what}", rest.rooms[*room]));
         }
     }
-    for client in world.counted().into_iter().map(|client| &world.clients[client]) {
+    let forks = |fault: &Fault| matches!(fault.kind, FaultKind::Peer(PeerFault::Equivocate(_) | PeerFault::Poison(_)));
+    let shown_in_order = !world.plan.faults.iter().any(forks);
+    for client in world.counted().into_iter().filter(|_| shown_in_order).map(|client| &world.clients[client]) {
         let mut by_place: BTreeMap<(u64, Option<&str>), Vec<&str>> = BTreeMap::new();
         for seen in &client.seen {
             by_place.entry((seen.connection, seen.room.as_deref())).or_default().push(&seen.text);

@@ -21,23 +21,16 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
             }
         }
     }
+    let kept = kept(world);
     for (index, receiver) in world.clients.iter().enumerate() {
         if !world.is_judged_client(index) {
             continue;
         }
         let texts: BTreeSet<&str> = receiver.seen.iter().map(|said| said.text.as_str()).collect();
         for (room, since_us) in &receiver.inside {
-            for sender in judged_clients(world) {
-                for (text, sent) in &sender.sent {
-                    let here = sent.room.is_some_and(|sent| world.plan.rooms[sent].name == *room);
-                    if here
-                        && sent.acked.is_some()
-                        && !is_lost(world, sent)
-                        && sent.at_us > *since_us
-                        && !texts.contains(text.as_str())
-                    {
-                        wrong.push(format!("{} (client {index}) was in {room} and never shown {text}", receiver.nick));
-                    }
+            for (text, sent) in kept.get(room.as_str()).into_iter().flatten() {
+                if sent.at_us > *since_us && !texts.contains(text) {
+                    wrong.push(format!("{} (client {index}) was in {room} and never shown {text}", receiver.nick));
                 }
             }
         }
@@ -55,25 +48,33 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
             }
         }
     }
-    wrong.extend(lost_after_reading(world));
+    wrong.extend(lost_after_reading(world, &kept));
     wrong
+}
+
+/// By room, the lines that were acknowledged there and not lost, with their texts: all that must be shown and read.
+fn kept(world: &World) -> BTreeMap<&str, Vec<(&str, &Sent)>> {
+    let mut kept: BTreeMap<&str, Vec<(&str, &Sent)>> = BTreeMap::new();
+    for (text, sent) in judged_clients(world).flat_map(|sender| &sender.sent) {
+        if let Some(room) = sent.room.filter(|_| sent.acked.is_some() && !is_lost(world, sent)) {
+            kept.entry(&world.plan.rooms[room].name).or_default().push((text, sent));
+        }
+    }
+    kept
 }
 
 /// Who reads a room's history after all moves and cuts finds everything acknowledged there, once: as far as both were only at judged nodes,
 /// since what is acknowledged in a part that stays cut off, or by a node that lies, need not come out.
-fn lost_after_reading(world: &World) -> Vec<String> {
+fn lost_after_reading(world: &World, kept: &BTreeMap<&str, Vec<(&str, &Sent)>>) -> Vec<String> {
     let mut wrong = Vec::new();
     for client in judged_clients(world).filter(|client| client.ready && world.converged_us.is_some()) {
         let Some(caught) = client.caught.as_ref().filter(|caught| caught.is_done()) else { continue };
         for (room, read) in &caught.read {
-            let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-            for (_, text) in read {
-                *times.entry(text).or_default() += 1;
-            }
-            let sent = judged_clients(world).flat_map(|sender| &sender.sent);
-            let here = |sent: &Sent| sent.room.is_some_and(|sent| world.plan.rooms[sent].name == *room);
-            for (text, _) in sent.filter(|(_, sent)| here(sent) && sent.acked.is_some() && !is_lost(world, sent)) {
-                let times = times.get(text.as_str()).copied().unwrap_or_default();
+            let mut texts: Vec<&str> = read.iter().map(|(_, text)| text.as_str()).collect();
+            texts.sort_unstable();
+            for (text, _) in kept.get(room.as_str()).into_iter().flatten() {
+                let first = texts.partition_point(|read| read < text);
+                let times = texts[first..].iter().take_while(|read| *read == text).count();
                 if times != 1 {
                     wrong.push(format!("{} read the history of {room} and found {text} {times} times", client.nick));
                 }

@@ -3,6 +3,9 @@
 use super::{Rest, judged_clients};
 use crate::world::World;
 use lavina_crdt::content::MessageKind;
+use lavina_protocols::event::Said;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Page sizes tried beside the one big page.
 const PAGES: &[(usize, bool)] = &[(7, false), (7, true), (50, true)];
@@ -31,6 +34,10 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
 /// What clients read through their protocols, page after page, is the history of their node: everything with words once, in order.
 fn as_clients_read(world: &World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
+    let with_words = |said: &&Arc<Said>| said.content.kind != MessageKind::Signal && !said.content.text.is_empty();
+    let ids = |history: &Vec<Arc<Said>>| history.iter().filter(with_words).map(|said| said.id.to_string()).collect();
+    let histories: BTreeMap<(usize, usize), Vec<String>> =
+        rest.histories.iter().map(|(place, history)| (*place, ids(history))).collect();
     for client in judged_clients(world) {
         for page in &client.pages {
             let ids: Vec<&String> = page.lines.iter().map(|(id, _)| id).filter(|id| !id.is_empty()).collect();
@@ -47,18 +54,11 @@ fn as_clients_read(world: &World, rest: &Rest) -> Vec<String> {
         }
         for (room, read) in &caught.read {
             let index = world.plan.rooms.iter().position(|plan| plan.name == *room);
-            let whole = index.and_then(|index| rest.histories.get(&(index, client.home)));
-            let (Some(whole), true) = (whole, caught.is_done()) else { continue };
-            let words = |text: &str| !text.is_empty();
-            let all: Vec<String> = whole
-                .iter()
-                .filter(|said| said.content.kind != MessageKind::Signal && words(&said.content.text))
-                .map(|said| said.id.to_string())
-                .collect();
-            let got: Vec<String> =
-                read.iter().filter(|(id, text)| !id.is_empty() && words(text)).map(|(id, _)| id.clone()).collect();
-            if got != all {
-                let (some, all) = (got.len(), all.len());
+            let all = index.and_then(|index| histories.get(&(index, client.home)));
+            let (Some(all), true) = (all, caught.is_done()) else { continue };
+            let got = read.iter().filter(|(id, text)| !id.is_empty() && !text.is_empty()).map(|(id, _)| id);
+            if !got.clone().eq(all) {
+                let (some, all) = (got.count(), all.len());
                 wrong.push(format!("{} read {some} lines of {room} page by page, and there are {all}", client.nick));
             }
         }

@@ -10,7 +10,7 @@ use crate::world::World;
 use lavina_crdt::content::Principal;
 use lavina_crdt::ids::{MsgId, Scope};
 use lavina_crdt::names::RoomName;
-use lavina_crdt::room::{Mask, Rank};
+use lavina_crdt::room::{Mask, Rank, Vocabulary};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
@@ -64,7 +64,9 @@ fn differences(world: &mut World, name: &RoomName, judged: &Judged) -> Vec<Strin
         differ("key", &state.key, &model.key);
         differ("limit", &state.limit, &model.limit);
         differ("topic", &state.topic, &model.topic);
-        differ("title", &state.title, &model.title);
+        if world.nodes[node].release.vocabulary() == Vocabulary::Full {
+            differ("title", &state.title, &model.title);
+        }
         differ("creation", &state.created, &model.created);
     }
     wrong

@@ -1,6 +1,6 @@
 //! L9, names: after quiet a nick has one holder, the same on every node; nobody was thrown out over it, and nobody lost it to a lesser claim.
 
-use super::{Rest, judged_clients};
+use super::{Rest, came_lately, judged_clients};
 use crate::client::Client;
 use crate::plan::Speaks;
 use crate::world::World;
@@ -12,12 +12,15 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut everywhere: Vec<BTreeMap<NickKey, BTreeSet<Principal>>> = Vec::new();
     let judged = world.judged();
+    let lately = world.clients.iter().filter(|client| came_lately(world, client));
+    let just_taken: BTreeSet<NickKey> =
+        lately.filter_map(|client| Nick::new(&client.nick).ok()).map(|nick| nick.key()).collect();
     for node in judged.iter().copied() {
         let mut holders: BTreeMap<NickKey, BTreeSet<Principal>> = BTreeMap::new();
         for person in world.people(node) {
             holders.entry(person.record.nick.key()).or_default().insert(person.principal());
         }
-        holders.retain(|nick, _| !nick.as_str().starts_with("probe"));
+        holders.retain(|nick, _| !nick.as_str().starts_with("probe") && !just_taken.contains(nick));
         for (nick, who) in holders.iter().filter(|(_, who)| who.len() > 1) {
             wrong.push(format!("at node {node} the nick {nick} is held by {who:?}"));
         }
@@ -37,7 +40,7 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     for client in judged_clients(world).filter(irc) {
         let Some(at) = judged.iter().position(|node| *node == client.home) else { continue };
         let Ok(nick) = Nick::new(&client.nick) else { continue };
-        if !everywhere[at].contains_key(&nick.key()) {
+        if !everywhere[at].contains_key(&nick.key()) && !just_taken.contains(&nick.key()) {
             wrong.push(format!("{} goes by a nick that its node does not know", client.nick));
         }
     }

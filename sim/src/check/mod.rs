@@ -12,6 +12,8 @@ mod l12_joins;
 mod l13_equivocation;
 mod l14_privacy;
 mod l15_clocks;
+mod l16_replay;
+mod l16_unknowns;
 mod l17_liveness;
 mod l1_convergence;
 mod l2_bounded;
@@ -57,6 +59,14 @@ fn judged_clients(world: &World) -> impl Iterator<Item = &Client> {
     world.clients.iter().enumerate().filter(|(index, _)| world.is_judged_client(*index)).map(|(_, client)| client)
 }
 
+/// Time in which all nodes hear of who has just come, microseconds.
+const HEARD_OF_US: u64 = 1_000_000;
+
+/// Whether a client came so lately that others may not have heard of it.
+const fn came_lately(world: &World, client: &Client) -> bool {
+    client.ready && client.ready_us + HEARD_OF_US > world.now_us
+}
+
 type Checker = (&'static str, fn(&mut World, &Rest) -> Vec<String>);
 
 /// The table of checkers.
@@ -81,6 +91,8 @@ const CHECKERS: &[Checker] = &[
     ("L13", l13_equivocation::check),
     ("L14", l14_privacy::check),
     ("L15", l15_clocks::check),
+    ("L16", l16_replay::check),
+    ("L16", l16_unknowns::check),
     ("L17", l17_liveness::check),
 ];
 

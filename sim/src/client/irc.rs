@@ -153,13 +153,15 @@ impl Wire for IrcWire {
     }
 
     fn receive(&mut self, bytes: &[u8]) -> (String, Vec<Heard>) {
-        self.buffer.extend_from_slice(bytes);
+        let mut held = std::mem::take(&mut self.buffer);
+        held.extend_from_slice(bytes);
+        let whole = held.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let (lines, rest) = held.split_at(whole);
         let (mut reply, mut heard) = (String::new(), Vec::new());
-        while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.buffer.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line);
-            self.on_line(line.trim_end_matches(['\r', '\n']), &mut reply, &mut heard);
+        for line in super::readable(lines).split_terminator('\n') {
+            self.on_line(line.trim_end_matches('\r'), &mut reply, &mut heard);
         }
+        self.buffer = rest.to_vec();
         (reply, heard)
     }
 

@@ -9,6 +9,7 @@ pub(crate) use catchup::Caught;
 
 use crate::plan::{Action, ClientPlan, Plan, Speaks};
 use lavina_crdt::names::AccountName;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a node that cannot serve says, in either protocol.
@@ -20,6 +21,11 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const DOMAIN: &str = "lavina.test";
 /// The domain of its rooms.
 pub(crate) const ROOMS: &str = "rooms.lavina.test";
+
+/// Bytes as text, what is none of it replaced.
+fn readable(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
 
 /// What a client understood of what it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -296,6 +302,8 @@ impl Client {
         self.ready = false;
         self.logged_in_us = None;
         self.inside.clear();
+        // Answers come on the connection on which one asks.
+        self.caught.take_if(|caught| !caught.is_done());
         for debt in self.debts.iter_mut().filter(|debt| debt.connection != 0) {
             // Its end is an answer to a bad deed, and after it none can come.
             debt.paid = true;
@@ -351,7 +359,9 @@ impl Client {
             }
             Heard::Said { room, id, text } => self.on_said(now_us, room, id, text),
             Heard::Banned { room, mask } => {
-                if let Some(ban) = self.bans_asked.remove(&(room, mask)) {
+                // Of a guest it may not outlast the room's meeting with its founder.
+                let asked = self.bans_asked.remove(&(room, mask));
+                if let Some(ban) = asked.filter(|_| self.logged_in_us.is_some()) {
                     self.bans.insert(ban, When { at_us: now_us, home: self.home });
                 }
             }

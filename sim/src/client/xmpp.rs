@@ -41,50 +41,56 @@ fn header() -> String {
 /// The value of an attribute in the first tag of `xml`.
 fn attr<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let tag = &xml[..xml.find('>').unwrap_or(xml.len())];
-    ["'", "\""].iter().find_map(|quote| {
-        let start = tag.find(&format!(" {name}={quote}"))? + name.len() + 3;
-        let end = tag[start..].find(quote)? + start;
-        Some(&tag[start..end])
+    ['\'', '"'].iter().find_map(|quote| {
+        let value = |at: usize| {
+            tag[..at].strip_suffix(' ')?;
+            let value = tag[at + name.len()..].strip_prefix('=')?.strip_prefix(*quote)?;
+            Some(&value[..value.find(*quote)?])
+        };
+        tag.match_indices(name).find_map(|(at, _)| value(at))
     })
 }
 
 /// The text of the first child element of that name.
 fn child_text<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
-    let start = xml.find(&format!("<{name}>"))? + name.len() + 2;
-    let end = xml[start..].find(&format!("</{name}>"))? + start;
-    Some(&xml[start..end])
+    let text = |at: usize| {
+        xml[..at].strip_suffix('<')?;
+        xml[at + name.len()..].strip_prefix('>')
+    };
+    let text = xml.match_indices(name).find_map(|(at, _)| text(at))?;
+    let is_end = |at: usize| text[..at].ends_with("</") && text[at + name.len()..].starts_with('>');
+    let end = text.match_indices(name).find(|(at, _)| is_end(*at))?.0;
+    Some(&text[..end - 2])
+}
+
+/// The next complete stanza (or stream header) in what has come, and where it ends.
+fn next_stanza(came: &str) -> Option<(&str, usize)> {
+    let start = came.find('<')?;
+    let mut depth = 0i32;
+    let mut at = start;
+    while let Some(open) = came[at..].find('<') {
+        let open = at + open;
+        let close = open + came[open..].find('>')?;
+        let tag = &came[open..=close];
+        at = close + 1;
+        if tag.starts_with("<?") {
+            continue;
+        }
+        if tag.starts_with("<stream:stream") || tag.starts_with("</stream:stream") {
+            depth = 0;
+        } else if tag.starts_with("</") {
+            depth -= 1;
+        } else if !tag.ends_with("/>") {
+            depth += 1;
+        }
+        if depth <= 0 {
+            return Some((&came[start..at], at));
+        }
+    }
+    None
 }
 
 impl XmppWire {
-    /// Takes the next complete stanza (or stream header) off the buffer.
-    fn next_stanza(&mut self) -> Option<String> {
-        let start = self.buffer.find('<')?;
-        let mut depth = 0i32;
-        let mut at = start;
-        while let Some(open) = self.buffer[at..].find('<') {
-            let open = at + open;
-            let close = open + self.buffer[open..].find('>')?;
-            let tag = &self.buffer[open..=close];
-            at = close + 1;
-            if tag.starts_with("<?") {
-                continue;
-            }
-            if tag.starts_with("<stream:stream") || tag.starts_with("</stream:stream") {
-                depth = 0;
-            } else if tag.starts_with("</") {
-                depth -= 1;
-            } else if !tag.ends_with("/>") {
-                depth += 1;
-            }
-            if depth <= 0 {
-                let stanza = self.buffer[start..at].to_owned();
-                self.buffer.drain(..at);
-                return Some(stanza);
-            }
-        }
-        None
-    }
-
     fn on_stanza(&mut self, stanza: &str, reply: &mut String, heard: &mut Vec<Heard>) {
         if stanza.starts_with("<stream:features") {
             reply.push_str(&match self.stage {
@@ -222,12 +228,17 @@ impl Wire for XmppWire {
             Ok(_) => self.rest.len(),
             Err(error) => error.valid_up_to(),
         };
-        let text: Vec<u8> = self.rest.drain(..whole).collect();
-        self.buffer.push_str(&String::from_utf8_lossy(&text));
+        let mut came = std::mem::take(&mut self.buffer);
+        came.push_str(&super::readable(&self.rest[..whole]));
+        self.rest.drain(..whole);
         let (mut reply, mut heard) = (String::new(), Vec::new());
-        while let Some(stanza) = self.next_stanza() {
-            self.on_stanza(&stanza, &mut reply, &mut heard);
+        let mut read = 0;
+        while let Some((stanza, end)) = next_stanza(&came[read..]) {
+            self.on_stanza(stanza, &mut reply, &mut heard);
+            read += end;
         }
+        came.drain(..read);
+        self.buffer = came;
         (reply, heard)
     }
 

@@ -47,6 +47,12 @@ pub(super) fn draw(
     }
     // What ends a fault no longer comes after these.
     faults.retain(|fault| fault.at_ms <= at_ms);
+    // When days pass, who is up learns it from most of the others, and most may be gone for good.
+    for fault in faults.iter_mut() {
+        if let FaultKind::Node(NodeFault::Away(node, _)) = fault.kind {
+            fault.kind = FaultKind::Node(NodeFault::Crash(node));
+        }
+    }
     faults.sort_by_key(|fault| fault.at_ms);
     core
 }

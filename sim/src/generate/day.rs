@@ -4,7 +4,7 @@
 
 use crate::plan::{
     Action, Class, ClientPlan, ClockFault, DiskFault, Expect, Fault, FaultKind, Level, LinkPlan, NetFault, NodeFault,
-    NodePlan, Plan, RoomPlan, Speaks, Step,
+    NodePlan, Plan, Release, RoomPlan, Speaks, Step,
 };
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
@@ -67,6 +67,7 @@ fn nodes(count: usize) -> Vec<NodePlan> {
             zone: format!("{region}{}", index / regions),
             clock_offset_ms: 0,
             starts_at_ms: 0,
+            release: Release::default(),
         }
     };
     (0..count).map(node).collect()

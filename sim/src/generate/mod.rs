@@ -11,10 +11,13 @@ mod day;
 mod deeds;
 mod faults;
 mod shape;
+mod upgrade;
 
 pub use day::{Day, day};
 
-use crate::plan::{Action, Class, ClientPlan, Expect, Level, LinkPlan, NodePlan, Plan, RoomPlan, Speaks, Step};
+use crate::plan::{
+    Action, Class, ClientPlan, Expect, Level, LinkPlan, NodePlan, Plan, Release, RoomPlan, Speaks, Step,
+};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -101,6 +104,10 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     };
     if class == Class::Safety {
         faults::clock::years(&mut rng, &mut nodes, &mut faults, heal_at_ms);
+        faults::clock::keep_most_right(&mut nodes, &mut faults);
+    }
+    if class == Class::Upgrade {
+        upgrade::roll(&mut rng, &mut nodes, &mut clients, &mut faults, heal_at_ms);
     }
     if class == Class::Byzantine {
         faults::peer::one_liar(&mut rng, nodes.len(), &mut faults, heal_at_ms);
@@ -148,6 +155,7 @@ fn nodes(rng: &mut SmallRng, sizes: &Sizes) -> Vec<NodePlan> {
                 zone: format!("{region}{}", index / regions),
                 clock_offset_ms: rng.random_range(-2_000..2_000),
                 starts_at_ms: 0,
+                release: Release::default(),
             }
         })
         .collect()

@@ -4,7 +4,7 @@
 use lavina_crdt::clock::Hlc;
 use lavina_crdt::content::Principal;
 use lavina_crdt::directory::derived_nick;
-use lavina_crdt::ids::{NodeId, SessionId};
+use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::{Nick, NickKey};
 use lavina_crdt::presence::{PresenceUpdate, SessionRecord};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,9 +24,8 @@ struct Claim {
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct NamesModel {
-    /// How far each node was heard: incarnation and version.
-    heard: BTreeMap<NodeId, (u64, u64)>,
-    said: BTreeMap<SessionId, SessionRecord>,
+    /// What was last said of each session, with incarnation and version.
+    said: BTreeMap<SessionId, ((u64, u64), Option<SessionRecord>)>,
     claims: BTreeMap<NickKey, BTreeSet<Claim>>,
     /// Losses for which nobody had a better claim.
     pub(crate) wrong: Vec<String>,
@@ -35,23 +34,17 @@ pub(crate) struct NamesModel {
 impl NamesModel {
     /// A node says something of its own sessions.
     pub(crate) fn hear(&mut self, update: &PresenceUpdate) {
-        let (heard, said) = (self.heard.get(&update.node).copied(), (update.incarnation, update.version));
-        if heard.is_some_and(|heard| heard >= said) {
-            return;
-        }
-        self.heard.insert(update.node, said);
-        if heard.is_none_or(|(incarnation, _)| incarnation < update.incarnation) {
-            self.said.retain(|session, _| session.node != update.node);
-        }
         // What is claimed at the same time is known before anybody loses to it.
         let mut changed = Vec::new();
-        for (number, (_, record)) in &update.records {
+        for (number, (version, record)) in &update.records {
             let session = SessionId { node: update.node, number: *number };
-            let before = match record {
-                Some(record) => self.said.insert(session, record.clone()),
-                None => self.said.remove(&session),
-            };
-            let Some(record) = record.as_ref().filter(|record| before.as_ref() != Some(*record)) else { continue };
+            let at = (update.incarnation, *version);
+            // Each peer is told what it lacks: what is old to one is new to another.
+            if self.said.get(&session).is_some_and(|(heard, _)| *heard >= at) {
+                continue;
+            }
+            let before = self.said.insert(session, (at, record.clone())).and_then(|(_, before)| before);
+            let Some(record) = record else { continue };
             for (nick, since) in nicks(record) {
                 self.claims.entry(nick.key()).or_default().insert(claim(session, record, &nick.key(), since));
             }
@@ -64,7 +57,10 @@ impl NamesModel {
 
     fn look_for_losses(&mut self, session: SessionId, before: &SessionRecord, after: &SessionRecord) {
         let kept: BTreeSet<&Nick> = nicks(after).map(|(nick, _)| nick).collect();
-        for (nick, since) in nicks(before) {
+        // Places may have ended in the same breath.
+        let mut still = before.clone();
+        still.rooms.retain(|room, _| after.rooms.contains_key(room));
+        for (nick, since) in nicks(&still) {
             if kept.contains(nick) || !kept.contains(&derived_nick(nick, session)) {
                 continue;
             }
@@ -77,9 +73,10 @@ impl NamesModel {
     }
 }
 
-/// The nicks that a record claims, outside rooms and in them, since when.
+/// The nicks that a record claims, outside rooms and in them where it goes by another, since when.
 fn nicks(record: &SessionRecord) -> impl Iterator<Item = (&Nick, Hlc)> {
-    let places = record.rooms.values().map(|place| (&place.nick, place.since));
+    let others = record.rooms.values().filter(|place| place.nick.key() != record.nick.key());
+    let places = others.map(|place| (&place.nick, place.since));
     places.chain([(&record.nick, record.nick_since)])
 }
 
@@ -95,6 +92,7 @@ fn claim(session: SessionId, record: &SessionRecord, key: &NickKey, since: Hlc) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lavina_crdt::ids::NodeId;
     use lavina_crdt::presence::Show;
 
     fn record(nick: Nick, since_ms: u64) -> SessionRecord {

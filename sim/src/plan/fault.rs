@@ -62,7 +62,7 @@ pub enum NetFault {
     HealLink(usize, usize),
     /// Loss in bursts on all links: mean packets between two bursts, mean packets lost in one. A length of 0 ends it.
     Bursts(u64, u64),
-    /// Packets (or datagrams) come twice, per thousand.
+    /// Packets (or datagrams and frames) come twice, per thousand.
     Duplicate(u64),
     /// Packets (or datagrams) are late and overtaken, per thousand.
     Reorder(u64),
@@ -134,6 +134,10 @@ pub enum NodeFault {
     AllDown,
     /// It is killed and started with no list of nodes but the one on its disk.
     ForgetBootstrap(usize),
+    /// It is killed and started as the next version of the node.
+    Upgrade(usize),
+    /// It is killed and started as the version before.
+    Rollback(usize),
 }
 
 /// What befalls a node's wall clock.
@@ -258,7 +262,9 @@ impl FaultKind {
                 | NodeFault::GatewayDies(node)
                 | NodeFault::GatewayIsolated(node)
                 | NodeFault::Away(node, _)
-                | NodeFault::ForgetBootstrap(node),
+                | NodeFault::ForgetBootstrap(node)
+                | NodeFault::Upgrade(node)
+                | NodeFault::Rollback(node),
             )
             | Self::Clock(ClockFault::Step(node, _) | ClockFault::Drift(node, _))
             | Self::Client(
@@ -392,6 +398,8 @@ impl NodeFault {
         "away",
         "all-down",
         "forget-bootstrap",
+        "upgrade",
+        "rollback",
     ];
 
     const fn name(&self) -> &'static str {
@@ -408,6 +416,8 @@ impl NodeFault {
             Self::Away(..) => "away",
             Self::AllDown => "all-down",
             Self::ForgetBootstrap(_) => "forget-bootstrap",
+            Self::Upgrade(_) => "upgrade",
+            Self::Rollback(_) => "rollback",
         }
     }
 }

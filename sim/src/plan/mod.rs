@@ -5,11 +5,13 @@ mod action;
 mod expect;
 mod fault;
 mod link;
+pub(crate) mod release;
 
 pub use action::Action;
 pub use expect::Expect;
 pub use fault::{ClientFault, ClockFault, DiskFault, Fault, FaultKind, NetFault, NodeFault, PeerFault};
 pub use link::RegionLink;
+pub use release::Release;
 
 use crate::client::deeds;
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,10 @@ pub fn happenings(level: Level) -> Vec<&'static str> {
         "slow-reader-cut",
         "ghost",
         "banned-speech-refused",
+        "unknown-entry",
+        "unknown-register",
+        "unknown-act",
+        "unknown-frame",
     ];
     let deeds: Vec<&str> = deeds::TABLES.concat().iter().map(|deed| deed.name).collect();
     let mut all = [fault::NAMES, &[action::NAMES, &met, &deeds]].concat().concat();
@@ -118,6 +124,9 @@ pub struct NodePlan {
     /// When it starts for the first time, milliseconds.
     #[serde(default)]
     pub starts_at_ms: u64,
+    /// Which version of the node it runs at first.
+    #[serde(default, skip_serializing_if = "Release::is_current")]
+    pub release: Release,
 }
 
 /// What links are like.
@@ -218,6 +227,16 @@ pub enum PlanError {
         /// Where in the plan, as keys and indices joined by dots.
         path: String,
     },
+    /// A node is to run a version that there is not, or that does not speak with another node's.
+    #[error("{by}: {why}")]
+    NoRelease {
+        /// Who asks for it.
+        by: String,
+        /// What is wrong with it.
+        why: String,
+        /// Where in the plan, as keys and indices joined by dots.
+        path: String,
+    },
     /// A mesh needs a node.
     #[error("a plan needs at least one node")]
     NoNodes,
@@ -257,6 +276,16 @@ impl Plan {
         for node in &self.core {
             within("node", *node, self.nodes.len(), || ("the core".to_owned(), "core".to_owned()))?;
         }
+        for (index, node) in self.nodes.iter().enumerate() {
+            if !self.nodes.iter().all(|other| other.release.speaks_with(node.release)) {
+                let (by, path) = (format!("node {}", node.name), format!("nodes.{index}.release"));
+                return Err(PlanError::NoRelease {
+                    by,
+                    why: "its version does not speak with every other node's".to_owned(),
+                    path,
+                });
+            }
+        }
         for (index, room) in self.rooms.iter().enumerate() {
             if let Some(founder) = room.founder {
                 let path = || format!("rooms.{index}.founder");
@@ -293,6 +322,12 @@ impl Plan {
             }
             for client in fault.kind.clients() {
                 within("client", client, self.clients.len(), by)?;
+            }
+        }
+        for (index, change) in release::changes(self) {
+            if let Err(why) = change {
+                let (by, path) = (format!("fault {}", self.faults[index].kind.name()), format!("faults.{index}.do"));
+                return Err(PlanError::NoRelease { by, why: why.to_owned(), path });
             }
         }
         Ok(())

@@ -33,6 +33,7 @@ const WORDS: &[(&str, &str, Build)] = &[
     ("loss", "loss = \"5%\"", loss),
     ("slow-links", "slow-links = 5", slow_links),
     ("crash", "crash = \"eu-1\"", crash),
+    ("upgrade", "upgrade = \"eu-1\"", upgrade),
     ("disk-full", "disk-full = \"eu-1\"", disk_full),
     ("disk-slow", "disk-slow = \"eu-1\", by = \"200ms\"", disk_slow),
     ("clock-ahead", "clock-ahead = \"eu-1\", by = \"2h\"", clock_ahead),
@@ -49,6 +50,18 @@ pub(super) fn read(root: &Table<'_>, mesh: &Mesh, load: &Load) -> Result<Vec<Fau
     faults.extend(cuts::faults(&held));
     faults.sort_by_key(|fault| fault.at_ms);
     Ok(faults)
+}
+
+/// Whether a node that is to become the next version is that at some of the time already.
+fn is_upgraded(faults: &[Fault], node: usize, at_ms: u64, until_ms: u64) -> bool {
+    let times = |kind: NodeFault| {
+        let kind = FaultKind::Node(kind);
+        faults.iter().filter(move |fault| fault.kind == kind).map(|fault| fault.at_ms)
+    };
+    times(NodeFault::Upgrade(node)).any(|from_ms| {
+        let ends_ms = times(NodeFault::Rollback(node)).filter(|end_ms| *end_ms > from_ms).min().unwrap_or(u64::MAX);
+        from_ms < until_ms && at_ms < ends_ms
+    })
 }
 
 fn one(
@@ -84,6 +97,16 @@ fn one(
     match build(&Said { value: what, table: &table, mesh, load })? {
         Breaks::Ways(ways) => held.push(Cut { at_ms, until_ms, ways }),
         Breaks::Kinds(comes, goes) => {
+            for kind in &comes {
+                if let FaultKind::Node(NodeFault::Upgrade(node)) = kind
+                    && is_upgraded(faults, *node, at_ms, until_ms)
+                {
+                    let name = mesh.nodes().swap_remove(*node).name;
+                    let message =
+                        format!("{name} is the next version then already: end its other upgrade with `for` before");
+                    return Err(Problem::at(what, message));
+                }
+            }
             faults.extend(comes.into_iter().map(|kind| Fault { at_ms, kind }));
             // What lasts to the end is healed with everything else.
             if until_ms < LOAD_FROM_MS + load.duration_ms {
@@ -166,6 +189,11 @@ fn each(
 
 fn crash(said: &Said<'_>) -> Result<Breaks, Problem> {
     each(said, |node| FaultKind::Node(NodeFault::Crash(node)), |node| FaultKind::Node(NodeFault::Restart(node)))
+}
+
+/// It becomes the next version, and what it was when the time of the fault is over.
+fn upgrade(said: &Said<'_>) -> Result<Breaks, Problem> {
+    each(said, |node| FaultKind::Node(NodeFault::Upgrade(node)), |node| FaultKind::Node(NodeFault::Rollback(node)))
 }
 
 fn disk_full(said: &Said<'_>) -> Result<Breaks, Problem> {

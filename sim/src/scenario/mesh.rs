@@ -1,7 +1,7 @@
 //! Regions, their nodes and zones, and the links between them.
 
 use super::read::{self, Problem, Table, Value};
-use crate::plan::{LinkPlan, NodePlan, RegionLink};
+use crate::plan::{LinkPlan, NodePlan, RegionLink, Release};
 
 /// Most nodes of a scenario.
 const NODES_MAX: u64 = 200;
@@ -146,6 +146,7 @@ impl Mesh {
                 zone: format!("{}{}", region.name, index % region.zones),
                 clock_offset_ms: 0,
                 starts_at_ms: 0,
+                release: Release::default(),
             };
             (0..region.nodes).map(node).collect::<Vec<_>>()
         };

@@ -72,7 +72,7 @@ pub(super) fn of_plan(text: &str, error: &PlanError) -> TextError {
             Err(error) => of_toml(text, &error),
             Ok(_) => place(text, 0, message),
         },
-        PlanError::Missing { path, .. } | PlanError::NoDeed { path, .. } => {
+        PlanError::Missing { path, .. } | PlanError::NoDeed { path, .. } | PlanError::NoRelease { path, .. } => {
             place(text, find(text, path).unwrap_or(0), message)
         }
         PlanError::NoNodes => place(text, find(text, "nodes").unwrap_or(0), message),

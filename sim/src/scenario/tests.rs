@@ -32,7 +32,7 @@ fn an_unknown_key_is_refused_with_the_nearest_known() {
     refused(
         &with("[[faults]]\nat = \"1s\"\nkrash = \"eu-1\""),
         &expect![
-            "line 10, column 1: a fault has no key `krash`, did you mean `crash`?; its keys are at, for, by, to, cut, isolate, one-way, loss, slow-links, crash, disk-full, disk-slow, clock-ahead, clock-behind, move"
+            "line 10, column 1: a fault has no key `krash`, did you mean `crash`?; its keys are at, for, by, to, cut, isolate, one-way, loss, slow-links, crash, upgrade, disk-full, disk-slow, clock-ahead, clock-behind, move"
         ],
     );
 }
@@ -98,6 +98,12 @@ fn a_fault_that_cannot_be_is_refused() {
         &with("[[faults]]\nat = \"3s\"\ncrash = \"eu-1\"\nisolate = \"eu-2\""),
         &expect!["line 10, column 9: `crash` is a second thing that breaks: give it a [[faults]] of its own"],
     );
+    refused(
+        &with("[[faults]]\nat = \"3s\"\nupgrade = \"eu-1\"\n[[faults]]\nat = \"9s\"\nupgrade = \"eu\""),
+        &expect![[
+            r#"line 13, column 11: eu-1 is the next version then already: end its other upgrade with `for` before"#
+        ]],
+    );
 }
 
 #[test]
@@ -134,6 +140,37 @@ fn a_plan_that_names_what_is_not_there_is_refused_with_the_place() {
     let error = read_plan(&text, None).unwrap_err();
     let line = text.lines().nth(error.line - 1).unwrap();
     assert!(line.contains("[faults.do"), "{error} at {line}");
+}
+
+#[test]
+fn a_plan_with_a_version_that_there_is_not_is_refused_with_the_place() {
+    let refused = |change: &dyn Fn(&mut crate::Plan)| {
+        let mut plan = read_plan(GOOD, None).unwrap();
+        change(&mut plan);
+        let text = plan.to_toml();
+        let error = read_plan(&text, None).unwrap_err();
+        (text.lines().nth(error.line - 1).unwrap().to_owned(), error.message)
+    };
+    let fault = |kind: crate::NodeFault| crate::Fault { at_ms: 1, kind: crate::FaultKind::Node(kind) };
+    let (line, message) = refused(&|plan| plan.faults = [0, 0].map(crate::NodeFault::Upgrade).map(fault).to_vec());
+    assert!(line.contains("[faults.do"), "{line}");
+    assert_eq!(message, "fault upgrade: there is no such version of the node");
+    let (line, message) = refused(&|plan| {
+        plan.nodes[1].release = crate::Release::Previous;
+        plan.faults = vec![fault(crate::NodeFault::Upgrade(0))];
+    });
+    assert!(line.contains("[faults.do"), "{line}");
+    assert_eq!(message, "fault upgrade: that version would not speak with every other node's");
+    let (line, message) = refused(&|plan| {
+        plan.nodes[1].release = crate::Release::Previous;
+        plan.nodes[2].release = crate::Release::Next;
+    });
+    assert_eq!(line, "release = \"previous\"");
+    assert_eq!(message, "node eu-2: its version does not speak with every other node's");
+    let text =
+        read_plan(GOOD, None).unwrap().to_toml().replacen("starts_at_ms = 0", "starts_at_ms = 0\nrelease = \"old\"", 1);
+    let error = read_plan(&text, None).unwrap_err();
+    assert_eq!(text.lines().nth(error.line - 1), Some("release = \"old\""), "{error}");
 }
 
 /// Every scenario that is shipped.

@@ -3,7 +3,7 @@
 //! A full Live or Bulk queue drops what comes (sync repairs it), a full Control queue ends the connection.
 
 use bytes::{Bytes, BytesMut};
-use lavina_gossip::frame::{Frame, Lane};
+use lavina_gossip::frame::Lane;
 use lavina_gossip::framing::{self, FramingError, Taken};
 use lavina_gossip::plane::{BATCH_FRAMES_MAX, READ_BYTES};
 use quinn_proto::{Connection, Dir, StreamId, WriteError};
@@ -61,7 +61,7 @@ impl Lanes {
     }
 
     /// Reads all that is there, each lane's frames in order.
-    pub(super) fn read(&mut self, connection: &mut Connection) -> Result<Vec<Frame>, Broken> {
+    pub(super) fn read(&mut self, connection: &mut Connection) -> Result<Vec<Taken>, Broken> {
         while let Some(stream) = connection.streams().accept(Dir::Uni) {
             self.incoming.insert(stream, BytesMut::new());
         }
@@ -69,10 +69,7 @@ impl Lanes {
         for (stream, buffer) in &mut self.incoming {
             read_stream(connection, *stream, buffer)?;
             while let Some(taken) = framing::take_frame(buffer)? {
-                match taken {
-                    Taken::Frame(frame) => frames.push(frame),
-                    Taken::Unknown => {}
-                }
+                frames.push(taken);
             }
         }
         Ok(frames)

@@ -45,6 +45,8 @@ pub(crate) enum Heard {
     Down(NodeId, String),
     /// A frame.
     Frame(NodeId, Box<Frame>),
+    /// A frame of a kind that this build does not know.
+    UnknownFrame(NodeId),
     /// A datagram.
     Datagram(NodeId, Bytes),
     /// The measured round trip, microseconds.

@@ -8,6 +8,7 @@ use super::{Base, Heard, Packet, micros, owned, settings};
 use bytes::{Buf, Bytes};
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::frame::{self, Frame, Lane};
+use lavina_gossip::framing::Taken;
 use lavina_gossip::plane::{self, CONNECTION_WINDOW_BYTES, Held, Verdict};
 use quinn_proto::{
     ConnectionError, ConnectionHandle, DatagramEvent, Dir, Endpoint, Event, Incoming, ServerConfig, StreamEvent,
@@ -135,8 +136,14 @@ impl Station {
 
     /// Queues a frame.
     pub(crate) fn send(&mut self, now_us: u64, peer: NodeId, lane: Lane, frame: &Frame) {
+        if let Ok(bytes) = frame::encode(frame) {
+            self.send_bytes(now_us, peer, lane, bytes);
+        }
+    }
+
+    /// Queues a frame that is encoded already.
+    pub(crate) fn send_bytes(&mut self, now_us: u64, peer: NodeId, lane: Lane, bytes: Bytes) {
         let Some(index) = self.links.get(&peer).copied() else { return };
-        let Ok(bytes) = frame::encode(frame) else { return };
         let Some(lanes) = self.conns.get_mut(&index).and_then(Conn::lanes) else { return };
         if lanes.push(lane, bytes) == Err(Full) && lane == Lane::Control {
             self.close(now_us, index, Code::Overload, "the peer does not read fast enough");
@@ -331,13 +338,11 @@ impl Station {
             }
             Stage::Linked(lanes) => match lanes.read(&mut conn.quic) {
                 Ok(frames) => {
-                    let peer = conn.peer;
-                    self.heard.extend(
-                        frames
-                            .into_iter()
-                            .zip(peer.into_iter().cycle())
-                            .map(|(frame, peer)| Heard::Frame(peer, Box::new(frame))),
-                    );
+                    let peers = conn.peer.into_iter().cycle();
+                    self.heard.extend(frames.into_iter().zip(peers).map(|(taken, peer)| match taken {
+                        Taken::Frame(frame) => Heard::Frame(peer, Box::new(frame)),
+                        Taken::Unknown => Heard::UnknownFrame(peer),
+                    }));
                 }
                 Err(Broken(reason)) => self.close(now_us, index, Code::Malformed, &reason),
             },

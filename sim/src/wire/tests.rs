@@ -90,7 +90,7 @@ impl Wire {
         let change = |heard: &Heard| match heard {
             Heard::Up(_) => Some(true),
             Heard::Down(..) => Some(false),
-            Heard::Frame(..) | Heard::Datagram(..) | Heard::RoundTrip(..) => None,
+            Heard::Frame(..) | Heard::UnknownFrame(_) | Heard::Datagram(..) | Heard::RoundTrip(..) => None,
         };
         self.heard.iter().filter(|(index, _)| *index == of).filter_map(|(_, heard)| change(heard)).collect()
     }

@@ -71,6 +71,7 @@ impl World {
         let asks = &self.clients[client];
         if self.is_healthy(asks.home) && !asks.flooded && !asks.inside.contains_key(room) {
             let (at_us, connection) = (self.now_us, asks.connection);
+            self.joins_open[client].push(self.joins.len());
             self.joins.push(Join { client, room: room.to_owned(), at_us, connection, done_us: None });
         }
     }
@@ -83,12 +84,15 @@ impl World {
         let refused = met("refused") - met("unserved");
         let is_new = refused > self.refusals[client];
         self.refusals[client] = refused;
-        for join in self.joins.iter_mut().rev().filter(|join| join.client == client && join.done_us.is_none()) {
+        self.joins_open[client].retain(|join| {
+            let join = &mut self.joins[*join];
             let over = join.connection != heard.connection;
-            if over || is_new || heard.inside.contains_key(&join.room) {
-                join.done_us = Some(self.now_us);
+            let is_done = over || is_new || heard.inside.contains_key(&join.room);
+            if is_done {
+                join.done_us.get_or_insert(self.now_us);
             }
-        }
+            !is_done
+        });
     }
 
     /// In a run without faults: who was there sees a line within what links and disks take.

@@ -10,6 +10,7 @@ use lavina_core::node::Input;
 use lavina_crdt::entry::Run;
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::frame::{self, Frame, Lane};
+use lavina_gossip::framing::FramingError;
 use std::net::SocketAddr;
 
 impl World {
@@ -63,7 +64,12 @@ impl World {
         let Some(to) = self.now_at(peer) else { return };
         let bytes = || frame::encode(&frame).map_or(0, |bytes| bytes.len());
         match self.net.schedule(self.now_us, (from, to), lane, bytes, &mut self.rng) {
-            Fate::Arrives(at_us, epoch) => self.queue.push(at_us, Pending::Frame(from, to, epoch, Box::new(frame))),
+            Fate::Arrives(at_us, epoch) => {
+                if let Some(later_us) = self.net.paths.comes_again_us(from, to, &mut self.rng) {
+                    self.queue.push(at_us + later_us, Pending::FrameAgain(from, to, epoch, Box::new(frame.clone())));
+                }
+                self.queue.push(at_us, Pending::Frame(from, to, epoch, Box::new(frame)));
+            }
             Fate::Dropped => {}
             Fate::Overload => self.drop_connection(from, to),
         }
@@ -119,6 +125,10 @@ impl World {
         if !up || !self.net.paths.passes_both(from, to) {
             return;
         }
+        if !self.nodes[from].release.speaks_with(self.nodes[to].release) {
+            self.on_disconnected(from, to, "they have no version of frames in common");
+            return;
+        }
         // A connection that stands since before one end's start is known at the other end only.
         let made_us = self.net.conn(from, to).map(|conn| conn.made_us);
         if made_us.is_some_and(|made_us| [from, to].iter().any(|node| self.nodes[*node].up_since_us > made_us)) {
@@ -162,6 +172,17 @@ impl World {
         }
         let peer = self.id(from);
         self.input(to, Input::Frame(peer, frame));
+    }
+
+    /// A frame that has come before comes again, whatever has come since: that is no copy that its sender sent.
+    pub(super) fn on_frame_again(&mut self, from: usize, to: usize, epoch: u64, frame: Frame) {
+        let stands = self.net.conn(from, to).is_some_and(|conn| conn.epoch == epoch);
+        if stands && self.net.paths.passes_both(from, to) {
+            self.note("frame again", to, || format!("from {from}, {}", frame_words(&frame)));
+            *self.happened.entry("frame-again").or_default() += 1;
+            let peer = self.id(from);
+            self.input(to, Input::Frame(peer, frame));
+        }
     }
 
     pub(super) fn datagram_arrives(&mut self, from: usize, to: usize, bytes: Bytes) {
@@ -255,9 +276,13 @@ impl World {
                 let to = self.by_id[&peer];
                 self.note("disconnected", node, || format!("from {to}: {reason}"));
                 self.book.on_connection(self.now_us, node, to, false);
+                if reason == FramingError::Undecodable.to_string() {
+                    self.on_disconnected(node, to, &reason);
+                }
                 self.input(node, Input::PeerDown(peer));
             }
             Heard::Frame(peer, frame) => self.frame_arrives(self.by_id[&peer], node, *frame),
+            Heard::UnknownFrame(peer) => self.on_unknown_frame(self.by_id[&peer], node),
             Heard::Datagram(peer, bytes) => self.datagram_arrives(self.by_id[&peer], node, bytes),
             Heard::RoundTrip(peer, us) => self.input(node, Input::RoundTrip(peer, us)),
         }

@@ -7,9 +7,11 @@ mod clients;
 mod deeds;
 pub(crate) mod disk;
 mod faults;
+mod holding;
 mod judged;
 mod mesh;
 mod net;
+pub(crate) mod news;
 pub(crate) mod node;
 mod paths;
 mod pause;
@@ -20,7 +22,7 @@ mod shell;
 
 use crate::client::{Client, DOMAIN, ROOMS};
 use crate::model::NamesModel;
-use crate::plan::{ClientFault, FaultKind, Level, Plan};
+use crate::plan::{ClientFault, FaultKind, Level, Plan, Release};
 use crate::record::Book;
 use crate::trace::Trace;
 use crate::wire::{Base, Station};
@@ -93,12 +95,16 @@ pub(crate) struct World {
     pub(crate) homes: Vec<BTreeSet<usize>>,
     /// Rooms that clients asked to enter, and when they did.
     pub(crate) joins: Vec<Join>,
+    /// For each client, which of them were not done when it was last looked at.
+    joins_open: Vec<Vec<usize>>,
     /// Refusals each client had met when it was last looked at.
     refusals: Vec<u64>,
     /// What sampling has found out.
     pub(crate) watch: sample::Watch,
     /// Lines that reached somebody later than links and disks explain; only looked for without faults.
     pub(crate) late: Vec<String>,
+    /// What newer versions of the node have written.
+    pub(crate) news: news::News,
     /// The latest answer to the probe.
     probe_answer: Option<Result<Reply, Refusal>>,
 }
@@ -166,7 +172,8 @@ impl World {
             .zip(&bootstrap)
             .zip(&plan.nodes)
             .map(|((key, admission), node)| {
-                let outfit = Outfit { level: plan.level, epoch: rng.random(), seals: seals.clone(), flood };
+                let (epoch, seals, release) = (rng.random(), seals.clone(), node.release);
+                let outfit = Outfit { level: plan.level, epoch, seals, flood, release };
                 sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, outfit)
             })
             .collect();
@@ -192,9 +199,11 @@ impl World {
             next_connection: 1,
             homes: vec![BTreeSet::new(); plan.clients.len()],
             joins: Vec::new(),
+            joins_open: vec![Vec::new(); plan.clients.len()],
             refusals: vec![0; plan.clients.len()],
             watch: sample::Watch::default(),
             late: Vec::new(),
+            news: news::News::default(),
             probe_answer: None,
         };
         world.begin();
@@ -293,6 +302,7 @@ impl World {
                 self.nodes[index].input(now_us, Input::Admin(0, AdminCommand::Admit(admission)));
             }
         }
+        self.begin_news(index);
         if let Ok(damage) = opened {
             self.take_stock(index, damage.map(|damage| damage.to_string()));
         }
@@ -365,6 +375,9 @@ impl World {
                 }
             }
             Pending::Sample => self.on_sample(),
+            Pending::News(node, start) => self.on_news(node, start),
+            Pending::FrameAgain(from, to, epoch, frame) => self.on_frame_again(from, to, epoch, *frame),
+            Pending::Bytes(from, to, epoch, bytes) => self.on_bytes(from, to, epoch, &bytes),
         }
     }
 
@@ -405,6 +418,7 @@ struct Outfit {
     epoch: u64,
     seals: Seals,
     flood: Flood,
+    release: Release,
 }
 
 fn sim_node(
@@ -459,5 +473,6 @@ fn sim_node(
         resumed_us: 0,
         backlog: pause::Backlog::default(),
         revoked: false,
+        release: outfit.release,
     }
 }

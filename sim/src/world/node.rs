@@ -3,6 +3,7 @@
 
 use super::disk::{Disk, SimStore};
 use super::pause::Backlog;
+use crate::plan::Release;
 use crate::wire::Station;
 use lavina_core::node::{Input, Node, NodeConfig};
 use lavina_core::store::{Commit, Recovered, StoreError};
@@ -70,6 +71,8 @@ pub(crate) struct SimNode {
     pub(crate) backlog: Backlog,
     /// Thrown out of the mesh and not back yet.
     pub(crate) revoked: bool,
+    /// Which version of the node it runs.
+    pub(crate) release: Release,
 }
 
 /// The configuration all sessions of a node share.
@@ -107,8 +110,9 @@ impl SimNode {
         self.up_since_us = now_us;
         self.timeout_us = u64::MAX;
         let (now, config) = (self.now(now_us), &self.config);
-        let Recovered { opened: (store, node), damage } =
+        let Recovered { opened: (store, mut node), damage } =
             self.disk.open(seed, |store| Ok((store.clone(), Node::open(config.clone(), store, now, seed)?)))?;
+        node.understand(self.release.vocabulary());
         self.store = store;
         self.core = Some(node);
         Ok(damage)

@@ -277,9 +277,18 @@ impl Paths {
         let lost = !self.passes(from, to) || too_large || self.loses(from, to, rng);
         let left_us = if lost { None } else { self.leaves_us(now_us, from, to, bytes) };
         let first = left_us.map(|left_us| self.arrival_us(left_us, from, to, rng));
-        let again = self.duplicate_permille > 0 && rng.random_range(0..1000) < self.duplicate_permille;
+        let again = self.is_doubled(rng);
         let second = left_us.filter(|_| again).map(|left_us| left_us + self.delay_us(from, to, rng));
         first.into_iter().chain(second)
+    }
+
+    /// How much later than the first a second copy of a frame comes; `None` when none does.
+    pub(crate) fn comes_again_us(&self, from: usize, to: usize, rng: &mut SmallRng) -> Option<u64> {
+        self.is_doubled(rng).then(|| self.delay_us(from, to, rng) * rng.random_range(0..=OVERTAKEN_BY))
+    }
+
+    fn is_doubled(&self, rng: &mut SmallRng) -> bool {
+        self.duplicate_permille > 0 && rng.random_range(0..1000) < self.duplicate_permille
     }
 
     fn arrival_us(&mut self, left_us: u64, from: usize, to: usize, rng: &mut SmallRng) -> u64 {
@@ -327,6 +336,7 @@ mod tests {
             zone: String::new(),
             clock_offset_ms: 0,
             starts_at_ms: 0,
+            release: crate::plan::Release::default(),
         };
         let plan = LinkPlan { near_us: 1_000, far_us: 50_000, jitter_percent: 0, loss_permille: 0, between };
         Paths::new(&plan, &[node("eu", "a"), node("eu", "b"), node("us", "c"), node("ap", "d")])

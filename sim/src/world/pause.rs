@@ -40,6 +40,9 @@ impl World {
             | Pending::CommitDue(node, _)
             | Pending::Reboot(node, _)
             | Pending::Frame(_, node, ..)
+            | Pending::FrameAgain(_, node, ..)
+            | Pending::Bytes(_, node, ..)
+            | Pending::News(node, _)
             | Pending::Datagram(_, node, _)
             | Pending::StationTime(node, ..)
             | Pending::Late(node, ..) => *node,

@@ -39,6 +39,10 @@ pub(crate) enum Pending {
     Dialled(usize, usize),
     /// A frame reaches the far end: (from, to, connection, frame).
     Frame(usize, usize, u64, Box<Frame>),
+    /// A frame that came, or was held back, comes a second time: (from, to, connection, frame).
+    FrameAgain(usize, usize, u64, Box<Frame>),
+    /// A frame that its sender alone may know reaches the far end: (from, to, connection, frame).
+    Bytes(usize, usize, u64, Bytes),
     /// A datagram reaches the far end.
     Datagram(usize, usize, Bytes),
     /// Connections over which nothing passes are looked for.
@@ -59,6 +63,8 @@ pub(crate) enum Pending {
     Again(NodeFault),
     /// What a node's shell had for it while it stood still: (node, start, input).
     Late(usize, u64, Box<Input>),
+    /// A node writes what only its version knows; the number is the start's.
+    News(usize, u64),
     /// Nodes are compared while the run goes on.
     Sample,
     /// A look at whether the mesh is equal again.

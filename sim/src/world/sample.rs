@@ -2,8 +2,10 @@
 //! (invariant L11), and how far each node is behind.
 
 use super::World;
+use super::holding::{Holding, lacking, unlike};
 use super::queue::Pending;
 use lavina_core::node::Limits;
+use lavina_core::store::Store;
 use lavina_crdt::ids::{Origin, Scope};
 use lavina_crdt::version::VersionVector;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +18,13 @@ const GAPS_MAX: usize = 64;
 /// (node that has it, node that lacks it, connection).
 type Pair = (usize, usize, u64);
 /// What a node lacks: from which number of an origin's entries on.
-type Lack = (Scope, Origin, u64);
+pub(super) type Lack = (Scope, Origin, u64);
 
 /// What sampling has found out.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
+    /// What each node had when it was last looked at.
+    held: Vec<Holding>,
     /// Since when each gap is open, microseconds.
     open: BTreeMap<(Pair, Lack), u64>,
     /// The gap that was open for longest: how long, and which.
@@ -33,13 +37,20 @@ impl World {
     pub(super) fn on_sample(&mut self) {
         self.queue.push(self.now_us + PERIOD_US, Pending::Sample);
         self.check_gauges("under way");
-        let vectors: Vec<BTreeMap<Scope, VersionVector>> =
-            (0..self.nodes.len()).map(|node| self.vectors(node)).collect();
-        self.follow_gaps(&vectors);
+        let mut held = std::mem::take(&mut self.watch.held);
+        held.resize_with(self.nodes.len(), Holding::default);
+        for (node, held) in self.nodes.iter().zip(&mut held) {
+            match &node.core {
+                Some(core) => held.look(core.each_vector()),
+                None => held.look(node.store.vectors().unwrap_or_default().iter().map(own)),
+            }
+        }
+        self.follow_gaps(&held);
         if self.book.is_full() {
-            let behind = (0..vectors.len()).map(|node| behind(&vectors, node)).collect();
+            let behind = (0..held.len()).map(|node| behind(&held, node)).collect();
             self.book.on_lag(self.now_us, behind);
         }
+        self.watch.held = held;
     }
 
     /// Notes every table of every node that is over its cap.
@@ -63,25 +74,27 @@ impl World {
         taken_ms.is_some_and(|taken_ms| taken_ms + Limits::default().drift_ms_max / 2 < usual_ms)
     }
 
-    fn follow_gaps(&mut self, vectors: &[BTreeMap<Scope, VersionVector>]) {
+    fn follow_gaps(&mut self, held: &[Holding]) {
         let mut open = BTreeMap::new();
+        let up: Vec<usize> = (0..held.len()).filter(|node| self.is_healthy(*node)).collect();
+        let late: BTreeSet<usize> = up.iter().copied().filter(|node| self.is_late(*node)).collect();
+        let differing = unlike(&up.iter().map(|node| &held[*node]).collect::<Vec<_>>());
+        let differing: BTreeMap<usize, Vec<usize>> = up.into_iter().zip(differing).collect();
         for (one, other, epoch) in self.connections() {
             if !self.net.paths.passes_both(one, other) || !self.net.paths.is_calm(self.now_us) {
                 continue;
             }
             for (has, lacks) in [(one, other), (other, one)] {
-                if !self.is_healthy(has) || !self.is_healthy(lacks) {
-                    continue;
-                }
+                let Some(rows) = differing.get(&has).filter(|_| differing.contains_key(&lacks)) else { continue };
                 // Who cannot know the time yet refuses what seems to be from the future; L15 says when it must know.
-                if self.is_late(lacks) {
+                if late.contains(&lacks) {
                     continue;
                 }
                 // Who lies may keep what it has to itself, and be given nothing for what it says it has.
                 if self.plan.lies(has) || self.plan.lies(lacks) {
                     continue;
                 }
-                for lack in lacking(&vectors[has], &vectors[lacks]).take(GAPS_MAX) {
+                for lack in lacking(&held[has], rows, &held[lacks]).take(GAPS_MAX) {
                     let key = ((has, lacks, epoch), lack);
                     let since_us = self.watch.open.get(&key).copied().unwrap_or(self.now_us);
                     open.insert(key, since_us);
@@ -103,28 +116,19 @@ impl World {
     }
 }
 
-/// What one node lacks of what another has.
-fn lacking<'a>(
-    has: &'a BTreeMap<Scope, VersionVector>,
-    lacks: &'a BTreeMap<Scope, VersionVector>,
-) -> impl Iterator<Item = Lack> + 'a {
-    has.iter().flat_map(move |(scope, vector)| {
-        let theirs = lacks.get(scope).cloned().unwrap_or_default();
-        let missing: Vec<Lack> =
-            vector.missing_in(&theirs).map(|(origin, first, _)| (scope.clone(), origin, first)).collect();
-        missing
-    })
+fn own<'a>((scope, vector): (&'a Scope, &VersionVector)) -> (&'a Scope, VersionVector) {
+    (scope, vector.clone())
 }
 
 /// How many entries are on some node's disk and not on this one's.
-fn behind(vectors: &[BTreeMap<Scope, VersionVector>], node: usize) -> u64 {
+fn behind(held: &[Holding], node: usize) -> u64 {
     let mut all: BTreeMap<&Scope, VersionVector> = BTreeMap::new();
-    for (scope, vector) in vectors.iter().flatten() {
-        let joined = all.entry(scope).or_default();
-        vector.iter().for_each(|(origin, next)| joined.advance(origin, next));
+    for (scope, vector) in held.iter().flat_map(Holding::iter) {
+        all.entry(scope).or_default().merge(vector);
     }
+    let own: BTreeMap<&Scope, &VersionVector> = held[node].iter().collect();
     let lacks = |(scope, vector): (&&Scope, &VersionVector)| {
-        let own = vectors[node].get(*scope).cloned().unwrap_or_default();
+        let own = own.get(*scope).map(|own| (*own).clone()).unwrap_or_default();
         vector.missing_in(&own).map(|(_, first, end)| end - first).sum::<u64>()
     };
     all.iter().map(lacks).sum()

@@ -3,6 +3,7 @@
 use super::node::Link;
 use super::queue::Pending;
 use super::{CLIENT_DELAY_US, COALESCE_US, COMMIT_US, REBOOT_US, World, probe};
+use bytes::{Bytes, BytesMut};
 use lavina_core::node::{Input, Output};
 use lavina_core::store::{Store, StoreError};
 use lavina_crdt::entry::Run;
@@ -56,6 +57,7 @@ impl World {
                 self.book.on_committed(self.now_us, node, &batches, writer);
             }
             self.note("disk", node, || format!("{answer:?}"));
+            self.mark_durable(node);
             let damaged = matches!(answer, Input::PersistFailed(_, StoreError::Damaged(_)));
             self.input(node, answer);
             if damaged {
@@ -125,6 +127,9 @@ impl World {
             }
             Output::Hangup(peer, reason) => {
                 self.note("core hangs up", index, || reason.clone());
+                if let Some(other) = self.by_id.get(&peer).copied() {
+                    self.on_disconnected(index, other, &reason);
+                }
                 self.hang_up(index, peer, &reason);
             }
             Output::Admitted(nodes) => self.admit(index, nodes),
@@ -149,12 +154,20 @@ impl World {
         numbers.sort_unstable();
         numbers.dedup();
         for number in numbers {
+            let mut bytes = BytesMut::new();
             while let Some(output) =
                 self.nodes[index].links.get_mut(&number).and_then(|link| link.session.poll_output())
             {
                 moved = true;
-                self.on_session_output(index, number, output);
+                match output {
+                    session::Output::Send(more) => bytes.extend_from_slice(&more),
+                    other @ (session::Output::Command(..) | session::Output::StartTls | session::Output::Close) => {
+                        self.write(index, number, bytes.split().freeze());
+                        self.on_session_output(index, number, other);
+                    }
+                }
             }
+            self.write(index, number, bytes.freeze());
             self.arm_session(index, number);
         }
         moved
@@ -167,23 +180,29 @@ impl World {
                 self.nodes[index].input(now_us, Input::Command(number, id, command));
                 self.pump_core(index);
             }
-            session::Output::Send(bytes) => {
-                let at_us = self.now_us + CLIENT_DELAY_US;
-                let Some(link) = self.nodes[index].links.get_mut(&number) else { return };
-                if let Some(unread) = &mut link.unread {
-                    unread.push(bytes);
-                    let waiting: usize = unread.iter().map(bytes::Bytes::len).sum();
-                    if waiting > UNREAD_BYTES_MAX {
-                        self.cut_slow_reader(index, number);
-                    }
-                    return;
-                }
-                link.arrives_us = at_us;
-                self.queue.push(at_us, Pending::ToClient(link.client, number, bytes));
-            }
+            session::Output::Send(bytes) => self.write(index, number, bytes),
             session::Output::StartTls => {}
             session::Output::Close => self.close(index, number),
         }
+    }
+
+    /// Writes to a connection what its session has for the client, all at once as the real shell does.
+    fn write(&mut self, index: usize, number: u64, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        let at_us = self.now_us + CLIENT_DELAY_US;
+        let Some(link) = self.nodes[index].links.get_mut(&number) else { return };
+        if let Some(unread) = &mut link.unread {
+            unread.push(bytes);
+            let waiting: usize = unread.iter().map(Bytes::len).sum();
+            if waiting > UNREAD_BYTES_MAX {
+                self.cut_slow_reader(index, number);
+            }
+            return;
+        }
+        link.arrives_us = at_us;
+        self.queue.push(at_us, Pending::ToClient(link.client, number, bytes));
     }
 
     /// More waits for a client than may: its connection ends, as the real shell does it, and whoever is in its rooms is told why.

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use lavina_crdt::entry::{Hash, Run};
 use lavina_crdt::ids::{NodeId, Origin, Scope, SessionId};
+use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::presence::PresenceUpdate;
 use lavina_crdt::version::VersionVector;
 use serde::{Deserialize, Serialize};
@@ -147,7 +148,8 @@ pub fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
     if let Ok((kind, _)) = postcard::take_from_bytes::<u32>(bytes)
         && kind >= KINDS
     {
-        return Err(FrameError::Unknown(kind));
+        let is_refused = mutant::is_planted(Mutant::UnknownFrameRefused);
+        return Err(if is_refused { FrameError::Malformed } else { FrameError::Unknown(kind) });
     }
     let (frame, rest) = postcard::take_from_bytes(bytes).map_err(|_| FrameError::Malformed)?;
     if rest.is_empty() { Ok(frame) } else { Err(FrameError::Trailing(rest.len())) }

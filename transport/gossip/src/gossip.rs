@@ -160,6 +160,12 @@ impl Gossip {
         self.links.iter().map(status).collect()
     }
 
+    /// The peers that are connected.
+    #[must_use]
+    pub fn connected(&self) -> Vec<NodeId> {
+        self.links.connected().collect()
+    }
+
     pub(crate) fn tables(&self) -> Vec<Gauge> {
         let mut gauges = vec![
             Gauge::standing("early connections", self.early.len(), EARLY_MAX),

@@ -12,7 +12,7 @@
 //! | `inflight`, `arrivals`, `fresh` | what is on its way out, in, and everywhere: acknowledgements, gaps, no duplicates |
 //! | `tree`, `sync`, `turns`, `catchup` | comparing replicas, with whom next, and sending what is missing |
 //! | `presence` | sessions of other nodes |
-//! | `framing`, `plane` | what data planes share: frames on a stream, times, windows, which connection stays |
+//! | `framing`, `plane`, `versions` | what data planes share: frames on a stream, times, windows, which connection stays, what two nodes speak |
 //!
 //! **Invariant:** the same inputs and seed give the same outputs.
 
@@ -35,6 +35,7 @@ pub mod rendezvous;
 mod sync;
 mod tree;
 mod turns;
+pub mod versions;
 
 #[cfg(test)]
 mod tests;

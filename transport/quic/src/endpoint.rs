@@ -5,7 +5,7 @@ use crate::counters::{Counters, Tally, count};
 use crate::dial::{self, DialError};
 use crate::event::Event;
 use crate::handshakes::{Entry, Handshakes};
-use crate::hello::{Hello, VERSION_MAX, VERSION_MIN};
+use crate::hello::Hello;
 use crate::identity;
 use crate::join::{self, Tickets};
 use crate::link::Link;
@@ -20,6 +20,7 @@ use lavina_crdt::ids::NodeId;
 use lavina_gossip::frame::{self, Frame, Lane};
 pub use lavina_gossip::plane::{DATAGRAM_BYTES_MAX, IDLE_TIMEOUT};
 use lavina_gossip::plane::{HANDSHAKE_TIMEOUT, TURN_TIMEOUT};
+use lavina_gossip::versions::Versions;
 use quinn::{Connection, Incoming, Runtime, TokioRuntime};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -100,8 +101,7 @@ impl Endpoint {
     pub fn bind(config: EndpointConfig) -> Result<(Self, mpsc::Receiver<Event>), BindError> {
         let quinn = open_socket(&config)?;
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
-        let hello =
-            Hello { versions: (VERSION_MIN, VERSION_MAX), mesh: config.mesh_id, boot: config.boot, name: config.name };
+        let hello = Hello { versions: Versions::SPOKEN, mesh: config.mesh_id, boot: config.boot, name: config.name };
         let shared = Arc::new(Shared {
             peers: Peers::new(identity::node_id(&config.key)),
             key: config.key,

@@ -5,21 +5,18 @@
 
 use crate::close::Code;
 use crate::wire::{self, WireError};
+use lavina_gossip::versions::Versions;
 use quinn::{RecvStream, SendStream};
 use serde::{Deserialize, Serialize};
 
-/// The oldest version of frames this build speaks.
-pub(crate) const VERSION_MIN: u16 = 1;
-/// The newest.
-pub(crate) const VERSION_MAX: u16 = lavina_gossip::frame::PROTOCOL_VERSION;
 /// Largest hello: a name and some numbers, with room for what newer versions add.
 const HELLO_BYTES_MAX: usize = 4 * 1024;
 
 /// Fields are only ever added at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hello {
-    /// Oldest and newest version of frames.
-    pub(crate) versions: (u16, u16),
+    /// The versions of frames that it speaks.
+    pub(crate) versions: Versions,
     /// Which mesh.
     pub(crate) mesh: [u8; 16],
     /// Random number of this run of the process: tells a restart from a second connection.
@@ -57,11 +54,8 @@ impl Hello {
         if self.mesh != other.mesh {
             return Err(HelloError::Mesh);
         }
-        let newest = self.versions.1.min(other.versions.1);
-        if newest < self.versions.0 || newest < other.versions.0 {
-            return Err(HelloError::Versions(self.versions.0, self.versions.1, other.versions.0, other.versions.1));
-        }
-        Ok(newest)
+        let (here, there) = (self.versions, other.versions);
+        here.common(there).ok_or(HelloError::Versions(here.oldest, here.newest, there.oldest, there.newest))
     }
 
     pub(crate) async fn write(&self, send: &mut SendStream) -> Result<(), HelloError> {
@@ -77,8 +71,8 @@ impl Hello {
 mod tests {
     use super::*;
 
-    fn hello(versions: (u16, u16), mesh: u8) -> Hello {
-        Hello { versions, mesh: [mesh; 16], boot: 0, name: String::new() }
+    fn hello((oldest, newest): (u16, u16), mesh: u8) -> Hello {
+        Hello { versions: Versions { oldest, newest }, mesh: [mesh; 16], boot: 0, name: String::new() }
     }
 
     #[test]

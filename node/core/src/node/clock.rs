@@ -13,7 +13,7 @@ use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh_time::MeshTime;
 use lavina_gossip::frame::Frame;
 use lavina_gossip::machine;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How often peers are told, milliseconds: a clock that runs half as fast again is off by less than the slack in that time.
 const PERIOD_MS: u64 = 3_000;
@@ -123,9 +123,10 @@ impl<S: Store> Node<S> {
             return;
         }
         self.clock.tell_at = now.deadline_ms(PERIOD_MS);
-        for peer in self.gossip.peers().into_iter().filter(|peer| peer.connected) {
-            self.tell_clock(now, peer.node);
-            self.tell_heads(peer.node);
+        let mut news = BTreeMap::new();
+        for peer in self.gossip.connected() {
+            self.tell_clock(now, peer);
+            self.tell_heads(peer, &mut news);
         }
     }
 

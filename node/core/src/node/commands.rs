@@ -66,7 +66,7 @@ impl<S: Store> Node<S> {
         }
     }
 
-    fn asker(&self, number: SessionNumber) -> Result<Asker, Refusal> {
+    pub(super) fn asker(&self, number: SessionNumber) -> Result<Asker, Refusal> {
         let session = self.sessions.id(number);
         let record = self.people.get(session).ok_or(Refusal::NotOpen)?;
         Ok(Asker { number, session, record: Arc::clone(record) })

@@ -10,6 +10,7 @@ use lavina_crdt::mesh::Admission;
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_gossip::frame::Frame;
 use lavina_gossip::machine::{self, GossipConfig, Peer};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Least time before another gateway gets a copy, milliseconds: a WAN round trip and a commit.
@@ -84,13 +85,14 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Tells a peer which heads have changed since it was told last.
-    pub(super) fn tell_heads(&mut self, to: NodeId) {
+    /// Tells a peer which heads have changed since it was told last. Most peers were told at the same time: `news` keeps what has changed since
+    /// each time, from one peer to the next.
+    pub(super) fn tell_heads(&mut self, to: NodeId, news: &mut BTreeMap<u64, (u64, Vec<HeadRow>)>) {
         let told = self.heads_told.get(&to).copied().unwrap_or(0);
-        let (version, rows) = self.replicas.heads_since(told);
-        self.heads_told.insert(to, version);
+        let (version, rows) = news.entry(told).or_insert_with(|| self.replicas.heads_since(told));
+        self.heads_told.insert(to, *version);
         if !rows.is_empty() {
-            let frame = Frame::Heads(rows);
+            let frame = Frame::Heads(rows.clone());
             self.out.push_back(Output::Send(to, frame.lane(), frame));
         }
     }
@@ -108,7 +110,12 @@ impl<S: Store> Node<S> {
     /// What counts of what is durable here, by scope.
     #[must_use]
     pub fn vectors(&self) -> std::collections::BTreeMap<Scope, lavina_crdt::version::VersionVector> {
-        self.replicas.vectors().map(|(scope, vector)| (scope.clone(), vector)).collect()
+        self.each_vector().map(|(scope, vector)| (scope.clone(), vector)).collect()
+    }
+
+    /// The same one after the other, in the order of scopes, for whoever looks often.
+    pub fn each_vector(&self) -> impl Iterator<Item = (&Scope, lavina_crdt::version::VersionVector)> + '_ {
+        self.replicas.vectors()
     }
 
     /// From which number on an origin's entries in a scope are void, when it has been shown to equivocate.

@@ -20,6 +20,7 @@ mod signals;
 mod split;
 #[cfg(test)]
 mod tests;
+mod versions;
 mod writes;
 
 pub use lavina_gossip::gauges::Gauge;

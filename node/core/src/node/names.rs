@@ -138,7 +138,9 @@ fn claimed(record: &SessionRecord) -> BTreeSet<NickKey> {
 
 fn claim(session: SessionId, record: &SessionRecord, key: &NickKey) -> Option<Strength> {
     let owner = record.account.as_ref().is_some_and(|account| account.nick_key() == *key);
-    let places = record.rooms.values().map(|place| (&place.nick, place.since));
+    // Who takes its own nick along into a room claims it no earlier for having been there before.
+    let others = record.rooms.values().filter(|place| place.nick.key() != record.nick.key());
+    let places = others.map(|place| (&place.nick, place.since));
     let of_key = places.chain([(&record.nick, record.nick_since)]).filter(|(nick, _)| nick.key() == *key);
     let since = of_key.map(|(_, since)| since).min()?;
     Some((!owner, since, session))

@@ -59,7 +59,7 @@ pub enum Effect {
     Quarantined(Scope),
 }
 
-/// A message of a scope's log.
+/// A message of a scope's log. A copy shares what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Where.
@@ -67,9 +67,9 @@ pub struct Message {
     /// Its position and so its id.
     pub key: OrderKey,
     /// By whom.
-    pub author: Author,
+    pub author: Arc<Author>,
     /// What.
-    pub content: Content,
+    pub content: Arc<Content>,
 }
 
 /// A local entry that was made.

@@ -2,6 +2,7 @@
 
 use super::apply::is_between;
 use super::effect::{Message, Page};
+use super::readings::Readings;
 use super::room::{Room, Verdict};
 use super::scope::message;
 use super::{Replicas, Scope};
@@ -150,8 +151,10 @@ impl<S: Store> Replicas<S> {
             found.extend(pending.into_iter().map(|said| (said.key, said)));
         }
         let mut taken = 0;
+        let readings = valid.readings;
         valid.store.scan(scope, span.after, span.before, newest, &mut |key, sealed| {
-            if let Some(said) = chain::open(sealed).and_then(|entry| valid.judge.message(&entry)) {
+            let read = || chain::open(sealed).and_then(|entry| valid.judge.message(&entry));
+            if let Some(said) = readings.get_or_read(scope, key, read) {
                 found.insert(key, said);
                 taken += 1;
             }
@@ -198,15 +201,17 @@ impl<S: Store> Replicas<S> {
         };
         Ok(Reader {
             store: &self.store,
+            readings: &mut self.readings,
             pending: self.scopes.get(scope).map(|replica| &replica.pending),
             judge: Judge { scope: scope.clone(), room, nodes: &self.nodes, cuts: self.mesh.cuts(scope) },
         })
     }
 }
 
-/// The three parts of a reading, borrowed apart.
+/// The parts of a reading, borrowed apart.
 struct Reader<'a, S> {
     store: &'a S,
+    readings: &'a mut Readings,
     pending: Option<&'a BTreeMap<OrderKey, std::sync::Arc<Entry>>>,
     judge: Judge<'a>,
 }

@@ -15,6 +15,7 @@ mod history;
 mod journal;
 mod mesh;
 mod quarantine;
+mod readings;
 mod receive;
 mod room;
 mod scope;
@@ -39,7 +40,7 @@ use lavina_crdt::ids::{Dot, NodeId, Origin, OriginKey, Scope};
 use lavina_crdt::mesh::{Admission, MeshState};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{AccountName, RoomName};
-use lavina_crdt::room::RoomState;
+use lavina_crdt::room::{RoomState, Vocabulary};
 use lavina_crdt::seals::Seals;
 use lavina_crdt::version::VersionVector;
 use lavina_gossip::gauges::Gauge;
@@ -59,6 +60,7 @@ pub struct Replicas<S> {
     origin: Origin,
     incarnation: u64,
     hold_ms_max: u64,
+    vocabulary: Vocabulary,
     clock: Clock,
     /// The newest stamp made or taken; kept on disk, so that stamps grow whatever the wall clock does between two starts.
     newest: Hlc,
@@ -73,6 +75,7 @@ pub struct Replicas<S> {
     rooms: BTreeMap<RoomName, Room>,
     /// States of rooms that were looked at and not loaded.
     glimpses: RefCell<BTreeMap<RoomName, Arc<RoomState>>>,
+    readings: readings::Readings,
     journal: Journal,
     seals: Seals,
     /// Why nothing is written under this origin any more, though others are still heard.
@@ -115,6 +118,7 @@ impl<S: Store> Replicas<S> {
             origin: origin_key.origin(),
             incarnation,
             hold_ms_max: limits.hold_ms_max,
+            vocabulary: Vocabulary::Full,
             clock,
             newest,
             newest_saved: newest,
@@ -125,6 +129,7 @@ impl<S: Store> Replicas<S> {
             accounts: Accounts::default(),
             rooms: BTreeMap::new(),
             glimpses: RefCell::default(),
+            readings: readings::Readings::default(),
             journal: Journal::new(key, seals.clone(), origin_key),
             seals,
             outdated: None,
@@ -151,6 +156,11 @@ impl<S: Store> Replicas<S> {
         }
         self.load_mesh()?;
         self.load_accounts()
+    }
+
+    /// The acts that are understood, where not all of them are; rooms that were read before keep to what was understood then.
+    pub fn understand(&mut self, vocabulary: Vocabulary) {
+        self.vocabulary = vocabulary;
     }
 
     /// The store it reads.
@@ -263,7 +273,7 @@ impl<S: Store> Replicas<S> {
             return Some(Arc::clone(state));
         }
         let cuts = self.mesh.cuts(&Scope::Room(name.clone()));
-        let state = Room::load(name, replica, &self.store, cuts, &self.nodes).ok()?.state();
+        let state = Room::load(name, replica, &self.store, cuts, &self.nodes, self.vocabulary).ok()?.state();
         self.glimpses.borrow_mut().insert(name.clone(), Arc::clone(&state));
         Some(state)
     }
@@ -327,7 +337,7 @@ impl<S: Store> Replicas<S> {
             let scope = Scope::Room(name.clone());
             let replica = self.scopes.entry(scope).or_default();
             let cuts = self.mesh.cuts(&Scope::Room(name.clone()));
-            let room = Room::load(name, replica, &self.store, cuts, &self.nodes)?;
+            let room = Room::load(name, replica, &self.store, cuts, &self.nodes, self.vocabulary)?;
             self.glimpses.borrow_mut().remove(name);
             self.rooms.insert(name.clone(), room);
         }

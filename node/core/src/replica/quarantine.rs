@@ -78,6 +78,7 @@ impl<S: Store> Replicas<S> {
     /// An origin is void from an earlier entry on than before.
     pub(super) fn on_cut(&mut self, now: Now, scope: &Scope, origin: Origin, effects: &mut Vec<Effect>) {
         self.counters.quarantines += 1;
+        self.readings.forget(scope);
         if let (Some(cut), Some(replica)) = (self.mesh.cut(scope, origin), self.scopes.get_mut(scope)) {
             replica.log.cut(origin, cut);
         }
@@ -134,14 +135,13 @@ impl<S: Store> Replicas<S> {
         let mut version = told;
         for (changed, (scope, origin)) in self.heads.changed.range(told + 1..).take(HEADS_MAX) {
             version = *changed;
-            let Some(newest) = self.scopes.get(scope).and_then(|replica| replica.durable.next(*origin).checked_sub(1))
-            else {
-                continue;
-            };
+            let Some(replica) = self.scopes.get(scope) else { continue };
+            let Some(newest) = replica.durable.next(*origin).checked_sub(1) else { continue };
             if self.is_void(scope, Dot { origin: *origin, seq: newest }) {
                 continue;
             }
-            if let Ok(Some(hash)) = self.store.head(scope, *origin) {
+            let hash = replica.hash_at(*origin, newest);
+            if let Some(hash) = hash.or_else(|| self.store.head(scope, *origin).ok().flatten()) {
                 rows.push((scope.clone(), *origin, newest, hash));
             }
         }
@@ -153,12 +153,16 @@ impl<S: Store> Replicas<S> {
         let mut differ = Vec::new();
         for (scope, origin, seq, hash) in rows.iter().take(HEADS_MAX) {
             let dot = Dot { origin: *origin, seq: *seq };
-            let durable = self.scopes.get(scope).is_some_and(|replica| replica.durable.contains(dot));
-            if !durable || self.is_void(scope, dot) || differ.len() >= DIFFERENCES_MAX {
+            let replica = self.scopes.get(scope).filter(|replica| replica.durable.contains(dot));
+            let Some(replica) = replica.filter(|_| differ.len() < DIFFERENCES_MAX) else { continue };
+            if self.is_void(scope, dot) {
                 continue;
             }
-            let stored = self.store.run(scope, *origin, *seq, 0).ok().flatten();
-            let here = stored.as_ref().and_then(|run| run.entries.first()).map(chain::hash);
+            let stored = || {
+                let run = self.store.run(scope, *origin, *seq, 0).ok().flatten()?;
+                run.entries.first().map(chain::hash)
+            };
+            let here = replica.hash_at(*origin, *seq).or_else(stored);
             if here.is_some_and(|here| here != *hash) {
                 differ.push((scope.clone(), *origin, seq.saturating_sub(BEFORE)));
             }

@@ -10,7 +10,7 @@ use lavina_crdt::content::Author;
 use lavina_crdt::entry::{Body, DocHead, Entry};
 use lavina_crdt::ids::{Dot, NodeId, OrderKey, Origin, Scope};
 use lavina_crdt::names::RoomName;
-use lavina_crdt::room::{Act, Applied, Kick, Right, RoomDoc, RoomState};
+use lavina_crdt::room::{Act, Applied, Kick, Right, RoomDoc, RoomState, Vocabulary};
 use lavina_crdt::version::VersionVector;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -59,11 +59,12 @@ impl Room {
         store: &impl Store,
         cuts: Option<&BTreeMap<Origin, u64>>,
         nodes: &BTreeMap<Origin, NodeId>,
+        vocabulary: Vocabulary,
     ) -> Result<Self, StoreError> {
         let saved = if cuts.is_some() { None } else { store.meta(&saved_key(name))? };
         let saved = saved.and_then(|bytes| postcard::from_bytes::<(VersionVector, Vec<u8>)>(&bytes).ok());
-        let saved = saved.and_then(|(vector, bytes)| Some((vector, RoomDoc::load(&bytes)?)));
-        let (vector, doc) = saved.unwrap_or_else(|| (VersionVector::default(), RoomDoc::new(name)));
+        let saved = saved.and_then(|(vector, bytes)| Some((vector, RoomDoc::load(&bytes, vocabulary)?)));
+        let (vector, doc) = saved.unwrap_or_else(|| (VersionVector::default(), RoomDoc::with(name, vocabulary)));
         let (heads, unjudged, is_cut) = (load_heads(name, store)?, BTreeMap::new(), cuts.is_some());
         let mut room = Self { doc, heads, unjudged, changes: 0, entries: 0, is_cut };
         let scope = Scope::Room(name.clone());

@@ -70,6 +70,12 @@ impl ScopeReplica {
         self.tails.get(&origin).copied().unwrap_or_default()
     }
 
+    /// The hash of entry `seq` of an origin, when it is the newest known one and at hand.
+    pub(super) fn hash_at(&self, origin: Origin, seq: u64) -> Option<Hash> {
+        let is_newest = seq.checked_add(1) == Some(self.known.next(origin));
+        self.tails.get(&origin).filter(|_| is_newest).map(|tail| tail.hash)
+    }
+
     /// Counts an entry as known.
     pub(super) fn learn(&mut self, entry: &Arc<Entry>, hash: Hash) {
         self.known.advance(entry.origin, entry.seq.saturating_add(1));
@@ -106,5 +112,6 @@ impl ScopeReplica {
 /// The message that an entry holds, if it holds one.
 pub(super) fn message(scope: &Scope, entry: &Entry) -> Option<Message> {
     let Body::Message(content) = chain::body(entry) else { return None };
-    Some(Message { scope: scope.clone(), key: entry.order_key(), author: entry.author.clone()?, content })
+    let (author, content) = (Arc::new(entry.author.clone()?), Arc::new(content));
+    Some(Message { scope: scope.clone(), key: entry.order_key(), author, content })
 }

@@ -76,6 +76,14 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
 }
 
 #[test]
+fn a_store_that_could_not_be_made_is_made_at_the_next_start() {
+    let disk = Disk::default();
+    disk.fail_next_sync();
+    assert!(matches!(RedbStore::open(disk.opener(), opening(1)), Err(StoreError::Failed(_))));
+    assert_eq!(disk.open().origin().epoch, 1);
+}
+
+#[test]
 fn after_a_failed_sync_nothing_is_written_and_reads_go_on() {
     let disk = Disk::default();
     let store = disk.open();

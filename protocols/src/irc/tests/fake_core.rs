@@ -72,7 +72,7 @@ pub(super) fn author(name: &str) -> Author {
 }
 
 pub(super) fn said(by: &str, conversation: Conversation, content: Content) -> Said {
-    Said { id: id(super::WALL_MS), conversation, author: author(by), content, late: false }
+    Said { id: id(super::WALL_MS), conversation, author: author(by).into(), content: content.into(), late: false }
 }
 
 pub(super) fn in_room(by: &str, text: &str) -> Said {
@@ -223,7 +223,13 @@ impl FakeCore {
             },
             Target::Account(..) | Target::Occupant(..) => panic!("{target:?}"),
         };
-        Said { id: id(super::WALL_MS + self.messages), conversation, author: self.me(), content, late: false }
+        Said {
+            id: id(super::WALL_MS + self.messages),
+            conversation,
+            author: self.me().into(),
+            content: content.into(),
+            late: false,
+        }
     }
 
     fn page(query: &HistoryQuery) -> HistoryPage {

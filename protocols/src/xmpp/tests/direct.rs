@@ -8,7 +8,13 @@ use lavina_crdt::content::Principal;
 pub(super) fn direct(from: Author, to: &str, content: Content) -> Event {
     let conversation =
         Conversation::Direct { from: from.principal(), to: Principal::Account(account(to)), to_nick: nick(to) };
-    Event::Said(Arc::new(Said { id: msg_id(4), conversation, author: from, content, late: false }))
+    Event::Said(Arc::new(Said {
+        id: msg_id(4),
+        conversation,
+        author: from.into(),
+        content: content.into(),
+        late: false,
+    }))
 }
 
 #[test]

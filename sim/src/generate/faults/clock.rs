@@ -8,13 +8,16 @@ use rand::seq::IteratorRandom;
 
 pub(super) const KINDS: &[Kind] = &[step, drift];
 
+/// The longest jump after which a clock still counts as right.
+const STEP_MS: i64 = 10_000;
+
 /// Ten years.
 const FAR_MS: i64 = 10 * 365 * 24 * 3_600_000;
 
 /// A jump, there and back. It stays within what keeps a majority near the true time, however many nodes jump.
 fn step(rng: &mut SmallRng, draw: &Draw<'_>) -> Vec<Fault> {
     let node = draw.node(rng);
-    let ms = rng.random_range(-10_000..10_000);
+    let ms = rng.random_range(-STEP_MS..STEP_MS);
     draw.between(FaultKind::Clock(ClockFault::Step(node, ms)), FaultKind::Clock(ClockFault::Step(node, -ms)))
 }
 
@@ -45,6 +48,26 @@ pub(in crate::generate) fn years(rng: &mut SmallRng, nodes: &mut [NodePlan], fau
         }
     }
     faults.sort_by_key(|fault| fault.at_ms);
+}
+
+/// Puts clocks right again where revoking takes so many of the right ones out of the mesh that no majority of it is right.
+pub(in crate::generate) fn keep_most_right(nodes: &mut [NodePlan], faults: &mut Vec<Fault>) {
+    let is_far = |ms: i64| ms.unsigned_abs() > STEP_MS.unsigned_abs();
+    let steps_far = |fault: &Fault, of: usize| matches!(fault.kind, FaultKind::Clock(ClockFault::Step(node, ms)) if node == of && is_far(ms));
+    let is_wrong =
+        |node: usize| is_far(nodes[node].clock_offset_ms) || faults.iter().any(|fault| steps_far(fault, node));
+    let is_revoked = |of: usize| {
+        faults.iter().any(|fault| matches!(fault.kind, FaultKind::Node(NodeFault::Revoke(node, _)) if node == of))
+    };
+    let wrong: Vec<usize> = (0..nodes.len()).filter(|node| is_wrong(*node)).collect();
+    let right = (0..nodes.len()).filter(|node| !wrong.contains(node) && !is_revoked(*node)).count();
+    if right > wrong.len() {
+        return;
+    }
+    for node in wrong {
+        nodes[node].clock_offset_ms = 0;
+        faults.retain(|fault| !steps_far(fault, node));
+    }
 }
 
 /// Whether a node starts with an empty disk in the storm.

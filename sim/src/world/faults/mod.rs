@@ -6,6 +6,7 @@ mod disk;
 mod net;
 mod node;
 mod peer;
+mod release;
 mod revoke;
 
 use super::queue::Pending;

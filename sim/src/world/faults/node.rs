@@ -10,7 +10,7 @@ use lavina_gossip::rendezvous;
 use rand::Rng;
 
 /// Time between a kill and the start after it, microseconds.
-const RESTART_US: u64 = 500_000;
+pub(super) const RESTART_US: u64 = 500_000;
 /// Longest life of a node in a crash loop, microseconds.
 const LIFE_US: u64 = 400_000;
 /// How long a gateway that died is down, microseconds.
@@ -49,6 +49,8 @@ impl World {
             }
             NodeFault::AllDown => (0..self.nodes.len()).for_each(|node| self.crash(node)),
             NodeFault::ForgetBootstrap(node) => self.forget_bootstrap(node),
+            NodeFault::Upgrade(node) => self.change_release(node, true),
+            NodeFault::Rollback(node) => self.change_release(node, false),
         }
     }
 

@@ -1,13 +1,12 @@
-//! A node is thrown out of the mesh and comes back as another. The operator waits until what it has written is known elsewhere, as one does
+//! A node is thrown out of the mesh and comes back as another. The operator waits until what it has is known elsewhere, as one does
 //! who takes a machine out of service: then nothing that was promised may be lost.
 
 use crate::plan::NodeFault;
 use crate::world::queue::Pending;
 use crate::world::{Outfit, World, node_id, signing_key, sim_node};
 use lavina_core::node::{AdminCommand, Input, MeshIdentity};
-use lavina_core::store::Store;
-use lavina_crdt::ids::OriginKey;
 use lavina_crdt::mesh::{Admission, Place, Verdict};
+use lavina_crdt::version::VersionVector;
 use rand::Rng;
 
 /// How long to wait before trying again what could not be done yet, microseconds.
@@ -63,7 +62,8 @@ impl World {
         let offset_ms = self.nodes[node].clock_offset_ms;
         let seals = self.nodes[by].config.seals.clone();
         let flood = self.nodes[by].sessions.flood;
-        let outfit = Outfit { level: self.plan.level, epoch: self.rng.random(), seals, flood };
+        let release = self.nodes[node].release;
+        let outfit = Outfit { level: self.plan.level, epoch: self.rng.random(), seals, flood, release };
         let fresh = sim_node(key, &admission, &bootstrap, &mesh, offset_ms, outfit);
         self.by_id.insert(admission.node, node);
         self.nodes[node] = fresh;
@@ -101,7 +101,7 @@ impl World {
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub(in crate::world) fn is_over(&self) -> bool {
         self.now_us >= self.plan.heal_at_ms * 1000
     }
 
@@ -110,14 +110,13 @@ impl World {
         self.is_healthy(node) && !self.nodes[node].revoked
     }
 
-    /// Whether all that a node has written is on the other node's disk.
+    /// Whether all that a node has is on the other node's disk: of what others wrote it may hold the only copy by now.
     fn is_known_at(&self, node: usize, other: usize) -> bool {
-        let own: OriginKey = self.nodes[node].store.origin();
         let there = self.vectors(other);
-        self.vectors(node).iter().all(|(scope, vector)| {
-            let known = there.get(scope).map_or(0, |vector| vector.next(own.origin()));
-            vector.next(own.origin()) <= known
-        })
+        let known = |scope, origin| there.get(scope).map_or(0, |vector: &VersionVector| vector.next(origin));
+        self.vectors(node)
+            .iter()
+            .all(|(scope, vector)| vector.iter().all(|(origin, next)| next <= known(scope, origin)))
     }
 
     /// The admission of a node, as the plan has it.

@@ -5,6 +5,7 @@ mod disk;
 mod history;
 mod rooms;
 mod situations;
+mod versions;
 
 use super::{Appended, Effect, Message, Query, Received, Replicas};
 use crate::node::{Limits, MeshIdentity};
@@ -136,7 +137,7 @@ impl Peer {
     }
 
     fn texts(&mut self, scope: &Scope) -> Vec<String> {
-        self.log(scope).into_iter().map(|said| said.content.text).collect()
+        self.log(scope).into_iter().map(|said| said.content.text.clone()).collect()
     }
 
     /// Everything durable that the vector of `other` lacks, as sync would send it.

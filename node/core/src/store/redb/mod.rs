@@ -80,14 +80,21 @@ impl Drop for Shared {
     }
 }
 
-/// Opens the database; `check` reads the whole of it and compares every page with its checksum.
+/// Opens the database; `check` reads the whole of it and compares every page with its checksum. Bytes in which none was, and none could be made,
+/// say on a full disk, are left empty: half of a database would be taken for a damaged one.
 fn open_database(opener: &Opener, cache_bytes: usize, check: bool) -> Result<Database, StoreError> {
     let backend = opener().map_err(|error| from_io(&error))?;
-    guarded(|| {
+    let was_empty = backend.len().map_err(|error| from_io(&error))? == 0;
+    let opened = guarded(|| {
         let mut builder = redb::Builder::new();
         builder.set_cache_size(cache_bytes).set_check_integrity_on_open(check);
         Ok(builder.create_with_backend(WatchedBackend::new(backend))?)
-    })
+    });
+    if was_empty && opened.is_err() {
+        // Where not even that can be done, the next start says what is wrong.
+        let _ = opener().and_then(|backend| backend.set_len(0));
+    }
+    opened
 }
 
 fn begin_write(database: &Database) -> Result<WriteTransaction, Fault> {

@@ -1,0 +1,26 @@
+//! Which acts a version of the node understands.
+//!
+//! A change with an act that is not understood keeps its place in the document, and so in everybody's heads, and has no effect until a version
+//! that understands it reads it. What understands less than this build stands for an older one, in meshes of two versions.
+
+use super::Act;
+
+/// The acts that are understood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Vocabulary {
+    /// All that this build has.
+    #[default]
+    Full,
+    /// All but [`Act::SetTitle`], which gives nobody a right and takes none.
+    WithoutTitles,
+}
+
+impl Vocabulary {
+    /// Whether an act is among them.
+    pub(super) const fn has(self, act: &Act) -> bool {
+        match self {
+            Self::Full => true,
+            Self::WithoutTitles => !matches!(act, Act::SetTitle(_)),
+        }
+    }
+}
