@@ -194,17 +194,21 @@ fn remove(claims: &mut BTreeMap<NickKey, BTreeMap<SessionId, Claim>>, key: &Nick
     }
 }
 
-/// What a session claims, each nick with the time of its earliest claim. Who takes its own nick along into a room claims it no earlier for
-/// having been there before.
-fn claims_of(record: &SessionRecord) -> BTreeMap<NickKey, Claim> {
-    let others = record.rooms.values().filter(|place| place.nick.key() != record.nick.key());
-    let places = others.map(|place| (&place.nick, place.since));
-    let mut claims: BTreeMap<NickKey, Claim> = BTreeMap::new();
-    for (nick, since) in places.chain([(&record.nick, record.nick_since)]) {
-        let claim = claims.entry(nick.key()).or_insert_with(|| Claim { since, account: record.account.clone() });
-        claim.since = claim.since.min(since);
+/// The nicks that a record claims, outside rooms and in them, each with the time of its earliest claim. Who takes its own nick along into a
+/// room claims it no earlier for having been there before.
+#[must_use]
+pub fn claimed(record: &SessionRecord) -> BTreeMap<NickKey, Hlc> {
+    let mut claims = BTreeMap::from([(record.nick.key(), record.nick_since)]);
+    for place in record.rooms.values().filter(|place| place.nick.key() != record.nick.key()) {
+        let since = claims.entry(place.nick.key()).or_insert(place.since);
+        *since = place.since.min(*since);
     }
     claims
+}
+
+fn claims_of(record: &SessionRecord) -> BTreeMap<NickKey, Claim> {
+    let claim = |since| Claim { since, account: record.account.clone() };
+    claimed(record).into_iter().map(|(key, since)| (key, claim(since))).collect()
 }
 
 /// The nick that a session which lost `nick` is renamed to: the same on every node.
@@ -226,6 +230,20 @@ mod tests {
         Nick::new(nick).unwrap().key()
     }
 
+    fn came(session: SessionId, record: SessionRecord) -> PresenceChange {
+        PresenceChange { session, old: None, new: Some(record) }
+    }
+
+    fn of_account(account: &str, record: SessionRecord) -> SessionRecord {
+        SessionRecord { account: Some(AccountName::new(account).unwrap()), ..record }
+    }
+
+    fn in_room(room: &str, nick: &str, since: u64, mut record: SessionRecord) -> SessionRecord {
+        let place = Place { nick: Nick::new(nick).unwrap(), since: Hlc(since) };
+        record.rooms.insert(RoomName::new(room).unwrap(), place);
+        record
+    }
+
     #[test]
     fn a_nick_taken_in_a_room_is_claimed_from_then_on() {
         let room = RoomName::new("rust").unwrap();
@@ -243,20 +261,6 @@ mod tests {
         directory.apply(&came(session(1, 1), since("ann", 100, 400)));
         directory.apply(&came(session(2, 2), since("ann", 200, 300)));
         assert_eq!(directory.holder(&key("ann")), Some(session(2, 2)));
-    }
-
-    fn came(session: SessionId, record: SessionRecord) -> PresenceChange {
-        PresenceChange { session, old: None, new: Some(record) }
-    }
-
-    fn of_account(account: &str, record: SessionRecord) -> SessionRecord {
-        SessionRecord { account: Some(AccountName::new(account).unwrap()), ..record }
-    }
-
-    fn in_room(room: &str, nick: &str, since: u64, mut record: SessionRecord) -> SessionRecord {
-        let place = Place { nick: Nick::new(nick).unwrap(), since: Hlc(since) };
-        record.rooms.insert(RoomName::new(room).unwrap(), place);
-        record
     }
 
     #[test]

@@ -75,6 +75,14 @@ impl Recipe {
         (has_order && fits && is_each_once && recipe.encode() == bytes).then_some(recipe)
     }
 
+    /// What a change that [`build`] made was built from.
+    pub(super) fn of_change(change: &Change) -> Option<Self> {
+        let mut deps: Vec<DocHead> = change.deps().iter().map(|dep| dep.0).collect();
+        deps.sort_unstable();
+        let puts = change.decode().operations.iter().map(Put::of_op).collect::<Option<Vec<Put>>>()?;
+        Some(Self { deps, puts })
+    }
+
     /// The acts, when every put says one that this version knows.
     pub(super) fn acts(&self) -> Option<Vec<Act>> {
         self.puts.iter().map(|put| decode(put).filter(|act| act.is_sound() && encode(act) == *put)).collect()
@@ -91,7 +99,7 @@ impl Put {
     }
 
     /// The put in an operation of a change that [`build`] made.
-    pub(super) fn of_op(op: &Op) -> Option<Self> {
+    fn of_op(op: &Op) -> Option<Self> {
         let (Key::Map(key), OpType::Put(value)) = (&op.key, &op.action) else { return None };
         let value = match value {
             ScalarValue::Null => Value::Nothing,

@@ -2,7 +2,7 @@
 
 use super::change::{self, Recipe};
 use super::fold::Fold;
-use super::graph::{Graph, Index};
+use super::graph::{Fitted, Graph, Index};
 use super::rights::judge;
 use super::{Act, RoomState, Vocabulary};
 use crate::content::Author;
@@ -10,13 +10,10 @@ use crate::entry::DocHead;
 use crate::ids::{OrderKey, Origin};
 use crate::mutant::{self, Mutant};
 use crate::names::RoomName;
-use automerge::Automerge;
-use std::collections::BTreeMap;
+use automerge::{Automerge, ChangeHash, ReadDoc};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
-
-/// Most changes of one origin that wait for what they depend on. None wait when entries are handed in after their causal past, so only a
-/// faulty origin gets here; what is over it has no effect.
-pub const PENDING_PER_ORIGIN_MAX: usize = 256;
 
 /// How many states at past heads are kept: a page of history and the messages in flight name far fewer.
 const STATES_MAX: usize = 32;
@@ -24,21 +21,26 @@ const STATES_MAX: usize = 32;
 /// The document of one room. Drive it: [`RoomDoc::mint`] makes the change for a local act, which travels in a
 /// `Body::DocChange` entry; every replica, the author's own too, hands each such entry to [`RoomDoc::apply`], each origin's in order.
 ///
-/// Equal sets of entries make equal documents and states, whatever the order of origins (invariant L1).
+/// Equal sets of entries make equal documents and states, whatever the order of origins (invariant L1): the changes in the document are
+/// those that can be taken when all are gone through once in the order of their stamps. A change is taken when what it depends on was, and
+/// its origin's previous one is in its past. In a room without void entries an origin's changes wait for its earlier ones; in one with void
+/// entries they don't, since what rests on a void change waits for ever and its author, who has heard of it, goes on without.
 #[derive(Clone, Debug)]
 pub struct RoomDoc {
     pub(super) name: RoomName,
     pub(super) document: Automerge,
     pub(super) graph: Graph,
     pub(super) state: Arc<RoomState>,
-    pub(super) pending: BTreeMap<Origin, BTreeMap<u64, Pending>>,
+    /// Changes that are not in the document.
+    pub(super) aside: BTreeMap<OrderKey, Aside>,
     states: States,
+    /// Whether some of the room's entries are void.
+    is_cut: bool,
 }
 
-/// A change that waits for what it depends on, or for an earlier one of its origin.
+/// A change that waits for what it depends on or for an earlier one of its origin, or that breaks a rule.
 #[derive(Clone, Debug)]
-pub(super) struct Pending {
-    pub(super) at: OrderKey,
+pub(super) struct Aside {
     pub(super) author: Arc<Author>,
     pub(super) recipe: Recipe,
 }
@@ -86,23 +88,23 @@ impl RoomDoc {
     /// The document of a room nobody has touched: its genesis change is a pure function of the name.
     #[must_use]
     pub fn new(name: &RoomName) -> Self {
-        Self::with(name, Vocabulary::Full)
+        Self::with(name, Vocabulary::Full, false)
     }
 
-    /// The same, as a version sees it that understands these acts.
+    /// The same, as a version sees it that understands these acts. `is_cut` says whether some of the room's entries are void.
     #[must_use]
-    pub fn with(name: &RoomName, vocabulary: Vocabulary) -> Self {
+    pub fn with(name: &RoomName, vocabulary: Vocabulary, is_cut: bool) -> Self {
         let mut document = Automerge::new();
         let genesis = change::genesis(name);
         let hash = genesis.as_ref().map(|change| change.hash().0).unwrap_or_default();
         // A first change that depends on nothing always applies.
         let _ = document.apply_changes(genesis);
-        Self::over(name.clone(), document, Graph::new(hash, vocabulary))
+        Self { is_cut, ..Self::over(name.clone(), document, Graph::new(hash, vocabulary)) }
     }
 
     pub(super) fn over(name: RoomName, document: Automerge, graph: Graph) -> Self {
-        let (state, pending, states) = (Arc::default(), BTreeMap::new(), States::default());
-        Self { name, document, graph, state, pending, states }
+        let (state, aside, states) = (Arc::default(), BTreeMap::new(), States::default());
+        Self { name, document, graph, state, aside, states, is_cut: false }
     }
 
     /// The room.
@@ -157,19 +159,14 @@ impl RoomDoc {
 
     /// Takes the change of an entry in, whoever wrote it.
     pub fn apply(&mut self, at: OrderKey, author: &Author, change: &[u8]) -> Applied {
-        let is_pending = self.pending.get(&at.origin).is_some_and(|waiting| waiting.contains_key(&at.seq));
-        if is_pending || self.graph.of_entry(at.dot()).is_some() {
+        if self.aside.contains_key(&at) || self.graph.of_entry(at.dot()).is_some() {
             return Applied::Known;
         }
         let Some(recipe) = Recipe::decode(change) else { return Applied::Malformed };
-        let waiting = self.pending.entry(at.origin).or_default();
-        if waiting.len() >= PENDING_PER_ORIGIN_MAX {
-            return Applied::Malformed;
-        }
-        waiting.insert(at.seq, Pending { at, author: Arc::new(author.clone()), recipe });
+        self.aside.insert(at, Aside { author: Arc::new(author.clone()), recipe });
         let old = self.shared_state();
-        self.take_pending();
-        if self.pending.get(&at.origin).is_some_and(|waiting| waiting.contains_key(&at.seq)) {
+        self.take_ready();
+        if self.aside.contains_key(&at) && old == self.state {
             return Applied::Pending;
         }
         let is_understood = self.graph.of_entry(at.dot()).is_some_and(|node| !node.acts.is_empty());
@@ -186,32 +183,61 @@ impl RoomDoc {
     /// How many changes wait for what they depend on.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.pending.values().map(BTreeMap::len).sum()
+        self.aside.len()
     }
 
-    /// Takes in what can be: of each origin its earliest waiting change, again and again.
-    fn take_pending(&mut self) {
-        loop {
-            let is_ready = |waiting: &BTreeMap<u64, Pending>| {
-                waiting.first_key_value().is_none_or(|(_, first)| self.graph.knows(&first.recipe.deps))
-            };
-            let Some(origin) = self.pending.iter().find(|(_, waiting)| is_ready(waiting)).map(|(origin, _)| *origin)
-            else {
-                return;
-            };
-            match self.pending.get_mut(&origin).and_then(BTreeMap::pop_first) {
-                Some((_, Pending { at, author, recipe })) => self.take(at, author, &recipe),
-                None => {
-                    self.pending.remove(&origin);
+    /// Takes in what can be.
+    fn take_ready(&mut self) {
+        while !self.take_in_order() {
+            self.begin_anew();
+        }
+    }
+
+    /// Goes once through what is aside, earliest stamp first: what a change depends on is stamped before it. Whether nothing would have had
+    /// to be taken before something that is in already.
+    fn take_in_order(&mut self) -> bool {
+        let mut waiting: BTreeSet<Origin> = BTreeSet::new();
+        let mut next = self.aside.first_key_value().map(|(at, _)| *at);
+        while let Some(at) = next {
+            if let Some(one) = self.aside.get(&at).filter(|_| !waiting.contains(&at.origin)) {
+                match self.graph.fit(at, &one.recipe) {
+                    Some(_) if self.graph.has_later(at) => return false,
+                    Some(fitted) => {
+                        let Aside { author, recipe } = one.clone();
+                        self.aside.remove(&at);
+                        self.take(at, author, &recipe, fitted);
+                    }
+                    // It fits perhaps when an earlier change of its origin has come.
+                    None if self.is_cut => {}
+                    None if self.graph.knows(&one.recipe.deps) => {
+                        self.aside.remove(&at);
+                    }
+                    None => {
+                        waiting.insert(at.origin);
+                    }
                 }
+            }
+            next = self.aside.range((Bound::Excluded(at), Bound::Unbounded)).next().map(|(at, _)| *at);
+        }
+        true
+    }
+
+    /// Sets every change aside: one came that an origin made before others which went on without it.
+    fn begin_anew(&mut self) {
+        let empty = Self::with(&self.name, self.graph.vocabulary(), self.is_cut);
+        let Self { document, graph, aside, .. } = std::mem::replace(self, empty);
+        self.aside = aside;
+        for node in graph.iter() {
+            let change = document.get_change_by_hash(&ChangeHash(node.hash));
+            if let Some(recipe) = change.as_ref().and_then(Recipe::of_change) {
+                self.aside.insert(node.at, Aside { author: Arc::clone(&node.author), recipe });
             }
         }
     }
 
-    /// Adds a change whose past is here and brings the state up to it; nothing happens when it breaks the graph's rules.
-    fn take(&mut self, at: OrderKey, author: Arc<Author>, recipe: &Recipe) {
+    /// Adds a change whose past is here and brings the state up to it.
+    fn take(&mut self, at: OrderKey, author: Arc<Author>, recipe: &Recipe, fitted: Fitted) {
         let before = self.graph.heads();
-        let Some(fitted) = self.graph.fit(at, recipe) else { return };
         let Some(change) = change::build(at, recipe, &fitted.place) else { return };
         let hash = change.hash().0;
         if self.document.apply_changes([change]).is_err() {

@@ -67,7 +67,7 @@ pub(super) struct Graph {
     by_hash: BTreeMap<DocHead, Index>,
     by_dot: BTreeMap<Dot, Index>,
     by_order: BTreeMap<OrderKey, Index>,
-    /// Each origin's changes in order.
+    /// Each origin's changes in order of their stamps.
     by_origin: BTreeMap<Origin, Vec<Index>>,
     /// Which changes put which key, with the number of the operation.
     puts: BTreeMap<String, BTreeMap<Dot, (Index, u64)>>,
@@ -87,6 +87,10 @@ impl Graph {
             puts: BTreeMap::new(),
             heads: BTreeSet::new(),
         }
+    }
+
+    pub(super) const fn vocabulary(&self) -> Vocabulary {
+        self.vocabulary
     }
 
     pub(super) fn node(&self, index: Index) -> &Node {
@@ -202,7 +206,7 @@ impl Graph {
             return None;
         }
         let mut past = self.past_of(&deps);
-        let number = u64::try_from(self.by_origin.get(&at.origin).map_or(0, Vec::len)).ok()?;
+        let number = u64::try_from(self.own_before(at)).ok()?;
         if past.next(at.origin) != number {
             return None;
         }
@@ -211,6 +215,17 @@ impl Graph {
         let superseded = recipe.puts.iter().map(|put| self.superseded(&put.key, &past)).collect();
         past.advance(at.origin, number.checked_add(1)?);
         Some(Fitted { deps, past, place: Place { seq: number + 1, start_op, superseded } })
+    }
+
+    /// How many changes of the origin are stamped before this.
+    fn own_before(&self, at: OrderKey) -> usize {
+        let own = self.by_origin.get(&at.origin);
+        own.map_or(0, |own| own.partition_point(|index| self.node(*index).at < at))
+    }
+
+    /// Whether the origin has changes here that are stamped after this.
+    pub(super) fn has_later(&self, at: OrderKey) -> bool {
+        self.by_origin.get(&at.origin).is_some_and(|own| own.len() > self.own_before(at))
     }
 
     /// The operations that show for a key at a causal past.

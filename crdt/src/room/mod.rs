@@ -19,7 +19,7 @@ mod vocabulary;
 mod tests;
 
 pub use change::ACTS_MAX;
-pub use doc::{Applied, PENDING_PER_ORIGIN_MAX, RoomDoc};
+pub use doc::{Applied, RoomDoc};
 pub use mask::MASK_BYTES_MAX;
 pub use story::Told;
 pub use vocabulary::Vocabulary;

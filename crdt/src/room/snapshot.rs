@@ -5,8 +5,8 @@
 //! anew from its entries, so that a change counts from the first start on of a version that understands it.
 
 use super::Vocabulary;
-use super::change::{self, Put, Recipe};
-use super::doc::{Pending, RoomDoc};
+use super::change::{self, Recipe};
+use super::doc::{Aside, RoomDoc};
 use super::graph::Graph;
 use crate::content::Author;
 use crate::entry::DocHead;
@@ -29,7 +29,7 @@ struct Snapshot {
     authors: Vec<Author>,
     rows: Vec<Row>,
     /// Waiting changes: stamp, author, recipe.
-    pending: Vec<(OrderKey, Author, Vec<u8>)>,
+    waiting: Vec<(OrderKey, Author, Vec<u8>)>,
 }
 
 /// One change, in an order in which each comes after its past.
@@ -44,7 +44,7 @@ struct Row {
 }
 
 impl RoomDoc {
-    /// The whole document with its acts, for a snapshot on disk.
+    /// The whole document with its acts, for a snapshot on disk. One with void entries has none: it is read from its entries.
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
         let mut numbers: BTreeMap<&Author, u32> = BTreeMap::new();
@@ -59,10 +59,10 @@ impl RoomDoc {
             let is_understood = !node.acts.is_empty();
             rows.push(Row { hash: node.hash, at: node.at, author, is_understood, is_authorised, counts });
         }
-        let pending = self.pending.values().flat_map(BTreeMap::values);
-        let pending = pending.map(|one| (one.at, Author::clone(&one.author), one.recipe.encode())).collect();
+        let waiting = self.aside.iter().map(|(at, one)| (*at, Author::clone(&one.author), one.recipe.encode()));
+        let waiting = waiting.collect();
         let (name, document) = (self.name.clone(), self.document.save());
-        let snapshot = Snapshot { version: VERSION, name, document, authors, rows, pending };
+        let snapshot = Snapshot { version: VERSION, name, document, authors, rows, waiting };
         let body = postcard::to_stdvec(&snapshot).unwrap_or_default();
         [blake3::derive_key(CONTEXT, &body).as_slice(), &body].concat()
     }
@@ -87,9 +87,8 @@ impl RoomDoc {
             let author = authors.get(usize::try_from(row.author).ok()?)?;
             doc.restore(&row, Arc::clone(author), &change)?;
         }
-        for (at, author, recipe) in snapshot.pending {
-            let pending = Pending { at, author: Arc::new(author), recipe: Recipe::decode(&recipe)? };
-            doc.pending.entry(at.origin).or_default().insert(at.seq, pending);
+        for (at, author, recipe) in snapshot.waiting {
+            doc.aside.insert(at, Aside { author: Arc::new(author), recipe: Recipe::decode(&recipe)? });
         }
         let heads = doc.graph.heads();
         doc.state = doc.state_of(&heads);
@@ -98,10 +97,7 @@ impl RoomDoc {
 
     /// Adds a change that was taken before; its hash must come out the same.
     fn restore(&mut self, row: &Row, author: Arc<Author>, change: &Change) -> Option<()> {
-        let mut deps: Vec<DocHead> = change.deps().iter().map(|dep| dep.0).collect();
-        deps.sort_unstable();
-        let puts = change.decode().operations.iter().map(Put::of_op).collect::<Option<Vec<Put>>>()?;
-        let recipe = Recipe { deps, puts };
+        let recipe = Recipe::of_change(change)?;
         let fitted = self.graph.fit(row.at, &recipe)?;
         let rebuilt = change::build(row.at, &recipe, &fitted.place)?;
         if rebuilt.hash().0 != row.hash {

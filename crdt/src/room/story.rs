@@ -38,4 +38,11 @@ impl RoomDoc {
         });
         told.collect()
     }
+
+    /// Changes that are not in the document although everything that they rest on is.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<OrderKey> {
+        let has_past = self.aside.iter().filter(|(_, one)| self.graph.knows(&one.recipe.deps));
+        has_past.map(|(at, _)| *at).collect()
+    }
 }

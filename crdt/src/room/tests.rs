@@ -221,7 +221,7 @@ fn a_change_of_a_later_version_has_no_effect_and_carries_those_after_it() {
 #[test]
 fn what_an_older_version_settled_is_settled_anew_by_one_that_understands_more() {
     let (mut one, mut older) = (Replica::new(1), Replica::new(2));
-    older.doc = RoomDoc::with(older.doc.name(), Vocabulary::WithoutTitles);
+    older.doc = RoomDoc::with(older.doc.name(), Vocabulary::WithoutTitles, false);
     let mut sent = vec![one.act(1, "ann", &[Act::Create])];
     sent.push(one.act(10, "ann", &[Act::SetTitle("Title".to_owned())]));
     sent.push(one.act(11, "ann", &[topic("after")]));
@@ -248,6 +248,32 @@ fn what_breaks_the_rules_of_the_graph_is_refused() {
     for junk in [&b""[..], b"\0", &[255; 64]] {
         assert_eq!(one.take(&Sent { change: junk.to_vec(), ..forked.clone() }), Applied::Malformed);
     }
+}
+
+#[test]
+fn who_wrote_on_a_void_change_goes_on_without_it() {
+    let (mut one, _) = two();
+    let begin = Replica::new(1).act(1, "ann", &[Act::Create]);
+    one.doc = cut([&begin]);
+    one.seq = 1;
+    let mut liar = Replica::new(3);
+    liar.take(&begin);
+    let void = liar.act(10, "eve", &[topic("void")]);
+    let mut unaware = one.clone();
+    unaware.take(&void);
+    let on_void = unaware.act(20, "ann", &[topic("on a void change")]);
+    one.seq = unaware.seq;
+    one.take(&on_void);
+    assert_eq!(texts(&one.doc), "");
+    let after = one.act(30, "ann", &[topic("after")]);
+    assert_eq!(texts(&one.doc), "after");
+    let all = [&begin, &on_void, &after];
+    assert_eq!(cut(all).heads(), one.doc.heads());
+    assert_eq!(texts(&delivered(all)), "", "while nothing is void it waits for what is on its way");
+    // Whoever still counts the void change counts what was written on it, and not what was written without it.
+    one.take(&void);
+    assert_eq!(texts(&one.doc), "on a void change");
+    assert_eq!(one.doc.heads(), cut([&begin, &void, &on_void, &after]).heads());
 }
 
 #[test]
@@ -329,6 +355,14 @@ fn delivered<'a>(sent: impl IntoIterator<Item = &'a Sent>) -> RoomDoc {
     node.doc
 }
 
+/// The document of a room some of whose entries are void.
+fn cut<'a>(sent: impl IntoIterator<Item = &'a Sent>) -> RoomDoc {
+    let mut node = Replica::new(9);
+    node.doc = RoomDoc::with(node.doc.name(), Vocabulary::Full, true);
+    node.take_all(sent);
+    node.doc
+}
+
 fn folded_without_cuts(doc: &RoomDoc) -> RoomState {
     let everything = doc.graph.past_of(&doc.graph.heads());
     let mut all: Vec<_> = doc.graph.latest_first(&everything).collect();
@@ -359,6 +393,44 @@ proptest! {
             let again = sent.iter().map(|sent| node.take(sent)).all(|applied| applied == Applied::Known);
             prop_assert!(again);
         }
+    }
+
+    #[test]
+    fn every_order_of_delivery_ends_in_one_state_with_void_changes(
+        history in histories(), after in histories(), void in 0usize..4, seed in prop::collection::vec(any::<u32>(), 52)
+    ) {
+        let (mut nodes, mut sent) = run(&history, true);
+        let liar = nodes.remove(3);
+        let is_void = |sent: &Sent| sent.at.origin == liar.origin && sent.at.seq >= void as u64;
+        let first_after = sent.len();
+        let mut known: Vec<Vec<Sent>> = nodes.iter().map(|node| {
+            sent.iter().filter(|sent| node.doc.graph.of_entry(sent.at.dot()).is_some() && !is_void(sent)).cloned().collect()
+        }).collect();
+        for (node, known) in nodes.iter_mut().zip(&known) {
+            node.doc = cut(known);
+        }
+        for (now, (node, who, kind, target, rank, hears)) in (100..).zip(&after) {
+            let node = usize::from(*node) % 3;
+            if hears.is_some() {
+                known[node] = sent.iter().filter(|sent| !is_void(sent)).cloned().collect();
+                nodes[node].take_all(&known[node]);
+            }
+            let act = step_act(*kind, *target, *rank);
+            sent.push(nodes[node].act(now, PEOPLE[usize::from(*who)], &[act]));
+        }
+        for all in [sent.clone(), sent.iter().filter(|sent| !is_void(sent)).cloned().collect()] {
+            let in_order = cut(&all);
+            let mut shuffled: Vec<(u32, &Sent)> = seed.iter().copied().zip(&all).collect();
+            shuffled.sort_by_key(|(key, _)| *key);
+            let shuffled = cut(shuffled.into_iter().map(|(_, sent)| sent));
+            prop_assert_eq!(shuffled.state(), in_order.state());
+            prop_assert_eq!(shuffled.heads(), in_order.heads());
+            prop_assert_eq!(shuffled.state(), &folded_without_cuts(&shuffled));
+            prop_assert!(all.iter().all(|sent| shuffled.counts(&sent.at) == in_order.counts(&sent.at)));
+        }
+        let without = cut(sent.iter().filter(|sent| !is_void(sent)));
+        let is_in = |sent: &Sent| without.graph.of_entry(sent.at.dot()).is_some();
+        prop_assert!(sent[first_after..].iter().all(is_in), "nobody who knows what is void is muted by it");
     }
 
     #[test]

@@ -146,6 +146,23 @@ mod tests {
     }
 
     #[test]
+    fn who_made_a_room_that_was_not_written_is_told_that_it_is_inside() {
+        let view = lavina_protocols::event::RoomView {
+            name: lavina_crdt::names::RoomName::new("rust").unwrap(),
+            state: Arc::default(),
+            occupants: Vec::new(),
+            own_nick: None,
+            created: true,
+        };
+        let mut gate = Gate::default();
+        gate.barrier(BatchId(1), CommandId(1));
+        gate.hold(0, Held::Answer(CommandId(1), Box::new(Ok(Reply::Joined(Arc::new(view), true))))).unwrap();
+        let out = gate.fail();
+        let [(_, Held::Answer(_, answer))] = out.as_slice() else { panic!("{out:?}") };
+        assert!(matches!(**answer, Ok(Reply::Joined(..))));
+    }
+
+    #[test]
     fn a_gate_holds_a_bounded_number_of_items() {
         let mut gate = Gate::default();
         gate.barrier(BatchId(1), CommandId(1));

@@ -24,6 +24,7 @@ mod l4_order;
 mod l5_exactly_once;
 mod l6_one_history;
 mod l7_no_resurrection;
+mod l8_muted;
 mod l8_roles;
 mod l9_names;
 
@@ -81,6 +82,7 @@ const CHECKERS: &[Checker] = &[
     ("L6", l6_one_history::check),
     ("L7", l7_no_resurrection::check),
     ("L8", l8_roles::check),
+    ("L8", l8_muted::check),
     ("L9", l9_names::check),
     ("L10", l10_copies::check),
     ("L11", l11_bounded::check),

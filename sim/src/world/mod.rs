@@ -89,7 +89,7 @@ pub(crate) struct World {
     base: Base,
     queue: Queue,
     rng: SmallRng,
-    by_id: BTreeMap<NodeId, usize>,
+    pub(crate) by_id: BTreeMap<NodeId, usize>,
     next_connection: u64,
     /// The nodes each client was ever connected to.
     pub(crate) homes: Vec<BTreeSet<usize>>,

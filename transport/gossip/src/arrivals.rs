@@ -258,6 +258,38 @@ mod tests {
     }
 
     #[test]
+    fn what_a_peer_forged_hides_no_gap() {
+        let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
+        let (key, peer, origin) = (Hash([1; 32]), NodeId([1; 32]), run(0).origin.origin());
+        let at = |ms: u64| Now { mono_us: ms * 1000, wall_ms: ms };
+        arrivals.on_run(at(0), NodeId([2; 32]), key, &run(0), 0, &mut out);
+        arrivals.refute(key, origin);
+        arrivals.on_run(at(1), peer, key, &run(1), 0, &mut out);
+        let asks = arrivals.gaps_due(at(GAP_WAIT_MS + 1), |_, _| 0);
+        assert_eq!(asks.get(&peer), Some(&vec![(Scope::Mesh, origin, 0)]));
+        let mut vector = VersionVector::default();
+        arrivals.add_to(at(1).mono_us, key, &mut vector);
+        assert_eq!(vector.next(origin), 0);
+    }
+
+    #[test]
+    fn what_comes_behind_does_not_renew_the_trust_in_what_was_refused() {
+        let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
+        let (key, peer, origin) = (Hash([1; 32]), NodeId([1; 32]), run(0).origin.origin());
+        let at = |ms: u64| Now { mono_us: ms * 1000, wall_ms: ms };
+        arrivals.on_run(at(0), peer, key, &run(0), 0, &mut out);
+        arrivals.on_run(at(ARRIVED_TRUST_MS), peer, key, &run(1), 0, &mut out);
+        assert_eq!(arrivals.arrived(at(ARRIVED_TRUST_MS).mono_us, key, origin), 2, "the disk may be slow");
+        assert_eq!(arrivals.arrived(at(ARRIVED_TRUST_MS + 1).mono_us, key, origin), 0);
+        // What becomes durable does.
+        arrivals.on_run(at(6_000), peer, key, &run(0), 0, &mut out);
+        arrivals.on_run(at(6_000), peer, key, &run(1), 0, &mut out);
+        let durable = VersionVector::from_iter([(origin, 1)]);
+        arrivals.on_durable(at(8_000), key, &durable);
+        assert_eq!(arrivals.arrived(at(8_000 + ARRIVED_TRUST_MS).mono_us, key, origin), 2);
+    }
+
+    #[test]
     fn what_was_refused_leaves_nothing_behind() {
         let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
         let (key, peer) = (Hash([1; 32]), NodeId([1; 32]));

@@ -191,6 +191,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sent_behind_it_does_not_keep_a_lost_entry_on_its_way() {
+        let (mut flights, mut out) = (InFlight::default(), Outbox::default());
+        let (peer, scope, origin) = (NodeId([1; 32]), Hash([0; 32]), run(0, 1).origin.origin());
+        flights.sent(0, peer, scope, &run(0, 1), &mut out);
+        flights.sent(TRUST_MS * 1000, peer, scope, &run(1, 1), &mut out);
+        assert!(flights.carries(TRUST_MS * 1000, peer, scope, origin, 0));
+        assert!(!flights.carries(TRUST_MS * 1000 + 1, peer, scope, origin, 0));
+    }
+
+    #[test]
     fn a_peer_that_acknowledges_nothing_gets_no_more_live_copies() {
         let (mut flights, mut out) = (InFlight::default(), Outbox::default());
         let peer = NodeId([1; 32]);

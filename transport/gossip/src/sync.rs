@@ -2,7 +2,7 @@
 //! the version vectors of the scopes in them, and send what is missing.
 //!
 //! When: on connect and on return into reach, and on a slow timer with the near peers and now and then with one peer in each other region in
-//! turn, so that a mesh in which not all are connected converges too, within two rounds. When two regions find together again, one pair of
+//! turn, so that a mesh in which not all are connected converges too. When two regions find together again, one pair of
 //! nodes compares first and what it brings is relayed within each region; the other pairs wait their turn and mostly find nothing to do.
 //!
 //! **Invariant:** equal replicas exchange one [`Frame::Root`] and nothing else.

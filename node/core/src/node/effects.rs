@@ -42,7 +42,7 @@ impl<S: Store> Node<S> {
                 Effect::RoomChanged { room, key, author, acts, old, new } => {
                     self.on_room_changed(room, key, author, acts, old, new);
                 }
-                Effect::Kicked { room, key, author, kick } => self.on_kicked(now, &room, &author, &kick, key.hlc),
+                Effect::Kicked { room, key, author, kick } => self.on_kicked(now, &room, &author, &kick, key),
                 Effect::Account(account) => self.on_account(now, account),
                 Effect::Register { account, key, at } => self.on_register(&account, &key, at),
                 Effect::Mesh => self.on_roster_changed(now),

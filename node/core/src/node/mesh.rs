@@ -102,6 +102,11 @@ impl<S: Store> Node<S> {
         if let Scope::Room(name) = &scope {
             self.states.remove(name);
             self.load_room(name);
+            for session in self.kicks.drop_void(&mut self.replicas, name) {
+                if let Some(record) = self.presence.get(session).cloned() {
+                    self.show(now, session, Some(record), &Why::default());
+                }
+            }
         }
         let vector = lavina_gossip::machine::Replica::vector(&self.replicas, &scope);
         self.gossip(now, machine::Input::Durable(vec![(scope, vector)]));

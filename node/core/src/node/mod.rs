@@ -118,6 +118,7 @@ impl<S: Store> Node<S> {
             config.seals.clone(),
             now,
         )?;
+        let kicks = Kicks::load(&replicas)?;
         // Half of the number space is left for the shell's count, so that ids keep the order of connections.
         let base = (random.random::<u64>() >> 1).wrapping_add(mutant::process_counter());
         let incarnation = replicas.incarnation();
@@ -133,7 +134,7 @@ impl<S: Store> Node<S> {
             people: People::new(me, base),
             sessions: Sessions::new(me, base),
             rosters: Rosters::default(),
-            kicks: Kicks::default(),
+            kicks,
             invites: Invites::default(),
             farewells: Farewells::default(),
             masked_nicks: BTreeMap::new(),

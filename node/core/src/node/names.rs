@@ -8,7 +8,7 @@ use crate::people::principal;
 use crate::store::Store;
 use lavina_crdt::clock::{Hlc, Now};
 use lavina_crdt::content::Principal;
-use lavina_crdt::directory::derived_nick;
+use lavina_crdt::directory::{claimed, derived_nick};
 use lavina_crdt::ids::SessionId;
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{AccountName, Nick, NickKey};
@@ -39,7 +39,7 @@ impl<S: Store> Node<S> {
     /// goes by the derived nick at once, here as on every node; the home node of a foreign loser will say so itself.
     pub(super) fn settle_claims(&mut self, now: Now, session: SessionId, record: &mut SessionRecord) {
         let shown = self.people.get(session).cloned();
-        for key in claimed(record) {
+        for key in claimed(record).into_keys() {
             let mine = claim(session, record, &key);
             if shown.as_ref().is_some_and(|shown| claim(session, shown, &key) == mine) {
                 continue;
@@ -131,18 +131,9 @@ impl<S: Store> Node<S> {
 /// How strong a claim is: the least wins. The rule of the directory: the registered owner, then the earliest, then the smallest id.
 type Strength = (bool, Hlc, SessionId);
 
-/// The nicks that a record claims: the one outside rooms and those in rooms.
-fn claimed(record: &SessionRecord) -> BTreeSet<NickKey> {
-    record.rooms.values().map(|place| place.nick.key()).chain([record.nick.key()]).collect()
-}
-
 fn claim(session: SessionId, record: &SessionRecord, key: &NickKey) -> Option<Strength> {
     let owner = record.account.as_ref().is_some_and(|account| account.nick_key() == *key);
-    // Who takes its own nick along into a room claims it no earlier for having been there before.
-    let others = record.rooms.values().filter(|place| place.nick.key() != record.nick.key());
-    let places = others.map(|place| (&place.nick, place.since));
-    let of_key = places.chain([(&record.nick, record.nick_since)]).filter(|(nick, _)| nick.key() == *key);
-    let since = of_key.map(|(_, since)| since).min()?;
+    let since = claimed(record).get(key).copied()?;
     Some((!owner, since, session))
 }
 

@@ -159,9 +159,6 @@ impl<S: Store> Node<S> {
         for room in new.iter().flat_map(|record| record.rooms.keys()) {
             self.load_room(room);
         }
-        if new.is_none() {
-            self.kicks.forget(session);
-        }
         let Diff { old, rooms: diffs, nicks } = self.people.set(session, new.clone());
         match (&old, &new) {
             (None, Some(new)) => self.on_came(session, new, diffs, why),

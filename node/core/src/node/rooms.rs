@@ -6,10 +6,10 @@ use super::presence::Why;
 use crate::farewells;
 use crate::people::principal;
 use crate::store::Store;
-use lavina_crdt::clock::{Hlc, Now};
+use lavina_crdt::clock::Now;
 use lavina_crdt::content::Author;
 use lavina_crdt::entry::Body;
-use lavina_crdt::ids::{Scope, SessionId};
+use lavina_crdt::ids::{OrderKey, Scope, SessionId};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::presence::Place;
@@ -150,13 +150,14 @@ impl<S: Store> Node<S> {
     }
 
     /// A kick counts: the places it means end, here at once and elsewhere as this node shows it.
-    pub(super) fn on_kicked(&mut self, now: Now, room: &RoomName, by: &Author, kick: &Kick, at: Hlc) {
+    pub(super) fn on_kicked(&mut self, now: Now, room: &RoomName, by: &Author, kick: &Kick, at: OrderKey) {
         if by.session.node != self.me() && mutant::is_planted(Mutant::ForeignKickIgnored) {
             return;
         }
+        self.kicks.keep(&mut self.replicas, room, kick, at);
         for session in &kick.sessions {
             let Some(record) = self.people.get(*session) else { continue };
-            let Some(place) = record.rooms.get(room).filter(|place| place.since < at) else { continue };
+            let Some(place) = record.rooms.get(room).filter(|place| place.since < at.hlc) else { continue };
             // Ranks were compared with those of `who`: nobody else is meant, whatever sessions the kick names.
             if principal(*session, record) != kick.who {
                 continue;
@@ -168,16 +169,10 @@ impl<S: Store> Node<S> {
                 self.change_own(now, *session, &why, |record| {
                     record.rooms.remove(room);
                 });
-            } else {
-                self.end_foreign_place(now, *session, room, at, &why);
+            } else if let Some(record) = self.presence.get(*session).cloned() {
+                self.show(now, *session, Some(record), &why);
             }
         }
-    }
-
-    fn end_foreign_place(&mut self, now: Now, session: SessionId, room: &RoomName, at: Hlc, why: &Why) {
-        let Some(record) = self.presence.get(session).cloned() else { return };
-        self.kicks.mark(session, room, at);
-        self.show(now, session, Some(record), why);
     }
 
     fn append_acts(&mut self, now: Now, room: &RoomName, author: Author, acts: &[Act]) -> Result<(), Refusal> {

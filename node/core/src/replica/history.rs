@@ -152,9 +152,11 @@ impl<S: Store> Replicas<S> {
         }
         let mut taken = 0;
         let readings = valid.readings;
+        // Where a part is void, what rests on it is judged by all that is known, which may grow.
+        let is_whole = valid.judge.cuts.is_none();
         valid.store.scan(scope, span.after, span.before, newest, &mut |key, sealed| {
-            let read = || chain::open(sealed).and_then(|entry| valid.judge.message(&entry));
-            if let Some(said) = readings.get_or_read(scope, key, read) {
+            let mut read = || chain::open(sealed).and_then(|entry| valid.judge.message(&entry));
+            if let Some(said) = if is_whole { readings.get_or_read(scope, key, read) } else { read() } {
                 found.insert(key, said);
                 taken += 1;
             }

@@ -198,6 +198,19 @@ impl<S: Store> Replicas<S> {
         near
     }
 
+    /// Small values whose keys begin so, as the disk has them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn rows(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.store.meta_prefix(prefix)
+    }
+
+    /// Puts a small value on the disk, together with the entries that are taken in now; an empty one removes it.
+    pub(crate) fn keep_row(&mut self, key: String, value: Vec<u8>) {
+        self.journal.put_meta(key, value);
+    }
+
     /// Why own entries are refused at the moment.
     pub fn trouble(&self) -> Option<&StoreError> {
         self.journal.trouble().or(self.outdated.as_ref())

@@ -4,8 +4,8 @@
 //! The proof is an act of the mesh scope, written by whoever finds it. What is stored of either branch stays on the disk, because a
 //! signature beyond the fork may be the only one over what comes before it; but it is not counted as known, not applied, not shown, and
 //! nobody waits for it. Rooms and accounts that had taken it in are built anew without it. What an honest node wrote in the
-//! meantime on top of a void change of a room changes nothing either, everywhere alike: a part of its past counts nowhere. What it said
-//! there stands, judged by what had been written before.
+//! meantime on top of a void change of a room changes nothing either, everywhere alike: a part of its past counts nowhere. Its later
+//! changes count. What it said there stands, judged by what had been written before.
 
 use super::effect::Received;
 use super::room::Room;
@@ -55,6 +55,11 @@ impl<S: Store> Replicas<S> {
     /// Whether an entry counts nowhere.
     pub(super) fn is_void(&self, scope: &Scope, dot: Dot) -> bool {
         self.mesh.cut(scope, dot.origin).is_some_and(|cut| cut <= dot.seq)
+    }
+
+    /// Whether an entry of a room counts nowhere.
+    pub(crate) fn is_void_in_room(&self, room: &RoomName, dot: Dot) -> bool {
+        self.is_void(&Scope::Room(room.clone()), dot)
     }
 
     /// What of a vector counts.

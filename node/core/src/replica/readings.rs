@@ -1,7 +1,7 @@
 //! Messages that were read back lately, decoded and judged: after a cut or a crash many come back at once and ask for the same pages.
 //!
 //! **Invariant:** only what counts is kept. Whether a message counts is a function of it and its causal past, so it stays true until a part of
-//! its scope is found void; then the scope is forgotten.
+//! its scope is found void; then the scope is forgotten, and nothing of it is kept any more.
 
 use super::Scope;
 use super::effect::Message;

@@ -64,7 +64,8 @@ impl Room {
         let saved = if cuts.is_some() { None } else { store.meta(&saved_key(name))? };
         let saved = saved.and_then(|bytes| postcard::from_bytes::<(VersionVector, Vec<u8>)>(&bytes).ok());
         let saved = saved.and_then(|(vector, bytes)| Some((vector, RoomDoc::load(&bytes, vocabulary)?)));
-        let (vector, doc) = saved.unwrap_or_else(|| (VersionVector::default(), RoomDoc::with(name, vocabulary)));
+        let (vector, doc) =
+            saved.unwrap_or_else(|| (VersionVector::default(), RoomDoc::with(name, vocabulary, cuts.is_some())));
         let (heads, unjudged, is_cut) = (load_heads(name, store)?, BTreeMap::new(), cuts.is_some());
         let mut room = Self { doc, heads, unjudged, changes: 0, entries: 0, is_cut };
         let scope = Scope::Room(name.clone());
@@ -215,8 +216,11 @@ impl Room {
         BTreeMap::into_values(ready).collect()
     }
 
-    /// Counts an applied entry; gives the row of a snapshot when one is due.
+    /// Counts an applied entry; gives the row of a snapshot when one is due. A room with void entries has none, it is read from all entries.
     pub(super) fn count(&mut self, name: &RoomName, applied: &VersionVector) -> Option<(String, Vec<u8>)> {
+        if self.is_cut {
+            return None;
+        }
         self.entries += 1;
         if self.changes < SAVE_AFTER_CHANGES && self.entries < SAVE_AFTER_ENTRIES {
             return None;

@@ -102,6 +102,33 @@ fn a_kicked_occupant_is_told_and_out() {
 }
 
 #[test]
+fn the_kicked_are_out_after_a_restart_too_while_their_home_is_out_of_reach() {
+    let mut world = World::new(3);
+    let (alice, bob) = (world.guest(0, "alice"), world.guest(2, "bob"));
+    world.join(alice, "rust").unwrap();
+    world.join(bob, "rust").unwrap();
+    world.run_ms(1_000);
+    world.cut(&[2]);
+    world.ask(alice, Command::Kick { room: room("rust"), nick: nick("bob"), reason: String::new() }).unwrap();
+    world.run_ms(1_000);
+    world.restart(1);
+    world.run_ms(1_000);
+    let carol = world.guest(1, "carol");
+    let nicks = |joined: Result<Reply, Refusal>| match joined {
+        Ok(Reply::Joined(view, _)) => view.occupants.iter().map(|one| one.nick.to_string()).collect::<Vec<_>>(),
+        other => panic!("not joined: {other:?}"),
+    };
+    assert_eq!(nicks(world.join(carol, "rust")), ["alice", "carol"]);
+    world.heard(carol);
+    world.heal();
+    world.run_ms(10_000);
+    assert_eq!(world.words(carol), Vec::<String>::new(), "bob is not seen, nor seen leaving");
+    world.join(bob, "rust").unwrap();
+    world.run_ms(1_000);
+    assert_eq!(world.words(carol), ["bob joined rust"]);
+}
+
+#[test]
 fn several_sessions_of_one_account_are_one_occupant() {
     let mut world = World::new(1);
     world.register(0, "carol");

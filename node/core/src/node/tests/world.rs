@@ -30,6 +30,7 @@ pub(super) enum Heard {
 
 struct Seat {
     id: NodeId,
+    config: NodeConfig,
     node: Node<MemoryStore>,
     timeout: Option<u64>,
     /// Batches that the disk is asked to write while it is held.
@@ -107,8 +108,8 @@ impl World {
                 };
                 let id = NodeId(config.key.verifying_key().to_bytes());
                 let store = MemoryStore::new(OriginKey { node: id, epoch: 1 });
-                let node = Node::open(config, store, now, u64::from(index)).unwrap();
-                Seat { id, node, timeout: None, disk: Vec::new(), held: false, admin: Vec::new() }
+                let node = Node::open(config.clone(), store, now, u64::from(index)).unwrap();
+                Seat { id, config, node, timeout: None, disk: Vec::new(), held: false, admin: Vec::new() }
             })
             .collect();
         let mut world = Self {
@@ -173,6 +174,24 @@ impl World {
             for batch in waiting {
                 self.commit(index, batch);
             }
+        }
+        self.settle();
+    }
+
+    /// Ends a node at once and starts it again over what its disk holds; its clients are gone.
+    pub(super) fn restart(&mut self, index: usize) {
+        let pairs: Vec<_> = self.pairs().into_iter().filter(|pair| !self.cuts.contains(pair)).collect();
+        for (one, _) in pairs.iter().filter(|(_, other)| *other == index) {
+            self.wire.push_back((*one, Input::PeerDown(self.seats[index].id)));
+        }
+        self.settle();
+        let seat = &mut self.seats[index];
+        let store = seat.node.store().clone();
+        (seat.timeout, seat.disk) = (None, Vec::new());
+        seat.node = Node::open(seat.config.clone(), store, self.now, self.now.mono_us).unwrap();
+        self.drain(index);
+        for (one, other) in pairs.into_iter().filter(|(one, other)| [*one, *other].contains(&index)) {
+            self.wire.push_back((one, Input::PeerUp(self.seats[other].id)));
         }
         self.settle();
     }

@@ -180,6 +180,39 @@ fn build_anew(peer: &mut Peer) {
 }
 
 #[test]
+fn who_acted_on_what_became_void_acts_on() {
+    let (mut alice, mut bob) = founded();
+    act(&mut alice, at(3), "alice", Act::SetRank { who: author(4, "dave").principal(), rank: Rank::Operator });
+    bob.receive(at(4), 1, &alice.flush());
+    let topic = |text: &str| {
+        let mut dave = Peer::new(4);
+        dave.receive(at(4), 1, &alice.missing_at(&dave));
+        act(&mut dave, at(5), "dave", Act::SetTopic(text.to_owned()));
+        dave.flush()
+    };
+    let (one, another) = (topic("one"), topic("another"));
+    alice.receive(at(6), 4, &one);
+    alice.flush();
+    let on_void = act(&mut alice, at(7), "alice", Act::SetFlag { flag: Flag::Moderated, on: true });
+    assert!(matches!(on_void.as_slice(), [Effect::RoomChanged { .. }]));
+    bob.receive(at(8), 1, &alice.flush());
+    for peer in [&mut alice, &mut bob] {
+        peer.receive(at(9), 4, &another);
+    }
+    bob.receive(at(10), 1, &alice.flush());
+    bob.flush();
+    let banned = |peer: &Peer| peer.replicas.room(&room()).is_some_and(|state| state.bans.len() == 1);
+    let effects = act(&mut alice, at(11), "alice", ban("eve"));
+    assert!(matches!(effects.as_slice(), [Effect::RoomChanged { .. }]));
+    assert_eq!(bob.receive(at(12), 1, &alice.flush()).effects, effects);
+    bob.flush();
+    assert!(banned(&alice) && banned(&bob));
+    let (state, mut alice) = (alice.replicas.room(&room()), alice.restart(at(20)));
+    assert_eq!((alice.replicas.room(&room()), bob.restart(at(20)).replicas.room(&room())), (state.clone(), state));
+    assert!(matches!(act(&mut alice, at(21), "alice", ban("frank")).as_slice(), [Effect::RoomChanged { .. }]));
+}
+
+#[test]
 fn after_a_restart_too_nobody_changes_a_room_for_a_session_of_another_node() {
     let (alice, mut bob) = founded();
     let mut mallory = Peer::new(3);
