@@ -1,7 +1,9 @@
 //! Whether the alarm rings: every planted bug is caught in the seed that is known to show it, which without the bug is clean of what it is
 //! caught by, and every invariant is seen to be broken. And whether what it rings for can be made small.
 //!
-//! Its own binary, over a build that holds the bugs, which nothing else is: `tests/run` says how. `lavina sim mutants` is the same by hand.
+//! Its own binary, over a build that holds the bugs, which nothing else is: `tests/run` says how, and shows a line a bug. `lavina sim mutants`
+//! is the same by hand.
+#![expect(clippy::print_stdout, reason = "the table is what whoever runs it looks at")]
 
 use lavina_sim::mutants::{Baselines, Hunted, Planted, TABLE, Verdict, hunt, with_bug};
 use lavina_sim::{Plan, run, shrink};
@@ -22,15 +24,16 @@ fn every_planted_bug_is_caught_and_every_invariant_rings() {
                 let mut baselines = Baselines::default();
                 while let Some(row) = TABLE.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let hunted = hunt(row, row.seeds(), &mut baselines);
+                    println!("{}", hunted.text());
                     hunts.lock().unwrap().push(hunted);
                 }
             });
         }
     });
     let hunts = hunts.into_inner().unwrap();
-    let lines: Vec<String> = hunts.iter().map(Hunted::text).collect();
     let verdict = Verdict::of(&hunts);
-    assert!(verdict.holds(), "{}\n{}", lines.join("\n"), verdict.text());
+    println!("{}", verdict.text());
+    assert!(verdict.holds(), "{}", verdict.text());
 }
 
 /// The known plan of a planted bug made small, by an invariant that it must break and did not break without.
