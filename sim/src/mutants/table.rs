@@ -136,6 +136,6 @@ pub const TABLE: &[Planted] = &[
     row(Mutant::UnknownFrameRefused, "unknown-frame-refused", &["L16"], UPGRADE, 1),
     row(Mutant::RegisterByArrival, "register-by-arrival", &["L1", "L16"], UPGRADE, 26),
     row(Mutant::PresenceGap, "presence-gap", &["L2", "L9"], SAFETY, 25),
-    row(Mutant::SameIncarnation, "same-incarnation", &["L2", "L9"], SAFETY, 17),
+    row(Mutant::SameIncarnation, "same-incarnation", &["L2", "L9"], SAFETY, 54),
     row(Mutant::ProcessCounter, "process-counter", &["L18"], FAIR, 1),
 ];

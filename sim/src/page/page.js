@@ -34,7 +34,8 @@ D.entries.forEach(entry => {
   entry.via = new Map();
   for (const c of entry.c) if (!entry.via.has(c[1])) entry.via.set(c[1], c);
   entry.durable = new Map();
-  for (const d of entry.d) entry.durable.set(d[0], d[1]);
+  // The first time; a node whose disk lost it has it more than once.
+  for (const d of entry.d) if (!entry.durable.has(d[0])) entry.durable.set(d[0], d[1]);
 });
 // How far each node is behind: durable on some node, and not on this one.
 const lag = (() => {
@@ -293,7 +294,7 @@ function dots(parent) {
   const visible = [];
   D.entries.forEach((entry, e) => {
     if (!inRoom(e)) return;
-    const moments = [entry.at, ...entry.durable.values(), ...entry.c.map(c => c[2])];
+    const moments = [entry.at, ...entry.d.map(d => d[1]), ...entry.c.map(c => c[2])];
     if (moments.some(inView)) visible.push(e);
   });
   const chain = state.chosen === null ? new Set() : chainOf(state.chosen);
@@ -309,7 +310,7 @@ function dots(parent) {
   const faded = state.chosen !== null;
   for (const e of visible) {
     const entry = D.entries[e], spoken = lineOf.has(e);
-    for (const [node, at] of entry.durable) {
+    for (const [node, at] of entry.d) {
       if (!inView(at)) continue;
       const mark = strong.has(e), synced = entry.via.get(node)?.[3] === 2;
       const dot = el("circle", { cx: X(at).toFixed(1), cy: dotY(node), r: mark ? 6 : spoken ? 4 : 2.5, fill: synced ? "var(--lane)" : colour(entry.o), stroke: synced ? colour(entry.o) : "var(--lane)",
@@ -377,7 +378,8 @@ function nodeRows(entry) {
     const name = D.nodes[node].name, via = entry.via.get(node), at = entry.durable.get(node);
     if (at === undefined) return [name, "not on its disk", "missing"];
     const way = node === entry.o ? "written" : via ? ["pushed by ", "relayed by ", "synced from "][via[3]] + D.nodes[via[0]].name : "";
-    return [name, `+${ms(Math.max(0, at - entry.at))} ${way}`];
+    const again = entry.d.filter(d => d[0] === node).slice(1).map(d => `, its disk lost it and has it again +${ms(Math.max(0, d[1] - entry.at))}`);
+    return [name, `+${ms(Math.max(0, at - entry.at))} ${way}${again.join("")}`];
   });
 }
 function table(rows) {
