@@ -56,10 +56,16 @@ fn as_clients_read(world: &World, rest: &Rest) -> Vec<String> {
             let index = world.plan.rooms.iter().position(|plan| plan.name == *room);
             let all = index.and_then(|index| histories.get(&(index, client.home)));
             let (Some(all), true) = (all, caught.is_done()) else { continue };
-            let got = read.iter().filter(|(id, text)| !id.is_empty() && !text.is_empty()).map(|(id, _)| id);
-            if !got.clone().eq(all) {
-                let (some, all) = (got.count(), all.len());
-                wrong.push(format!("{} read {some} lines of {room} page by page, and there are {all}", client.nick));
+            let lines = read.lines().filter(|(id, text)| !id.is_empty() && !text.is_empty());
+            let got: Vec<&str> = lines.map(|(id, _)| id).collect();
+            let end = if read.is_from_newest() { all.len().saturating_sub(got.len())..all.len() } else { 0..got.len() };
+            let same = (!read.whole || got.len() == all.len()) && all.get(end).is_some_and(|end| *end == got);
+            if !same {
+                let (some, all, whole) = (got.len(), all.len(), read.whole);
+                wrong.push(format!(
+                    "{} read {some} lines of {room} page by page (to the end: {whole}), and there are {all}",
+                    client.nick
+                ));
             }
         }
     }
