@@ -3,6 +3,8 @@
 use super::{Rest, judged_clients};
 use crate::world::World;
 use lavina_crdt::content::MessageKind;
+use lavina_crdt::ids::{MsgId, Scope};
+use lavina_crdt::version::VersionVector;
 use lavina_protocols::event::Said;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,13 +33,18 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     wrong
 }
 
-/// What clients read through their protocols, page after page, is the history of their node: everything with words once, in order.
+/// What clients read through their protocols, page after page, is the history of their node: everything with words that the node had when
+/// they began, once, in order. A line that comes while they read, as from a node that kept it to itself, is read where they have not been yet.
 fn as_clients_read(world: &World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     let with_words = |said: &&Arc<Said>| said.content.kind != MessageKind::Signal && !said.content.text.is_empty();
-    let ids = |history: &Vec<Arc<Said>>| history.iter().filter(with_words).map(|said| said.id.to_string()).collect();
-    let histories: BTreeMap<(usize, usize), Vec<String>> =
-        rest.histories.iter().map(|(place, history)| (*place, ids(history))).collect();
+    let mut histories: BTreeMap<(usize, usize), Vec<(String, bool)>> = BTreeMap::new();
+    for ((room, node), history) in &rest.histories {
+        let had = world.had.get(*node).and_then(|had| had.get(&Scope::Room(rest.rooms[*room].clone())));
+        let had = |id: MsgId| had.is_some_and(|had| knows(had, id));
+        let lines = history.iter().filter(with_words).map(|said| (said.id.to_string(), had(said.id))).collect();
+        histories.insert((*room, *node), lines);
+    }
     for client in judged_clients(world) {
         for page in &client.pages {
             let ids: Vec<&String> = page.lines.iter().map(|(id, _)| id).filter(|id| !id.is_empty()).collect();
@@ -56,12 +63,43 @@ fn as_clients_read(world: &World, rest: &Rest) -> Vec<String> {
             let index = world.plan.rooms.iter().position(|plan| plan.name == *room);
             let all = index.and_then(|index| histories.get(&(index, client.home)));
             let (Some(all), true) = (all, caught.is_done()) else { continue };
-            let got = read.iter().filter(|(id, text)| !id.is_empty() && !text.is_empty()).map(|(id, _)| id);
-            if !got.clone().eq(all) {
-                let (some, all) = (got.count(), all.len());
+            let got: Vec<&String> =
+                read.iter().filter(|(id, text)| !id.is_empty() && !text.is_empty()).map(|(id, _)| id).collect();
+            if !is_read(&got, all) {
+                let (some, all) = (got.len(), all.len());
                 wrong.push(format!("{} read {some} lines of {room} page by page, and there are {all}", client.nick));
             }
         }
     }
     wrong
+}
+
+/// Whether an entry is one of those that a vector names.
+fn knows(vector: &VersionVector, id: MsgId) -> bool {
+    vector.iter().any(|(origin, next)| origin.0.starts_with(&id.origin_prefix()) && id.seq() < next)
+}
+
+/// Whether what was read is what there is, in order, without any but such as need not be in it yet.
+fn is_read(got: &[&String], all: &[(String, bool)]) -> bool {
+    let mut got = got.iter().peekable();
+    let in_order = all.iter().all(|(id, had)| got.next_if(|read| **read == id).is_some() || !had);
+    in_order && got.peek().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_read;
+
+    #[test]
+    fn what_came_while_one_read_may_be_missing_and_nothing_else() {
+        let [one, two, three] = ["1", "2", "3"].map(str::to_owned);
+        let all = [(one.clone(), true), (two.clone(), false), (three.clone(), true)];
+        assert!(is_read(&[&one, &two, &three], &all));
+        assert!(is_read(&[&one, &three], &all));
+        for wrong in
+            [vec![&one, &two], vec![&two, &three], vec![&one, &three, &two], vec![&one, &three, &three], vec![]]
+        {
+            assert!(!is_read(&wrong, &all), "{wrong:?}");
+        }
+    }
 }

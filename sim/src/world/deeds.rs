@@ -44,8 +44,9 @@ impl World {
         self.send_to_node(client, bytes.into_bytes());
     }
 
-    /// Everybody reads everything and looks around, half of them from the newest end.
+    /// Everybody reads everything and looks around, half of them from the newest end. What the nodes have by then must be read.
     pub(super) fn catch_up(&mut self) {
+        self.had = (0..self.nodes.len()).map(|node| self.vectors(node)).collect();
         for client in 0..self.clients.len() {
             if self.clients[client].ready {
                 let bytes = self.clients[client].catch_up(&self.plan, client % 2 == 1);

@@ -29,9 +29,10 @@ use crate::wire::{Base, Station};
 use disk::{Disk, Losses, SimStore};
 use lavina_core::node::{AdminCommand, Input, Limits, MeshIdentity, NodeConfig};
 use lavina_core::store::Store;
-use lavina_crdt::ids::NodeId;
+use lavina_crdt::ids::{NodeId, Scope};
 use lavina_crdt::mesh::{Admission, Place, Verdict};
 use lavina_crdt::seals::Seals;
+use lavina_crdt::version::VersionVector;
 use lavina_protocols::command::{Refusal, Reply};
 use lavina_protocols::session::{Flood, SessionConfig};
 use net::Net;
@@ -74,6 +75,8 @@ pub(crate) struct World {
     pub(crate) happened: BTreeMap<&'static str, u64>,
     /// When all nodes held the same for the first time after healing, microseconds.
     pub(crate) converged_us: Option<u64>,
+    /// What each node had when clients began to read everything.
+    pub(crate) had: Vec<BTreeMap<Scope, VersionVector>>,
     /// When a node that lies last sent what others may have to refuse, microseconds.
     pub(crate) lied_us: Option<u64>,
     /// What checkers count and showers draw.
@@ -187,6 +190,7 @@ impl World {
             trace,
             happened: BTreeMap::new(),
             converged_us: None,
+            had: Vec::new(),
             lied_us: None,
             names: NamesModel::default(),
             base: Base::new(),
