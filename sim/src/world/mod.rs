@@ -313,7 +313,8 @@ impl World {
         self.pump(index);
     }
 
-    /// Compares what a disk holds at a start with what it held: what is gone with a disk to which something was done is lost.
+    /// Compares what a disk holds at a start with what it held: what is gone with a disk to which something was done, and is with nobody else who
+    /// is honest, is lost.
     fn take_stock(&mut self, index: usize, damage: Option<String>) {
         let after = self.nodes[index].store.vectors().unwrap_or_default();
         let disk = &mut self.nodes[index].disk;
@@ -326,7 +327,9 @@ impl World {
             }
         }
         if harmed {
-            let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != index);
+            // What a node that lies has beside this one, it need not give to anybody.
+            let honest = |other: usize| other != index && !self.plan.lies(other);
+            let others = self.nodes.iter().enumerate().filter(|(other, _)| honest(*other));
             let known = self.lost.entries();
             self.lost.note(&before, &after, others.map(|(_, node)| &node.disk.held));
             *self.happened.entry("entries-lost").or_default() += self.lost.entries() - known;
