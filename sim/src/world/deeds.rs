@@ -46,7 +46,9 @@ impl World {
     }
 
     /// Everybody reads and looks around, half of them from the newest end; all there is, when nobody does yet at that node with that protocol.
+    /// What the nodes have by then must be read.
     pub(super) fn catch_up(&mut self) {
+        self.had = (0..self.nodes.len()).map(|node| self.vectors(node)).collect();
         let mut readers = BTreeSet::new();
         for client in (0..self.clients.len()).filter(|client| self.clients[*client].ready).collect::<Vec<_>>() {
             let (newest, irc) = (client % 2 == 1, self.clients[client].plan.speaks == Speaks::Irc);
