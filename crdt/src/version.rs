@@ -81,12 +81,6 @@ impl VersionVector {
         self.0.iter().map(|(origin, next)| (*origin, *next))
     }
 
-    /// Whether this is an unchanged copy of the other: then they are equal, and nothing had to be compared.
-    #[must_use]
-    pub fn is_copy_of(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     /// Whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {

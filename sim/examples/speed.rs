@@ -14,11 +14,14 @@ use std::time::Duration;
 type Row = (&'static str, &'static str, fn() -> Vec<Plan>);
 
 const ROWS: &[Row] = &[
-    ("day-9", "9 nodes, 90 clients, 12 faults, ten minutes of chat", || {
-        vec![day(1, &Day { nodes: 9, clients: 90, talk_ms: 600_000, faults: 12 })]
+    ("day-9", "9 nodes, 90 clients, 12 faults, ten minutes of chat, a line each in four minutes", || {
+        vec![day(1, &Day { nodes: 9, clients: 90, talk_ms: 600_000, faults: 12, pause_ms: Day::ORDINARY_MS })]
     }),
-    ("day-50", "50 nodes, 1,000 clients, 12 faults, two minutes of chat", || {
-        vec![day(1, &Day { nodes: 50, clients: 1_000, talk_ms: 120_000, faults: 12 })]
+    ("rush-9", "the same, a line each in 25 seconds", || {
+        vec![day(1, &Day { nodes: 9, clients: 90, talk_ms: 600_000, faults: 12, pause_ms: Day::RUSH_MS })]
+    }),
+    ("day-50", "50 nodes, 1,000 clients, 12 faults, ten minutes of chat, a line each in four minutes", || {
+        vec![day(1, &Day { nodes: 50, clients: 1_000, talk_ms: 600_000, faults: 12, pause_ms: Day::ORDINARY_MS })]
     }),
     ("seeds-5", "generated seeds 1..50: 5 nodes, 12 clients", || {
         (1..=50).map(|seed| generate(seed, &Sizes::default())).collect()

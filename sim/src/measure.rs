@@ -1,10 +1,11 @@
 //! What a run is measured by: how long things took, what crossed between regions, what was lost. `compare` puts two runs side by side, and
 //! [`Expect`](crate::Expect) bounds them.
 
+use crate::client::line_of;
 use crate::plan::Action;
 use crate::world::World;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// An answer in time: as invariant L12 has it, 50 ms, a commit and the client's own way, microseconds.
 const IN_TIME_US: u64 = 60_000;
@@ -117,30 +118,38 @@ fn lines(world: &World, measures: &mut Measures) {
 
 fn deliveries(world: &World, measures: &mut Measures) {
     let region = |client: usize| world.plan.nodes.get(world.clients[client].node).map(|node| node.region.as_str());
-    let mut by_text = BTreeMap::new();
-    for (index, sender) in world.clients.iter().enumerate() {
-        by_text.extend(sender.sent.iter().map(|(text, sent)| (text.as_str(), (index, sent))));
+    let mut by_line = BTreeMap::new();
+    for sender in &world.clients {
+        by_line.extend(sender.sent.iter().filter_map(|(text, sent)| Some((line_of(text)?, sent))));
     }
     let (mut near, mut far) = (Vec::new(), Vec::new());
     for (index, client) in world.clients.iter().enumerate() {
-        let mut shown = BTreeSet::new();
-        let mut latest: BTreeMap<(u64, Option<&str>, usize, u64), &str> = BTreeMap::new();
+        let mut ids: Vec<(u64, &str)> = client.seen.iter().map(|seen| (seen.connection, seen.id.as_str())).collect();
+        ids.sort();
+        measures.duplicates += ids.windows(2).filter(|pair| pair[0] == pair[1]).count() as u64;
+        let mut latest: BTreeMap<(u64, Option<&str>, usize, u64), u64> = BTreeMap::new();
+        let mut shown = Vec::new();
         for seen in &client.seen {
-            measures.duplicates += u64::from(!shown.insert((seen.connection, seen.id.as_str())));
-            let Some((sender, sent)) = by_text.get(seen.text.as_str()) else { continue };
-            let place = (seen.connection, seen.room.as_deref(), *sender, sent.connection);
-            let before = latest.insert(place, &seen.text);
-            measures.disordered += u64::from(before.is_some_and(|before| before > seen.text.as_str()));
-            if *sender != index {
-                let times = if region(*sender) == region(index) { &mut near } else { &mut far };
+            let Some(line) = line_of(&seen.text) else { continue };
+            let Some(sent) = by_line.get(&line) else { continue };
+            shown.push(line);
+            let (sender, number) = line;
+            let place = (seen.connection, seen.room.as_deref(), sender, sent.connection);
+            let before = latest.insert(place, number);
+            measures.disordered += u64::from(before.is_some_and(|before| before > number));
+            if sender != index {
+                let times = if region(sender) == region(index) { &mut near } else { &mut far };
                 times.push(seen.at_us.saturating_sub(sent.at_us));
             }
         }
-        let texts: BTreeSet<&str> = client.seen.iter().map(|seen| seen.text.as_str()).collect();
-        let missed = by_text.iter().filter(|(text, (_, sent))| {
-            let room = sent.room.and_then(|room| world.plan.rooms.get(room));
-            let since_us = room.and_then(|room| client.inside.get(&room.name));
-            sent.acked.is_some() && since_us.is_some_and(|since_us| *since_us < sent.at_us) && !texts.contains(**text)
+        shown.sort_unstable();
+        let inside: Vec<Option<u64>> =
+            world.plan.rooms.iter().map(|room| client.inside.get(&room.name).copied()).collect();
+        let missed = by_line.iter().filter(|(line, sent)| {
+            let since_us = sent.room.and_then(|room| *inside.get(room)?);
+            sent.acked.is_some()
+                && since_us.is_some_and(|since_us| since_us < sent.at_us)
+                && shown.binary_search(line).is_err()
         });
         measures.lost += missed.count() as u64;
     }

@@ -30,7 +30,7 @@ fn outsider(rest: &Rest, client: &Client) -> Vec<String> {
     let Some(caught) = client.caught.as_ref().filter(|_| client.ready) else { return wrong };
     for (room, judged) in rest.rooms.iter().zip(&rest.judged) {
         let Some(judged) = judged.as_ref().filter(|_| !client.inside.contains_key(room.as_str())) else { continue };
-        let read = caught.read.get(room.as_str()).is_some_and(|read| !read.is_empty());
+        let read = caught.read.get(room.as_str()).is_some_and(|read| read.lines().next().is_some());
         if read && is_closed(&judged.state, client) {
             wrong.push(format!("{} read the history of {room} from outside, where it may not go", client.nick));
         }

@@ -2,6 +2,7 @@
 //! void changes is judged late and so may be shown late; history has its order there too.
 
 use super::Rest;
+use crate::client::line_of;
 use crate::plan::{Fault, FaultKind, PeerFault};
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -47,7 +48,7 @@ fn disorder<'a>(world: &World, texts: impl Iterator<Item = &'a str>) -> Option<S
 
 /// Who said a text, and on which connection. Texts of one client grow, see `Client::fresh_text`.
 pub(super) fn sender(world: &World, text: &str) -> Option<(usize, u64)> {
-    let index: usize = text.strip_prefix('c')?.split('-').next()?.parse().ok()?;
+    let (index, _) = line_of(text)?;
     let sent = world.clients.get(index)?.sent.get(text)?;
     Some((index, sent.connection))
 }

@@ -2,9 +2,9 @@
 //! acknowledged there; who is told something and is there all the time sees it.
 
 use super::{Rest, judged_clients};
-use crate::client::Sent;
+use crate::client::{Sent, line_of};
 use crate::world::World;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Time after its login in which a client may not be available yet, microseconds.
 const SETTLED_US: u64 = 1_000_000;
@@ -12,12 +12,14 @@ const SETTLED_US: u64 = 1_000_000;
 pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     for client in world.counted().into_iter().map(|client| &world.clients[client]) {
-        let mut seen = BTreeSet::new();
-        for said in &client.seen {
-            if said.id.is_empty() {
-                wrong.push(format!("{} was shown {} without an id", client.nick, said.text));
-            } else if !seen.insert((said.connection, &said.id)) {
-                wrong.push(format!("{} was shown {} ({}) twice", client.nick, said.text, said.id));
+        for said in client.seen.iter().filter(|said| said.id.is_empty()) {
+            wrong.push(format!("{} was shown {} without an id", client.nick, said.text));
+        }
+        let mut seen: Vec<_> = client.seen.iter().filter(|said| !said.id.is_empty()).collect();
+        seen.sort_by_key(|said| (said.connection, &said.id));
+        for pair in seen.windows(2) {
+            if pair[0].connection == pair[1].connection && pair[0].id == pair[1].id {
+                wrong.push(format!("{} was shown {} ({}) twice", client.nick, pair[0].text, pair[0].id));
             }
         }
     }
@@ -26,10 +28,10 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
         if !world.is_judged_client(index) {
             continue;
         }
-        let texts: BTreeSet<&str> = receiver.seen.iter().map(|said| said.text.as_str()).collect();
+        let shown = lines(receiver.seen.iter().map(|said| said.text.as_str()));
         for (room, since_us) in &receiver.inside {
-            for (text, sent) in kept.get(room.as_str()).into_iter().flatten() {
-                if sent.at_us > *since_us && !texts.contains(text) {
+            for (line, text, sent) in kept.get(room.as_str()).into_iter().flatten() {
+                if sent.at_us > *since_us && shown.binary_search(line).is_err() {
                     wrong.push(format!("{} (client {index}) was in {room} and never shown {text}", receiver.nick));
                 }
             }
@@ -53,28 +55,39 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
 }
 
 /// By room, the lines that were acknowledged there and not lost, with their texts: all that must be shown and read.
-fn kept(world: &World) -> BTreeMap<&str, Vec<(&str, &Sent)>> {
-    let mut kept: BTreeMap<&str, Vec<(&str, &Sent)>> = BTreeMap::new();
+fn kept(world: &World) -> Kept<'_> {
+    let mut kept = Kept::new();
     for (text, sent) in judged_clients(world).flat_map(|sender| &sender.sent) {
-        if let Some(room) = sent.room.filter(|_| sent.acked.is_some() && !is_lost(world, sent)) {
-            kept.entry(&world.plan.rooms[room].name).or_default().push((text, sent));
+        if let (Some(room), Some(line)) =
+            (sent.room.filter(|_| sent.acked.is_some() && !is_lost(world, sent)), line_of(text))
+        {
+            kept.entry(&world.plan.rooms[room].name).or_default().push((line, text, sent));
         }
     }
     kept
 }
 
+/// By room, lines with their texts.
+type Kept<'a> = BTreeMap<&'a str, Vec<((usize, u64), &'a str, &'a Sent)>>;
+
+/// The lines that some texts are, sorted.
+fn lines<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<(usize, u64)> {
+    let mut lines: Vec<_> = texts.filter_map(line_of).collect();
+    lines.sort_unstable();
+    lines
+}
+
 /// Who reads a room's history after all moves and cuts finds everything acknowledged there, once: as far as both were only at judged nodes,
 /// since what is acknowledged in a part that stays cut off, or by a node that lies, need not come out.
-fn lost_after_reading(world: &World, kept: &BTreeMap<&str, Vec<(&str, &Sent)>>) -> Vec<String> {
+fn lost_after_reading(world: &World, kept: &Kept<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
     for client in judged_clients(world).filter(|client| client.ready && world.converged_us.is_some()) {
         let Some(caught) = client.caught.as_ref().filter(|caught| caught.is_done()) else { continue };
-        for (room, read) in &caught.read {
-            let mut texts: Vec<&str> = read.iter().map(|(_, text)| text.as_str()).collect();
-            texts.sort_unstable();
-            for (text, _) in kept.get(room.as_str()).into_iter().flatten() {
-                let first = texts.partition_point(|read| read < text);
-                let times = texts[first..].iter().take_while(|read| *read == text).count();
+        for (room, read) in caught.read.iter().filter(|(_, read)| read.whole) {
+            let found = lines(read.lines().map(|(_, text)| text));
+            for (line, text, _) in kept.get(room.as_str()).into_iter().flatten() {
+                let first = found.partition_point(|found| found < line);
+                let times = found[first..].iter().take_while(|found| *found == line).count();
                 if times != 1 {
                     wrong.push(format!("{} read the history of {room} and found {text} {times} times", client.nick));
                 }

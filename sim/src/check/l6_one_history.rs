@@ -3,6 +3,8 @@
 use super::{Rest, judged_clients};
 use crate::world::World;
 use lavina_crdt::content::MessageKind;
+use lavina_crdt::ids::{MsgId, Scope};
+use lavina_crdt::version::VersionVector;
 use lavina_protocols::event::Said;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,13 +33,18 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     wrong
 }
 
-/// What clients read through their protocols, page after page, is the history of their node: everything with words once, in order.
+/// What clients read through their protocols, page after page, is the history of their node: everything with words that the node had when
+/// they began, once, in order. A line that comes while they read, as from a node that kept it to itself, is read where they have not been yet.
 fn as_clients_read(world: &World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     let with_words = |said: &&Arc<Said>| said.content.kind != MessageKind::Signal && !said.content.text.is_empty();
-    let ids = |history: &Vec<Arc<Said>>| history.iter().filter(with_words).map(|said| said.id.to_string()).collect();
-    let histories: BTreeMap<(usize, usize), Vec<String>> =
-        rest.histories.iter().map(|(place, history)| (*place, ids(history))).collect();
+    let mut histories: BTreeMap<(usize, usize), Vec<(String, bool)>> = BTreeMap::new();
+    for ((room, node), history) in &rest.histories {
+        let had = world.had.get(*node).and_then(|had| had.get(&Scope::Room(rest.rooms[*room].clone())));
+        let had = |id: MsgId| had.is_some_and(|had| knows(had, id));
+        let lines = history.iter().filter(with_words).map(|said| (said.id.to_string(), had(said.id))).collect();
+        histories.insert((*room, *node), lines);
+    }
     for client in judged_clients(world) {
         for page in &client.pages {
             let ids: Vec<&String> = page.lines.iter().map(|(id, _)| id).filter(|id| !id.is_empty()).collect();
@@ -56,12 +63,49 @@ fn as_clients_read(world: &World, rest: &Rest) -> Vec<String> {
             let index = world.plan.rooms.iter().position(|plan| plan.name == *room);
             let all = index.and_then(|index| histories.get(&(index, client.home)));
             let (Some(all), true) = (all, caught.is_done()) else { continue };
-            let got = read.iter().filter(|(id, text)| !id.is_empty() && !text.is_empty()).map(|(id, _)| id);
-            if !got.clone().eq(all) {
-                let (some, all) = (got.count(), all.len());
-                wrong.push(format!("{} read {some} lines of {room} page by page, and there are {all}", client.nick));
+            let lines = read.lines().filter(|(id, text)| !id.is_empty() && !text.is_empty());
+            let got: Vec<&str> = lines.map(|(id, _)| id).collect();
+            let place = |id: Option<&&str>| all.iter().position(|(there, _)| Some(&there.as_str()) == id);
+            let asked = match (read.whole, read.is_from_newest()) {
+                (true, _) => all.get(..),
+                (false, true) => place(got.first()).and_then(|first| all.get(first..)),
+                (false, false) => place(got.last()).and_then(|last| all.get(..=last)),
+            };
+            if !is_read(&got, asked.unwrap_or_default()) {
+                let (some, all, whole) = (got.len(), all.len(), read.whole);
+                wrong.push(format!(
+                    "{} read {some} lines of {room} page by page (to the end: {whole}), and there are {all}",
+                    client.nick
+                ));
             }
         }
     }
     wrong
+}
+
+/// Whether an entry is one of those that a vector names.
+fn knows(vector: &VersionVector, id: MsgId) -> bool {
+    vector.iter().any(|(origin, next)| origin.0.starts_with(&id.origin_prefix()) && id.seq() < next)
+}
+
+/// Whether what was read is what there is, in order, without any but such as need not be in it yet.
+fn is_read(got: &[&str], all: &[(String, bool)]) -> bool {
+    let mut got = got.iter().peekable();
+    let in_order = all.iter().all(|(id, had)| got.next_if(|read| *read == id).is_some() || !had);
+    in_order && got.peek().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_read;
+
+    #[test]
+    fn what_came_while_one_read_may_be_missing_and_nothing_else() {
+        let all = [("1", true), ("2", false), ("3", true)].map(|(id, had)| (id.to_owned(), had));
+        assert!(is_read(&["1", "2", "3"], &all));
+        assert!(is_read(&["1", "3"], &all));
+        for wrong in [&["1", "2"][..], &["2", "3"], &["1", "3", "2"], &["1", "3", "3"], &[]] {
+            assert!(!is_read(wrong, &all), "{wrong:?}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ pub(crate) mod deeds;
 mod irc;
 mod xmpp;
 
-pub(crate) use catchup::Caught;
+pub(crate) use catchup::{Caught, ToRead};
 
 use crate::plan::{Action, ClientPlan, Plan, Speaks};
 use lavina_crdt::names::AccountName;
@@ -19,12 +19,20 @@ const UNSERVED: &[&str] = &["cannot store anything", "<resource-constraint"];
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// The mesh's domain.
 pub(crate) const DOMAIN: &str = "lavina.test";
+/// Most others whom a client looks at in the end: among many, each is looked at by this many.
+const LOOKED_AT_MAX: usize = 24;
 /// The domain of its rooms.
 pub(crate) const ROOMS: &str = "rooms.lavina.test";
 
 /// Bytes as text, what is none of it replaced.
 fn readable(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// Which line a text is: whose, by index, and the how manieth of that client.
+pub(crate) fn line_of(text: &str) -> Option<(usize, u64)> {
+    let (client, number) = text.strip_prefix('c')?.split_once('-')?;
+    Some((client.parse().ok()?, number.parse().ok()?))
 }
 
 /// What a client understood of what it was sent.
@@ -277,7 +285,7 @@ impl Client {
         logs_in.then(|| AccountName::new(&self.plan.nick).ok()).flatten()
     }
 
-    /// A text that nobody else says.
+    /// A text that nobody else says; [`line_of`] reads it.
     pub(crate) fn fresh_text(&mut self, index: usize) -> String {
         self.counter += 1;
         format!("c{index}-{:05}", self.counter)
@@ -434,10 +442,11 @@ impl Client {
         self.debts.iter_mut().for_each(|debt| debt.paid = true);
     }
 
-    /// Begins to read everything, as whoever was away would.
-    pub(crate) fn catch_up(&mut self, plan: &Plan, newest: bool) -> String {
-        let rooms: Vec<String> = plan.rooms.iter().map(|room| room.name.clone()).collect();
-        let others: Vec<String> = plan.clients.iter().map(|client| client.nick.clone()).collect();
+    /// Begins to read rooms from one end, as whoever was away would.
+    pub(crate) fn catch_up(&mut self, plan: &Plan, rooms: Vec<ToRead>, newest: bool) -> String {
+        let own = plan.clients.iter().position(|client| client.nick == self.plan.nick).unwrap_or(0);
+        let others = plan.clients.iter().cycle().skip(own).take(plan.clients.len().min(LOOKED_AT_MAX));
+        let others: Vec<String> = others.map(|client| client.nick.clone()).collect();
         self.page.clear();
         let mut caught = Caught::new(rooms, newest);
         let first = caught.begin();

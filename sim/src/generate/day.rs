@@ -9,6 +9,7 @@ use crate::plan::{
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use std::ops::RangeInclusive;
 
 /// How large a day is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,14 +22,21 @@ pub struct Day {
     pub talk_ms: u64,
     /// Number of faults, each with its end.
     pub faults: usize,
+    /// Shortest and longest time between two lines of one person, milliseconds.
+    pub pause_ms: RangeInclusive<u64>,
+}
+
+impl Day {
+    /// A line of each person every four minutes: a lively community, in which most listen.
+    pub const ORDINARY_MS: RangeInclusive<u64> = 120_000..=360_000;
+    /// A line of each person every 25 seconds, as in a channel at its busiest, in all channels at once.
+    pub const RUSH_MS: RangeInclusive<u64> = 10_000..=40_000;
 }
 
 /// When founders enter their rooms, then everybody.
 const FOUND_AT_MS: u64 = 5_500;
 /// When everybody has come and talk begins.
 const TALK_FROM_MS: u64 = 30_000;
-/// Shortest and longest time between two lines of one person: one in 25 s on average, as in a channel at its busiest.
-const PAUSE_MS: std::ops::RangeInclusive<u64> = 10_000..=40_000;
 /// Sizes of rooms, again and again: one large, most small.
 const ROOM_SIZES: &[usize] = &[60, 25, 12, 8, 5];
 /// Seats in rooms for every ten clients.
@@ -101,10 +109,10 @@ fn client(rng: &mut SmallRng, index: usize, day: &Day, heal_at_ms: u64, rooms: &
         mine.push(0);
     }
     let mut script: Vec<Step> = Vec::new();
-    let mut at_ms = TALK_FROM_MS + rng.random_range(0..*PAUSE_MS.end());
+    let mut at_ms = TALK_FROM_MS + rng.random_range(0..*day.pause_ms.end());
     while at_ms < heal_at_ms {
         script.push(Step { at_ms, action: action(rng, day, &mine) });
-        at_ms += rng.random_range(PAUSE_MS);
+        at_ms += rng.random_range(day.pause_ms.clone());
     }
     let connect_at_ms = if founder { FOUND_AT_MS } else { rng.random_range(FOUND_AT_MS + 2_000..TALK_FROM_MS - 4_000) };
     if founder {

@@ -111,14 +111,15 @@ impl RoomModel {
         told.map(|(number, told)| (told, counted.contains_key(&number))).collect()
     }
 
-    /// Whether `author` may speak where these are the heads.
+    /// Whether `author` may speak where these are the heads: nobody may where it is not known what they are, as in a part of the mesh to which
+    /// what was changed elsewhere has not come.
     pub(crate) fn may_speak(&mut self, heads: &[DocHead], author: &Author) -> bool {
-        rules::may_speak(&self.state_at(heads), author)
+        self.state_at(heads).is_some_and(|state| rules::may_speak(&state, author))
     }
 
     /// Whether `author` may kick where these are the heads.
     pub(crate) fn may_kick(&mut self, heads: &[DocHead], author: &Author, kick: &Kick) -> bool {
-        rules::may_kick(&self.state_at(heads), author, kick)
+        self.state_at(heads).is_some_and(|state| rules::may_kick(&state, author, kick))
     }
 
     fn all(&self) -> Past {
@@ -127,13 +128,14 @@ impl RoomModel {
         all
     }
 
-    fn state_at(&mut self, heads: &[DocHead]) -> RoomState {
+    fn state_at(&mut self, heads: &[DocHead]) -> Option<RoomState> {
         let mut past = Past::default();
-        for number in heads.iter().filter_map(|head| self.by_head.get(head)) {
-            past.insert(*number);
-            past.add_all(&self.pasts[*number]);
+        for head in heads {
+            let number = *self.by_head.get(head)?;
+            past.insert(number);
+            past.add_all(&self.pasts[number]);
         }
-        self.verdict(&past).state
+        Some(self.verdict(&past).state)
     }
 
     fn concurrent(&self, one: usize, other: usize) -> bool {

@@ -312,7 +312,7 @@ function dots(parent) {
     const entry = D.entries[e], spoken = lineOf.has(e);
     for (const [node, at] of entry.d) {
       if (!inView(at)) continue;
-      const mark = strong.has(e), synced = entry.via.get(node)?.[3] === 2;
+      const mark = strong.has(e), via = entry.via.get(node), synced = via?.[3] === 2 && (node !== entry.o || at >= via[2]);
       const dot = el("circle", { cx: X(at).toFixed(1), cy: dotY(node), r: mark ? 6 : spoken ? 4 : 2.5, fill: synced ? "var(--lane)" : colour(entry.o), stroke: synced ? colour(entry.o) : "var(--lane)",
         "stroke-width": synced ? 2 : 0.8, opacity: faded && !mark && !weak.has(e) ? 0.18 : spoken ? 1 : 0.6 });
       if (mark && (named.has(e) || alarmed.has(lineOf.get(e)))) { dot.setAttribute("stroke", "var(--bad)"); dot.setAttribute("stroke-width", 3); }

@@ -51,6 +51,8 @@ pub(crate) struct Book {
     liars: Vec<bool>,
     /// When the mesh was disturbed last, microseconds.
     disturbed_us: Option<u64>,
+    /// When a connection was made or ended last, microseconds: nodes that have just met still tell one another what they missed.
+    pub(crate) linked_us: u64,
     full: Option<Full>,
 }
 
@@ -92,6 +94,7 @@ impl Book {
             homes: BTreeMap::new(),
             liars: (0..plan.nodes.len()).map(|node| plan.lies(node)).collect(),
             disturbed_us: None,
+            linked_us: 0,
             full,
         }
     }
@@ -233,6 +236,7 @@ impl Book {
 
     /// A connection is made (`true`) or ends.
     pub(crate) fn on_connection(&mut self, now_us: u64, one: usize, other: usize, made: bool) {
+        self.linked_us = now_us;
         let Some(full) = &mut self.full else { return };
         let pair = (one.min(other), one.max(other));
         if let Some(index) = full.open.remove(&pair) {

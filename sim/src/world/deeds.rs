@@ -1,9 +1,10 @@
 //! Clients do what the table of deeds says, and read everything in the end.
 
 use super::World;
-use crate::client::Debt;
 use crate::client::deeds::{self, Owed};
+use crate::client::{Debt, ToRead};
 use crate::plan::Speaks;
+use std::collections::BTreeSet;
 
 impl World {
     /// Does a row of the table, when the client's protocol has it.
@@ -45,13 +46,18 @@ impl World {
         self.send_to_node(client, bytes.into_bytes());
     }
 
-    /// Everybody reads everything and looks around, half of them from the newest end.
+    /// Everybody reads and looks around, half of them from the newest end; all there is, when nobody does yet at that node with that protocol.
+    /// What the nodes have by then must be read.
     pub(super) fn catch_up(&mut self) {
-        for client in 0..self.clients.len() {
-            if self.clients[client].ready {
-                let bytes = self.clients[client].catch_up(&self.plan, client % 2 == 1);
-                self.send_to_node(client, bytes.into_bytes());
-            }
+        self.had = (0..self.nodes.len()).map(|node| self.vectors(node)).collect();
+        let mut readers = BTreeSet::new();
+        for client in (0..self.clients.len()).filter(|client| self.clients[*client].ready).collect::<Vec<_>>() {
+            let (newest, irc) = (client % 2 == 1, self.clients[client].plan.speaks == Speaks::Irc);
+            let home = self.clients[client].home;
+            let whole = self.is_judged_client(client) && readers.insert((home, irc, newest));
+            let rooms = self.plan.rooms.iter().map(|room| ToRead { room: room.name.clone(), whole }).collect();
+            let bytes = self.clients[client].catch_up(&self.plan, rooms, newest);
+            self.send_to_node(client, bytes.into_bytes());
         }
     }
 }

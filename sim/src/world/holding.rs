@@ -2,82 +2,108 @@
 //! little happens costs little.
 
 use super::sample::Lack;
+use lavina_core::node::Node;
+use lavina_core::store::Store;
+use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::Scope;
 use lavina_crdt::version::VersionVector;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The vectors of a node's scopes, in order, and a digest of all.
+/// The vectors of a node's scopes.
 #[derive(Debug, Default)]
 pub(super) struct Holding {
-    rows: Vec<Row>,
-    digest: u64,
+    rows: BTreeMap<Scope, Row>,
+    /// The node's start and its version of what it has, at the last look.
+    seen: (u64, u64),
 }
 
 #[derive(Debug)]
-struct Row {
-    scope: Scope,
+pub(super) struct Row {
     vector: VersionVector,
-    digest: u64,
-}
-
-impl Row {
-    fn new(scope: Scope, vector: VersionVector) -> Self {
-        let hash = vector.digest(&scope);
-        let digest = hash.0.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        Self { scope, vector, digest }
-    }
+    digest: Hash,
 }
 
 impl Holding {
-    /// Takes over what the node has now; scopes come in order.
-    pub(super) fn look<'a>(&mut self, vectors: impl Iterator<Item = (&'a Scope, VersionVector)>) {
-        let mut at = 0;
-        for (scope, vector) in vectors {
-            while self.rows.get(at).is_some_and(|row| row.scope < *scope) {
-                self.rows.remove(at);
-            }
-            match self.rows.get_mut(at).filter(|row| row.scope == *scope) {
-                Some(row) if row.vector.is_copy_of(&vector) => {}
-                Some(row) => *row = Row::new(scope.clone(), vector),
-                None => self.rows.insert(at, Row::new(scope.clone(), vector)),
-            }
-            at += 1;
+    /// Takes over what a running node has now; `start` says since when it runs. Gives the scopes in which something changed.
+    pub(super) fn look<S: Store>(&mut self, start: u64, core: &Node<S>) -> BTreeSet<Scope> {
+        let (known_start, version) = self.seen;
+        if known_start != start {
+            let (version, _) = core.changed_since(u64::MAX);
+            self.seen = (start, version);
+            return self.look_anew(core.vectors());
         }
-        self.rows.truncate(at);
-        self.digest = self.rows.iter().fold(0, |sum, row| sum.wrapping_add(row.digest));
+        let (version, changed) = core.changed_since(version);
+        self.seen = (start, version);
+        changed.into_iter().filter(|scope| self.take(scope, core.vector(scope))).collect()
+    }
+
+    /// Takes over what a node has now, all of it.
+    pub(super) fn look_anew(&mut self, vectors: BTreeMap<Scope, VersionVector>) -> BTreeSet<Scope> {
+        let gone = self.rows.keys().filter(|scope| !vectors.contains_key(*scope)).cloned();
+        let now = gone.map(|scope| (scope, VersionVector::default())).collect::<Vec<_>>().into_iter().chain(vectors);
+        now.filter(|(scope, vector)| self.take(scope, vector.clone())).map(|(scope, _)| scope).collect()
+    }
+
+    /// Takes over what is known of a scope; whether that is something else than before.
+    fn take(&mut self, scope: &Scope, vector: VersionVector) -> bool {
+        if vector.is_empty() {
+            return self.rows.remove(scope).is_some();
+        }
+        if self.rows.get(scope).is_some_and(|row| row.vector == vector) {
+            return false;
+        }
+        let digest = vector.digest(scope);
+        self.rows.insert(scope.clone(), Row { vector, digest });
+        true
     }
 
     /// All scopes and their vectors, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Scope, &VersionVector)> {
-        self.rows.iter().map(|row| (&row.scope, &row.vector))
+        self.rows.iter().map(|(scope, row)| (scope, &row.vector))
+    }
+
+    fn digest(&self, scope: &Scope) -> Option<Hash> {
+        self.rows.get(scope).map(|row| row.digest)
     }
 }
 
-/// For each node, the places of the rows that not all of them have alike: only there can one lack what another has.
-pub(super) fn unlike(held: &[&Holding]) -> Vec<Vec<usize>> {
-    let mut digests: Vec<u64> = held.iter().flat_map(|holding| &holding.rows).map(|row| row.digest).collect();
-    digests.sort_unstable();
-    let alike = digests.chunk_by(u64::eq).filter(|same| same.len() == held.len());
-    let alike: Vec<u64> = alike.filter_map(|same| same.first().copied()).collect();
-    let differ = |holding: &&Holding| {
-        let rows = holding.rows.iter().enumerate();
-        rows.filter(|(_, row)| alike.binary_search(&row.digest).is_err()).map(|(at, _)| at).collect()
-    };
-    held.iter().map(differ).collect()
+/// The scopes of which not all nodes have the same, and what each node has there: only there can one lack what another has.
+#[derive(Debug, Default)]
+pub(super) struct Unlike<'a>(Vec<(&'a Scope, Vec<Option<&'a Row>>)>);
+
+impl<'a> Unlike<'a> {
+    /// Looks at these scopes of some of the nodes.
+    pub(super) fn among(held: &'a [Holding], scopes: &'a BTreeSet<Scope>, nodes: &BTreeSet<usize>) -> Self {
+        let row = |scope: &'a Scope| {
+            let of = |(node, holding): (usize, &'a Holding)| {
+                nodes.contains(&node).then(|| holding.rows.get(scope)).flatten()
+            };
+            (scope, held.iter().enumerate().map(of).collect::<Vec<_>>())
+        };
+        let differs = |(_, rows): &(&Scope, Vec<Option<&Row>>)| {
+            let mut digests = nodes.iter().map(|node| rows[*node].map(|row| row.digest));
+            let first = digests.next();
+            digests.any(|digest| Some(digest) != first)
+        };
+        Self(scopes.iter().map(row).filter(differs).collect())
+    }
+
+    /// What one of the nodes lacks of what another has.
+    pub(super) fn lacking(&self, has: usize, lacks: usize) -> impl Iterator<Item = Lack> {
+        self.0.iter().flat_map(move |(scope, rows)| {
+            let (Some(has), lacks) = (rows[has], rows[lacks]) else { return Vec::new() };
+            if lacks.is_some_and(|lacks| lacks.digest == has.digest) {
+                return Vec::new();
+            }
+            let lacks = lacks.map(|lacks| lacks.vector.clone()).unwrap_or_default();
+            has.vector.missing_in(&lacks).map(|(origin, first, _)| ((*scope).clone(), origin, first)).collect()
+        })
+    }
 }
 
-/// What one node lacks of what another has, in the order of scopes; looked for in the rows of the other that [`unlike`] names.
-pub(super) fn lacking<'a>(
-    has: &'a Holding,
-    unlike: &'a [usize],
-    lacks: &'a Holding,
-) -> impl Iterator<Item = Lack> + 'a {
-    let places = if has.digest == lacks.digest { &[] } else { unlike };
-    places.iter().filter_map(|at| has.rows.get(*at)).flat_map(|row| {
-        let own = lacks.rows.binary_search_by(|own| own.scope.cmp(&row.scope)).ok().and_then(|at| lacks.rows.get(at));
-        let own = own.map(|own| own.vector.clone()).unwrap_or_default();
-        let missing = row.vector.missing_in(&own).map(|(origin, first, _)| (row.scope.clone(), origin, first));
-        missing.collect::<Vec<Lack>>()
-    })
+/// Whether all nodes have the same of a scope.
+pub(super) fn is_alike(held: &[Holding], scope: &Scope) -> bool {
+    held.windows(2).all(|pair| pair[0].digest(scope) == pair[1].digest(scope))
 }
 
 #[cfg(test)]
@@ -85,7 +111,6 @@ mod tests {
     use super::*;
     use lavina_crdt::ids::Origin;
     use lavina_crdt::names::RoomName;
-    use std::collections::BTreeMap;
 
     fn room(number: u8) -> Scope {
         Scope::Room(RoomName::new(&format!("room{number}")).unwrap())
@@ -99,26 +124,23 @@ mod tests {
         vectors
     }
 
-    fn look(holding: &mut Holding, vectors: &BTreeMap<Scope, VersionVector>) {
-        holding.look(vectors.iter().map(|(scope, vector)| (scope, vector.clone())));
-    }
-
-    fn lacks(has: &Holding, lacks: &Holding) -> Vec<Lack> {
-        lacking(has, &unlike(&[has, lacks])[0], lacks).collect()
-    }
-
     #[test]
     fn a_second_look_sees_what_changed_came_and_went() {
-        let (mut one, mut other) = (Holding::default(), Holding::default());
-        look(&mut one, &vectors(&[(1, 1, 4), (2, 1, 2)]));
-        look(&mut other, &vectors(&[(1, 1, 4)]));
-        assert_eq!(lacks(&one, &other), [(room(2), Origin([1; 16]), 0)]);
-        assert_eq!(lacks(&other, &one), []);
-        look(&mut other, &vectors(&[(0, 7, 1), (1, 1, 3), (2, 1, 2)]));
-        assert_eq!(lacks(&one, &other), [(room(1), Origin([1; 16]), 3)]);
-        assert_eq!(lacks(&other, &one), [(room(0), Origin([7; 16]), 0)]);
-        look(&mut other, &vectors(&[(1, 1, 4), (2, 1, 2)]));
-        assert_eq!(one.digest, other.digest);
-        assert_eq!(lacks(&one, &other), []);
+        let mut held = [Holding::default(), Holding::default()];
+        let all: BTreeSet<Scope> = (0..3).map(room).collect();
+        let lacks = |held: &[Holding; 2], has: usize| {
+            Unlike::among(held, &all, &[0, 1].into()).lacking(has, 1 - has).collect::<Vec<_>>()
+        };
+        assert_eq!(held[0].look_anew(vectors(&[(1, 1, 4), (2, 1, 2)])), [room(1), room(2)].into());
+        assert_eq!(held[1].look_anew(vectors(&[(1, 1, 4)])), [room(1)].into());
+        assert_eq!(lacks(&held, 0), [(room(2), Origin([1; 16]), 0)]);
+        assert_eq!(lacks(&held, 1), []);
+        assert!(is_alike(&held, &room(1)) && !is_alike(&held, &room(2)));
+        assert_eq!(held[1].look_anew(vectors(&[(0, 7, 1), (1, 1, 3), (2, 1, 2)])), all);
+        assert_eq!(lacks(&held, 0), [(room(1), Origin([1; 16]), 3)]);
+        assert_eq!(lacks(&held, 1), [(room(0), Origin([7; 16]), 0)]);
+        assert_eq!(held[1].look_anew(vectors(&[(1, 1, 4), (2, 1, 2)])), [room(0), room(1)].into());
+        assert!(all.iter().all(|scope| is_alike(&held, scope)));
+        assert_eq!(lacks(&held, 0), []);
     }
 }

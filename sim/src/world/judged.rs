@@ -49,8 +49,8 @@ impl World {
         calm && awake && !node.disk.full && !node.disk.ailing && node.disk.slow_ms <= 1
     }
 
-    /// Whether nothing is broken at the moment: all nodes are honest, healthy, up for a while, and connected over calm links. Where links always lose
-    /// much it never is: what is lost makes a gateway's answer late, and nobody promises one copy then.
+    /// Whether nothing is broken at the moment: all nodes are honest, healthy, up and connected for a while, over calm links on which nothing is late
+    /// that was lost before. Where links always lose much it never is: what is lost makes a gateway's answer late, and nobody promises one copy then.
     pub(super) fn is_whole(&self) -> bool {
         let count = self.nodes.len();
         let settled = |node: usize| {
@@ -63,7 +63,8 @@ impl World {
             (one + 1..count).all(linked)
         };
         let calm = self.net.paths.is_calm(self.now_us) && !self.net.paths.are_lossy();
-        calm && (0..count).all(|node| settled(node) && connected(node))
+        let together = self.book.linked_us + SETTLED_US < self.now_us && !self.net.is_stalled(self.now_us);
+        calm && together && (0..count).all(|node| settled(node) && connected(node))
     }
 
     /// A client asks to enter a room; an answer in time is expected when its node is healthy and no flood of its own is before it.

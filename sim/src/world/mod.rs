@@ -29,9 +29,10 @@ use crate::wire::{Base, Station};
 use disk::{Disk, Losses, SimStore};
 use lavina_core::node::{AdminCommand, Input, Limits, MeshIdentity, NodeConfig};
 use lavina_core::store::Store;
-use lavina_crdt::ids::NodeId;
+use lavina_crdt::ids::{NodeId, Scope};
 use lavina_crdt::mesh::{Admission, Place, Verdict};
 use lavina_crdt::seals::Seals;
+use lavina_crdt::version::VersionVector;
 use lavina_protocols::command::{Refusal, Reply};
 use lavina_protocols::session::{Flood, SessionConfig};
 use net::Net;
@@ -74,6 +75,8 @@ pub(crate) struct World {
     pub(crate) happened: BTreeMap<&'static str, u64>,
     /// When all nodes held the same for the first time after healing, microseconds.
     pub(crate) converged_us: Option<u64>,
+    /// What each node had when clients began to read everything.
+    pub(crate) had: Vec<BTreeMap<Scope, VersionVector>>,
     /// When a node that lies last sent what others may have to refuse, microseconds.
     pub(crate) lied_us: Option<u64>,
     /// What checkers count and showers draw.
@@ -187,6 +190,7 @@ impl World {
             trace,
             happened: BTreeMap::new(),
             converged_us: None,
+            had: Vec::new(),
             lied_us: None,
             names: NamesModel::default(),
             base: Base::new(),
@@ -309,7 +313,8 @@ impl World {
         self.pump(index);
     }
 
-    /// Compares what a disk holds at a start with what it held: what is gone with a disk to which something was done is lost.
+    /// Compares what a disk holds at a start with what it held: what is gone with a disk to which something was done, and is with nobody else who
+    /// is honest, is lost.
     fn take_stock(&mut self, index: usize, damage: Option<String>) {
         let after = self.nodes[index].store.vectors().unwrap_or_default();
         let disk = &mut self.nodes[index].disk;
@@ -322,7 +327,9 @@ impl World {
             }
         }
         if harmed {
-            let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != index);
+            // What a node that lies has beside this one, it need not give to anybody.
+            let honest = |other: usize| other != index && !self.plan.lies(other);
+            let others = self.nodes.iter().enumerate().filter(|(other, _)| honest(*other));
             let known = self.lost.entries();
             self.lost.note(&before, &after, others.map(|(_, node)| &node.disk.held));
             *self.happened.entry("entries-lost").or_default() += self.lost.entries() - known;

@@ -14,6 +14,9 @@ pub(crate) const IDLE_US: u64 = 5_000_000;
 /// How often the round trip of a connection is measured, microseconds.
 pub(crate) const ROUND_TRIP_US: u64 = 5_000_000;
 
+/// A gateway that does not answer within so many ways, two round trips, is passed over.
+const PATIENT_FOR: u64 = 4;
+
 /// The state of all ways and connections.
 #[derive(Debug)]
 pub(crate) struct Net {
@@ -115,6 +118,14 @@ impl Net {
         Fate::Arrives(*arrives_us, conn.epoch)
     }
 
+    /// Whether something that was lost on its way, and sent again, still makes what came after it wait for longer than a sender is patient.
+    pub(crate) fn is_stalled(&self, now_us: u64) -> bool {
+        let late = |((way, _), arrives_us): (&Stream, &u64)| {
+            *arrives_us > now_us + PATIENT_FOR * self.paths.longest_us(way.0, way.1)
+        };
+        self.conns.values().any(|conn| conn.arrives_us.iter().any(late))
+    }
+
     /// A frame is at the far end of its way: gives it back when it comes through, with whatever a cut had held before it.
     pub(crate) fn arrive(&mut self, from: usize, to: usize, epoch: u64, frame: Frame) -> Vec<Frame> {
         let passes = self.paths.passes_both(from, to);
@@ -155,5 +166,39 @@ impl Conn {
             *busy_us = now_us.max(*busy_us) + takes_us;
         }
         Some(busy_us + takes_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{LinkPlan, NodePlan, Release};
+    use rand::SeedableRng;
+
+    #[test]
+    fn what_was_lost_holds_up_what_comes_after_it() {
+        let node = |region: &str| NodePlan {
+            name: region.to_owned(),
+            region: region.to_owned(),
+            zone: String::new(),
+            clock_offset_ms: 0,
+            starts_at_ms: 0,
+            release: Release::default(),
+        };
+        let links =
+            LinkPlan { near_us: 1_000, far_us: 50_000, jitter_percent: 0, loss_permille: 0, between: Vec::new() };
+        let mut net = Net::new(Paths::new(&links, &[node("eu"), node("us")]));
+        let mut rng = SmallRng::seed_from_u64(1);
+        net.connect(0, 0, 1);
+        net.schedule(0, (0, 1), Lane::Control, || 0, &mut rng);
+        assert!(!net.is_stalled(0));
+        net.paths.set_loss(990);
+        let fate = net.schedule(0, (0, 1), Lane::Control, || 0, &mut rng);
+        net.paths.set_loss(0);
+        let Fate::Arrives(at_us, _) = fate else { panic!("{fate:?}") };
+        assert!(at_us > 200_000, "{at_us}");
+        assert_eq!(net.schedule(0, (0, 1), Lane::Control, || 0, &mut rng), Fate::Arrives(at_us + 1, 1));
+        assert!(net.is_stalled(0));
+        assert!(!net.is_stalled(at_us));
     }
 }

@@ -224,6 +224,12 @@ impl Paths {
         base + base * rng.random_range(0..=jitter_percent) / 100
     }
 
+    /// The longest one-way delay when nothing is wrong, microseconds.
+    pub(crate) fn longest_us(&self, from: usize, to: usize) -> u64 {
+        let Nature { one_way_us, jitter_percent, .. } = self.natures[from][to];
+        one_way_us + one_way_us * jitter_percent / 100
+    }
+
     /// Whether the next packet is lost.
     pub(crate) fn loses(&mut self, from: usize, to: usize, rng: &mut SmallRng) -> bool {
         let ppm = self.natures[from][to].loss_ppm.max(self.loss_permille * 1_000);

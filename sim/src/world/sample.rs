@@ -2,7 +2,7 @@
 //! (invariant L11), and how far each node is behind.
 
 use super::World;
-use super::holding::{Holding, lacking, unlike};
+use super::holding::{Holding, Unlike, is_alike};
 use super::queue::Pending;
 use lavina_core::node::Limits;
 use lavina_core::store::Store;
@@ -25,6 +25,8 @@ pub(super) type Lack = (Scope, Origin, u64);
 pub(crate) struct Watch {
     /// What each node had when it was last looked at.
     held: Vec<Holding>,
+    /// Scopes of which not all nodes have the same: only there can one lack what another has.
+    unlike: BTreeSet<Scope>,
     /// Since when each gap is open, microseconds.
     open: BTreeMap<(Pair, Lack), u64>,
     /// The gap that was open for longest: how long, and which.
@@ -40,11 +42,13 @@ impl World {
         let mut held = std::mem::take(&mut self.watch.held);
         held.resize_with(self.nodes.len(), Holding::default);
         for (node, held) in self.nodes.iter().zip(&mut held) {
-            match &node.core {
-                Some(core) => held.look(core.each_vector()),
-                None => held.look(node.store.vectors().unwrap_or_default().iter().map(own)),
-            }
+            let changed = match &node.core {
+                Some(core) => held.look(node.start, core),
+                None => held.look_anew(node.store.vectors().unwrap_or_default()),
+            };
+            self.watch.unlike.extend(changed);
         }
+        self.watch.unlike.retain(|scope| !is_alike(&held, scope));
         self.follow_gaps(&held);
         if self.book.is_full() {
             let behind = (0..held.len()).map(|node| behind(&held, node)).collect();
@@ -76,16 +80,17 @@ impl World {
 
     fn follow_gaps(&mut self, held: &[Holding]) {
         let mut open = BTreeMap::new();
-        let up: Vec<usize> = (0..held.len()).filter(|node| self.is_healthy(*node)).collect();
+        let up: BTreeSet<usize> = (0..held.len()).filter(|node| self.is_healthy(*node)).collect();
         let late: BTreeSet<usize> = up.iter().copied().filter(|node| self.is_late(*node)).collect();
-        let differing = unlike(&up.iter().map(|node| &held[*node]).collect::<Vec<_>>());
-        let differing: BTreeMap<usize, Vec<usize>> = up.into_iter().zip(differing).collect();
+        let unlike = Unlike::among(held, &self.watch.unlike, &up);
         for (one, other, epoch) in self.connections() {
             if !self.net.paths.passes_both(one, other) || !self.net.paths.is_calm(self.now_us) {
                 continue;
             }
             for (has, lacks) in [(one, other), (other, one)] {
-                let Some(rows) = differing.get(&has).filter(|_| differing.contains_key(&lacks)) else { continue };
+                if !up.contains(&has) || !up.contains(&lacks) {
+                    continue;
+                }
                 // Who cannot know the time yet refuses what seems to be from the future; L15 says when it must know.
                 if late.contains(&lacks) {
                     continue;
@@ -94,7 +99,7 @@ impl World {
                 if self.plan.lies(has) || self.plan.lies(lacks) {
                     continue;
                 }
-                for lack in lacking(&held[has], rows, &held[lacks]).take(GAPS_MAX) {
+                for lack in unlike.lacking(has, lacks).take(GAPS_MAX) {
                     let key = ((has, lacks, epoch), lack);
                     let since_us = self.watch.open.get(&key).copied().unwrap_or(self.now_us);
                     open.insert(key, since_us);
@@ -114,10 +119,6 @@ impl World {
         }
         self.watch.open = open;
     }
-}
-
-fn own<'a>((scope, vector): (&'a Scope, &VersionVector)) -> (&'a Scope, VersionVector) {
-    (scope, vector.clone())
 }
 
 /// How many entries are on some node's disk and not on this one's.

@@ -13,7 +13,7 @@ use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh_time::MeshTime;
 use lavina_gossip::frame::Frame;
 use lavina_gossip::machine;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 /// How often peers are told, milliseconds: a clock that runs half as fast again is off by less than the slack in that time.
 const PERIOD_MS: u64 = 3_000;
@@ -123,11 +123,11 @@ impl<S: Store> Node<S> {
             return;
         }
         self.clock.tell_at = now.deadline_ms(PERIOD_MS);
-        let mut news = BTreeMap::new();
-        for peer in self.gossip.connected() {
-            self.tell_clock(now, peer);
-            self.tell_heads(peer, &mut news);
+        let peers = self.gossip.connected();
+        for peer in &peers {
+            self.tell_clock(now, *peer);
         }
+        self.tell_heads(&peers);
     }
 
     /// The clocks of these count.

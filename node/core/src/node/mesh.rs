@@ -16,6 +16,11 @@ use std::sync::Arc;
 /// Least time before another gateway gets a copy, milliseconds: a WAN round trip and a commit.
 const GATEWAY_PATIENCE_MS: u64 = 500;
 
+/// How many of its next ones in the circle of nodes each tells its heads.
+const HEADS_RING: usize = 4;
+/// Every how manieth time another one is told them too.
+const HEADS_TURN_EVERY: u64 = 16;
+
 pub(super) fn gossip_config(config: &NodeConfig, me: NodeId, generation: u64) -> GossipConfig {
     GossipConfig {
         me,
@@ -85,15 +90,31 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Tells a peer which heads have changed since it was told last. Most peers were told at the same time: `news` keeps what has changed since
-    /// each time, from one peer to the next.
-    pub(super) fn tell_heads(&mut self, to: NodeId, news: &mut BTreeMap<u64, (u64, Vec<HeadRow>)>) {
-        let told = self.heads_told.get(&to).copied().unwrap_or(0);
-        let (version, rows) = news.entry(told).or_insert_with(|| self.replicas.heads_since(told));
-        self.heads_told.insert(to, *version);
-        if !rows.is_empty() {
-            let frame = Frame::Heads(rows.clone());
-            self.out.push_back(Output::Send(to, frame.lane(), frame));
+    /// Tells some of the connected peers, given in order, which heads have changed since they were told last: the next ones in the circle of
+    /// all, so that two branches meet wherever they are; and now and then another one in turn, since where not all are connected the circle may
+    /// fall apart. So what an entry costs does not grow with the square of the mesh.
+    pub(super) fn tell_heads(&mut self, peers: &[NodeId]) {
+        let (round, turn) = self.heads_turn;
+        let me = self.me();
+        let after = |node: NodeId| {
+            let (before, after) = peers.split_at(peers.partition_point(|peer| *peer <= node));
+            after.iter().chain(before).copied()
+        };
+        let mut to: Vec<NodeId> = after(me).take(HEADS_RING).collect();
+        let is_turn = round % HEADS_TURN_EVERY == 0;
+        let next = after(turn.unwrap_or(me)).find(|peer| is_turn && !to.contains(peer));
+        to.extend(next);
+        self.heads_turn = (round + 1, next.or(turn));
+        // Most peers were told at the same time.
+        let mut news: BTreeMap<u64, (u64, Vec<HeadRow>)> = BTreeMap::new();
+        for peer in to {
+            let told = self.heads_told.get(&peer).copied().unwrap_or(0);
+            let (version, rows) = news.entry(told).or_insert_with(|| self.replicas.heads_since(told));
+            self.heads_told.insert(peer, *version);
+            if !rows.is_empty() {
+                let frame = Frame::Heads(rows.clone());
+                self.out.push_back(Output::Send(peer, frame.lane(), frame));
+            }
         }
     }
 
@@ -115,12 +136,17 @@ impl<S: Store> Node<S> {
     /// What counts of what is durable here, by scope.
     #[must_use]
     pub fn vectors(&self) -> std::collections::BTreeMap<Scope, lavina_crdt::version::VersionVector> {
-        self.each_vector().map(|(scope, vector)| (scope.clone(), vector)).collect()
+        self.replicas.vectors().map(|(scope, vector)| (scope.clone(), vector)).collect()
     }
 
-    /// The same one after the other, in the order of scopes, for whoever looks often.
-    pub fn each_vector(&self) -> impl Iterator<Item = (&Scope, lavina_crdt::version::VersionVector)> + '_ {
-        self.replicas.vectors()
+    /// Scopes of which what is durable and counts has changed since a version of this start, the first being 0, and the version now.
+    pub fn changed_since(&self, version: u64) -> (u64, std::collections::BTreeSet<Scope>) {
+        self.replicas.changed_since(version)
+    }
+
+    /// What counts of what is durable here in a scope.
+    pub fn vector(&self, scope: &Scope) -> lavina_crdt::version::VersionVector {
+        lavina_gossip::machine::Replica::vector(&self.replicas, scope)
     }
 
     /// From which number on an origin's entries in a scope are void, when it has been shown to equivocate.

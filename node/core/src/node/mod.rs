@@ -66,6 +66,8 @@ pub struct Node<S> {
     clock: clock::Clock,
     /// Which version of the heads each peer was told last.
     heads_told: BTreeMap<NodeId, u64>,
+    /// How often they were told, and the peer that was told them in turn last.
+    heads_turn: (u64, Option<NodeId>),
     presence: PresenceMap,
     /// This start's number, for presence and membership.
     incarnation: u64,
@@ -129,6 +131,7 @@ impl<S: Store> Node<S> {
             gossip,
             clock,
             heads_told: BTreeMap::new(),
+            heads_turn: (0, None),
             presence: PresenceMap::new(),
             incarnation,
             people: People::new(me, base),

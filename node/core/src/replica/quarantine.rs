@@ -19,7 +19,7 @@ use lavina_crdt::ids::{Dot, Origin};
 use lavina_crdt::mesh::MeshAct;
 use lavina_crdt::names::RoomName;
 use lavina_crdt::version::VersionVector;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many entries before a difference the peer is shown, so that it finds the fork: more than anybody writes between two comparisons.
 const BEFORE: u64 = 64;
@@ -84,6 +84,7 @@ impl<S: Store> Replicas<S> {
     pub(super) fn on_cut(&mut self, now: Now, scope: &Scope, origin: Origin, effects: &mut Vec<Effect>) {
         self.counters.quarantines += 1;
         self.readings.forget(scope);
+        self.heads.note(scope, origin);
         if let (Some(cut), Some(replica)) = (self.mesh.cut(scope, origin), self.scopes.get_mut(scope)) {
             replica.log.cut(origin, cut);
         }
@@ -132,6 +133,12 @@ impl<S: Store> Replicas<S> {
             self.apply_account(home, &entry, &mut Vec::new());
         }
         effects.push(Effect::Account(home.clone()));
+    }
+
+    /// Scopes of which something has become durable or void since a version of this start, and the version now.
+    pub fn changed_since(&self, version: u64) -> (u64, BTreeSet<Scope>) {
+        let changed = self.heads.changed.range(version.saturating_add(1)..).map(|(_, (scope, _))| scope.clone());
+        (self.heads.version, changed.collect())
     }
 
     /// Heads that changed since the version that a peer was told last, and what it is told then.
