@@ -34,12 +34,14 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     wrong
 }
 
-/// The first text that comes after a later one of the same sender's connection.
+/// The first text that comes after a later one of the same sender's connection in the same conversation: when a node has lost its disk, sync
+/// brings conversations one after the other, and who was told what in another window does not come before or after.
 fn disorder<'a>(world: &World, texts: impl Iterator<Item = &'a str>) -> Option<String> {
-    let mut latest: BTreeMap<(usize, u64), &str> = BTreeMap::new();
+    let mut latest: BTreeMap<(usize, u64, Option<usize>), &str> = BTreeMap::new();
     for text in texts {
-        let Some((client, sent)) = sender(world, text) else { continue };
-        if let Some(before) = latest.insert((client, sent), text).filter(|before| *before > text) {
+        let Some((client, connection)) = sender(world, text) else { continue };
+        let to = world.clients[client].sent.get(text).and_then(|sent| sent.to);
+        if let Some(before) = latest.insert((client, connection, to), text).filter(|before| *before > text) {
             return Some(format!("{text} comes after {before}"));
         }
     }
