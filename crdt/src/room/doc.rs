@@ -138,6 +138,12 @@ impl RoomDoc {
         Some(self.state_of(&tips))
     }
 
+    /// The state at as much of a causal past as is here; `None` when none of it is. For what was written on top of a change that is void.
+    pub fn state_at_known(&mut self, heads: &[DocHead]) -> Option<Arc<RoomState>> {
+        let known: Vec<DocHead> = heads.iter().copied().filter(|head| self.graph.knows(&[*head])).collect();
+        if known.is_empty() { None } else { self.state_at(&known) }
+    }
+
     /// The state of all changes stamped before `key`. For what was written on top of a change that is void: no heads name its past any more,
     /// and this is the same everywhere where the same changes are.
     pub fn state_before(&mut self, key: OrderKey) -> Arc<RoomState> {

@@ -5,7 +5,7 @@
 //! signature beyond the fork may be the only one over what comes before it; but it is not counted as known, not applied, not shown, and
 //! nobody waits for it. Rooms and accounts that had taken it in are built anew without it. What an honest node wrote in the
 //! meantime on top of a void change of a room changes nothing either, everywhere alike: a part of its past counts nowhere. Its later
-//! changes count. What it said there stands, judged by what had been written before.
+//! changes count. What it said there stands, judged by the part of its past that counts, or by what had been written before.
 
 use super::effect::Received;
 use super::room::Room;

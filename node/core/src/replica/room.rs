@@ -143,17 +143,29 @@ impl Room {
         self.doc.state_at(&heads)
     }
 
-    /// Whether the author had the right where the entry was written. What rests on a void change is judged by what was written before it,
-    /// so that who equivocates takes nobody else's words away; when that does not allow it, more may still come.
+    /// The state at the part that counts of the past of an entry that rests on a void change: of the last heads of its origin of which some
+    /// count.
+    fn state_without_void(&mut self, dot: Dot) -> Option<Arc<RoomState>> {
+        let said = self.heads.get(&dot.origin)?.range(..=dot.seq).rev();
+        said.map(|(_, heads)| heads).find_map(|heads| self.doc.state_at_known(heads))
+    }
+
+    /// Whether the author had the right where the entry was written. What rests on a void change is judged by the part of its past that counts,
+    /// or else by what was written before it, so that who equivocates takes nobody else's words away; when neither allows it, more may still
+    /// come.
     pub(super) fn judge(&mut self, entry: &Entry, author: &Author, right: &Right<'_>) -> Verdict {
         match self.state_of(entry).map(|state| state.allows(author, right)) {
             Some(Ok(())) => Verdict::Allowed,
             Some(Err(_)) => Verdict::Denied,
-            None if self.is_cut && self.doc.state_before(entry.order_key()).allows(author, right).is_ok() => {
-                Verdict::Allowed
-            }
+            None if self.is_cut && self.is_right_without_void(entry, author, right) => Verdict::Allowed,
             None => Verdict::Unknown,
         }
+    }
+
+    fn is_right_without_void(&mut self, entry: &Entry, author: &Author, right: &Right<'_>) -> bool {
+        let allows = |state: &RoomState| state.allows(author, right).is_ok();
+        self.state_without_void(entry.dot()).is_some_and(|state| allows(&state))
+            || allows(&self.doc.state_before(entry.order_key()))
     }
 
     /// What waits to be judged, when the room is about to be built anew.

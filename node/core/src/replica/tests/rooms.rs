@@ -150,6 +150,38 @@ fn what_was_said_on_top_of_a_void_change_stands() {
 }
 
 #[test]
+fn what_was_said_on_top_of_a_void_change_stands_against_a_ban_that_its_author_did_not_know() {
+    let (mut alice, mut bob) = founded();
+    act(&mut alice, at(3), "alice", Act::SetRank { who: author(4, "dave").principal(), rank: Rank::Operator });
+    bob.receive(at(4), 1, &alice.flush());
+    let topic = |text: &str| {
+        let mut dave = Peer::new(4);
+        dave.receive(at(4), 1, &alice.missing_at(&dave));
+        act(&mut dave, at(5), "dave", Act::SetTopic(text.to_owned()));
+        dave.flush()
+    };
+    let another = topic("another");
+    bob.say(at(5), room_scope(), "bob", "hello");
+    bob.receive(at(6), 4, &topic("one"));
+    act(&mut alice, at(6), "alice", ban("bob"));
+    let banned = alice.flush();
+    assert_eq!(said(&bob.say(at(7), room_scope(), "bob", "fine").effects), ["fine"]);
+    alice.receive(at(8), 2, &bob.flush());
+    bob.receive(at(8), 1, &banned);
+    for peer in [&mut alice, &mut bob] {
+        peer.receive(at(9), 4, &another);
+        peer.flush();
+    }
+    let proofs = [alice.missing_at(&bob), bob.missing_at(&alice)];
+    bob.receive(at(10), 1, &proofs[0]);
+    alice.receive(at(10), 2, &proofs[1]);
+    for peer in [&mut alice, &mut bob] {
+        peer.flush();
+        assert_eq!(peer.texts(&room_scope()), ["hello", "fine"]);
+    }
+}
+
+#[test]
 fn what_is_held_too_long_while_the_room_is_built_anew_is_told() {
     let (mut alice, mut bob) = founded();
     act(&mut alice, at(3), "alice", Act::SetRank { who: author(2, "bob").principal(), rank: Rank::Operator });
