@@ -7,12 +7,30 @@ use crate::clock::Hlc;
 use crate::content::Principal;
 use crate::names::{AccountName, RoomName};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 /// A node: its Ed25519 public key. Shown to people as the libp2p `PeerId` that the transport derives from it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub [u8; 32]);
+
+/// Bytewise, as the array; as numbers, since maps by node compare more than they do anything else.
+impl Ord for NodeId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let halves = |id: &Self| {
+            let [first, second] = id.0.as_chunks::<16>().0 else { return (0, 0) };
+            (u128::from_be_bytes(*first), u128::from_be_bytes(*second))
+        };
+        halves(self).cmp(&halves(other))
+    }
+}
+
+impl PartialOrd for NodeId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// Eight hex digits are enough to tell nodes apart in a log line.
 impl fmt::Debug for NodeId {
@@ -23,8 +41,21 @@ impl fmt::Debug for NodeId {
 
 /// One store's write identity: the first 16 bytes of BLAKE3 over (node key, epoch). A new or restored store mints a
 /// new epoch, so a sequence number is never used twice.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Origin(pub [u8; 16]);
+
+/// Bytewise, as the array.
+impl Ord for Origin {
+    fn cmp(&self, other: &Self) -> Ordering {
+        u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
+    }
+}
+
+impl PartialOrd for Origin {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -206,6 +237,18 @@ impl FromStr for MsgId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ids_are_in_the_order_of_their_bytes(a: [u8; 32], b: [u8; 32], same in 0usize..33) {
+            let mut b = b;
+            b[..same].copy_from_slice(&a[..same]);
+            prop_assert_eq!(NodeId(a).cmp(&NodeId(b)), a.cmp(&b));
+            let short = |bytes: [u8; 32]| bytes[..16].try_into().unwrap();
+            prop_assert_eq!(Origin(short(a)).cmp(&Origin(short(b))), a[..16].cmp(&b[..16]));
+        }
+    }
 
     #[test]
     fn message_ids_sort_as_text_like_their_positions() {

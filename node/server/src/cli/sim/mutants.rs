@@ -6,7 +6,7 @@ use super::UNREADABLE;
 use super::sweep::seeds;
 use crate::cli::Out;
 use clap::Args;
-use lavina_sim::mutants::{BUILT_IN, Hunted, Planted, TABLE, Verdict};
+use lavina_sim::mutants::{Hunted, Planted, TABLE, Verdict};
 use std::ops::RangeInclusive;
 use std::process::ExitCode;
 
@@ -25,6 +25,7 @@ pub(super) struct Mutants {
 }
 
 /// How the hunt for one bug went, with what it cost.
+#[cfg(feature = "mutants")]
 #[derive(serde::Serialize)]
 struct Line<'a> {
     what: &'static str,
@@ -42,7 +43,7 @@ impl Mutants {
                 return ExitCode::from(UNREADABLE);
             }
         };
-        if !BUILT_IN {
+        if cfg!(not(feature = "mutants")) {
             eprintln!("lavina: this build holds no planted bugs; build one that does with: {HOW}");
             return ExitCode::from(UNREADABLE);
         }
