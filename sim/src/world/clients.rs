@@ -76,10 +76,19 @@ impl World {
         for seen in &self.clients[client].seen[before..] {
             self.book.on_shown(self.now_us, client, &seen.text, &seen.id);
         }
+        self.doubt_bans(client);
         self.look_at_joins(client);
         self.look_at_delays(client, before);
         if !reply.is_empty() {
             self.send_to_node(client, reply.into_bytes());
+        }
+    }
+
+    /// A ban that is shown while the disk takes nothing stands in memory only, and is refused to who set it: nobody is promised it.
+    fn doubt_bans(&mut self, client: usize) {
+        let (now_us, home) = (self.now_us, self.clients[client].home);
+        if self.nodes[home].disk.full || self.nodes[home].disk.ailing {
+            self.clients[client].bans.retain(|_, seen| seen.at_us != now_us);
         }
     }
 
