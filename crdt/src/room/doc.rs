@@ -31,7 +31,8 @@ pub struct RoomDoc {
     pub(super) document: Automerge,
     pub(super) graph: Graph,
     pub(super) state: Arc<RoomState>,
-    /// Changes that are not in the document.
+    /// Changes that are not in the document. All of them: what was left out by the order of arrival would be in it elsewhere, and who could fill
+    /// this can fill the document as well.
     pub(super) aside: BTreeMap<OrderKey, Aside>,
     states: States,
     /// Whether some of the room's entries are void.
@@ -172,7 +173,7 @@ impl RoomDoc {
         self.aside.insert(at, Aside { author: Arc::new(author.clone()), recipe });
         let old = self.shared_state();
         self.take_ready();
-        if self.aside.contains_key(&at) && old == self.state {
+        if self.aside.contains_key(&at) {
             return Applied::Pending;
         }
         let is_understood = self.graph.of_entry(at.dot()).is_some_and(|node| !node.acts.is_empty());
@@ -186,7 +187,7 @@ impl RoomDoc {
         self.graph.of_entry(at.dot()).is_some_and(|node| node.at == *at && node.counts)
     }
 
-    /// How many changes wait for what they depend on.
+    /// How many changes are kept that are not in the document: they wait, or, in a room with void entries, break a rule for now.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.aside.len()

@@ -25,8 +25,8 @@ pub(crate) struct ToRead {
 /// What was read of a room.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Read {
-    /// The pages as they came, each with its ids and texts in order.
-    pages: Vec<Vec<(String, String)>>,
+    /// The pages, oldest first, each with its ids and texts in order.
+    pages: VecDeque<Vec<(String, String)>>,
     /// Whether from the newest end.
     newest: bool,
     /// Whether it is all there is.
@@ -36,10 +36,7 @@ pub(crate) struct Read {
 impl Read {
     /// Ids and texts, oldest first.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
-        let (forward, back) =
-            if self.newest { (None, Some(self.pages.iter().rev())) } else { (Some(self.pages.iter()), None) };
-        let pages = forward.into_iter().flatten().chain(back.into_iter().flatten());
-        pages.flatten().map(|(id, text)| (id.as_str(), text.as_str()))
+        self.pages.iter().flatten().map(|(id, text)| (id.as_str(), text.as_str()))
     }
 
     /// Whether from the newest end.
@@ -84,7 +81,11 @@ impl Caught {
     pub(super) fn on_page(&mut self, lines: &[(String, String)], last: bool) -> Option<Ask> {
         let ToRead { room, whole } = self.open.front()?.clone();
         let read = self.read.entry(room.clone()).or_default();
-        read.pages.push(lines.to_vec());
+        if self.newest {
+            read.pages.push_front(lines.to_vec());
+        } else {
+            read.pages.push_back(lines.to_vec());
+        }
         read.whole = last || lines.is_empty();
         let edge = if self.newest { lines.first() } else { lines.last() };
         match edge {

@@ -32,6 +32,23 @@ pub(super) fn gossip_config(config: &NodeConfig, me: NodeId, generation: u64) ->
     }
 }
 
+/// Who of the connected peers, given in order, is told heads now: the next ones in the circle of all, so that two branches meet wherever they
+/// are; and now and then another one in turn, since where not all are connected the circle may fall apart. So what an entry costs does not
+/// grow with the square of the mesh. `turn` is how often heads were told, and the peer that was told them in turn last.
+fn told_heads(me: NodeId, peers: &[NodeId], turn: &mut (u64, Option<NodeId>)) -> Vec<NodeId> {
+    let after = |node: NodeId| {
+        let (before, after) = peers.split_at(peers.partition_point(|peer| *peer <= node));
+        after.iter().chain(before).copied()
+    };
+    let (round, last) = *turn;
+    let mut to: Vec<NodeId> = after(me).take(HEADS_RING).collect();
+    let is_turn = round % HEADS_TURN_EVERY == 0;
+    let next = after(last.unwrap_or(me)).find(|peer| is_turn && !to.contains(peer));
+    to.extend(next);
+    *turn = (round + 1, next.or(last));
+    to
+}
+
 impl<S: Store> Node<S> {
     /// Gives gossip an input and does what it wants.
     pub(super) fn gossip(&mut self, now: Now, input: machine::Input) {
@@ -90,21 +107,9 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Tells some of the connected peers, given in order, which heads have changed since they were told last: the next ones in the circle of
-    /// all, so that two branches meet wherever they are; and now and then another one in turn, since where not all are connected the circle may
-    /// fall apart. So what an entry costs does not grow with the square of the mesh.
+    /// Tells some of the connected peers, given in order, which heads have changed since they were told last.
     pub(super) fn tell_heads(&mut self, peers: &[NodeId]) {
-        let (round, turn) = self.heads_turn;
-        let me = self.me();
-        let after = |node: NodeId| {
-            let (before, after) = peers.split_at(peers.partition_point(|peer| *peer <= node));
-            after.iter().chain(before).copied()
-        };
-        let mut to: Vec<NodeId> = after(me).take(HEADS_RING).collect();
-        let is_turn = round % HEADS_TURN_EVERY == 0;
-        let next = after(turn.unwrap_or(me)).find(|peer| is_turn && !to.contains(peer));
-        to.extend(next);
-        self.heads_turn = (round + 1, next.or(turn));
+        let to = told_heads(self.me(), peers, &mut self.heads_turn);
         // Most peers were told at the same time.
         let mut news: BTreeMap<u64, (u64, Vec<HeadRow>)> = BTreeMap::new();
         for peer in to {
@@ -179,5 +184,31 @@ impl<S: Store> Node<S> {
         let nodes: Vec<NodeId> = admitted.iter().map(|one| one.node).collect();
         self.out.push_back(Output::Admitted(nodes));
         self.end_revoked(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn heads_go_round_the_circle_and_in_time_to_everybody() {
+        for count in [2u8, 5, 6, 30] {
+            let all: Vec<NodeId> = (0..count).map(|number| NodeId([number; 32])).collect();
+            for me in &all {
+                let peers: Vec<NodeId> = all.iter().copied().filter(|peer| peer != me).collect();
+                let (mut turn, mut told) = ((0, None), BTreeSet::new());
+                for round in 0..u64::from(count) * HEADS_TURN_EVERY {
+                    let to = told_heads(*me, &peers, &mut turn);
+                    let others = to.len() - HEADS_RING.min(peers.len());
+                    assert!(others <= usize::from(round % HEADS_TURN_EVERY == 0) && !to.contains(me));
+                    let next = peers.iter().find(|peer| *peer > me).unwrap_or(&peers[0]);
+                    assert!(to.contains(next));
+                    told.extend(to);
+                }
+                assert_eq!(told, peers.into_iter().collect());
+            }
+        }
     }
 }

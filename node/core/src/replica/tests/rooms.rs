@@ -120,6 +120,14 @@ fn what_waits_for_a_void_entry_is_shown_when_that_is_known_to_be_void() {
     assert_eq!(said(&carol.receive(at(9), 2, &proof).effects), ["fine"]);
 }
 
+/// A topic by dave, who has only heard of what alice has: done twice, it is two contents under one number.
+fn topic_by_dave(alice: &Peer, text: &str) -> Vec<Run> {
+    let mut dave = Peer::new(4);
+    dave.receive(at(4), 1, &alice.missing_at(&dave));
+    act(&mut dave, at(5), "dave", Act::SetTopic(text.to_owned()));
+    dave.flush()
+}
+
 #[test]
 fn what_was_said_on_top_of_a_void_change_stands() {
     let (mut alice, mut bob) = founded();
@@ -127,21 +135,15 @@ fn what_was_said_on_top_of_a_void_change_stands() {
     let mut carol = Peer::new(3);
     bob.receive(at(4), 1, &alice.flush());
     carol.receive(at(4), 1, &alice.missing_at(&carol));
-    let topic = |text: &str| {
-        let mut dave = Peer::new(4);
-        dave.receive(at(4), 1, &alice.missing_at(&dave));
-        act(&mut dave, at(5), "dave", Act::SetTopic(text.to_owned()));
-        dave.flush()
-    };
-    bob.receive(at(6), 4, &topic("one"));
-    carol.receive(at(6), 4, &topic("another"));
+    bob.receive(at(6), 4, &topic_by_dave(&alice, "one"));
+    carol.receive(at(6), 4, &topic_by_dave(&alice, "another"));
     assert_eq!(said(&bob.say(at(7), room_scope(), "bob", "fine").effects), ["fine"]);
     let words = bob.flush();
     assert_eq!(said(&carol.receive(at(8), 2, &words).effects), [""; 0], "it rests on what is not here");
     carol.flush();
     // Each learns of the other topic, and so that neither counts.
-    assert_eq!(said(&bob.receive(at(9), 4, &topic("another")).effects), [""; 0], "it was shown");
-    assert_eq!(said(&carol.receive(at(9), 4, &topic("one")).effects), ["fine"]);
+    assert_eq!(said(&bob.receive(at(9), 4, &topic_by_dave(&alice, "another")).effects), [""; 0], "it was shown");
+    assert_eq!(said(&carol.receive(at(9), 4, &topic_by_dave(&alice, "one")).effects), ["fine"]);
     for peer in [&mut bob, &mut carol] {
         peer.flush();
         assert_eq!(peer.texts(&room_scope()), ["fine"]);
@@ -154,15 +156,9 @@ fn what_was_said_on_top_of_a_void_change_stands_against_a_ban_that_its_author_di
     let (mut alice, mut bob) = founded();
     act(&mut alice, at(3), "alice", Act::SetRank { who: author(4, "dave").principal(), rank: Rank::Operator });
     bob.receive(at(4), 1, &alice.flush());
-    let topic = |text: &str| {
-        let mut dave = Peer::new(4);
-        dave.receive(at(4), 1, &alice.missing_at(&dave));
-        act(&mut dave, at(5), "dave", Act::SetTopic(text.to_owned()));
-        dave.flush()
-    };
-    let another = topic("another");
+    let another = topic_by_dave(&alice, "another");
     bob.say(at(5), room_scope(), "bob", "hello");
-    bob.receive(at(6), 4, &topic("one"));
+    bob.receive(at(6), 4, &topic_by_dave(&alice, "one"));
     act(&mut alice, at(6), "alice", ban("bob"));
     let banned = alice.flush();
     assert_eq!(said(&bob.say(at(7), room_scope(), "bob", "fine").effects), ["fine"]);
@@ -216,13 +212,7 @@ fn who_acted_on_what_became_void_acts_on() {
     let (mut alice, mut bob) = founded();
     act(&mut alice, at(3), "alice", Act::SetRank { who: author(4, "dave").principal(), rank: Rank::Operator });
     bob.receive(at(4), 1, &alice.flush());
-    let topic = |text: &str| {
-        let mut dave = Peer::new(4);
-        dave.receive(at(4), 1, &alice.missing_at(&dave));
-        act(&mut dave, at(5), "dave", Act::SetTopic(text.to_owned()));
-        dave.flush()
-    };
-    let (one, another) = (topic("one"), topic("another"));
+    let (one, another) = (topic_by_dave(&alice, "one"), topic_by_dave(&alice, "another"));
     alice.receive(at(6), 4, &one);
     alice.flush();
     let on_void = act(&mut alice, at(7), "alice", Act::SetFlag { flag: Flag::Moderated, on: true });
