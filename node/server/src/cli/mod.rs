@@ -11,6 +11,7 @@ mod join;
 mod listing;
 mod place;
 mod serve;
+#[cfg(feature = "sim")]
 mod sim;
 mod status;
 mod ticket;
@@ -54,6 +55,7 @@ enum Command {
     /// Run three nodes in three regions here, with delays, and cut and heal them
     Demo(demo::Demo),
     /// Run the simulator
+    #[cfg(feature = "sim")]
     Sim(sim::Sim),
     /// Measure
     #[command(subcommand)]
@@ -109,6 +111,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Status(command) => command.run(out),
         Command::Config(command) => command.run(out),
         Command::Demo(command) => command.run(out),
+        #[cfg(feature = "sim")]
         Command::Sim(command) => return command.run(out),
         Command::Bench(command) => command.run(out),
     };
