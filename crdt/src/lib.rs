@@ -4,6 +4,7 @@
 //! a protocol (IRC, XMPP) or how entries travel between nodes.
 
 pub mod account;
+pub mod barred;
 mod base32;
 pub mod chain;
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod ids;
 pub mod log;
 pub mod mesh;
 pub mod mesh_time;
+pub mod modes;
 pub mod mutant;
 pub mod names;
 pub mod presence;

@@ -1,8 +1,9 @@
-//! The mesh scope: who may be a node.
+//! The mesh scope: who may be a node, and who is kept out by the operators.
 //!
 //! Admissions and revocations are signed by the mesh root key, so that each is trusted by itself, wherever it comes from. So is a proof
 //! that an origin equivocated: whoever brings it, from the fork on nothing of that origin counts in that scope, on any node.
 
+use crate::barred::{Bar, Barred, Bars};
 use crate::entry::Signature;
 use crate::equivocation::Equivocation;
 use crate::ids::{NodeId, OrderKey, Origin, Scope};
@@ -53,6 +54,13 @@ pub enum MeshAct {
     },
     /// An origin signed two contents of one dot: a proof that shows the fork.
     Quarantine(Box<Equivocation>),
+    /// An operator keeps somebody out of the mesh, or (`None`) lets them in again.
+    Bar {
+        /// Whom.
+        target: Barred,
+        /// Why and until when.
+        bar: Option<Bar>,
+    },
 }
 
 /// What the root key says of a node.
@@ -113,6 +121,7 @@ pub struct MeshState {
     revoked: BTreeSet<NodeId>,
     /// From which number on an origin's entries in a scope are void: the least that is proven.
     cuts: BTreeMap<Scope, BTreeMap<Origin, u64>>,
+    bars: Bars,
 }
 
 /// Whether a node spoke for itself, and when; `None` for an admission that no entry brought.
@@ -122,7 +131,14 @@ impl MeshState {
     /// Of the mesh with that id and root key, without nodes.
     #[must_use]
     pub const fn new(mesh: [u8; 16], root: NodeId) -> Self {
-        Self { mesh, root, admissions: BTreeMap::new(), revoked: BTreeSet::new(), cuts: BTreeMap::new() }
+        Self {
+            mesh,
+            root,
+            admissions: BTreeMap::new(),
+            revoked: BTreeSet::new(),
+            cuts: BTreeMap::new(),
+            bars: Bars::new(),
+        }
     }
 
     /// Takes in an admission known from elsewhere than an entry; any entry about the node counts before it.
@@ -139,7 +155,14 @@ impl MeshState {
                 Verdict::Revoke.is_signed(self.root, &self.mesh, *node, signature) && self.revoked.insert(*node)
             }
             MeshAct::Quarantine(proof) => self.quarantine(proof),
+            MeshAct::Bar { target, bar } => self.bars.set(at, target, bar.as_ref()),
         }
+    }
+
+    /// Who is kept out.
+    #[must_use]
+    pub const fn bars(&self) -> &Bars {
+        &self.bars
     }
 
     fn quarantine(&mut self, proof: &Equivocation) -> bool {

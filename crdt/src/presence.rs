@@ -8,6 +8,7 @@
 use crate::clock::Hlc;
 use crate::content::is_prefix_part;
 use crate::ids::{NodeId, SessionId};
+use crate::modes::UserModes;
 use crate::mutant::{self, Mutant};
 use crate::names::{AccountName, Nick, RoomName};
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,8 @@ pub struct SessionRecord {
     pub rooms: BTreeMap<RoomName, Place>,
     /// Whether the connection is encrypted (WHOIS 671).
     pub secure: bool,
+    /// Modes.
+    pub modes: UserModes,
     /// When it signed on.
     pub signed_on: Hlc,
 }

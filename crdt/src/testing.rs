@@ -5,6 +5,7 @@ use crate::clock::Hlc;
 use crate::content::Author;
 use crate::entry::{Body, Entry, Hash, Run, SealedEntry};
 use crate::ids::{NodeId, OrderKey, Origin, OriginKey, Scope, SessionId};
+use crate::modes::UserModes;
 use crate::names::{AccountName, Nick, RoomName};
 use crate::presence::{SessionRecord, Show};
 use ed25519_dalek::SigningKey;
@@ -104,6 +105,7 @@ pub(crate) fn record(nick: &str, since: u64) -> SessionRecord {
         payloads: Vec::new(),
         rooms: BTreeMap::new(),
         secure: true,
+        modes: UserModes::default(),
         signed_on: Hlc(since),
     }
 }

@@ -4,10 +4,12 @@
 //! command that writes comes after the write is durable, and later answers to the same session wait behind it.
 
 use crate::event::{HistoryPage, Person, RoomView, Said};
+use crate::operator::{OperatorCommand, OperatorReply};
 use bytes::Bytes;
 use lavina_crdt::account::Credentials;
 use lavina_crdt::content::Content;
 use lavina_crdt::ids::{MsgId, SessionId};
+use lavina_crdt::modes::{UserMode, UserModes};
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::Show;
 use lavina_crdt::room::{Act, Denied};
@@ -50,6 +52,10 @@ pub enum Command {
     SetPresence(PresenceChange),
     /// Changes the realname. [`Reply::Done`].
     SetRealname(String),
+    /// Switches own modes; [`UserMode::Operator`] can only be switched off. [`Reply::Modes`].
+    SetModes(Vec<(UserMode, bool)>),
+    /// What operators ask. [`Reply::Operator`]; [`Refusal::NotOperator`].
+    Operator(OperatorCommand),
     /// Asks for nothing; answered when everything before it has been. [`Reply::Done`].
     Sync,
     /// Ends the session: it leaves its rooms with the reason. Answered by nothing.
@@ -261,6 +267,10 @@ pub enum Reply {
     Targets(Vec<(ConversationName, u64)>),
     /// Numbers.
     Counts(Counts),
+    /// The modes before and after.
+    Modes(UserModes, UserModes),
+    /// See [`OperatorCommand`].
+    Operator(OperatorReply),
     /// A register's value.
     Register(Option<Vec<u8>>),
 }
@@ -305,6 +315,10 @@ pub struct Counts {
     pub sessions: usize,
     /// Sessions here.
     pub sessions_here: usize,
+    /// Sessions of all nodes that are not found by a mask.
+    pub invisible: usize,
+    /// Operators of all nodes.
+    pub operators: usize,
     /// Rooms.
     pub rooms: usize,
     /// Nodes, this one too.
@@ -375,6 +389,15 @@ pub enum Refusal {
     /// The store does not take writes (disk full or failing); nothing was written.
     #[error("the server cannot store anything at the moment")]
     Storage,
+    /// It needs the right of an operator.
+    #[error("you are not an operator")]
+    NotOperator,
+    /// Operators keep this person, network or room out.
+    #[error("{0}")]
+    Barred(String),
+    /// The receiver takes direct messages from accounts only.
+    #[error("only who is logged in may write to them")]
+    WantsAccount,
     /// The message id of a bound is not known here.
     #[error("no such message")]
     NoSuchMessage,

@@ -265,6 +265,15 @@ pub enum Event {
     Closed {
         /// Why.
         reason: CloseReason,
+        /// What there is to say about it; empty for the usual words.
+        words: String,
+    },
+    /// An operator says something to all sessions that want to hear operators.
+    Wallops {
+        /// Who.
+        by: Author,
+        /// What.
+        text: String,
     },
     /// A word from the node to the receiver (a derived account name, a storage problem, a drain).
     Notice(String),
@@ -281,4 +290,6 @@ pub enum CloseReason {
     SlowReader,
     /// An operator ended it.
     Removed,
+    /// Operators keep this person or network out.
+    Barred,
 }

@@ -7,6 +7,7 @@ pub mod command;
 pub mod event;
 mod flood;
 pub mod irc;
+pub mod operator;
 pub mod render;
 pub mod sasl;
 pub mod session;

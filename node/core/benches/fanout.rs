@@ -36,6 +36,7 @@ impl Bench {
             addresses: Vec::new(),
             mesh: MeshIdentity { id: [0; 16], root: id },
             bootstrap: Vec::new(),
+            operators: Vec::new(),
             limits: Limits::default(),
             seals: lavina_crdt::seals::Seals::default(),
         };
@@ -44,7 +45,7 @@ impl Bench {
         let node = Node::open(config, store, now, 1).expect("an empty store opens");
         let mut bench = Self { node, now, occupants, commands: 0 };
         for number in 1..=occupants {
-            let meta = SessionMeta { host: "host".to_owned(), secure: true };
+            let meta = SessionMeta { host: "host".to_owned(), address: None, secure: true };
             bench.node.handle(now, Input::SessionOpened(number, meta));
             let nick = Nick::new(&format!("n{number}")).expect("a nick");
             let (user, realname) = ("user".to_owned(), "name".to_owned());
@@ -86,6 +87,7 @@ impl Bench {
                     | Output::Admitted(_)
                     | Output::Hangup(..)
                     | Output::AdminAnswer(..)
+                    | Output::Reload(_)
                     | Output::Timeout(_) => {}
                 }
             }

@@ -188,6 +188,7 @@ pub(crate) fn principal(session: SessionId, record: &SessionRecord) -> Principal
 mod tests {
     use super::*;
     use lavina_crdt::clock::Hlc;
+    use lavina_crdt::modes::UserModes;
     use lavina_crdt::names::AccountName;
     use lavina_crdt::presence::{Place, Show};
 
@@ -210,6 +211,7 @@ mod tests {
             payloads: Vec::new(),
             rooms: rooms.iter().map(|(room, nick)| (RoomName::new(room).unwrap(), place(nick))).collect(),
             secure: true,
+            modes: UserModes::default(),
             signed_on: Hlc(1),
         })
     }

@@ -24,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) account: Option<AccountName>,
     /// The registration of that account which the session logged in to.
     pub(crate) registration: Option<OrderKey>,
+    /// The operator that it is.
+    pub(crate) operator: Option<String>,
     /// Whether it is visible: it has a presence record.
     pub(crate) open: bool,
     /// Whether it asked for the roster and is told of its changes.
@@ -79,8 +81,15 @@ impl Sessions {
     }
 
     pub(crate) fn insert(&mut self, number: SessionNumber, meta: SessionMeta) {
-        let session =
-            Session { meta, account: None, registration: None, open: false, roster: false, gate: Gate::default() };
+        let session = Session {
+            meta,
+            account: None,
+            registration: None,
+            operator: None,
+            open: false,
+            roster: false,
+            gate: Gate::default(),
+        };
         self.table.insert(number, session);
     }
 
@@ -154,9 +163,10 @@ impl Sessions {
     }
 
     /// Tells a session why it is ended and ends it, ahead of whatever it waits for.
-    pub(crate) fn disconnect(&mut self, number: SessionNumber, reason: CloseReason, out: &mut Outputs) {
+    pub(crate) fn disconnect(&mut self, number: SessionNumber, reason: CloseReason, words: &str, out: &mut Outputs) {
         if self.remove(number).is_some() {
-            out.push_back(Output::Deliver(vec![number], Arc::new(Event::Closed { reason })));
+            let closed = Event::Closed { reason, words: words.to_owned() };
+            out.push_back(Output::Deliver(vec![number], Arc::new(closed)));
             out.push_back(Output::Disconnect(number, reason));
         }
     }

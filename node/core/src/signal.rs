@@ -42,6 +42,20 @@ pub(crate) enum Signal {
         /// With which words.
         words: String,
     },
+    /// The session is to end.
+    Killed {
+        /// The operator.
+        by: Author,
+        /// What others are told.
+        words: String,
+    },
+    /// For the whole node, whichever session it is addressed to: an operator speaks to all who want to hear.
+    Wallops {
+        /// The operator.
+        by: Author,
+        /// What.
+        text: String,
+    },
 }
 
 impl Signal {
@@ -65,6 +79,7 @@ impl Signal {
         match self {
             Self::Whisper { .. } | Self::Replaced => true,
             Self::Invited { by, reason, .. } => by.is_sound() && line(reason),
+            Self::Wallops { by, text: words } | Self::Killed { by, words } => by.is_sound() && line(words),
             Self::Farewell { words, .. } => words.len() <= REASON_BYTES_MAX && line(words),
         }
     }

@@ -5,7 +5,7 @@ use super::Caps;
 use super::message::Line;
 use super::modes;
 use super::names::{letter, source_of};
-use super::numerics::RPL_LOGGEDOUT;
+use super::numerics::{ERR_YOUREBANNEDCREEP, RPL_LOGGEDOUT};
 use super::people::{away_text, record_away_text};
 use super::said::{self, Look, author_source, channel_name};
 use super::{Now, Session};
@@ -107,7 +107,11 @@ impl Session {
                 let line = Line::with_text(&self.config.node_name, "NOTICE", &[&self.me.nick], text);
                 self.tell(now, |look| vec![look.stamp(line, look.wall_ms, None)]);
             }
-            Event::Closed { reason } => self.ended(closing(*reason)),
+            Event::Wallops { by, text } => {
+                let line = Line::with_text(&author_source(by), "WALLOPS", &[], text);
+                self.tell(now, |look| vec![look.stamp(line, look.wall_ms, by.account.as_ref())]);
+            }
+            Event::Closed { reason, words } => self.on_closed(now, *reason, words),
             // XMPP's: contacts and stanzas between clients have no lines.
             Event::RosterPush(..) | Event::Subscription(..) | Event::ContactPresence { .. } | Event::Whisper { .. } => {
             }
@@ -122,6 +126,19 @@ impl Session {
             self.tell(now, |look| vec![look.stamp(line, look.wall_ms, None)]);
         }
         self.me.account.clone_from(&person.record.account);
+    }
+
+    fn on_closed(&mut self, now: Now, reason: CloseReason, words: &str) {
+        if reason == CloseReason::Barred {
+            let text = format!("You are banned from this server: {words}");
+            let line = Line::with_text(&self.config.node_name, ERR_YOUREBANNEDCREEP, &[&self.me.nick], &text);
+            self.tell(now, |_| vec![line]);
+        }
+        if words.is_empty() {
+            self.ended(closing(reason));
+        } else {
+            self.ended(&format!("Closing link: {} ({words})", self.host));
+        }
     }
 
     fn is_here(&self, people: &[Person]) -> bool {
@@ -151,6 +168,7 @@ impl Session {
             | Event::ContactPresence { .. }
             | Event::Whisper { .. }
             | Event::Closed { .. }
+            | Event::Wallops { .. }
             | Event::Notice(_) => false,
         }
     }
@@ -249,6 +267,7 @@ fn closing(reason: CloseReason) -> &'static str {
         CloseReason::Shutdown => "Closing link: the server is shutting down, reconnect to another",
         CloseReason::SlowReader => "Closing link: you read too slowly",
         CloseReason::Removed => "Closing link: removed by an operator",
+        CloseReason::Barred => "Closing link: you are banned from this network",
     }
 }
 
@@ -280,6 +299,7 @@ const fn matters(event: &Event) -> Caps {
         | Event::ContactPresence { .. }
         | Event::Whisper { .. }
         | Event::Closed { .. }
+        | Event::Wallops { .. }
         | Event::Notice(_) => STAMPS,
     }
 }
@@ -326,6 +346,7 @@ fn render(look: &Look<'_>, event: &Event) -> Vec<Line> {
         | Event::ContactPresence { .. }
         | Event::Whisper { .. }
         | Event::Closed { .. }
+        | Event::Wallops { .. }
         | Event::Notice(_) => Vec::new(),
     }
 }

@@ -10,6 +10,7 @@
 
 mod answers;
 mod auth;
+mod bars;
 mod caps;
 mod channel;
 mod events;
@@ -21,13 +22,16 @@ mod messaging;
 mod modes;
 mod names;
 mod numerics;
+mod oper;
 mod outbox;
 mod people;
 mod refusals;
 mod registration;
 mod said;
 mod server;
+mod stats;
 mod time;
+mod user_modes;
 mod verbs;
 mod who;
 
@@ -107,6 +111,8 @@ pub struct Session {
     /// Whether any line has come.
     spoken: bool,
     sasl: auth::Sasl,
+    /// OPERs that failed.
+    oper_failures: u32,
 }
 
 impl Session {
@@ -132,6 +138,7 @@ impl Session {
             pinged_us: None,
             spoken: false,
             sasl: auth::Sasl::default(),
+            oper_failures: 0,
         }
     }
 

@@ -8,6 +8,7 @@ use super::channel::room_of;
 use super::names::letter;
 use super::numerics::*;
 use super::said::channel_name;
+use super::user_modes::user_mode;
 use super::{Message, Now, Session};
 use crate::command::{Command, Reply};
 use crate::event::{Occupant, RoomView};
@@ -96,10 +97,10 @@ struct Wanted {
 /// MODE.
 pub(super) fn mode(session: &mut Session, _now: Now, message: &Message<'_>) {
     let name = message.param(0).unwrap_or_default();
-    let Some(modes) = message.param(1) else { return query(session, name) };
     if !name.starts_with('#') {
-        return user_mode(session, name, Some(modes));
+        return user_mode(session, message);
     }
+    let Some(modes) = message.param(1) else { return query(session, name) };
     let Some(room) = room_of(name) else { return session.no_such_channel(name) };
     let params = message.params().get(2..).unwrap_or_default();
     let wanted = parse(session, name, modes, params);
@@ -117,9 +118,6 @@ pub(super) fn mode(session: &mut Session, _now: Now, message: &Message<'_>) {
 }
 
 fn query(session: &mut Session, name: &str) {
-    if !name.starts_with('#') {
-        return user_mode(session, name, None);
-    }
     let Some(room) = room_of(name) else { return session.no_such_channel(name) };
     session.ask(Command::RoomInfo(room.clone()), move |session, _, answer| {
         let Ok(Reply::Room(Some(view))) = answer else { return session.no_such_channel(&channel_name(&room)) };
@@ -143,21 +141,6 @@ fn query(session: &mut Session, name: &str) {
             session.numeric_words(RPL_CREATIONTIME, &[&channel, &(created.ms() / 1000).to_string()]);
         }
     });
-}
-
-/// A client's own modes: everybody is invisible to who shares no channel with them, and that is all there is.
-fn user_mode(session: &mut Session, name: &str, modes: Option<&str>) {
-    if !name.eq_ignore_ascii_case(&session.me.nick) {
-        session.numeric(ERR_USERSDONTMATCH, &[], "Cannot change mode for other users");
-        return;
-    }
-    let unknown = modes.is_some_and(|modes| modes.chars().any(|c| !"+-iwsx".contains(c)));
-    if unknown {
-        session.numeric(ERR_UMODEUNKNOWNFLAG, &[], "Unknown MODE flag");
-    }
-    if modes.is_none() {
-        session.numeric_words(RPL_UMODEIS, &["+i"]);
-    }
 }
 
 fn parse(session: &mut Session, channel: &str, modes: &str, params: &[&str]) -> Wanted {

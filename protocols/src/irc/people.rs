@@ -7,6 +7,7 @@ use super::said::channel_name;
 use super::{Caps, Message, Now, Session};
 use crate::command::{Command, PresenceChange, Reply};
 use crate::event::Person;
+use lavina_crdt::modes::UserMode;
 use lavina_crdt::names::Nick;
 use lavina_crdt::presence::Show;
 
@@ -78,6 +79,9 @@ fn write_whois(session: &mut Session, first: &Person, people: &[Person]) {
     if !line.is_empty() {
         session.numeric(RPL_WHOISCHANNELS, &[nick], &line);
     }
+    if people.iter().any(|person| person.record.modes.has(UserMode::Operator)) {
+        session.numeric(RPL_WHOISOPERATOR, &[nick], "is an IRC operator");
+    }
     let network = session.config.network.clone();
     session.numeric(RPL_WHOISSERVER, &[nick, &first.node], &network);
     let away: Option<Vec<String>> = people.iter().map(away_text).collect();
@@ -141,7 +145,8 @@ pub(super) fn setname(session: &mut Session, _now: Now, message: &Message<'_>) {
 pub(super) fn userhost(session: &mut Session, _now: Now, message: &Message<'_>) {
     about_each(session, message.params(), RPL_USERHOST, |person| {
         let here = if away_text(person).is_some() { '-' } else { '+' };
-        format!("{}={here}{}@{}", person.record.nick, person.record.user, person.record.host)
+        let operator = if person.record.modes.has(UserMode::Operator) { "*" } else { "" };
+        format!("{}{operator}={here}{}@{}", person.record.nick, person.record.user, person.record.host)
     });
 }
 

@@ -39,6 +39,9 @@ impl Session {
             | Refusal::NotOpen
             | Refusal::TooMany(_)
             | Refusal::Storage
+            | Refusal::NotOperator
+            | Refusal::Barred(_)
+            | Refusal::WantsAccount
             | Refusal::NoSuchMessage => self.refuse_unknown(verb, refusal),
         }
     }
@@ -53,6 +56,7 @@ impl Session {
             Refusal::Denied(Denied::NeedsAccount) | Refusal::NeedsAccount => {
                 (ERR_NEEDREGGEDNICK, "Cannot join channel (+R): log in first")
             }
+            Refusal::Barred(why) => (ERR_BANNEDFROMCHAN, why.as_str()),
             Refusal::TooMany(_) => (ERR_TOOMANYCHANNELS, "You have joined too many channels"),
             Refusal::NickInUse => (ERR_BANNEDFROMCHAN, "Somebody in the channel has your nickname"),
             Refusal::Denied(_)
@@ -63,6 +67,8 @@ impl Session {
             | Refusal::AlreadyPresent
             | Refusal::NotOpen
             | Refusal::Storage
+            | Refusal::NotOperator
+            | Refusal::WantsAccount
             | Refusal::NoSuchMessage => return self.refuse_in("JOIN", channel, refusal),
         };
         self.numeric(code, &[channel], text);
@@ -79,6 +85,10 @@ impl Session {
                 self.numeric(ERR_CANNOTSENDTOCHAN, &[target], "Cannot send to channel (+b)");
             }
             Refusal::Denied(_) => self.numeric(ERR_CANNOTSENDTOCHAN, &[target], "Cannot send to channel"),
+            Refusal::WantsAccount => {
+                let text = "You must be logged in to message this user";
+                self.numeric(ERR_NEEDREGGEDNICK, &[target], text);
+            }
             Refusal::NoSuchNick | Refusal::NoSuchAccount | Refusal::NoSuchOccupant => self.no_such_nick(target),
             Refusal::NickInUse
             | Refusal::AccountExists
@@ -87,6 +97,8 @@ impl Session {
             | Refusal::NotOpen
             | Refusal::TooMany(_)
             | Refusal::Storage
+            | Refusal::NotOperator
+            | Refusal::Barred(_)
             | Refusal::NoSuchMessage => self.refuse_unknown(verb, refusal),
         }
     }

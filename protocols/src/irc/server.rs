@@ -68,8 +68,15 @@ fn write_lusers(session: &mut Session, answer: Answer) {
     session.numeric(
         RPL_LUSERCLIENT,
         &[],
-        &format!("There are {all} users and 0 invisible on {} servers", counts.nodes),
+        &format!(
+            "There are {} users and {} invisible on {} servers",
+            all.saturating_sub(counts.invisible),
+            counts.invisible,
+            counts.nodes
+        ),
     );
+    session.numeric(RPL_LUSEROP, &[&counts.operators.to_string()], "operator(s) online");
+    session.numeric(RPL_LUSERUNKNOWN, &["0"], "unknown connection(s)");
     session.numeric(RPL_LUSERCHANNELS, &[&counts.rooms.to_string()], "channels formed");
     session.numeric(RPL_LUSERME, &[], &format!("I have {here} clients and {} servers", counts.nodes.saturating_sub(1)));
     let (here, all) = (here.to_string(), all.to_string());
@@ -108,14 +115,6 @@ pub(super) fn admin(session: &mut Session, _now: Now, _message: &Message<'_>) {
     session.numeric(RPL_ADMINME, &[&config.node_name], "Administrative info");
     session.numeric(RPL_ADMINLOC1, &[], &format!("{} on the {} network", config.node_name, config.network));
     session.numeric(RPL_ADMINEMAIL, &[], &format!("admin@{}", config.domain));
-}
-
-/// LINKS: which nodes there are is the operator's business, so only this one is shown.
-pub(super) fn links(session: &mut Session, _now: Now, _message: &Message<'_>) {
-    let node = session.config.node_name.clone();
-    let network = session.config.network.clone();
-    session.numeric(RPL_LINKS, &[&node, &node], &format!("0 {network}"));
-    session.numeric(RPL_ENDOFLINKS, &["*"], "End of /LINKS list");
 }
 
 /// HELP.

@@ -2,7 +2,7 @@
 
 use super::numerics::{ERR_NEEDMOREPARAMS, ERR_NOTREGISTERED, ERR_UNKNOWNCOMMAND};
 use super::{Message, Phase, Session};
-use super::{auth, channel, history, messaging, modes, names, people, registration, server, who};
+use super::{auth, bars, channel, history, messaging, modes, names, oper, people, registration, server, stats, who};
 use lavina_crdt::clock::Now;
 
 type Run = fn(&mut Session, Now, &Message<'_>);
@@ -53,7 +53,17 @@ const VERBS: &[(&str, usize, When, Run)] = &[
     ("TIME", 0, Registered, server::time),
     ("INFO", 0, Registered, server::info),
     ("ADMIN", 0, Registered, server::admin),
-    ("LINKS", 0, Registered, server::links),
+    ("LINKS", 0, Registered, stats::links),
+    ("MAP", 0, Registered, stats::map),
+    ("STATS", 0, Registered, stats::stats),
+    ("OPER", 2, Registered, oper::oper),
+    ("KILL", 1, Registered, oper::kill),
+    ("WALLOPS", 0, Registered, oper::wallops),
+    ("REHASH", 0, Registered, oper::rehash),
+    ("KLINE", 0, Registered, bars::kline),
+    ("DLINE", 0, Registered, bars::dline),
+    ("UNKLINE", 1, Registered, bars::unkline),
+    ("UNDLINE", 1, Registered, bars::undline),
     ("HELP", 0, Registered, server::help),
     ("HELPOP", 0, Registered, server::help),
 ];

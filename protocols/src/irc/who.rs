@@ -9,6 +9,7 @@ use super::said::channel_name;
 use super::{Message, Now, Session};
 use crate::command::{Command, Reply};
 use crate::event::Person;
+use lavina_crdt::modes::UserMode;
 use lavina_crdt::names::Nick;
 use lavina_crdt::room::Rank;
 
@@ -79,8 +80,9 @@ pub(super) fn who(session: &mut Session, _now: Now, message: &Message<'_>) {
 
 fn write(session: &mut Session, fields: Option<&Fields>, row: &Row<'_>) {
     let here = if away_text(row.person).is_some() { 'G' } else { 'H' };
-    let flags = format!("{here}{}", prefix(row.rank));
     let record = &row.person.record;
+    let operator = if record.modes.has(UserMode::Operator) { "*" } else { "" };
+    let flags = format!("{here}{operator}{}", prefix(row.rank));
     let Some(fields) = fields else {
         let words = [row.channel, &record.user, &record.host, &row.person.node, row.nick.as_str(), &flags];
         session.numeric(RPL_WHOREPLY, &words, &format!("0 {}", record.realname));

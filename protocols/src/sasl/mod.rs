@@ -15,8 +15,10 @@
 mod password;
 mod plain;
 mod scram;
+mod verifier;
 
 pub use password::{ITERATIONS, PasswordError, derive_credentials, derive_credentials_with};
+pub use verifier::{matches_password, parse_verifier, write_verifier};
 
 use crate::session::Tls;
 use lavina_crdt::account::Credentials;

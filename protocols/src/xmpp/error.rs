@@ -85,6 +85,7 @@ impl From<Refusal> for StanzaError {
             Refusal::NotOpen => Self::UNEXPECTED_REQUEST,
             Refusal::TooMany(_) => Self::RESOURCE_CONSTRAINT,
             Refusal::Storage => Self::RESOURCE_CONSTRAINT,
+            Refusal::NotOperator | Refusal::Barred(_) | Refusal::WantsAccount => Self::FORBIDDEN,
         };
         error.text(text)
     }

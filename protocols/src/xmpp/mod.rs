@@ -161,7 +161,7 @@ impl Session {
     /// See [`crate::session::Session::handle_event`].
     pub fn handle_event(&mut self, now: Now, event: &Arc<Event>, renders: &mut Renders) {
         self.link.now = now;
-        if let Event::Closed { reason } = event.as_ref() {
+        if let Event::Closed { reason, .. } = event.as_ref() {
             self.on_closed(*reason);
         } else if let Phase::Bound(client) = &mut self.phase {
             client.on_event(&mut self.link, event, renders);
@@ -317,6 +317,7 @@ impl Session {
             CloseReason::Shutdown => StreamError::new("system-shutdown"),
             CloseReason::SlowReader => StreamError::policy("the client reads too slowly"),
             CloseReason::Removed => StreamError::new("not-authorized"),
+            CloseReason::Barred => StreamError::policy("operators keep you out"),
         });
     }
 

@@ -16,6 +16,7 @@ use lavina_crdt::account::Credentials;
 use lavina_crdt::clock::{Hlc, Now};
 use lavina_crdt::content::{Author, Content};
 use lavina_crdt::ids::{MsgId, NodeId, OrderKey, Origin, SessionId};
+use lavina_crdt::modes::UserModes;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::{SessionRecord, Show};
 use lavina_crdt::room::{Rank, RoomState, Topic};
@@ -184,6 +185,7 @@ fn person(number: u64, name: &str, resource: Option<&str>) -> Person {
         payloads: Vec::new(),
         rooms: BTreeMap::new(),
         secure: true,
+        modes: UserModes::default(),
         signed_on: Hlc::from_ms(EPOCH_MS),
     };
     Person { session: session_id(number), record: Arc::new(record), node: "n1".into(), unreachable_since: None }

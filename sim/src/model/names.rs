@@ -93,6 +93,7 @@ fn claim(session: SessionId, record: &SessionRecord, key: &NickKey, since: Hlc) 
 mod tests {
     use super::*;
     use lavina_crdt::ids::NodeId;
+    use lavina_crdt::modes::UserModes;
     use lavina_crdt::presence::Show;
 
     fn record(nick: Nick, since_ms: u64) -> SessionRecord {
@@ -111,6 +112,7 @@ mod tests {
             payloads: Vec::new(),
             rooms: BTreeMap::new(),
             secure: true,
+            modes: UserModes::default(),
             signed_on: Hlc::from_ms(since_ms),
         }
     }

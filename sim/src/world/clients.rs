@@ -37,7 +37,7 @@ impl World {
         self.nodes[node].links.insert(number, link);
         self.nodes[node].dirty.push(number);
         self.note("connect", client, || format!("to node {node} as {number}"));
-        let meta = lavina_core::node::SessionMeta { host: format!("host{client}.cloak"), secure: false };
+        let meta = lavina_core::node::SessionMeta { host: format!("host{client}.cloak"), address: None, secure: false };
         self.input(node, Input::SessionOpened(number, meta));
         let first = self.clients[client].connect(number);
         self.send_to_node(client, first.into_bytes());

@@ -459,6 +459,7 @@ fn sim_node(
             addresses: admission.addresses.clone(),
             mesh: mesh.clone(),
             bootstrap: bootstrap.to_vec(),
+            operators: Vec::new(),
             limits: Limits::default(),
             seals: outfit.seals,
         },

@@ -19,7 +19,7 @@ pub(crate) const PROBE: u64 = u64::MAX;
 impl World {
     /// Opens the probe's session at a node that is up.
     pub(crate) fn probe_open(&mut self, node: usize) {
-        let meta = SessionMeta { host: "probe".to_owned(), secure: true };
+        let meta = SessionMeta { host: "probe".to_owned(), address: None, secure: true };
         self.input(node, Input::SessionOpened(PROBE, meta));
         if let Ok(nick) = Nick::new(&format!("probe{}", self.plan.nodes[node].name)) {
             let open =

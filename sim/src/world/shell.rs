@@ -133,7 +133,7 @@ impl World {
                 self.hang_up(index, peer, &reason);
             }
             Output::Admitted(nodes) => self.admit(index, nodes),
-            Output::AdminAnswer(..) => {}
+            Output::AdminAnswer(..) | Output::Reload(_) => {}
         }
     }
 

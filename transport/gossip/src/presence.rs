@@ -185,6 +185,7 @@ fn record_bytes(record: Option<&SessionRecord>) -> usize {
 mod tests {
     use super::*;
     use lavina_crdt::clock::Hlc;
+    use lavina_crdt::modes::UserModes;
     use lavina_crdt::names::Nick;
     use lavina_crdt::presence::Show;
 
@@ -204,6 +205,7 @@ mod tests {
             payloads: Vec::new(),
             rooms: BTreeMap::new(),
             secure: true,
+            modes: UserModes::default(),
             signed_on: Hlc(1),
         }
     }

@@ -12,6 +12,7 @@ use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Principal};
 use lavina_crdt::entry::Body;
 use lavina_crdt::ids::Scope;
+use lavina_crdt::modes::UserModes;
 use lavina_crdt::names::{AccountName, Nick};
 use lavina_crdt::presence::{SessionRecord, Show};
 use lavina_crdt::register::RegisterSet;
@@ -34,10 +35,13 @@ const CLIENT_REGISTERS: &str = "client/";
 const CREDENTIALS: &str = "credentials";
 
 impl<S: Store> Node<S> {
-    pub(super) fn on_session_opened(&mut self, number: SessionNumber, meta: SessionMeta) {
+    pub(super) fn on_session_opened(&mut self, now: Now, number: SessionNumber, meta: SessionMeta) {
         self.sessions.insert(number, meta);
         if self.draining {
-            self.sessions.disconnect(number, CloseReason::Shutdown, &mut self.out);
+            self.sessions.disconnect(number, CloseReason::Shutdown, "", &mut self.out);
+        } else if let Some(words) = self.barred(now, number, None) {
+            self.count("sessions_barred");
+            self.sessions.disconnect(number, CloseReason::Barred, &words, &mut self.out);
         }
     }
 
@@ -55,12 +59,24 @@ impl<S: Store> Node<S> {
 
     /// The node ends a session.
     pub(super) fn disconnect(&mut self, now: Now, number: SessionNumber, reason: CloseReason) {
+        self.disconnect_with(now, number, reason, "");
+    }
+
+    /// The node ends a session, with words of somebody.
+    pub(super) fn disconnect_with(&mut self, now: Now, number: SessionNumber, reason: CloseReason, said: &str) {
         let session = self.sessions.id(number);
         let Some(ending) = self.sessions.get(number) else { return };
         let (open, account) = (ending.open, ending.account.clone());
-        self.sessions.disconnect(number, reason, &mut self.out);
+        self.sessions.disconnect(number, reason, said, &mut self.out);
         if open {
-            let why = Why { reason: words(reason).to_owned(), ..Why::default() };
+            let shown = match reason {
+                CloseReason::Barred => farewells::reason(&format!("Banned: {said}")),
+                _ if said.is_empty() => words(reason).to_owned(),
+                CloseReason::Replaced | CloseReason::Shutdown | CloseReason::SlowReader | CloseReason::Removed => {
+                    farewells::reason(said)
+                }
+            };
+            let why = Why { reason: shown, ..Why::default() };
             self.say_farewell(now, session, None, &why.reason);
             self.put_own(now, session, None, &why);
         }
@@ -81,6 +97,9 @@ impl<S: Store> Node<S> {
             let id = self.sessions.id(number);
             let why = Why { actor: Some(number), ..Why::default() };
             self.change_own(now, id, &why, |record| record.account = Some(account));
+            if let Some(words) = self.barred(now, number, None) {
+                self.disconnect_with(now, number, CloseReason::Barred, &words);
+            }
         }
         Ok(Reply::Done)
     }
@@ -233,9 +252,14 @@ impl<S: Store> Node<S> {
             payloads: Vec::new(),
             rooms: BTreeMap::new(),
             secure,
+            modes: UserModes::default(),
             signed_on,
         };
         check(&record)?;
+        if let Some(words) = self.barred(now, number, Some(&record)) {
+            self.count("sessions_barred");
+            return Err(Refusal::Barred(words));
+        }
         if let (Some(account), Some(resource)) = (&account, &record.resource) {
             self.replace_resource(now, account, resource);
             self.keep_roster(account);
@@ -270,6 +294,10 @@ impl<S: Store> Node<S> {
         }
         let who = crate::people::principal(asker.session, &asker.record);
         self.may_claim(nick, &who)?;
+        let renamed = SessionRecord { nick: nick.clone(), ..SessionRecord::clone(&asker.record) };
+        if let Some(words) = self.barred(now, asker.number, Some(&renamed)) {
+            return Err(Refusal::Barred(words));
+        }
         self.rename(now, asker.session, nick);
         Ok(Reply::Done)
     }
@@ -324,5 +352,6 @@ fn words(reason: CloseReason) -> &'static str {
         CloseReason::Shutdown => "Server shutting down",
         CloseReason::SlowReader => "Reads too slowly",
         CloseReason::Removed => "Removed by an operator",
+        CloseReason::Barred => "Banned",
     }
 }

@@ -9,6 +9,7 @@ use lavina_crdt::ids::Scope;
 use lavina_crdt::mesh::MeshAct;
 use lavina_crdt::names::AccountName;
 use lavina_protocols::command::Refusal;
+use lavina_protocols::event::Event;
 
 impl<S: Store> Node<S> {
     pub(super) fn on_admin(&mut self, now: Now, id: u64, command: AdminCommand) {
@@ -22,6 +23,11 @@ impl<S: Store> Node<S> {
                 let status = AdminReply::Status(Box::new(self.status()));
                 self.out.push_back(Output::AdminAnswer(id, Ok(status)));
                 return;
+            }
+            AdminCommand::Reloaded { operators, told, words } => {
+                self.operators = operators.unwrap_or_else(|| std::mem::take(&mut self.operators));
+                self.sessions.deliver(told.into_iter().collect(), Event::Notice(words), &mut self.out);
+                Ok(())
             }
             AdminCommand::Drain => {
                 self.drain(now);

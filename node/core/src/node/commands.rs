@@ -46,6 +46,11 @@ impl<S: Store> Node<S> {
             Command::ClaimNick(nick) => self.claim_nick(now, &asker?, &nick),
             Command::SetPresence(change) => self.set_presence(now, &asker?, change),
             Command::SetRealname(realname) => self.set_realname(now, &asker?, realname),
+            Command::SetModes(changes) => {
+                let (old, new) = self.set_modes(now, &asker?, &changes)?;
+                Ok(Reply::Modes(old, new))
+            }
+            Command::Operator(command) => self.operator_command(now, &asker?, command),
             Command::Join { room, nick, key } => self.join(now, &asker?, room, nick, key.as_deref()),
             Command::Part { room, reason } => self.part(now, &asker?, &room, reason),
             Command::SetRoomNick { room, nick } => self.set_room_nick(now, &asker?, &room, &nick),

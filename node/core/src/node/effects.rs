@@ -45,6 +45,7 @@ impl<S: Store> Node<S> {
                 Effect::Kicked { room, key, author, kick } => self.on_kicked(now, &room, &author, &kick, key),
                 Effect::Account(account) => self.on_account(now, account),
                 Effect::Register { account, key, at } => self.on_register(&account, &key, at),
+                Effect::Barred(target) => self.on_barred(now, &target),
                 Effect::Mesh => self.on_roster_changed(now),
                 Effect::Quarantined(scope) => self.on_quarantined(now, scope),
             }

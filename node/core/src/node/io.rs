@@ -12,6 +12,8 @@ use lavina_gossip::frame::{Frame, Lane};
 use lavina_gossip::machine::PeerStatus;
 use lavina_protocols::command::{Command, CommandId, Refusal, Reply};
 use lavina_protocols::event::{CloseReason, Event};
+use lavina_protocols::operator::Operator;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Number of a session at this node.
@@ -33,6 +35,8 @@ pub struct NodeConfig {
     /// Admissions known from joining (each signed by the root key, so trusted by themselves): who may connect before the mesh scope has been
     /// synced, this node's own too. They count as if they were entries.
     pub bootstrap: Vec<Admission>,
+    /// Who may become an operator here.
+    pub operators: Vec<Operator>,
     /// Limits and times.
     pub limits: Limits,
     /// What nodes of one process have verified; the default for a node on its own.
@@ -118,6 +122,8 @@ pub enum Input {
 pub struct SessionMeta {
     /// The cloaked host.
     pub host: String,
+    /// Its address, where it has one; never shown.
+    pub address: Option<IpAddr>,
     /// Whether it is encrypted.
     pub secure: bool,
 }
@@ -133,6 +139,15 @@ pub enum AdminCommand {
     Revoke(NodeId, Signature),
     /// How the node is.
     Status,
+    /// The configuration was read again: the operators it names, when it could be read, and what to tell whoever asked for it.
+    Reloaded {
+        /// Who may become an operator from now on; `None`: as before.
+        operators: Option<Vec<Operator>>,
+        /// Whom to tell.
+        told: Option<SessionNumber>,
+        /// What.
+        words: String,
+    },
     /// Ends all sessions and gets ready to stop.
     Drain,
 }
@@ -190,6 +205,8 @@ pub enum Output {
     Hangup(NodeId, String),
     /// The answer to an operator.
     AdminAnswer(u64, Result<AdminReply, Refusal>),
+    /// An operator asks for the configuration to be read again; say [`AdminCommand::Reloaded`] when it has been.
+    Reload(SessionNumber),
     /// Call [`Node::handle`](super::Node::handle) with [`Input::Timeout`] at this monotonic time (microseconds) at the latest; replaces the one before.
     Timeout(u64),
 }

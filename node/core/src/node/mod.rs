@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod bars;
 mod clock;
 mod commands;
 mod contacts;
@@ -11,6 +12,7 @@ mod history;
 mod io;
 mod mesh;
 mod names;
+mod operators;
 mod places;
 mod presence;
 mod questions;
@@ -49,6 +51,7 @@ use lavina_gossip::frame::Frame;
 use lavina_gossip::machine::{self, Gossip};
 use lavina_protocols::command::CommandId;
 use lavina_protocols::event::CloseReason;
+use lavina_protocols::operator::Operator;
 use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -97,6 +100,8 @@ pub struct Node<S> {
     writes: writes::Writes,
     gossip_timeout: Option<u64>,
     timeout_told: Option<u64>,
+    /// Who may become an operator here.
+    operators: Vec<Operator>,
     draining: bool,
     /// When the last input came of those whose end is not done yet.
     unsettled: Option<Now>,
@@ -154,6 +159,7 @@ impl<S: Store> Node<S> {
             writes: writes::Writes::default(),
             gossip_timeout: None,
             timeout_told: None,
+            operators: config.operators.clone(),
             draining: false,
             unsettled: Some(now),
             counters: BTreeMap::new(),
@@ -179,7 +185,7 @@ impl<S: Store> Node<S> {
     fn take(&mut self, shell_now: Now, input: Input) {
         let now = self.clock.read(shell_now);
         match input {
-            Input::SessionOpened(number, meta) => self.on_session_opened(number, meta),
+            Input::SessionOpened(number, meta) => self.on_session_opened(now, number, meta),
             Input::Command(number, id, command) => self.on_command(now, number, id, command),
             Input::SessionClosed(number, reason) => self.end_session(now, number, &reason),
             Input::Persisted(batch) => self.on_persisted(now, batch),

@@ -92,6 +92,14 @@ impl<S: Store> Node<S> {
         self.show_settled(now, session, record, why);
     }
 
+    /// Gives own changes to gossip at once: what follows rests on them.
+    pub(super) fn send_presence_now(&mut self, now: Now) {
+        if let Some(latest) = &mut self.sending.at_the_latest {
+            *latest = now.mono_us;
+        }
+        self.send_presence(now);
+    }
+
     /// Gives own changes to gossip, when the entries appended before them are durable.
     pub(super) fn send_presence(&mut self, now: Now) {
         let Some(latest) = self.sending.at_the_latest else { return };

@@ -6,6 +6,7 @@ use crate::store::Store;
 use lavina_crdt::directory::Occupants;
 use lavina_crdt::glob;
 use lavina_crdt::ids::SessionId;
+use lavina_crdt::modes::UserMode;
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::presence::SessionRecord;
@@ -62,8 +63,17 @@ impl<S: Store> Node<S> {
                     || fits(&record.realname)
                     || fits(&format!("{}!{}@{}", record.nick, record.user, record.host)))
         };
-        let found = self.people.iter().filter(|(_, record)| matches(record));
+        let found =
+            self.people.iter().filter(|(session, record)| matches(record) && self.may_find(asker, *session, record));
         found.take(limit.min(FOUND_MAX)).filter_map(|(session, _)| self.person_for(asker, session)).collect()
+    }
+
+    /// Whether a session is found by a mask: an invisible one (RFC 2812 section 3.6.1) by itself, by operators and by who shares a room with it.
+    fn may_find(&self, asker: &Asker, session: SessionId, record: &SessionRecord) -> bool {
+        !record.modes.has(UserMode::Invisible)
+            || session == asker.session
+            || asker.record.modes.has(UserMode::Operator)
+            || record.rooms.keys().any(|room| asker.record.rooms.contains_key(room))
     }
 
     /// A person with the rooms that the asker may know of.
@@ -82,6 +92,8 @@ impl<S: Store> Node<S> {
         Counts {
             sessions: self.people.len(),
             sessions_here: self.sessions.len(),
+            invisible: self.people.iter().filter(|(_, record)| record.modes.has(UserMode::Invisible)).count(),
+            operators: self.people.iter().filter(|(_, record)| record.modes.has(UserMode::Operator)).count(),
             rooms: self.people.directory().rooms().filter(|(_, occupants)| !Occupants::is_empty(occupants)).count(),
             nodes: self.names.len().max(1),
         }

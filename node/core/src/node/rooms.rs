@@ -41,6 +41,9 @@ impl<S: Store> Node<S> {
         if mutant::is_planted(Mutant::JoinNeedsAll) && self.gossip.peers().iter().any(|peer| !peer.in_reach) {
             return Err(Refusal::Storage);
         }
+        if let Some(words) = self.barred_room(now, &room) {
+            return Err(Refusal::Barred(words));
+        }
         let nick = nick.unwrap_or_else(|| record.nick.clone());
         let who = principal(asker.session, record);
         self.may_claim(&nick, &who)?;

@@ -9,6 +9,7 @@ use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Content, Principal};
 use lavina_crdt::entry::Body;
 use lavina_crdt::ids::Scope;
+use lavina_crdt::modes::UserMode;
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::room::{Denied, Right};
@@ -28,6 +29,7 @@ impl<S: Store> Node<S> {
             Target::Room(room) => self.say_in(now, asker, room, content),
             Target::Nick(nick) => {
                 let to = self.whose_nick(&nick).ok_or(Refusal::NoSuchNick)?;
+                self.takes_from(asker, &to)?;
                 self.say_to(now, asker, to, content)
             }
             Target::Account(account, resource) => {
@@ -37,6 +39,15 @@ impl<S: Store> Node<S> {
             }
             Target::Occupant(room, nick) => self.say_through(now, asker, room, &nick, content),
         }
+    }
+
+    /// Whether somebody takes direct messages of the asker: whose sessions all want accounts only takes none of a guest.
+    fn takes_from(&self, asker: &Asker, to: &Principal) -> Result<(), Refusal> {
+        let sessions = self.people.directory().sessions_of_principal(to);
+        let mut records = sessions.iter().filter_map(|session| self.people.get(*session)).peekable();
+        let is_guest = asker.record.account.is_none() && principal(asker.session, &asker.record) != *to;
+        let shut = records.peek().is_some() && records.all(|record| record.modes.has(UserMode::RegisteredOnly));
+        if is_guest && shut { Err(Refusal::WantsAccount) } else { Ok(()) }
     }
 
     fn say_in(&mut self, now: Now, asker: &Asker, room: RoomName, content: Content) -> Result<Reply, Refusal> {

@@ -35,6 +35,10 @@ impl<S: Store> Node<S> {
             }
             return;
         }
+        if let Signal::Wallops { by, text } = signal {
+            self.on_wallops(by, text);
+            return;
+        }
         let Some(number) = self.sessions.number(to) else { return };
         let Some(record) = self.people.get(to) else { return };
         match signal {
@@ -50,7 +54,8 @@ impl<S: Store> Node<S> {
                 self.sessions.deliver(vec![number], event, &mut self.out);
             }
             Signal::Replaced => self.disconnect(now, number, CloseReason::Replaced),
-            Signal::Farewell { .. } => {}
+            Signal::Killed { by, words } => self.on_killed(now, number, by, words),
+            Signal::Farewell { .. } | Signal::Wallops { .. } => {}
         }
     }
 
@@ -59,11 +64,8 @@ impl<S: Store> Node<S> {
         if words.is_empty() {
             return;
         }
-        let others = self.names.keys().filter(|node| **node != self.me());
-        let addressed = others.filter_map(|node| self.people.of_node(*node).next());
-        let addressed: Vec<SessionId> = addressed.map(|(session, _)| session).collect();
         let signal = Signal::Farewell { session, room, words: words.to_owned() };
-        for to in addressed {
+        for to in self.one_session_of_each_other_node() {
             self.signal(now, to, &signal);
         }
     }

@@ -1,6 +1,7 @@
 //! What the replicas tell the machine above them: what an entry did, once its causal past is here and its author had the right.
 
 use crate::store::BatchId;
+use lavina_crdt::barred::Barred;
 use lavina_crdt::chain::ChainError;
 use lavina_crdt::content::{Author, Content};
 use lavina_crdt::entry::Run;
@@ -55,6 +56,8 @@ pub enum Effect {
     },
     /// Who belongs to the mesh, or where somebody stands, changed.
     Mesh,
+    /// There is a new word on who is kept out of the mesh.
+    Barred(Barred),
     /// An origin was shown to equivocate in a scope: what it wrote there from the fork on is void, and what rests on it was built anew.
     Quarantined(Scope),
 }

@@ -40,6 +40,7 @@ impl<S: Store> Replicas<S> {
         }
         match act {
             MeshAct::Admit(_) | MeshAct::Revoke { .. } => effects.push(Effect::Mesh),
+            MeshAct::Bar { target, .. } => effects.push(Effect::Barred(target)),
             MeshAct::Quarantine(proof) => self.on_cut(now, &proof.scope, proof.origin.origin(), effects),
         }
     }

@@ -51,7 +51,7 @@ impl Add {
 }
 
 /// A line of standard input, not shown while typed.
-fn read_password() -> Result<String> {
+pub(super) fn read_password() -> Result<String> {
     let typed = std::io::stdin().is_terminal();
     let echo = |mode: &str| {
         // A terminal that cannot be told shows the password; that is all.

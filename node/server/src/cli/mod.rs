@@ -9,6 +9,7 @@ mod duration;
 mod init;
 mod join;
 mod listing;
+mod operator;
 mod place;
 mod serve;
 #[cfg(feature = "sim")]
@@ -47,6 +48,9 @@ enum Command {
     /// Work with accounts
     #[command(subcommand)]
     Account(account::Account),
+    /// Work with operators
+    #[command(subcommand)]
+    Operator(operator::OperatorCommand),
     /// Show how the node is
     Status(status::ShowStatus),
     /// Work with the configuration
@@ -108,6 +112,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Ticket(command) => command.run(out),
         Command::Join(command) => command.run(out),
         Command::Account(command) => command.run(out),
+        Command::Operator(command) => command.run(out),
         Command::Status(command) => command.run(out),
         Command::Config(command) => command.run(out),
         Command::Demo(command) => command.run(out),

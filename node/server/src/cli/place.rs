@@ -97,6 +97,7 @@ impl NewNode {
             registration,
             listen: Listen::customary(self.listen),
             advertise: self.advertise(),
+            operators: Vec::new(),
             certificate: None,
         };
         make_certificate(data, domain, &config.rooms_domain())?;

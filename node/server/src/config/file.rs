@@ -1,7 +1,7 @@
 //! The file as it is written, and its way to and from [`Config`].
 
 use super::error::{ConfigError, Source};
-use super::{Config, Listen};
+use super::{Config, Listen, operators};
 use lavina_crdt::mesh::Place;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -27,6 +27,10 @@ const KEYS: &[(&str, &str)] = &[
     ("mesh", "\"0.0.0.0:7667\""),
     ("mesh-advertise", "[\"203.0.113.1:7667\"]"),
     ("admin", "\"127.0.0.1:7680\""),
+    ("operator", "[{ name = \"alice\", account = \"alice\" }]"),
+    ("password", "\"SCRAM-SHA-256$10000:...\""),
+    ("account", "\"alice\""),
+    ("title", "\"is a network administrator\""),
     ("certificate", "\"/etc/ssl/chat.example.pem\""),
     ("certificate-key", "\"/etc/ssl/private/chat.example.pem\""),
 ];
@@ -52,6 +56,8 @@ struct File {
     admin: Option<Spanned<String>>,
     certificate: Option<Spanned<PathBuf>>,
     certificate_key: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    operator: Vec<operators::Entry>,
 }
 
 /// Checks a file's text.
@@ -90,19 +96,31 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         registration: file.registration,
         listen,
         advertise,
+        operators: operators::check(&check, &file.operator)?,
         certificate: check.pair(file.certificate.as_ref(), file.certificate_key.as_ref(), base)?,
     })
 }
 
 /// The rules for values.
-struct Check<'a> {
+pub(super) struct Check<'a> {
     source: Source<'a>,
 }
 
 impl Check<'_> {
-    fn refuse<V: AsRef<std::ffi::OsStr>>(&self, key: &str, value: &Spanned<V>, what: &str, right: &str) -> ConfigError {
+    pub(super) fn refuse<V: AsRef<std::ffi::OsStr>>(
+        &self,
+        key: &str,
+        value: &Spanned<V>,
+        what: &str,
+        right: &str,
+    ) -> ConfigError {
         let what = format!("\"{}\" {what}", value.get_ref().as_ref().display());
         ConfigError::value(self.source, key, &value.span(), what, right)
+    }
+
+    /// As [`Check::refuse`], for a value that is not to be shown.
+    pub(super) fn refuse_hidden<V>(&self, key: &str, value: &Spanned<V>, what: &str, right: &str) -> ConfigError {
+        ConfigError::value(self.source, key, &value.span(), what.to_owned(), right)
     }
 
     fn label(&self, key: &str, value: &Spanned<String>) -> Result<String, ConfigError> {

@@ -5,6 +5,7 @@
 
 mod error;
 mod file;
+mod operators;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ pub(crate) use error::ConfigError;
 pub(crate) use file::{is_dialable, is_domain, is_label, render};
 
 use lavina_crdt::mesh::Place;
+use lavina_protocols::operator::Operator;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -42,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) listen: Listen,
     /// Where other nodes can dial it, `host:port`.
     pub(crate) advertise: Vec<String>,
+    /// Who may become an operator of the mesh here.
+    pub(crate) operators: Vec<Operator>,
     /// Certificate chain and key for clients, when not the ones that `init` made.
     pub(crate) certificate: Option<(PathBuf, PathBuf)>,
 }
@@ -138,6 +142,7 @@ impl Config {
             registration: true,
             listen: Listen::customary(loopback),
             advertise: vec![SocketAddr::new(loopback, port::MESH).to_string()],
+            operators: Vec::new(),
             certificate: None,
         }
     }

@@ -50,6 +50,7 @@ fn a_small_file_is_enough() {
                 admin: None,
             },
             advertise: [],
+            operators: [],
             certificate: None,
         }"#]],
     );
@@ -64,7 +65,7 @@ fn an_unknown_key_names_the_one_that_was_meant() {
     check(
         &format!("{GOOD}colour = \"red\"\n"),
         expect![
-            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, irc, irc-tls, xmpp, xmpp-tls, mesh, mesh-advertise, admin, certificate, certificate-key"
+            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, irc, irc-tls, xmpp, xmpp-tls, mesh, mesh-advertise, admin, operator, password, account, title, certificate, certificate-key"
         ],
     );
 }
@@ -149,4 +150,28 @@ fn what_init_writes_is_read_back_and_has_at_most_fifteen_lines() {
     let text = render(&config, Path::new("data"));
     assert!(text.lines().count() <= 15, "{text}");
     assert_eq!(Config::parse(Path::new("/srv/lavina.toml"), &text).unwrap(), config);
+}
+
+#[test]
+fn operators_have_a_name_and_a_way_to_show_who_they_are() {
+    check(
+        &format!("{GOOD}[[operator]]\nname = \"root\"\n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:8:8: name: "root" can show in no way who they are; set `password` (from `lavina operator hash`), `account`, or both"#
+        ]],
+    );
+    check(
+        &format!("{GOOD}[[operator]]\nname = \"root\"\npassword = \"hunter2\"\n"),
+        expect![
+            "/etc/lavina/lavina.toml:9:12: password: is not a hashed password; the line that `lavina operator hash` prints is expected"
+        ],
+    );
+    check(
+        &format!("{GOOD}[[operator]]\nname = \"root\"\npasword = \"x\"\n"),
+        expect!["/etc/lavina/lavina.toml:9:1: pasword: there is no such key; did you mean `password`?"],
+    );
+    let text = format!("{GOOD}[[operator]]\nname = \"root\"\naccount = \"Alice\"\ntitle = \"is in charge\"\n");
+    let config = Config::parse(Path::new("lavina.toml"), &text).unwrap();
+    assert_eq!(config.operators.len(), 1);
+    assert_eq!(config.operators[0].account.as_ref().map(|name| name.as_str()), Some("alice"));
 }

@@ -6,7 +6,7 @@ use super::mesh::{Outlet, PeerOrder};
 use super::metrics::Metrics;
 use super::writer::WriteQueue;
 use crate::worker::{FromCore, Order, number};
-use lavina_core::node::{AdminReply, Input, Node, Output};
+use lavina_core::node::{AdminReply, Input, Node, Output, SessionNumber};
 use lavina_core::store::{BatchId, Store};
 use lavina_protocols::command::Refusal;
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ pub(crate) struct CoreThread<S> {
     pub(crate) workers: Vec<mpsc::Sender<Order>>,
     /// The way to the peers.
     pub(crate) peers: Outlet,
+    /// The way to who reads the configuration again.
+    pub(crate) reload: mpsc::Sender<SessionNumber>,
     /// Counters.
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -150,6 +152,10 @@ impl<S: Store> Round<S> {
             Output::Admitted(nodes) => self.to_peers.push(PeerOrder::Admitted(nodes)),
             Output::Hangup(peer, reason) => self.to_peers.push(PeerOrder::Hangup(peer, reason)),
             Output::AdminAnswer(id, answer) => self.answers.push((id, answer)),
+            Output::Reload(session) => {
+                // When as many wait already, the next reading is for this one too.
+                let _ = self.thread.reload.try_send(session);
+            }
             Output::Timeout(at) => self.deadline = Some(at),
         }
     }

@@ -77,6 +77,7 @@ impl Door {
         let arrival = Arrival {
             listener: Arc::clone(listener),
             host: self.cloak.host(remote.ip()),
+            address: Some(remote.ip()),
             seed: crate::identity::random_u64(),
             unregistered,
         };

@@ -18,6 +18,7 @@ pub(crate) mod limits;
 mod listen;
 pub(crate) mod mesh;
 pub(crate) mod metrics;
+mod reload;
 mod roster;
 mod sockets;
 mod start;

@@ -1,10 +1,11 @@
 //! The addresses of a node: bound before anything else, so that one that is taken is told at once.
 
+use super::reload::Reloader;
 use super::{Stop, certificate, clock, listen};
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::identity::{DataDir, Identity, random_u64};
-use crate::worker::{Listener, Protocol};
+use crate::worker::{Listener, Protocol, TlsCell};
 use anyhow::Result;
 use lavina_protocols::session::{Flood, SessionConfig};
 use lavina_quic::wan::Wan;
@@ -18,6 +19,13 @@ use tokio::sync::{mpsc, watch};
 pub(super) struct Sockets {
     clients: Vec<(TcpListener, Arc<Listener>)>,
     admin: Option<TcpListener>,
+}
+
+impl Sockets {
+    /// What clients come to.
+    pub(super) fn listeners(&self) -> Vec<Arc<Listener>> {
+        self.clients.iter().map(|(_, listener)| Arc::clone(listener)).collect()
+    }
 }
 
 pub(super) fn open_sockets(config: &Config, identity: &Identity, data: &DataDir, flood: Flood) -> Result<Sockets> {
@@ -36,7 +44,7 @@ pub(super) fn open_sockets(config: &Config, identity: &Identity, data: &DataDir,
             Protocol::Irc => "irc",
             Protocol::Xmpp => "xmpp-client",
         };
-        let tls = certificate::settings(&certificate, &key, alpn)?;
+        let tls = TlsCell::new(certificate::settings(&certificate, &key, alpn)?);
         let session = Arc::new(session_config(config, identity, address, flood));
         clients.push((listen::bind(name, address)?, Arc::new(Listener { protocol, direct_tls, tls, session })));
     }
@@ -78,8 +86,15 @@ pub(super) fn open_endpoint(
 }
 
 /// Accepts clients and operators until told to stop.
-pub(super) async fn serve_front(sockets: Sockets, door: Door, admin: Admin, mut stopped: watch::Receiver<Stop>) {
+pub(super) async fn serve_front(
+    sockets: Sockets,
+    door: Door,
+    admin: Admin,
+    reloader: Reloader,
+    mut stopped: watch::Receiver<Stop>,
+) {
     let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(reloader.run());
     for (socket, listener) in sockets.clients {
         tasks.spawn(door.clone().accept(socket, listener));
     }

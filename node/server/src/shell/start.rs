@@ -9,14 +9,14 @@ use super::metrics::Metrics;
 use super::sockets::{open_endpoint, open_sockets, serve_front};
 use super::threads::Threads;
 use super::writer::WriteQueue;
-use super::{Running, Setup, Stop, cloak, disk, limits, writer};
+use super::{Running, Setup, Stop, cloak, disk, limits, reload, writer};
 use crate::admin::{Admin, Parts};
 use crate::config::Config;
 use crate::identity::{DataDir, Identity, id_of};
 use crate::ticket::Book;
 use crate::worker::{ORDERS_MAX, Order, Worker, number};
 use anyhow::{Context, Result};
-use lavina_core::node::{AdminCommand, Limits, Node, NodeConfig};
+use lavina_core::node::{AdminCommand, Limits, Node, NodeConfig, SessionNumber};
 use lavina_core::store::redb::RedbStore;
 use lavina_crdt::mesh::{Admission, Verdict};
 use lavina_crdt::seals::Seals;
@@ -59,7 +59,8 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
     let mut threads = Threads::default();
     let workers = start_workers(&base, &mut threads, setup.workers)?;
     let (outlet, orders) = Outlet::new();
-    let writer = start_core(&base, &mut threads, (store, node), &workers, outlet)?;
+    let (reload, wishes) = mpsc::channel(reload::WISHES_MAX);
+    let writer = start_core(&base, &mut threads, (store, node), &workers, (outlet, reload))?;
     announce(&base, &reception, first_start)?;
     let mesh = Mesh {
         endpoint: Arc::clone(&endpoint),
@@ -72,8 +73,15 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
 
     let parts = Parts { inbox: Arc::clone(&base.inbox), endpoint, reception, metrics: Arc::clone(&base.metrics) };
     let admin = Admin::new(&base.config, &base.identity, &base.data, parts)?;
+    let reloader = reload::Reloader {
+        config: base.config.clone(),
+        data: base.data.clone(),
+        listeners: sockets.listeners(),
+        inbox: Arc::clone(&base.inbox),
+        wishes,
+    };
     let (door, front_runtime) = (base.door(&workers), runtime()?);
-    threads.spawn("front", move || front_runtime.block_on(serve_front(sockets, door, admin, stopped)))?;
+    threads.spawn("front", move || front_runtime.block_on(serve_front(sockets, door, admin, reloader, stopped)))?;
     Ok(Running { inbox: base.inbox, workers, writer, stop, threads })
 }
 
@@ -110,6 +118,7 @@ impl Base {
             addresses: self.config.advertise.clone(),
             mesh: self.identity.mesh.clone(),
             bootstrap: self.identity.admissions.clone(),
+            operators: self.config.operators.clone(),
             limits: Limits::default(),
             seals: Seals::default(),
         }
@@ -126,7 +135,7 @@ fn start_core(
     threads: &mut Threads,
     (store, node): (RedbStore, Node<RedbStore>),
     workers: &[mpsc::Sender<Order>],
-    peers: Outlet,
+    (peers, reload): (Outlet, mpsc::Sender<SessionNumber>),
 ) -> Result<Arc<WriteQueue>> {
     let queue = Arc::new(WriteQueue::default());
     let core = CoreThread {
@@ -136,6 +145,7 @@ fn start_core(
         writer: Arc::clone(&queue),
         workers: workers.to_vec(),
         peers,
+        reload,
         metrics: Arc::clone(&base.metrics),
     };
     threads.spawn("core", move || core.run())?;

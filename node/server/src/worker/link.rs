@@ -1,7 +1,7 @@
 //! One client connection: its session, perhaps TLS, and what waits to be written.
 
 use super::outbox::{Outbox, PAUSE_BYTES};
-use super::tls::{TlsSettings, TlsStream};
+use super::tls::{TlsCell, TlsStream};
 use crate::shell::limits::Unregistered;
 use lavina_core::node::{Input, SessionMeta, SessionNumber};
 use lavina_crdt::clock::Now;
@@ -37,7 +37,7 @@ pub(crate) struct Listener {
     /// Whether TLS comes first.
     pub(crate) direct_tls: bool,
     /// The certificate.
-    pub(crate) tls: TlsSettings,
+    pub(crate) tls: TlsCell,
     /// What the sessions need to know.
     pub(crate) session: Arc<SessionConfig>,
 }
@@ -58,6 +58,8 @@ pub(crate) struct Arrival {
     pub(crate) listener: Arc<Listener>,
     /// The cloaked host.
     pub(crate) host: String,
+    /// The address; never shown.
+    pub(crate) address: Option<std::net::IpAddr>,
     /// Seed of the session.
     pub(crate) seed: u64,
     /// Its place among the connections of its address that have not registered.
@@ -69,6 +71,7 @@ pub(super) struct Link {
     number: SessionNumber,
     listener: Arc<Listener>,
     host: String,
+    address: Option<std::net::IpAddr>,
     seed: u64,
     unregistered: Option<Unregistered>,
     session: Option<Session>,
@@ -117,6 +120,7 @@ impl Link {
             number,
             listener: arrival.listener,
             host: arrival.host,
+            address: arrival.address,
             seed: arrival.seed,
             unregistered: Some(arrival.unregistered),
             session: None,
@@ -137,7 +141,7 @@ impl Link {
     /// Begins: with the handshake or with the session.
     pub(super) fn begin(&mut self, now: Now, inputs: &mut Vec<Input>) -> Result<(), rustls::Error> {
         if self.listener.direct_tls {
-            self.tls = Some(TlsStream::new(&self.listener.tls)?);
+            self.tls = Some(TlsStream::new(&self.listener.tls.current())?);
         } else {
             self.open(now, None, inputs);
         }
@@ -155,7 +159,8 @@ impl Link {
         });
         self.deadline = None;
         self.known = true;
-        inputs.push(Input::SessionOpened(self.number, SessionMeta { host: self.host.clone(), secure }));
+        let meta = SessionMeta { host: self.host.clone(), address: self.address, secure };
+        inputs.push(Input::SessionOpened(self.number, meta));
         self.pump(now, inputs, true);
     }
 
@@ -350,7 +355,7 @@ impl Link {
             }
             self.blocked = false;
             if std::mem::take(&mut self.starting_tls) {
-                match TlsStream::new(&self.listener.tls) {
+                match TlsStream::new(&self.listener.tls.current()) {
                     Ok(tls) => self.tls = Some(tls),
                     Err(error) => written.broken = Some(io::Error::other(error)),
                 }

@@ -14,7 +14,7 @@ mod task;
 mod tls;
 
 pub(crate) use link::{Accepted, Arrival, Listener, Protocol};
-pub(crate) use tls::TlsSettings;
+pub(crate) use tls::{TlsCell, TlsSettings};
 
 use crate::shell::clock::Clock;
 use crate::shell::inbox::Inbox;

@@ -4,7 +4,7 @@ use super::outbox::Outbox;
 use lavina_protocols::session::Tls;
 use rustls::ServerConnection;
 use std::io::{self, IoSlice, Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::net::tcp::OwnedWriteHalf;
 
 /// What the shell needs to take TLS connections on a listener.
@@ -14,6 +14,27 @@ pub(crate) struct TlsSettings {
     pub(crate) config: Arc<rustls::ServerConfig>,
     /// `tls-server-end-point` of the certificate.
     pub(crate) server_end_point: Arc<[u8]>,
+}
+
+/// A listener's settings, which may be replaced: connections that begin later have the new ones.
+#[derive(Debug)]
+pub(crate) struct TlsCell(RwLock<TlsSettings>);
+
+impl TlsCell {
+    /// With the settings of the start.
+    pub(crate) fn new(settings: TlsSettings) -> Self {
+        Self(RwLock::new(settings))
+    }
+
+    /// As they are.
+    pub(super) fn current(&self) -> TlsSettings {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts others in their place.
+    pub(crate) fn replace(&self, settings: TlsSettings) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
 }
 
 /// One connection's TLS.

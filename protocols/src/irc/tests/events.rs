@@ -349,7 +349,7 @@ fn words_to_one_person() {
     "#]],
     );
     check(
-        &Event::Closed { reason: CloseReason::SlowReader },
+        &Event::Closed { reason: CloseReason::SlowReader, words: String::new() },
         expect![[r#"
         ERROR :Closing link: you read too slowly
         <close>

@@ -2,11 +2,14 @@
 
 use crate::command::{Command, ConversationName, Counts, HistoryQuery, Opened, Refusal, Reply, RoomSummary, Target};
 use crate::event::{Conversation, HistoryPage, Occupant, Person, RoomView, Said};
+use crate::operator::{NodeSummary, Operator, OperatorCommand, OperatorReply};
 use crate::sasl::derive_credentials_with;
 use lavina_crdt::account::Credentials;
+use lavina_crdt::barred::{Bar, Barred};
 use lavina_crdt::clock::Hlc;
 use lavina_crdt::content::{Author, Content, Principal};
 use lavina_crdt::ids::{MsgId, NodeId, OrderKey, Origin, SessionId};
+use lavina_crdt::modes::{UserMode, UserModes};
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::{SessionRecord, Show};
 use lavina_crdt::room::{Ban, Denied, Flag, Mask, Rank, RoomState, Topic};
@@ -49,6 +52,7 @@ pub(super) fn record(name: &str) -> SessionRecord {
         payloads: Vec::new(),
         rooms: BTreeMap::new(),
         secure: true,
+        modes: UserModes::default(),
         signed_on: Hlc::from_ms(1_700_000_000_000),
     }
 }
@@ -79,6 +83,11 @@ pub(super) fn in_room(by: &str, text: &str) -> Said {
     said(by, Conversation::Room(room("r")), Content::text(text))
 }
 
+fn node_summary(name: &str, in_reach: bool, round_trip_us: Option<u64>) -> NodeSummary {
+    let place = ("eu".to_owned(), "a".to_owned());
+    NodeSummary { name: name.into(), place, in_reach, sessions: 2, operators: 1, round_trip_us }
+}
+
 /// See the module's head.
 pub(super) struct FakeCore {
     accounts: BTreeMap<AccountName, Credentials>,
@@ -86,6 +95,7 @@ pub(super) struct FakeCore {
     account: Option<AccountName>,
     inside: bool,
     messages: u64,
+    modes: UserModes,
     pub(super) queries: Vec<HistoryQuery>,
     pub(super) refusal: Option<Refusal>,
 }
@@ -99,6 +109,7 @@ impl Default for FakeCore {
             account: None,
             inside: false,
             messages: 0,
+            modes: UserModes::default(),
             queries: Vec::new(),
             refusal: None,
         }
@@ -174,7 +185,15 @@ impl FakeCore {
                 (ConversationName::Room(room("r")), 1_000),
                 (ConversationName::Account(account("bob")), 2_000),
             ]),
-            Command::Counts => Reply::Counts(Counts { sessions: 5, sessions_here: 2, rooms: 3, nodes: 3 }),
+            Command::Counts => {
+                Reply::Counts(Counts { sessions: 5, sessions_here: 2, invisible: 1, operators: 1, rooms: 3, nodes: 3 })
+            }
+            Command::SetModes(changes) => {
+                let old = self.modes;
+                self.modes = changes.iter().fold(old, |modes, (mode, on)| modes.set(*mode, *on));
+                Reply::Modes(old, self.modes)
+            }
+            Command::Operator(command) => Reply::Operator(self.operator(command)?),
             Command::SetCredentials(_)
             | Command::SetPresence(_)
             | Command::SetRealname(_)
@@ -191,6 +210,41 @@ impl FakeCore {
             | Command::Whisper(..)
             | Command::RegisterGet(_)
             | Command::RegisterSet(..) => Reply::Done,
+        })
+    }
+
+    fn operator(&mut self, command: OperatorCommand) -> Result<OperatorReply, Refusal> {
+        let root = || Operator {
+            name: "root".to_owned(),
+            password: Some(derive_credentials_with("hunter2", [4; 16], 4).unwrap().sha256),
+            account: None,
+            title: String::new(),
+        };
+        Ok(match command {
+            OperatorCommand::LookUp(name) => OperatorReply::Operator((name == "root").then(root)),
+            OperatorCommand::Become(_) => {
+                self.modes = self.modes.set(UserMode::Operator, true);
+                OperatorReply::Done
+            }
+            OperatorCommand::Nodes => OperatorReply::Nodes(vec![
+                node_summary("node", true, None),
+                node_summary("far", true, Some(80_250)),
+                node_summary("gone", false, None),
+            ]),
+            _ if !self.modes.has(UserMode::Operator) => return Err(Refusal::NotOperator),
+            OperatorCommand::Kill { nick, .. } if nick.as_str() == "nobody" => return Err(Refusal::NoSuchNick),
+            OperatorCommand::Bar(_, None) => OperatorReply::NotThere,
+            OperatorCommand::Bars => {
+                let bar = Bar { reason: "spam".to_owned(), by: "root".to_owned(), until_ms: Some(super::WALL_MS) };
+                let targets = ["evil", "*@192.0.2.0/24"].map(|text| Barred::parse(text).unwrap());
+                OperatorReply::Bars(targets.map(|target| (target, bar.clone(), 1_600_000_000_000)).into())
+            }
+            OperatorCommand::Operators => OperatorReply::Operators(vec![root()]),
+            OperatorCommand::Resign
+            | OperatorCommand::Kill { .. }
+            | OperatorCommand::Wallops(_)
+            | OperatorCommand::Bar(..)
+            | OperatorCommand::Reload => OperatorReply::Done,
         })
     }
 

@@ -14,19 +14,21 @@ fn a_plain_client_is_welcomed() {
     check(
         "NICK alice\nUSER al 0 * :Alice A",
         expect![[r#"
-        :node 001 alice :Welcome to the Net network, alice
-        :node 002 alice :Your host is node, running version lavina-0.1.0
-        :node 003 alice :This server was started 1970-01-01T00:00:00.000Z
-        :node 004 alice node lavina-0.1.0 i beIiklmnPRstqaohv beIklqaohv
-        :node 005 alice CASEMAPPING=ascii CHANTYPES=# PREFIX=(qaohv)~&@%+ CHANMODES=beI,k,l,imnPRst MODES=12 EXCEPTS=e INVEX=I EXTBAN=$,a ACCOUNTEXTBAN=a NETWORK=Net NICKLEN=32 USERLEN=16 :are supported by this server
-        :node 005 alice NAMELEN=150 CHANNELLEN=65 TOPICLEN=340 AWAYLEN=300 KICKLEN=300 TARGMAX=JOIN:32,PART:32,NAMES:32,LIST:,PRIVMSG:4,NOTICE:4,TAGMSG:4,KICK:4,WHOIS:1,USERHOST:4 ELIST=MU SAFELIST WHOX UTF8ONLY CHATHISTORY=500 MSGREFTYPES=msgid,timestamp :are supported by this server
-        :node 251 alice :There are 5 users and 0 invisible on 3 servers
-        :node 254 alice 3 :channels formed
-        :node 255 alice :I have 2 clients and 2 servers
-        :node 265 alice 2 2 :Current local users 2, max 2
-        :node 266 alice 5 5 :Current global users 5, max 5
-        :node 422 alice :There is no message of the day
-    "#]],
+            :node 001 alice :Welcome to the Net network, alice
+            :node 002 alice :Your host is node, running version lavina-0.1.0
+            :node 003 alice :This server was started 1970-01-01T00:00:00.000Z
+            :node 004 alice node lavina-0.1.0 BRiowx beIiklmnPRstqaohv beIklqaohv
+            :node 005 alice CASEMAPPING=ascii CHANTYPES=# PREFIX=(qaohv)~&@%+ CHANMODES=beI,k,l,imnPRst MODES=12 EXCEPTS=e INVEX=I EXTBAN=$,a ACCOUNTEXTBAN=a NETWORK=Net NICKLEN=32 USERLEN=16 :are supported by this server
+            :node 005 alice NAMELEN=150 CHANNELLEN=65 TOPICLEN=340 AWAYLEN=300 KICKLEN=300 TARGMAX=JOIN:32,PART:32,NAMES:32,LIST:,PRIVMSG:4,NOTICE:4,TAGMSG:4,KICK:4,WHOIS:1,USERHOST:4 ELIST=MU SAFELIST WHOX UTF8ONLY CHATHISTORY=500 MSGREFTYPES=msgid,timestamp :are supported by this server
+            :node 251 alice :There are 4 users and 1 invisible on 3 servers
+            :node 252 alice 1 :operator(s) online
+            :node 253 alice 0 :unknown connection(s)
+            :node 254 alice 3 :channels formed
+            :node 255 alice :I have 2 clients and 2 servers
+            :node 265 alice 2 2 :Current local users 2, max 2
+            :node 266 alice 5 5 :Current global users 5, max 5
+            :node 422 alice :There is no message of the day
+        "#]],
     );
 }
 

@@ -4,6 +4,7 @@ mod events;
 mod fake_core;
 mod history;
 mod login;
+mod operators;
 mod robustness;
 mod rooms;
 mod talking;

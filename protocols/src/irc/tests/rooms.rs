@@ -62,7 +62,8 @@ fn modes_are_shown_and_changed() {
             :node 368 alice #r :End of channel ban list
             :node 349 alice #r :End of channel exception list
             :node 403 alice #nowhere :No such channel
-            :node 221 alice +i
+            :node 221 alice +x
+            :alice!al@host MODE alice :+i
             :node 502 alice :Cannot change mode for other users
             :node 501 alice :Unknown MODE flag
         "#]],
@@ -215,22 +216,26 @@ fn questions_about_the_server() {
     check(
         "MOTD\nLUSERS\nVERSION\nTIME\nADMIN\nLINKS\nHELP WHAT\nPING token\nFOO",
         expect![[r#"
-        :node 422 alice :There is no message of the day
-        :node 251 alice :There are 5 users and 0 invisible on 3 servers
-        :node 254 alice 3 :channels formed
-        :node 255 alice :I have 2 clients and 2 servers
-        :node 265 alice 2 2 :Current local users 2, max 2
-        :node 266 alice 5 5 :Current global users 5, max 5
-        :node 351 alice lavina-0.1.0 node :A mesh of equal nodes
-        :node 391 alice node :2026-01-02T03:04:05.678Z
-        :node 256 alice node :Administrative info
-        :node 257 alice :node on the Net network
-        :node 259 alice :admin@example.org
-        :node 364 alice node node :0 Net
-        :node 365 alice * :End of /LINKS list
-        :node 524 alice WHAT :No help available on this topic
-        :node PONG node :token
-        :node 421 alice FOO :Unknown command
-    "#]],
+            :node 422 alice :There is no message of the day
+            :node 251 alice :There are 4 users and 1 invisible on 3 servers
+            :node 252 alice 1 :operator(s) online
+            :node 253 alice 0 :unknown connection(s)
+            :node 254 alice 3 :channels formed
+            :node 255 alice :I have 2 clients and 2 servers
+            :node 265 alice 2 2 :Current local users 2, max 2
+            :node 266 alice 5 5 :Current global users 5, max 5
+            :node 351 alice lavina-0.1.0 node :A mesh of equal nodes
+            :node 391 alice node :2026-01-02T03:04:05.678Z
+            :node 256 alice node :Administrative info
+            :node 257 alice :node on the Net network
+            :node 259 alice :admin@example.org
+            :node 364 alice node node :0 eu/a
+            :node 364 alice far.example.org node :1 eu/a
+            :node 364 alice gone.example.org node :1 eu/a, out of reach
+            :node 365 alice * :End of /LINKS list
+            :node 524 alice WHAT :No help available on this topic
+            :node PONG node :token
+            :node 421 alice FOO :Unknown command
+        "#]],
     );
 }

@@ -129,6 +129,7 @@ impl Client {
             | Event::ContactPresence { .. }
             | Event::Whisper { .. }
             | Event::Closed { .. }
+            | Event::Wallops { .. }
             | Event::Notice(_) => {}
         }
     }

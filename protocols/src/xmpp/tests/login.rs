@@ -168,7 +168,7 @@ fn guessing_ends_the_stream() {
 #[test]
 fn a_taken_resource_ends_the_older_session() {
     let mut chat = Chat::bound();
-    chat.event(Event::Closed { reason: crate::event::CloseReason::Replaced });
+    chat.event(Event::Closed { reason: crate::event::CloseReason::Replaced, words: String::new() });
     expect![[r#"
         <stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>
             Quit("conflict")

@@ -4,6 +4,7 @@ use super::net::{Net, id};
 use crate::machine::Input;
 use lavina_crdt::clock::Hlc;
 use lavina_crdt::ids::SessionId;
+use lavina_crdt::modes::UserModes;
 use lavina_crdt::names::Nick;
 use lavina_crdt::presence::{SessionRecord, Show};
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ fn record(nick: &str) -> SessionRecord {
         payloads: Vec::new(),
         rooms: BTreeMap::new(),
         secure: true,
+        modes: UserModes::default(),
         signed_on: Hlc(1),
     }
 }

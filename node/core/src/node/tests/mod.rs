@@ -4,5 +4,6 @@ mod contacts;
 mod gate;
 mod mesh;
 mod model;
+mod operators;
 mod rooms;
 mod world;

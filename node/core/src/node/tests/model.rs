@@ -94,6 +94,7 @@ impl Eyes {
             | Event::ContactPresence { .. }
             | Event::Whisper { .. }
             | Event::Closed { .. }
+            | Event::Wallops { .. }
             | Event::Notice(_) => {}
         }
     }

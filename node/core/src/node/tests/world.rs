@@ -44,7 +44,7 @@ pub(super) type Client = (usize, u64);
 
 pub(super) struct World {
     seats: Vec<Seat>,
-    now: Now,
+    pub(super) now: Now,
     wire: VecDeque<(usize, Input)>,
     cuts: BTreeSet<(usize, usize)>,
     heard: BTreeMap<Client, Vec<Heard>>,
@@ -103,6 +103,7 @@ impl World {
                     addresses: Vec::new(),
                     mesh: mesh.clone(),
                     bootstrap: admissions.clone(),
+                    operators: Vec::new(),
                     limits: Limits { unreachable_grace_ms: 60_000, ..Limits::default() },
                     seals: lavina_crdt::seals::Seals::default(),
                 };
@@ -244,7 +245,7 @@ impl World {
                 Output::Timeout(at) => self.seats[index].timeout = Some(at),
                 Output::AdminAnswer(_, answer) => self.seats[index].admin.push(answer),
                 Output::Hangup(_, reason) => panic!("node {index} hangs up: {reason}"),
-                Output::Dial(..) | Output::Admitted(_) => {}
+                Output::Dial(..) | Output::Admitted(_) | Output::Reload(_) => {}
             }
         }
     }
@@ -279,7 +280,7 @@ impl World {
     pub(super) fn connect(&mut self, index: usize) -> Client {
         self.clients += 1;
         let client = (index, self.clients);
-        let meta = SessionMeta { host: format!("host{}", self.clients), secure: true };
+        let meta = SessionMeta { host: format!("host{}", self.clients), address: None, secure: true };
         self.input(index, Input::SessionOpened(client.1, meta));
         client
     }
@@ -468,7 +469,9 @@ fn event_word(event: &Event) -> String {
         Event::Whisper { from, stanza, .. } => {
             format!("whisper {} {}", from.record.nick, String::from_utf8_lossy(stanza))
         }
-        Event::Closed { reason } => format!("closed {reason:?}"),
+        Event::Closed { reason, words } if words.is_empty() => format!("closed {reason:?}"),
+        Event::Closed { reason, words } => format!("closed {reason:?}: {words}"),
+        Event::Wallops { by, text } => format!("wallops {}: {text}", by.nick),
         Event::Notice(text) => format!("notice {text}"),
     }
 }
