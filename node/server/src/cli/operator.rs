@@ -10,11 +10,11 @@ use serde_json::json;
 /// Work with operators
 #[derive(Subcommand)]
 pub(super) enum OperatorCommand {
-    /// Print what `password` of an [[operator]] in the configuration is to be
+    /// Print what `password` of an operator in the configuration is to be
     Hash(HashPassword),
 }
 
-/// Print what `password` of an [[operator]] in the configuration is to be
+/// Print what `password` of an operator in the configuration is to be
 #[derive(Args)]
 pub(super) struct HashPassword {
     /// The password; without it, asked for or read from standard input
