@@ -126,6 +126,12 @@ impl Content {
             && self.tags.iter().all(|(name, value)| is_tag_name(name) && !value.contains('\0'))
     }
 
+    /// Whether it is a request to the clients that show it (CTCP, modern.ircdocs.horse/ctcp), which people do not see. An action is none.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        self.text.starts_with('\u{1}')
+    }
+
     /// The words of an action without its mark, when this is one.
     #[must_use]
     pub fn action(&self) -> Option<&str> {

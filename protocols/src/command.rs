@@ -392,6 +392,9 @@ pub enum Refusal {
     /// It needs the right of an operator.
     #[error("you are not an operator")]
     NotOperator,
+    /// The room does not let the asker in, and offers another one instead.
+    #[error("{1}")]
+    Elsewhere(RoomName, Denied),
     /// Operators keep this person, network or room out.
     #[error("{0}")]
     Barred(String),

@@ -181,7 +181,7 @@ const RANKS: [(&str, Rank); 6] = [
     ("founder", Rank::Founder),
 ];
 
-const FLAGS: [(&str, Flag); 7] = [
+const FLAGS: [(&str, Flag); 10] = [
     ("invite-only", Flag::InviteOnly),
     ("moderated", Flag::Moderated),
     ("no-external", Flag::NoExternal),
@@ -189,6 +189,9 @@ const FLAGS: [(&str, Flag); 7] = [
     ("topic-locked", Flag::TopicLocked),
     ("registered-only", Flag::RegisteredOnly),
     ("persistent", Flag::Persistent),
+    ("no-requests", Flag::NoRequests),
+    ("registered-speak", Flag::RegisteredSpeak),
+    ("auditorium", Flag::Auditorium),
 ];
 
 fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
@@ -216,6 +219,9 @@ fn encode(act: &Act) -> Put {
             ("limit".to_owned(), limit.map_or(Value::Nothing, |limit| Value::Number(u64::from(limit))))
         }
         Act::SetTopic(text) => ("topic".to_owned(), Value::Text(text.clone())),
+        Act::SetForward(room) => {
+            ("forward".to_owned(), room.as_ref().map_or(Value::Nothing, |room| Value::Text(room.as_str().to_owned())))
+        }
         Act::SetTitle(title) => ("title".to_owned(), Value::Text(title.clone())),
     };
     Put { key, value }
@@ -244,6 +250,9 @@ fn decode(put: &Put) -> Option<Act> {
             Value::Nothing | Value::Is(_) | Value::Text(_) => None,
         }),
         "topic" => Act::SetTopic(text()?),
+        "forward" => {
+            Act::SetForward(text().map(|name| RoomName::new(&name).ok()).map_or(Some(None), |name| name.map(Some))?)
+        }
         "title" => Act::SetTitle(text()?),
         _ => return None,
     })
@@ -272,6 +281,8 @@ fn mask_key(mask: &Mask) -> String {
     match mask {
         Mask::Glob(pattern) => format!("glob/{pattern}"),
         Mask::Account(account) => format!("account/{account}"),
+        Mask::Guests => "guests/".to_owned(),
+        Mask::Mute(mask) => format!("mute/{}", mask_key(mask)),
     }
 }
 
@@ -279,6 +290,9 @@ fn mask_of(key: &str) -> Option<Mask> {
     match key.split_once('/')? {
         ("glob", pattern) => Some(Mask::Glob(pattern.to_owned())),
         ("account", name) => AccountName::new(name).ok().map(Mask::Account),
+        ("guests", "") => Some(Mask::Guests),
+        // One within the other would have no end.
+        ("mute", inner) if !inner.starts_with("mute/") => mask_of(inner).map(|mask| Mask::Mute(Box::new(mask))),
         _ => None,
     }
 }
@@ -304,6 +318,10 @@ mod tests {
             Act::SetTopic("topic\nof two lines".to_owned()),
             Act::SetTitle("Title".to_owned()),
             Act::SetLimit(Some(u32::MAX)),
+            Act::SetForward(Some(RoomName::new("other").unwrap())),
+            Act::SetBan { mask: Mask::Guests, ban: Some(String::new()) },
+            Act::SetBan { mask: Mask::parse("$m:a!b@c").unwrap(), ban: Some(String::new()) },
+            Act::SetException { mask: Mask::parse("$m:$a:alice").unwrap(), on: true },
             Act::SetRank { who: author(1, "alice").principal(), rank: Rank::None },
         ];
         acts.extend(RANKS.map(|(_, rank)| Act::SetRank { who: guest.clone(), rank }));
@@ -318,6 +336,7 @@ mod tests {
         }
         assert_eq!(decode(&encode(&Act::SetKey(None))), Some(Act::SetKey(None)));
         assert_eq!(decode(&encode(&Act::SetLimit(None))), Some(Act::SetLimit(None)));
+        assert_eq!(decode(&encode(&Act::SetForward(None))), Some(Act::SetForward(None)));
     }
 
     #[test]
@@ -342,6 +361,8 @@ mod tests {
         assert_eq!(put("flag/secret", Value::Nothing).acts(), None);
         assert_eq!(put("rank/account/Alice", Value::Nothing).acts(), None);
         assert_eq!(put("key", Value::Text("a\r\nb".into())).acts(), None);
+        assert_eq!(put("forward", Value::Text("a b".into())).acts(), None);
+        assert_eq!(put("ban/mute/mute/guests/", Value::Text(String::new())).acts(), None);
     }
 
     #[test]

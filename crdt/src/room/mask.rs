@@ -11,6 +11,10 @@ pub const MASK_BYTES_MAX: usize = 400;
 
 /// What stands before the account in an account extban.
 const ACCOUNT_MARKS: [&str; 4] = ["$a:", "~a:", "~account:", "$account:"];
+/// What stands before the mask of a mute.
+const MUTE_MARKS: [&str; 5] = ["$m:", "~m:", "~mute:", "$mute:", "~q:"];
+/// Whoever is not logged in.
+const GUEST_MARKS: [&str; 4] = ["$u", "$u:", "~u", "~u:"];
 
 impl Mask {
     /// The mask that a client wrote, completed as IRC servers do: `nick`, `user@host` and `nick!user` get stars for what is missing. `None` when
@@ -18,6 +22,13 @@ impl Mask {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let lower = text.to_lowercase();
+        if let Some(within) = MUTE_MARKS.iter().find_map(|mark| lower.strip_prefix(mark)) {
+            let within = Self::parse(within).filter(|within| !matches!(within, Self::Mute(_)))?;
+            return Some(Self::Mute(Box::new(within)));
+        }
+        if GUEST_MARKS.contains(&lower.as_str()) {
+            return Some(Self::Guests);
+        }
         if let Some(account) = ACCOUNT_MARKS.iter().find_map(|mark| lower.strip_prefix(mark)) {
             return AccountName::new(account).ok().map(Self::Account);
         }
@@ -39,6 +50,8 @@ impl Mask {
     pub fn matches(&self, author: &Author) -> bool {
         match self {
             Self::Account(account) => author.account.as_ref() == Some(account),
+            Self::Guests => author.account.is_none(),
+            Self::Mute(_) => false,
             Self::Glob(pattern) => {
                 let text = format!("{}!{}@{}", author.nick, author.user, author.host).to_lowercase();
                 glob::matches(&pattern.to_lowercase(), &text)
@@ -46,9 +59,16 @@ impl Mask {
         }
     }
 
+    /// Whether the mask keeps this author from speaking without keeping it out.
+    #[must_use]
+    pub fn mutes(&self, author: &Author) -> bool {
+        matches!(self, Self::Mute(within) if within.matches(author))
+    }
+
     pub(super) fn is_sound(&self) -> bool {
         match self {
-            Self::Account(_) => true,
+            Self::Account(_) | Self::Guests => true,
+            Self::Mute(within) => within.is_sound() && !matches!(**within, Self::Mute(_)),
             Self::Glob(pattern) => {
                 let whole = (1..=MASK_BYTES_MAX).contains(&pattern.len());
                 whole && !pattern.chars().any(|c| c.is_control() || c.is_whitespace())
@@ -63,6 +83,8 @@ impl fmt::Display for Mask {
         match self {
             Self::Glob(pattern) => f.write_str(pattern),
             Self::Account(account) => write!(f, "$a:{account}"),
+            Self::Guests => f.write_str("$U"),
+            Self::Mute(within) => write!(f, "$m:{within}"),
         }
     }
 }
@@ -79,6 +101,10 @@ mod tests {
         assert_eq!(parsed("*@Host").as_deref(), Some("*!*@host"));
         assert_eq!(parsed("a!b").as_deref(), Some("a!b@*"));
         assert_eq!(parsed("a!b@c").as_deref(), Some("a!b@c"));
+        assert_eq!(parsed("$m:Alice").as_deref(), Some("$m:alice!*@*"));
+        assert_eq!(parsed("~m:$a:Alice").as_deref(), Some("$m:$a:alice"));
+        assert_eq!(parsed("$U").as_deref(), Some("$U"));
+        assert_eq!(parsed("$m:$m:alice"), None);
         assert_eq!(parsed("~a:Alice").as_deref(), Some("$a:alice"));
         assert_eq!(parsed(""), None);
         assert_eq!(parsed("a b"), None);

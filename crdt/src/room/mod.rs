@@ -27,7 +27,7 @@ pub use vocabulary::Vocabulary;
 use crate::clock::Hlc;
 use crate::content::Principal;
 use crate::ids::SessionId;
-use crate::names::{AccountName, Nick, NickKey};
+use crate::names::{AccountName, Nick, NickKey, RoomName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,6 +58,10 @@ pub enum Mask {
     Glob(String),
     /// One account, however connected: IRC extban `$a:`/`~a:`, XMPP affiliation outcast.
     Account(AccountName),
+    /// Whoever is not logged in: IRC extban `$U`.
+    Guests,
+    /// Whom the mask within means is only kept from speaking: IRC extban `$m:`.
+    Mute(Box<Mask>),
 }
 
 /// Flags of a room that are either on or off.
@@ -77,6 +81,12 @@ pub enum Flag {
     RegisteredOnly,
     /// Stays when empty: IRC +P / a registered channel, XMPP persistent.
     Persistent,
+    /// IRC +C: no requests to clients (CTCP) other than actions.
+    NoRequests,
+    /// IRC +M: only accounts, and whoever has a voice, speak.
+    RegisteredSpeak,
+    /// IRC +u: who has no voice sees only those who have one.
+    Auditorium,
 }
 
 /// One act upon the room's state: what the body of a document change says.
@@ -125,10 +135,14 @@ pub enum Act {
     SetLimit(Option<u32>),
     /// Sets the topic; empty removes it.
     SetTopic(String),
+    /// Names the room that is offered to whom this one does not let in (IRC +f), or none.
+    SetForward(Option<RoomName>),
     /// Sets the room's name for people (XMPP `muc#roomconfig_roomname`); empty removes it.
     SetTitle(String),
 }
 
+/// Most masks on the lists of a room together that an author may bring about; a merge of both sides of a cut may come to more.
+pub const MASKS_MAX: usize = 500;
 /// Most bytes of a topic: what fits an IRC line of 8 KiB with tags.
 pub const TOPIC_BYTES_MAX: usize = 4096;
 /// Most bytes of a ban's reason, a key and a title: a line of IRC (RFC 2812 section 2.3).
@@ -143,7 +157,9 @@ impl Act {
     #[must_use]
     pub fn is_sound(&self) -> bool {
         match self {
-            Self::Create | Self::SetRank { .. } | Self::SetFlag { .. } | Self::SetLimit(_) => true,
+            Self::Create | Self::SetRank { .. } | Self::SetFlag { .. } | Self::SetLimit(_) | Self::SetForward(_) => {
+                true
+            }
             Self::SetBan { mask, ban } => mask.is_sound() && ban.as_deref().is_none_or(is_phrase),
             Self::SetException { mask, .. } | Self::SetInviteException { mask, .. } => mask.is_sound(),
             Self::SetKey(key) => {
@@ -198,6 +214,8 @@ pub struct RoomState {
     pub limit: Option<u32>,
     /// The topic.
     pub topic: Option<Topic>,
+    /// IRC +f.
+    pub forward: Option<RoomName>,
     /// The room's name for people.
     pub title: Option<String>,
 }
@@ -231,10 +249,12 @@ fn is_phrase(text: &str) -> bool {
 /// What a right is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Right<'a> {
-    /// Speak in the room; `present` tells whether the author is an occupant.
+    /// Speak in the room.
     Speak {
         /// Whether the author is in the room.
         present: bool,
+        /// Whether it is a request to clients, see [`Content::is_request`](crate::content::Content::is_request).
+        is_request: bool,
     },
     /// Perform an act.
     Act(&'a Act),
@@ -271,6 +291,9 @@ pub enum Denied {
     /// Full.
     #[error("the room is full")]
     Full,
+    /// The room takes no requests to clients.
+    #[error("the room takes no requests to clients")]
+    NoRequests,
     /// Needs an account.
     #[error("needs an account")]
     NeedsAccount,

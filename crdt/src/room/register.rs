@@ -16,6 +16,7 @@ pub(super) enum Register {
     Key,
     Limit,
     Topic,
+    Forward,
     Title,
 }
 
@@ -51,6 +52,7 @@ pub(super) fn written(act: &Act, author: &Author) -> Vec<Register> {
         Act::SetKey(_) => vec![Register::Key],
         Act::SetLimit(_) => vec![Register::Limit],
         Act::SetTopic(_) => vec![Register::Topic],
+        Act::SetForward(_) => vec![Register::Forward],
         Act::SetTitle(_) => vec![Register::Title],
     }
 }
@@ -128,6 +130,11 @@ impl RoomState {
                 if let Act::SetTopic(text) = act {
                     let topic = Topic { text: text.clone(), by: author.nick.clone(), at: at.hlc };
                     self.topic = (!text.is_empty()).then_some(topic);
+                }
+            }
+            Register::Forward => {
+                if let Act::SetForward(room) = act {
+                    self.forward.clone_from(room);
                 }
             }
             Register::Title => {

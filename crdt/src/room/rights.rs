@@ -74,6 +74,7 @@ impl Overlay<'_> {
             | Act::SetKey(_)
             | Act::SetLimit(_)
             | Act::SetTopic(_)
+            | Act::SetForward(_)
             | Act::SetTitle(_) => {}
         }
     }
@@ -123,7 +124,7 @@ fn may(view: &dyn View, author: &Author, act: &Act) -> Result<(), Denied> {
         Act::SetRank { who, rank } => may_set_rank(view, &author.principal(), who, *rank),
         Act::SetTopic(_) if view.has(Flag::TopicLocked) => needs(Rank::HalfOp),
         Act::SetTopic(_) => needs(Rank::HalfOp).or_else(|_| not_banned(view, author)),
-        Act::SetFlag { flag: Flag::Persistent, .. } | Act::SetTitle(_) => needs(Rank::Operator),
+        Act::SetFlag { flag: Flag::Persistent, .. } | Act::SetForward(_) | Act::SetTitle(_) => needs(Rank::Operator),
         Act::SetFlag { .. }
         | Act::SetKey(_)
         | Act::SetLimit(_)
@@ -169,15 +170,24 @@ fn not_banned(view: &dyn View, author: &Author) -> Result<(), Denied> {
     if view.is_banned(author) { Err(Denied::Banned) } else { Ok(()) }
 }
 
-fn may_speak(state: &RoomState, author: &Author, present: bool) -> Result<(), Denied> {
+fn may_speak(state: &RoomState, author: &Author, present: bool, is_request: bool) -> Result<(), Denied> {
     let rank = state.rank(&author.principal());
     if !present && state.has(Flag::NoExternal) {
         return Err(Denied::NotPresent);
+    }
+    if is_request && state.has(Flag::NoRequests) {
+        return Err(Denied::NoRequests);
     }
     if rank >= Rank::HalfOp {
         return Ok(());
     }
     not_banned(state, author)?;
+    if rank < Rank::Voice && state.is_muted(author) {
+        return Err(Denied::Banned);
+    }
+    if state.has(Flag::RegisteredSpeak) && rank < Rank::Voice && author.account.is_none() {
+        return Err(Denied::NeedsAccount);
+    }
     if state.has(Flag::Moderated) && rank < Rank::Voice {
         return Err(Denied::Moderated);
     }
@@ -185,6 +195,12 @@ fn may_speak(state: &RoomState, author: &Author, present: bool) -> Result<(), De
 }
 
 impl RoomState {
+    /// Whether a mute means the author, and no exception does, neither from mutes nor from bans.
+    fn is_muted(&self, author: &Author) -> bool {
+        self.bans.keys().any(|mask| mask.mutes(author))
+            && !self.exceptions.keys().any(|mask| mask.mutes(author) || mask.matches(author))
+    }
+
     /// Whether `author` may do what is asked, in this state.
     ///
     /// # Errors
@@ -193,7 +209,7 @@ impl RoomState {
         match right {
             Right::Act(act) => judge(self, author, std::slice::from_ref(*act)),
             _ if !View::is_created(self) => Err(Denied::NoRoom),
-            Right::Speak { present } => may_speak(self, author, *present),
+            Right::Speak { present, is_request } => may_speak(self, author, *present, *is_request),
             Right::Kick(kick) if !kick.is_sound() => Err(Denied::Malformed),
             Right::Kick(kick) => may_kick(self, &author.principal(), kick),
             Right::Invite if self.has(Flag::InviteOnly) && self.rank(&author.principal()) < Rank::HalfOp => {
@@ -319,8 +335,11 @@ mod tests {
     #[test]
     fn a_banned_or_voiceless_person_does_not_speak() {
         let mut room = room(&CAST);
-        let speak = Right::Speak { present: true };
-        assert_eq!(room.allows(&author(1, "guest"), &Right::Speak { present: false }), Err(Denied::NotPresent));
+        let speak = Right::Speak { present: true, is_request: false };
+        assert_eq!(
+            room.allows(&author(1, "guest"), &Right::Speak { present: false, is_request: false }),
+            Err(Denied::NotPresent)
+        );
         room.flags.insert(Flag::Moderated);
         assert_eq!(room.allows(&author(1, "guest"), &speak), Err(Denied::Moderated));
         assert_eq!(room.allows(&author(1, "voice"), &speak), Ok(()));
@@ -382,5 +401,36 @@ mod tests {
         let room = room(&CAST);
         assert_eq!(room.allows_all(&author(1, "op"), &[give("op", Rank::None), topic]), Err(Denied::Rank));
         assert_eq!(room.allows(&alice, &Right::Act(&Act::Create)), Err(Denied::Rank));
+    }
+
+    #[test]
+    fn a_mute_takes_the_voice_and_not_the_place() {
+        let mut room = room(&[("founder", Rank::Founder), ("voice", Rank::Voice)]);
+        let (guest, member) = (author(1, "guest"), author(2, "voice"));
+        let speak = Right::Speak { present: true, is_request: false };
+        room.bans.insert(Mask::parse("$m:*!*@*.example").unwrap(), ban());
+        assert_eq!(room.allows(&guest, &speak), Err(Denied::Banned));
+        assert_eq!(room.admits(&guest, None, 0, false), Ok(()));
+        assert_eq!(room.allows(&member, &speak), Ok(()), "a voice is above a mute");
+        room.exceptions.insert(Mask::parse("$m:guest").unwrap(), ban());
+        assert_eq!(room.allows(&guest, &speak), Ok(()));
+    }
+
+    #[test]
+    fn requests_and_guests_can_be_kept_from_speaking() {
+        let mut room = room(&[("founder", Rank::Founder), ("voice", Rank::Voice)]);
+        let guest = Author { account: None, ..author(1, "guest") };
+        let request = Right::Speak { present: true, is_request: true };
+        let speak = Right::Speak { present: true, is_request: false };
+        assert_eq!(room.allows(&guest, &request), Ok(()));
+        room.flags.insert(Flag::NoRequests);
+        assert_eq!(room.allows(&guest, &request), Err(Denied::NoRequests));
+        assert_eq!(room.allows(&author(1, "founder"), &request), Err(Denied::NoRequests));
+        assert_eq!(room.allows(&guest, &speak), Ok(()));
+        room.flags.insert(Flag::RegisteredSpeak);
+        assert_eq!(room.allows(&guest, &speak), Err(Denied::NeedsAccount));
+        assert_eq!(room.allows(&author(1, "somebody"), &speak), Ok(()));
+        room.bans.insert(Mask::Guests, ban());
+        assert_eq!(room.admits(&guest, None, 0, false), Err(Denied::Banned));
     }
 }

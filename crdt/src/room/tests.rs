@@ -221,7 +221,7 @@ fn a_change_of_a_later_version_has_no_effect_and_carries_those_after_it() {
 #[test]
 fn what_an_older_version_settled_is_settled_anew_by_one_that_understands_more() {
     let (mut one, mut older) = (Replica::new(1), Replica::new(2));
-    older.doc = RoomDoc::with(older.doc.name(), Vocabulary::WithoutTitles, false);
+    older.doc = RoomDoc::with(older.doc.name(), Vocabulary::Earlier, false);
     let mut sent = vec![one.act(1, "ann", &[Act::Create])];
     sent.push(one.act(10, "ann", &[Act::SetTitle("Title".to_owned())]));
     sent.push(one.act(11, "ann", &[topic("after")]));
@@ -229,9 +229,9 @@ fn what_an_older_version_settled_is_settled_anew_by_one_that_understands_more() 
     assert_eq!(older.doc.heads(), one.doc.heads());
     assert_eq!((older.doc.state().title.as_deref(), texts(&older.doc)), (None, "after"));
     let saved = older.doc.save();
-    assert_eq!(RoomDoc::load(&saved, Vocabulary::WithoutTitles).as_ref().map(RoomDoc::state), Some(older.doc.state()));
+    assert_eq!(RoomDoc::load(&saved, Vocabulary::Earlier).as_ref().map(RoomDoc::state), Some(older.doc.state()));
     assert!(RoomDoc::load(&saved, Vocabulary::Full).is_none());
-    assert!(RoomDoc::load(&one.doc.save(), Vocabulary::WithoutTitles).is_none());
+    assert!(RoomDoc::load(&one.doc.save(), Vocabulary::Earlier).is_none());
 }
 
 #[test]

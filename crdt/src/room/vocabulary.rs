@@ -3,7 +3,7 @@
 //! A change with an act that is not understood keeps its place in the document, and so in everybody's heads, and has no effect until a version
 //! that understands it reads it. What understands less than this build stands for an older one, in meshes of two versions.
 
-use super::Act;
+use super::{Act, Flag};
 
 /// The acts that are understood.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,8 +11,8 @@ pub enum Vocabulary {
     /// All that this build has.
     #[default]
     Full,
-    /// All but [`Act::SetTitle`], which gives nobody a right and takes none.
-    WithoutTitles,
+    /// All but titles, forwards and auditoriums, which give nobody a right and take none.
+    Earlier,
 }
 
 impl Vocabulary {
@@ -20,7 +20,9 @@ impl Vocabulary {
     pub(super) const fn has(self, act: &Act) -> bool {
         match self {
             Self::Full => true,
-            Self::WithoutTitles => !matches!(act, Act::SetTitle(_)),
+            Self::Earlier => {
+                !matches!(act, Act::SetTitle(_) | Act::SetForward(_) | Act::SetFlag { flag: Flag::Auditorium, .. })
+            }
         }
     }
 }

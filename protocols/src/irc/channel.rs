@@ -76,9 +76,23 @@ pub(super) fn join(session: &mut Session, _now: Now, message: &Message<'_>) {
         session.ask(command, move |session, now, answer| match answer {
             Ok(Reply::Joined(view, fresh)) => on_joined(session, now, &view, fresh),
             Ok(_) => {}
+            Err(Refusal::Elsewhere(to, _)) => forward(session, &room, to),
             Err(refusal) => session.refuse_join(&channel_name(&room), &refusal),
         });
     }
+}
+
+/// The channel lets nobody in now and names another (+f): one step, so that two that name each other are no circle.
+fn forward(session: &mut Session, from: &RoomName, to: RoomName) {
+    let (from, target) = (channel_name(from), channel_name(&to));
+    session.numeric(ERR_LINKCHANNEL, &[&from, &target], "Forwarding to another channel");
+    let command = Command::Join { room: to, nick: None, key: None };
+    session.ask(command, move |session, now, answer| match answer {
+        Ok(Reply::Joined(view, fresh)) => on_joined(session, now, &view, fresh),
+        Ok(_) => {}
+        Err(Refusal::Elsewhere(_, denied)) => session.refuse_join(&target, &Refusal::Denied(denied)),
+        Err(refusal) => session.refuse_join(&target, &refusal),
+    });
 }
 
 fn on_joined(session: &mut Session, now: Now, view: &RoomView, fresh: bool) {

@@ -9,6 +9,7 @@ use super::modes::{MODES_MAX, TOPIC_BYTES_MAX};
 use super::people::AWAY_BYTES_MAX;
 use super::registration::{REALNAME_BYTES_MAX, REASON_BYTES_MAX, USER_BYTES_MAX};
 use lavina_crdt::names::{NICK_BYTES_MAX, ROOM_NAME_BYTES_MAX};
+use lavina_crdt::room::MASKS_MAX;
 
 /// Tokens in one line: with the client's nick before and the text after them they stay within 15 parameters.
 pub(super) const TOKENS_MAX: usize = 12;
@@ -20,11 +21,12 @@ pub(super) fn tokens(network: &str) -> Vec<String> {
         "CASEMAPPING=ascii".to_owned(),
         "CHANTYPES=#".to_owned(),
         "PREFIX=(qaohv)~&@%+".to_owned(),
-        "CHANMODES=beI,k,l,imnPRst".to_owned(),
+        "CHANMODES=beI,k,fl,CiMmnPRstu".to_owned(),
         format!("MODES={MODES_MAX}"),
+        format!("MAXLIST=beI:{MASKS_MAX}"),
         "EXCEPTS=e".to_owned(),
         "INVEX=I".to_owned(),
-        "EXTBAN=$,a".to_owned(),
+        "EXTBAN=$,Uam".to_owned(),
         "ACCOUNTEXTBAN=a".to_owned(),
         format!("NETWORK={network}"),
         format!("NICKLEN={NICK_BYTES_MAX}"),

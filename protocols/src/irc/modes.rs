@@ -10,7 +10,7 @@ use super::numerics::*;
 use super::said::channel_name;
 use super::user_modes::user_mode;
 use super::{Message, Now, Session};
-use crate::command::{Command, Reply};
+use crate::command::{Command, Refusal, Reply};
 use crate::event::{Occupant, RoomView};
 use lavina_crdt::content::Principal;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
@@ -27,13 +27,16 @@ const KEY_BYTES_MAX: usize = 32;
 const MASK_BYTES_MAX: usize = 160;
 
 const FLAGS: &[(char, Flag)] = &[
+    ('C', Flag::NoRequests),
     ('i', Flag::InviteOnly),
     ('m', Flag::Moderated),
+    ('M', Flag::RegisteredSpeak),
     ('n', Flag::NoExternal),
     ('P', Flag::Persistent),
     ('R', Flag::RegisteredOnly),
     ('s', Flag::Secret),
     ('t', Flag::TopicLocked),
+    ('u', Flag::Auditorium),
 ];
 
 const RANKS: &[(char, Rank)] =
@@ -134,6 +137,10 @@ fn query(session: &mut Session, name: &str) {
             letters.push('l');
             params.push(limit.to_string());
         }
+        if let Some(forward) = &view.state.forward {
+            letters.push('f');
+            params.push(channel_name(forward));
+        }
         let mut words = vec![channel.as_str(), letters.as_str()];
         words.extend(params.iter().map(String::as_str));
         session.numeric_words(RPL_CHANNELMODEIS, &words);
@@ -188,6 +195,14 @@ fn parse(session: &mut Session, channel: &str, modes: &str, params: &[&str]) -> 
                     None => session.bad_mode_param(channel, c, "*", "Which limit?"),
                 },
                 ('l', false) => wanted.acts.push(Act::SetLimit(None)),
+                ('f', true) => match params.next() {
+                    Some(text) => match room_of(text) {
+                        Some(room) => wanted.acts.push(Act::SetForward(Some(room))),
+                        None => session.bad_mode_param(channel, c, text, "That is not a channel"),
+                    },
+                    None => session.bad_mode_param(channel, c, "*", "Which channel?"),
+                },
+                ('f', false) => wanted.acts.push(Act::SetForward(None)),
                 _ => session.numeric(ERR_UNKNOWNMODE, &[&c.to_string()], "is unknown mode char to me"),
             }
         }
@@ -205,28 +220,12 @@ fn is_key(key: &str) -> bool {
     (1..=KEY_BYTES_MAX).contains(&key.len()) && !key.contains([',', ' ', ':']) && !key.contains(char::is_control)
 }
 
-/// A mask as typed: an account (`$a:name`, also `~a:name`), or whatever of `nick!user@host` was given.
+/// A mask as typed: an extban (`$a:name`, `$U`, `$m:mask`; `~` stands for `$` too), or whatever of `nick!user@host` was given.
 fn mask(text: &str) -> Option<Mask> {
-    if let Some(account) = text.strip_prefix("$a:").or_else(|| text.strip_prefix("~a:")) {
-        return AccountName::new(account).ok().map(Mask::Account);
-    }
-    if text.is_empty() || text.len() > MASK_BYTES_MAX || text.starts_with(['$', '~', ':']) {
-        return None;
-    }
-    let lower = text.to_lowercase();
-    Some(Mask::Glob(match (lower.contains('!'), lower.contains('@')) {
-        (true, true) => lower,
-        (true, false) => format!("{lower}@*"),
-        (false, true) => format!("*!{lower}"),
-        (false, false) => format!("{lower}!*@*"),
-    }))
-}
-
-fn mask_text(mask: &Mask) -> String {
-    match mask {
-        Mask::Glob(glob) => glob.clone(),
-        Mask::Account(account) => format!("$a:{account}"),
-    }
+    let is_plain = !text.starts_with(['$', '~', ':']);
+    let mask = Mask::parse(text).filter(|_| text.len() <= MASK_BYTES_MAX)?;
+    // What looks like an extban and is none of these is not a nick.
+    (is_plain || !matches!(mask, Mask::Glob(_))).then_some(mask)
 }
 
 fn with_room(session: &mut Session, view: &RoomView, wanted: Wanted) {
@@ -235,7 +234,7 @@ fn with_room(session: &mut Session, view: &RoomView, wanted: Wanted) {
         let (item, end, words) = list.numerics();
         for (mask, ban) in list.of(&view.state) {
             let at = (ban.at.ms() / 1000).to_string();
-            session.numeric_words(item, &[&channel, &mask_text(mask), ban.by.as_str(), &at]);
+            session.numeric_words(item, &[&channel, &mask.to_string(), ban.by.as_str(), &at]);
         }
         session.numeric(end, &[&channel], words);
     }
@@ -271,10 +270,12 @@ fn act(session: &mut Session, room: RoomName, acts: Vec<Act>) {
         return;
     }
     let channel = channel_name(&room);
-    session.ask(Command::Act(room, acts), move |session, _, answer| {
-        if let Err(refusal) = answer {
-            session.refuse_in("MODE", &channel, &refusal);
+    session.ask(Command::Act(room, acts), move |session, _, answer| match answer {
+        Ok(_) => {}
+        Err(Refusal::TooMany("masks")) => {
+            session.numeric(ERR_BANLISTFULL, &[&channel, "b"], "Channel ban list is full");
         }
+        Err(refusal) => session.refuse_in("MODE", &channel, &refusal),
     });
 }
 
@@ -295,11 +296,14 @@ pub(super) fn changes(old: &RoomState, new: &RoomState, ranks: &[Occupant]) -> V
     if old.limit != new.limit {
         changes.push((new.limit.is_some(), 'l', new.limit.map(|limit| limit.to_string())));
     }
+    if old.forward != new.forward {
+        changes.push((new.forward.is_some(), 'f', new.forward.as_ref().map(channel_name)));
+    }
     for list in List::ALL {
         let (before, after) = (list.of(old), list.of(new));
         let gone = before.keys().filter(|mask| !after.contains_key(*mask)).map(|mask| (false, mask));
         let come = after.keys().filter(|mask| !before.contains_key(*mask)).map(|mask| (true, mask));
-        changes.extend(gone.chain(come).map(|(on, mask)| (on, list.letter(), Some(mask_text(mask)))));
+        changes.extend(gone.chain(come).map(|(on, mask)| (on, list.letter(), Some(mask.to_string()))));
     }
     for occupant in ranks {
         let before = occupant.people.first().map(|person| old.rank(&person.principal())).unwrap_or_default();
@@ -341,6 +345,7 @@ mod tests {
         assert_eq!(glob("a!b@c"), "a!b@c");
         assert_eq!(mask("$a:Alice"), Some(Mask::Account(AccountName::new("alice").unwrap())));
         assert_eq!(mask("~a:Alice"), mask("$a:Alice"));
+        assert_eq!(mask("~m:bad").map(|mask| mask.to_string()).as_deref(), Some("$m:bad!*@*"));
         assert_eq!(mask("$x:alice"), None);
     }
 

@@ -22,6 +22,7 @@ impl Session {
                 Denied::Rank
                 | Denied::Banned
                 | Denied::Moderated
+                | Denied::NoRequests
                 | Denied::InviteOnly
                 | Denied::BadKey
                 | Denied::Full
@@ -40,6 +41,7 @@ impl Session {
             | Refusal::TooMany(_)
             | Refusal::Storage
             | Refusal::NotOperator
+            | Refusal::Elsewhere(..)
             | Refusal::Barred(_)
             | Refusal::WantsAccount
             | Refusal::NoSuchMessage => self.refuse_unknown(verb, refusal),
@@ -68,6 +70,7 @@ impl Session {
             | Refusal::NotOpen
             | Refusal::Storage
             | Refusal::NotOperator
+            | Refusal::Elsewhere(..)
             | Refusal::WantsAccount
             | Refusal::NoSuchMessage => return self.refuse_in("JOIN", channel, refusal),
         };
@@ -84,6 +87,12 @@ impl Session {
             Refusal::Denied(Denied::Banned) => {
                 self.numeric(ERR_CANNOTSENDTOCHAN, &[target], "Cannot send to channel (+b)");
             }
+            Refusal::Denied(Denied::NoRequests) => {
+                self.numeric(ERR_CANNOTSENDTOCHAN, &[target], "Cannot send to channel (+C)");
+            }
+            Refusal::Denied(Denied::NeedsAccount) => {
+                self.numeric(ERR_CANNOTSENDTOCHAN, &[target], "Cannot send to channel (+M): log in first");
+            }
             Refusal::Denied(_) => self.numeric(ERR_CANNOTSENDTOCHAN, &[target], "Cannot send to channel"),
             Refusal::WantsAccount => {
                 let text = "You must be logged in to message this user";
@@ -98,6 +107,7 @@ impl Session {
             | Refusal::TooMany(_)
             | Refusal::Storage
             | Refusal::NotOperator
+            | Refusal::Elsewhere(..)
             | Refusal::Barred(_)
             | Refusal::NoSuchMessage => self.refuse_unknown(verb, refusal),
         }

@@ -283,7 +283,7 @@ fn welcome(session: &mut Session) {
     session.numeric(RPL_YOURHOST, &[], &format!("Your host is {node}, running version {}", server::VERSION));
     let created = super::time::format(config.started_ms);
     session.numeric(RPL_CREATED, &[], &format!("This server was started {created}"));
-    session.numeric_words(RPL_MYINFO, &[node, server::VERSION, "BRiowx", "beIiklmnPRstqaohv", "beIklqaohv"]);
+    session.numeric_words(RPL_MYINFO, &[node, server::VERSION, "BRiowx", "beIfiklmnstuCMPRqaohv", "beIfklqaohv"]);
     for tokens in isupport::tokens(&config.network).chunks(isupport::TOKENS_MAX) {
         let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
         session.numeric(RPL_ISUPPORT, &tokens, "are supported by this server");

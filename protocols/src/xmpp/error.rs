@@ -77,7 +77,7 @@ impl From<Refusal> for StanzaError {
     fn from(refusal: Refusal) -> Self {
         let text = refusal.to_string();
         let error = match refusal {
-            Refusal::Denied(denied) => denied.into(),
+            Refusal::Denied(denied) | Refusal::Elsewhere(_, denied) => denied.into(),
             Refusal::NickInUse | Refusal::AccountExists | Refusal::AlreadyPresent => Self::CONFLICT,
             Refusal::NoSuchNick | Refusal::NoSuchAccount => Self::SERVICE_UNAVAILABLE,
             Refusal::NoSuchOccupant | Refusal::NoSuchMessage => Self::ITEM_NOT_FOUND,
@@ -95,7 +95,7 @@ impl From<Denied> for StanzaError {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::NoRoom => Self::ITEM_NOT_FOUND,
-            Denied::Rank | Denied::Banned | Denied::Moderated => Self::FORBIDDEN,
+            Denied::Rank | Denied::Banned | Denied::Moderated | Denied::NoRequests => Self::FORBIDDEN,
             Denied::NotPresent => Self::NOT_OCCUPANT,
             Denied::InviteOnly | Denied::NeedsAccount => Self::REGISTRATION_REQUIRED,
             Denied::BadKey => Self::NOT_AUTHORIZED,

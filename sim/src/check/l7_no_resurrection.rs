@@ -40,6 +40,7 @@ fn lost_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
             let held = state.bans.keys().any(|mask| match mask {
                 Mask::Glob(glob) => glob.starts_with(&name),
                 Mask::Account(account) => account.as_str() == name,
+                Mask::Guests | Mask::Mute(_) => false,
             });
             if !held {
                 let nick = &world.clients[index].nick;

@@ -21,6 +21,7 @@ enum Spot {
     Key,
     Limit,
     Topic,
+    Forward,
     Title,
 }
 
@@ -60,6 +61,7 @@ fn spots(act: &Act, author: &Author) -> Vec<Spot> {
         Act::SetKey(_) => vec![Spot::Key],
         Act::SetLimit(_) => vec![Spot::Limit],
         Act::SetTopic(_) => vec![Spot::Topic],
+        Act::SetForward(_) => vec![Spot::Forward],
         Act::SetTitle(_) => vec![Spot::Title],
     }
 }
@@ -188,6 +190,7 @@ impl RoomModel {
             | Act::SetKey(_)
             | Act::SetLimit(_)
             | Act::SetTopic(_)
+            | Act::SetForward(_)
             | Act::SetTitle(_) => false,
         };
         let mut rivals = counted.iter().filter(|(by, by_rank)| **by_rank >= rank && self.concurrent(**by, number));
@@ -275,6 +278,7 @@ impl RoomModel {
             (Spot::Topic, Act::SetTopic(text)) if !text.is_empty() => {
                 state.topic = Some(Topic { text: text.clone(), by: author.nick.clone(), at: at.hlc });
             }
+            (Spot::Forward, Act::SetForward(room)) => state.forward.clone_from(room),
             (Spot::Title, Act::SetTitle(title)) if !title.is_empty() => state.title = Some(title.clone()),
             _ => {}
         }

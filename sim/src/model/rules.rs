@@ -30,6 +30,7 @@ pub(super) fn may_all(state: &RoomState, author: &Author, acts: &[Act]) -> bool 
             | Act::SetKey(_)
             | Act::SetLimit(_)
             | Act::SetTopic(_)
+            | Act::SetForward(_)
             | Act::SetTitle(_) => {}
         }
     }
@@ -47,7 +48,7 @@ fn may(state: &RoomState, lowered: bool, author: &Author, act: &Act) -> bool {
         Act::SetRank { who, rank } => may_rank(state, lowered, &author.principal(), who, *rank),
         Act::SetTopic(_) if own >= Rank::HalfOp => true,
         Act::SetTopic(_) => !state.flags.contains(&Flag::TopicLocked) && !is_banned(state, author),
-        Act::SetTitle(_) | Act::SetFlag { flag: Flag::Persistent, .. } => own >= Rank::Operator,
+        Act::SetTitle(_) | Act::SetForward(_) | Act::SetFlag { flag: Flag::Persistent, .. } => own >= Rank::Operator,
         Act::SetFlag { .. }
         | Act::SetKey(_)
         | Act::SetLimit(_)
@@ -80,7 +81,10 @@ fn may_rank(state: &RoomState, lowered: bool, author: &Principal, who: &Principa
 /// Whether `author` may speak from inside.
 pub(super) fn may_speak(state: &RoomState, author: &Author) -> bool {
     let own = state.rank(&author.principal());
-    let voiceless = state.flags.contains(&Flag::Moderated) && own < Rank::Voice;
+    let guests_listen = state.flags.contains(&Flag::RegisteredSpeak) && author.account.is_none();
+    let muted = state.bans.keys().any(|mask| mask.mutes(author))
+        && !state.exceptions.keys().any(|mask| mask.mutes(author) || mask.matches(author));
+    let voiceless = own < Rank::Voice && (state.flags.contains(&Flag::Moderated) || guests_listen || muted);
     state.created.is_some() && (own >= Rank::HalfOp || !(voiceless || is_banned(state, author)))
 }
 

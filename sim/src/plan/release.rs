@@ -64,7 +64,7 @@ impl Release {
     /// The acts upon rooms that it understands.
     pub(crate) const fn vocabulary(self) -> Vocabulary {
         match self {
-            Self::Previous => Vocabulary::WithoutTitles,
+            Self::Previous => Vocabulary::Earlier,
             Self::Current | Self::Next => Vocabulary::Full,
         }
     }

@@ -7,7 +7,7 @@ use lavina_crdt::content::{Author, Principal};
 use lavina_crdt::ids::{NodeId, SessionId};
 use lavina_crdt::names::{Nick, NickKey, RoomName};
 use lavina_crdt::presence::SessionRecord;
-use lavina_crdt::room::{Rank, RoomState};
+use lavina_crdt::room::{Flag, Rank, RoomState};
 use lavina_protocols::event::{Occupant, Person, RoomView};
 use std::sync::Arc;
 
@@ -84,7 +84,13 @@ impl<S: Store> Node<S> {
     /// A room as `asker` sees it.
     pub(super) fn room_view(&self, room: &RoomName, asker: SessionId, created: bool) -> Arc<RoomView> {
         let own_nick = self.people.get(asker).and_then(|record| Some(record.rooms.get(room)?.nick.clone()));
-        Arc::new(RoomView { own_nick, created, ..self.whole_room(room) })
+        let mut view = self.whole_room(room);
+        if view.state.has(Flag::Auditorium) && !self.has_voice(&view.state, asker) {
+            view.occupants.retain(|occupant| {
+                occupant.rank >= Rank::Voice || occupant.people.iter().any(|person| person.session == asker)
+            });
+        }
+        Arc::new(RoomView { own_nick, created, ..view })
     }
 
     /// A room as it is kept here, whoever may see it: for whoever watches a node, not for its clients. None when there is no such room.

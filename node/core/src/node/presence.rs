@@ -4,11 +4,11 @@ use super::{Node, SessionNumber};
 use crate::people::{Diff, RoomDiff, principal};
 use crate::store::{BatchId, Store};
 use lavina_crdt::clock::Now;
-use lavina_crdt::content::Author;
+use lavina_crdt::content::{Author, Principal};
 use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::presence::{PresenceUpdate, SessionRecord};
-use lavina_crdt::room::Rank;
+use lavina_crdt::room::{Flag, Rank, RoomState};
 use lavina_gossip::machine;
 use lavina_protocols::event::{Event, Leave, Occupant, Person};
 use std::collections::BTreeSet;
@@ -192,7 +192,7 @@ impl<S: Store> Node<S> {
             self.together.back.push((room, occupant));
             return;
         }
-        let to = self.in_room_but(&room, session);
+        let to = self.in_room_but(&room, session, &principal(session, record));
         self.sessions.deliver(to, Event::Joined { room, occupant }, &mut self.out);
     }
 
@@ -205,7 +205,7 @@ impl<S: Store> Node<S> {
             self.together.gone.push((person, places));
             return;
         }
-        let to = self.in_any_but(places.iter().map(|(room, _)| room), None);
+        let to = self.in_any_but(places.iter().map(|(room, _)| room), None, Some(&principal(session, old)));
         self.sessions.deliver(to, Event::Quit { person, places, reason }, &mut self.out);
     }
 
@@ -263,7 +263,7 @@ impl<S: Store> Node<S> {
             self.sessions.deliver(vec![number], event, &mut self.out);
         }
         if last {
-            let to = self.in_room_but(&room, session);
+            let to = self.in_room_but(&room, session, &principal(session, old));
             self.sessions.deliver(to, Event::Left { room, occupant, how, own: false }, &mut self.out);
         }
     }
@@ -278,13 +278,14 @@ impl<S: Store> Node<S> {
         why: &Why,
     ) {
         let own = self.sessions.number(session);
+        let who = principal(session, new);
         let whole = |rename: &&Rename| rename.old_ended && rename.new_fresh;
         if let Some(own) = own {
             self.part_from_sharers(session, own, renames);
         }
         let everywhere = |rename: &&Rename| old.nick != new.nick && rename.from == old.nick && rename.to == new.nick;
         for rename in renames.iter().filter(|rename| !everywhere(rename)) {
-            let mut receivers = if whole(&rename) { self.in_room_but(&rename.room, session) } else { Vec::new() };
+            let mut receivers = if whole(&rename) { self.in_room_but(&rename.room, session, &who) } else { Vec::new() };
             receivers.extend(own);
             let names = (&rename.from, &rename.to);
             self.tell_nick(session, new, names, std::slice::from_ref(&rename), receivers, why);
@@ -293,7 +294,7 @@ impl<S: Store> Node<S> {
             let (names, renames) = ((&old.nick, &new.nick), renames.iter().filter(everywhere));
             let all: Vec<&Rename> = renames.collect();
             let seen: Vec<&Rename> = all.iter().copied().filter(whole).collect();
-            let others = self.in_any_but(seen.iter().map(|rename| &rename.room), own);
+            let others = self.in_any_but(seen.iter().map(|rename| &rename.room), own, Some(&who));
             if all.len() == seen.len() {
                 let receivers = others.into_iter().chain(own).collect();
                 self.tell_nick(session, new, names, &all, receivers, why);
@@ -350,11 +351,11 @@ impl<S: Store> Node<S> {
     }
 
     fn on_person_changed(&mut self, session: SessionId, old: &Arc<SessionRecord>, new: &Arc<SessionRecord>, why: &Why) {
-        let to = self.in_any_but(new.rooms.keys(), why.actor);
+        let who = principal(session, new);
+        let to = self.in_any_but(new.rooms.keys(), why.actor, Some(&who));
         if to.is_empty() {
             return;
         }
-        let who = principal(session, new);
         let rooms: Vec<(RoomName, Nick, Rank)> = new
             .rooms
             .iter()
@@ -369,26 +370,42 @@ impl<S: Store> Node<S> {
         if session.node == self.me() { why.reason.clone() } else { self.farewells.take(session, room) }
     }
 
-    /// Local sessions in a room, without one.
-    pub(super) fn in_room_but(&self, room: &RoomName, but: SessionId) -> Vec<SessionNumber> {
+    /// Local sessions in a room that may see `who` there, without one.
+    pub(super) fn in_room_but(&self, room: &RoomName, but: SessionId, who: &Principal) -> Vec<SessionNumber> {
         let but = self.sessions.number(but);
-        self.people.local(room).iter().copied().filter(|number| Some(*number) != but).collect()
+        self.audience(room, Some(who)).filter(|number| Some(*number) != but).collect()
     }
 
-    /// Local sessions in any of the rooms, each once, without one.
+    /// Local sessions in any of the rooms that may see `who` there (`None`: everybody does), each once, without one.
     pub(super) fn in_any_but<'a>(
         &self,
         rooms: impl Iterator<Item = &'a RoomName>,
         but: Option<SessionNumber>,
+        who: Option<&Principal>,
     ) -> Vec<SessionNumber> {
         let mut all = BTreeSet::new();
         for room in rooms {
-            all.extend(self.people.local(room).iter().copied());
+            all.extend(self.audience(room, who));
         }
         if let Some(but) = but {
             all.remove(&but);
         }
         all.into_iter().collect()
+    }
+
+    /// Local sessions in a room that may see `who` there: in an auditorium, who has no voice is seen by those who have one.
+    fn audience(&self, room: &RoomName, who: Option<&Principal>) -> impl Iterator<Item = SessionNumber> + '_ {
+        let state = self
+            .states
+            .get(room)
+            .filter(|state| state.has(Flag::Auditorium) && who.is_some_and(|who| state.rank(who) < Rank::Voice));
+        let local = self.people.local(room).iter().copied();
+        local.filter(move |number| state.is_none_or(|state| self.has_voice(state, self.sessions.id(*number))))
+    }
+
+    /// Whether a session sees everybody in an auditorium.
+    pub(super) fn has_voice(&self, state: &RoomState, session: SessionId) -> bool {
+        self.people.principal(session).is_some_and(|who| state.rank(&who) >= Rank::Voice)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Node;
 use super::commands::Asker;
 use crate::store::Store;
+use lavina_crdt::content::Principal;
 use lavina_crdt::directory::Occupants;
 use lavina_crdt::glob;
 use lavina_crdt::ids::SessionId;
@@ -10,7 +11,7 @@ use lavina_crdt::modes::UserMode;
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::presence::SessionRecord;
-use lavina_crdt::room::Flag;
+use lavina_crdt::room::{Flag, Rank};
 use lavina_protocols::command::{Counts, RoomSummary};
 use lavina_protocols::event::{Person, RoomView};
 use std::sync::Arc;
@@ -24,6 +25,12 @@ impl<S: Store> Node<S> {
         mutant::is_planted(Mutant::SecretListed)
             || asker.rooms.contains_key(room)
             || !self.room_state(room).has(Flag::Secret)
+    }
+
+    /// Whether the asker may see somebody in a room that it may know of.
+    fn sees_place(&self, asker: SessionId, room: &RoomName, who: &Principal) -> bool {
+        let state = self.room_state(room);
+        !state.has(Flag::Auditorium) || state.rank(who) >= Rank::Voice || self.has_voice(&state, asker)
     }
 
     pub(super) fn room_info(&mut self, asker: &Asker, room: &RoomName) -> Option<Arc<RoomView>> {
@@ -79,12 +86,14 @@ impl<S: Store> Node<S> {
     /// A person with the rooms that the asker may know of.
     fn person_for(&self, asker: &Asker, session: SessionId) -> Option<Person> {
         let person = self.person(session)?;
-        let hides = person.record.rooms.keys().any(|room| !self.sees_room(&asker.record, room));
+        let who = person.principal();
+        let sees = |room: &RoomName| self.sees_room(&asker.record, room) && self.sees_place(asker.session, room, &who);
+        let hides = person.record.rooms.keys().any(|room| !sees(room));
         if session == asker.session || !hides {
             return Some(person);
         }
         let mut record = SessionRecord::clone(&person.record);
-        record.rooms.retain(|room, _| self.sees_room(&asker.record, room));
+        record.rooms.retain(|room, _| sees(room));
         Some(Person { record: Arc::new(record), ..person })
     }
 

@@ -13,7 +13,7 @@ use lavina_crdt::ids::{OrderKey, Scope, SessionId};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::presence::Place;
-use lavina_crdt::room::{Act, Denied, Kick, Right};
+use lavina_crdt::room::{Act, Denied, Kick, MASKS_MAX, Rank, Right, RoomState};
 use lavina_protocols::command::{Refusal, Reply};
 
 /// Most acts of one command: an IRC MODE line and an XMPP configuration form are far smaller.
@@ -78,7 +78,11 @@ impl<S: Store> Node<S> {
         // A second session of a nick takes no further place.
         let occupants = if shares_a_place { inside.saturating_sub(1) } else { inside };
         let invited = self.invites.has(room, &who);
-        state.admits(&author, key, occupants, invited).map_err(Refusal::Denied)?;
+        let admitted = state.admits(&author, key, occupants, invited);
+        admitted.map_err(|denied| match &state.forward {
+            Some(to) if to != room => Refusal::Elsewhere(to.clone(), denied),
+            Some(_) | None => Refusal::Denied(denied),
+        })?;
         Ok(false)
     }
 
@@ -123,10 +127,42 @@ impl<S: Store> Node<S> {
         }
         let author = self.author_in(asker, room);
         state.allows_all(&author, acts).map_err(Refusal::Denied)?;
+        self.within_bounds(&author, &state, acts)?;
         if !acts.is_empty() {
             self.append_acts(now, room, author, acts)?;
         }
         Ok(Reply::Done)
+    }
+
+    /// What is asked of acts where they are made and not of those of a merge: lists that are full take no more, and people are forwarded only to
+    /// a room whose operators want it.
+    fn within_bounds(&mut self, author: &Author, state: &RoomState, acts: &[Act]) -> Result<(), Refusal> {
+        let adds = |act: &&Act| match act {
+            Act::SetBan { mask, ban } => ban.is_some() && !state.bans.contains_key(mask),
+            Act::SetException { mask, on } => *on && !state.exceptions.contains_key(mask),
+            Act::SetInviteException { mask, on } => *on && !state.invite_exceptions.contains_key(mask),
+            Act::Create
+            | Act::SetRank { .. }
+            | Act::SetFlag { .. }
+            | Act::SetKey(_)
+            | Act::SetLimit(_)
+            | Act::SetTopic(_)
+            | Act::SetForward(_)
+            | Act::SetTitle(_) => false,
+        };
+        let added = acts.iter().filter(adds).count();
+        let held = state.bans.len() + state.exceptions.len() + state.invite_exceptions.len();
+        if added > 0 && held + added > MASKS_MAX {
+            return Err(Refusal::TooMany("masks"));
+        }
+        for act in acts {
+            if let Act::SetForward(Some(to)) = act
+                && self.load_room(to).rank(&author.principal()) < Rank::Operator
+            {
+                return Err(Refusal::Denied(Denied::Rank));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn kick(

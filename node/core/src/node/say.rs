@@ -57,7 +57,7 @@ impl<S: Store> Node<S> {
         }
         let present = asker.record.rooms.contains_key(&room);
         let author = self.author_in(asker, &room);
-        state.allows(&author, &Right::Speak { present }).map_err(Refusal::Denied)?;
+        state.allows(&author, &Right::Speak { present, is_request: content.is_request() }).map_err(Refusal::Denied)?;
         let content = Content { to_resource: None, from_resource: None, via_room: None, ..content };
         self.append_said(now, Scope::Room(room), author, content)
     }

@@ -55,7 +55,7 @@ impl<S: Store> Node<S> {
         }
         let Together { gone, .. } = std::mem::take(&mut self.together);
         let rooms: BTreeSet<&RoomName> = gone.iter().flat_map(|(_, places)| places).map(|(room, _)| room).collect();
-        let to = self.in_any_but(rooms.into_iter(), None);
+        let to = self.in_any_but(rooms.into_iter(), None, None);
         let nodes = (self.node_name(self.me()), self.node_name(*first));
         self.sessions.deliver(to, Event::Netsplit { nodes, gone }, &mut self.out);
     }
@@ -64,7 +64,7 @@ impl<S: Store> Node<S> {
     pub(super) fn tell_netjoin(&mut self, node: NodeId) {
         let Together { back, .. } = std::mem::take(&mut self.together);
         let rooms: BTreeSet<&RoomName> = back.iter().map(|(room, _)| room).collect();
-        let to = self.in_any_but(rooms.into_iter(), None);
+        let to = self.in_any_but(rooms.into_iter(), None, None);
         let nodes = (self.node_name(self.me()), self.node_name(node));
         self.sessions.deliver(to, Event::Netjoin { nodes, back }, &mut self.out);
     }

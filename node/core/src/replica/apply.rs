@@ -157,7 +157,7 @@ impl<S: Store> Replicas<S> {
         let (Some(room), Some(author)) = (self.rooms.get_mut(name), &entry.author) else { return };
         let body = chain::body(entry);
         let verdict = match &body {
-            Body::Message(_) => room.may_speak(entry, author),
+            Body::Message(content) => room.may_speak(entry, author, content),
             Body::Kick(kick) => room.may_kick(entry, author, kick),
             Body::DocChange(_) | Body::Register(_) | Body::AccountCreate(_) | Body::Mesh(_) | Body::Unknown { .. } => {
                 return;

@@ -234,7 +234,7 @@ impl Judge<'_> {
             return None;
         }
         let counts = match (&self.scope, &mut self.room) {
-            (Scope::Room(_), Some(room)) => room.may_speak(entry, &said.author) == Verdict::Allowed,
+            (Scope::Room(_), Some(room)) => room.may_speak(entry, &said.author, &said.content) == Verdict::Allowed,
             (Scope::Direct(one, other), _) => is_between(&said.author, one, other),
             (Scope::Room(_) | Scope::Mesh | Scope::Account(_), _) => false,
         };

@@ -6,7 +6,7 @@
 use super::scope::ScopeReplica;
 use crate::store::{Store, StoreError};
 use lavina_crdt::chain;
-use lavina_crdt::content::Author;
+use lavina_crdt::content::{Author, Content};
 use lavina_crdt::entry::{Body, DocHead, Entry};
 use lavina_crdt::ids::{Dot, NodeId, OrderKey, Origin, Scope};
 use lavina_crdt::names::RoomName;
@@ -178,9 +178,9 @@ impl Room {
         self.unjudged = unjudged;
     }
 
-    pub(super) fn may_speak(&mut self, entry: &Entry, author: &Author) -> Verdict {
+    pub(super) fn may_speak(&mut self, entry: &Entry, author: &Author, content: &Content) -> Verdict {
         // Whether the author was inside is known at its home node alone, which asked before it made the entry.
-        self.judge(entry, author, &Right::Speak { present: true })
+        self.judge(entry, author, &Right::Speak { present: true, is_request: content.is_request() })
     }
 
     pub(super) fn may_kick(&mut self, entry: &Entry, author: &Author, kick: &Kick) -> Verdict {

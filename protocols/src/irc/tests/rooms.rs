@@ -2,6 +2,7 @@
 
 use super::*;
 use expect_test::{Expect, expect};
+use lavina_crdt::room::Denied;
 
 fn check(lines: &str, expected: Expect) {
     expected.assert_eq(&Client::in_room("batch").said_to(lines));
@@ -238,4 +239,31 @@ fn questions_about_the_server() {
             :node 421 alice FOO :Unknown command
         "#]],
     );
+}
+
+#[test]
+fn modes_of_a_channel_have_letters_both_ways() {
+    check(
+        "MODE #r +CMu\nMODE #r +f #other\nMODE #r +f\nMODE #r +f other\nMODE #r +b $m:*!*@bad\nMODE #r +e ~m:$a:bob\nMODE #r +b $U",
+        expect![[r#"
+            :node 696 alice #r f * :Which channel?
+            :node 696 alice #r f other :That is not a channel
+        "#]],
+    );
+    let mut client = Client::in_room("");
+    client.core.refusal = Some(crate::command::Refusal::TooMany("masks"));
+    expect![[r#"
+        :node 478 alice #r b :Channel ban list is full
+    "#]]
+    .assert_eq(&client.said_to("MODE #r +b evil"));
+    client.core.refusal = Some(crate::command::Refusal::Elsewhere(super::fake_core::room("other"), Denied::Full));
+    expect![[r#"
+        :node 470 alice #full #other :Forwarding to another channel
+        :alice!al@host JOIN #other
+        :node 332 alice #other :On things
+        :node 333 alice #other bob 1600000000
+        :node 353 alice = #other :alice ~bob +sleepy
+        :node 366 alice #other :End of /NAMES list
+    "#]]
+    .assert_eq(&client.said_to("JOIN #full"));
 }

@@ -159,7 +159,7 @@ fn list(client: &Client, domains: &Domains, view: &RoomView, wish: &Wish) -> Res
 fn outcasts(domains: &Domains, view: &RoomView) -> Vec<Element> {
     let accounts = view.state.bans.iter().filter_map(|(mask, ban)| match mask {
         Mask::Account(account) => Some((account, ban)),
-        Mask::Glob(_) => None,
+        Mask::Glob(_) | Mask::Guests | Mask::Mute(_) => None,
     });
     let item = |jid: String, reason: &str| {
         let item = Element::new("item", ns::MUC_ADMIN).attr("affiliation", "outcast").attr("jid", jid);

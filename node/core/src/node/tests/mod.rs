@@ -4,6 +4,7 @@ mod contacts;
 mod gate;
 mod mesh;
 mod model;
+mod modes;
 mod operators;
 mod rooms;
 mod world;

@@ -35,7 +35,13 @@ fn act() -> impl Strategy<Value = Act> {
         Just(Act::Create),
         Just(Act::Create),
         any::<bool>().prop_map(|on| Act::SetFlag { flag: Flag::Moderated, on }),
+        any::<bool>().prop_map(|on| Act::SetFlag { flag: Flag::RegisteredSpeak, on }),
         "[a-c]".prop_map(Act::SetTopic),
+        "[a-c]?".prop_map(|name| Act::SetForward(lavina_crdt::names::RoomName::new(&name).ok())),
+        (0..NAMES.len(), any::<bool>()).prop_map(|(who, on)| {
+            let mask = Mask::Mute(Box::new(Mask::Account(account(NAMES[who]))));
+            Act::SetBan { mask, ban: on.then(String::new) }
+        }),
         (who.clone(), prop_oneof![Just(Rank::None), Just(Rank::Voice), Just(Rank::Operator), Just(Rank::Founder)])
             .prop_map(|(who, rank)| Act::SetRank { who: principal(who), rank }),
         (who, any::<bool>())

@@ -13,7 +13,7 @@ fn title(replicas: &Replicas<MemoryStore>) -> Option<String> {
 #[test]
 fn an_act_that_was_not_understood_counts_after_the_upgrade_and_not_after_a_rollback() {
     let (mut newer, mut older) = (Peer::new(1), Peer::new(2));
-    older.replicas.understand(Vocabulary::WithoutTitles);
+    older.replicas.understand(Vocabulary::Earlier);
     newer.replicas.append_acts(at(1), &room(), author(1, "ann"), &[Act::Create]).unwrap();
     newer.replicas.append_acts(at(2), &room(), author(1, "ann"), &[Act::SetTitle("Title".to_owned())]).unwrap();
     for change in 0..CHANGES {
@@ -28,7 +28,7 @@ fn an_act_that_was_not_understood_counts_after_the_upgrade_and_not_after_a_rollb
     let upgraded = older.restart(at(200));
     assert_eq!(upgraded.replicas.room(&room()), newer.replicas.room(&room()));
     let mut rolled_back = upgraded.restart(at(300));
-    rolled_back.replicas.understand(Vocabulary::WithoutTitles);
+    rolled_back.replicas.understand(Vocabulary::Earlier);
     assert_eq!(title(&rolled_back.replicas), None);
     assert_eq!(title(&rolled_back.restart(at(400)).replicas), Some("Title".to_owned()));
 }
