@@ -3,6 +3,7 @@
 //! Each [`Command`] is answered exactly once, in order, by a [`Reply`] or a [`Refusal`] with the command's [`CommandId`]. An answer to a
 //! command that writes comes after the write is durable, and later answers to the same session wait behind it.
 
+use crate::account::{AccountCommand, AccountReply};
 use crate::event::{HistoryPage, Person, RoomView, Said};
 use crate::operator::{OperatorCommand, OperatorReply};
 use bytes::Bytes;
@@ -54,6 +55,8 @@ pub enum Command {
     SetRealname(String),
     /// Switches own modes; [`UserMode::Operator`] can only be switched off. [`Reply::Modes`].
     SetModes(Vec<(UserMode, bool)>),
+    /// What an account's owner asks. [`Reply::Account`].
+    Account(AccountCommand),
     /// What operators ask. [`Reply::Operator`]; [`Refusal::NotOperator`].
     Operator(OperatorCommand),
     /// Asks for nothing; answered when everything before it has been. [`Reply::Done`].
@@ -269,6 +272,8 @@ pub enum Reply {
     Counts(Counts),
     /// The modes before and after.
     Modes(UserModes, UserModes),
+    /// See [`AccountCommand`].
+    Account(AccountReply),
     /// See [`OperatorCommand`].
     Operator(OperatorReply),
     /// A register's value.

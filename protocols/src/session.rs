@@ -94,6 +94,8 @@ pub struct Tls {
     pub exporter: Option<[u8; 32]>,
     /// `tls-server-end-point` channel binding (RFC 5929 section 4): hash of the server's certificate.
     pub server_end_point: Option<Vec<u8>>,
+    /// SHA-256 of the certificate that the client showed, in hexadecimal.
+    pub fingerprint: Option<String>,
 }
 
 /// What a session wants from its shell.

@@ -3,6 +3,16 @@
 use lavina_crdt::names::{AccountName, skeleton};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Names that look official: nobody takes them, nor any that looks like them.
+const RESERVED: [&str; 8] =
+    ["nickserv", "chanserv", "operserv", "hostserv", "memoserv", "botserv", "services", "server"];
+
+/// Whether a name looks like one that nobody may take.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    let wanted = skeleton(name);
+    RESERVED.iter().any(|reserved| skeleton(reserved) == wanted)
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Lookalikes {
@@ -32,5 +42,6 @@ mod tests {
         assert_eq!(names.like("\u{430}lice").count(), 1);
         assert_eq!(names.like("Alice").count(), 1);
         assert_eq!(names.like("bob").count(), 0);
+        assert!(is_reserved("NickServ") && is_reserved("N\u{456}ckserv") && !is_reserved("nick"));
     }
 }

@@ -56,6 +56,11 @@ pub(crate) enum Signal {
         /// What.
         text: String,
     },
+    /// The owner of the session's account ends it.
+    Ended {
+        /// From where.
+        by: Author,
+    },
 }
 
 impl Signal {
@@ -78,6 +83,7 @@ impl Signal {
         let line = |text: &str| !text.contains(['\0', '\r', '\n']);
         match self {
             Self::Whisper { .. } | Self::Replaced => true,
+            Self::Ended { by } => by.is_sound(),
             Self::Invited { by, reason, .. } => by.is_sound() && line(reason),
             Self::Wallops { by, text: words } | Self::Killed { by, words } => by.is_sound() && line(words),
             Self::Farewell { words, .. } => words.len() <= REASON_BYTES_MAX && line(words),

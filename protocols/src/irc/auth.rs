@@ -3,6 +3,7 @@
 
 use super::numerics::*;
 use super::{Answer, Caps, Line, Message, Now, Session};
+use crate::account::{AccountCommand, AccountReply};
 use crate::command::{Command, Refusal, Reply};
 use crate::sasl::{Exchange, Mechanism, Step, Surroundings, derive_credentials};
 use base64::Engine;
@@ -15,6 +16,8 @@ const CHUNK_BYTES: usize = 400;
 const MESSAGE_BYTES_MAX: usize = crate::sasl::RESPONSE_BYTES_MAX / 3 * 4 + 4;
 /// Failed attempts before the connection is closed: enough for typing errors, few enough to make guessing reconnect.
 const FAILURES_MAX: u32 = 5;
+/// RFC 4422 appendix A.
+const EXTERNAL: &str = "EXTERNAL";
 /// Accounts one connection may register.
 const REGISTRATIONS_MAX: u32 = 3;
 
@@ -22,6 +25,8 @@ const REGISTRATIONS_MAX: u32 = 3;
 #[derive(Debug, Default)]
 pub(super) struct Sasl {
     exchange: Option<Box<Exchange>>,
+    /// EXTERNAL was asked for: the certificate is the proof (RFC 4422 appendix A).
+    external: bool,
     /// Base64 that has come of a message.
     received: String,
     /// Proven, but the client has not yet acknowledged the last challenge.
@@ -34,6 +39,16 @@ impl Session {
     /// Whether a password may cross this connection in clear.
     pub(super) fn may_send_password(&self) -> bool {
         self.tls.is_some() || self.config.plain_without_tls
+    }
+
+    /// Whether an account may be registered over this connection.
+    pub(super) fn may_register(&self) -> bool {
+        self.config.registration && self.may_send_password() && self.sasl.registrations < REGISTRATIONS_MAX
+    }
+
+    /// The fingerprint of the certificate that the client showed, as it is kept.
+    pub(super) fn fingerprint(&self) -> Option<String> {
+        self.tls.as_ref().and_then(|tls| tls.fingerprint.clone())
     }
 
     fn can_bind(&self) -> bool {
@@ -52,6 +67,12 @@ impl Session {
         })
     }
 
+    /// Their names, with EXTERNAL where the client has shown a certificate.
+    pub(super) fn mechanism_names(&self) -> Vec<&'static str> {
+        let external = self.fingerprint().map(|_| EXTERNAL);
+        external.into_iter().chain(self.mechanisms().map(Mechanism::name)).collect()
+    }
+
     fn exchange(&mut self, mechanism: Mechanism) -> Exchange {
         let nonce = STANDARD.encode(self.random::<24>());
         let surroundings = Surroundings {
@@ -65,6 +86,7 @@ impl Session {
 
     fn sasl_over(&mut self) {
         self.sasl.exchange = None;
+        self.sasl.external = false;
         self.sasl.proven = None;
         self.sasl.received = String::new();
     }
@@ -90,7 +112,7 @@ pub(super) fn authenticate(session: &mut Session, _now: Now, message: &Message<'
         session.numeric(ERR_SASLABORTED, &[], "SASL authentication aborted");
     } else if session.me.account.is_some() {
         session.numeric(ERR_SASLALREADY, &[], "You have already authenticated using SASL");
-    } else if session.sasl.exchange.is_none() && session.sasl.proven.is_none() {
+    } else if session.sasl.exchange.is_none() && session.sasl.proven.is_none() && !session.sasl.external {
         begin(session, argument);
     } else {
         receive(session, argument);
@@ -98,13 +120,18 @@ pub(super) fn authenticate(session: &mut Session, _now: Now, message: &Message<'
 }
 
 fn begin(session: &mut Session, name: &str) {
+    if name.eq_ignore_ascii_case(EXTERNAL) && session.fingerprint().is_some() {
+        session.sasl.external = true;
+        session.reply(Line::new("", "AUTHENTICATE", &["+"]));
+        return;
+    }
     match Mechanism::parse(name).filter(|wanted| session.mechanisms().any(|offered| offered == *wanted)) {
         Some(mechanism) => {
             session.sasl.exchange = Some(Box::new(session.exchange(mechanism)));
             session.reply(Line::new("", "AUTHENTICATE", &["+"]));
         }
         None => {
-            let names: Vec<&str> = session.mechanisms().map(Mechanism::name).collect();
+            let names = session.mechanism_names();
             session.numeric(RPL_SASLMECHS, &[&names.join(",")], "are available SASL mechanisms");
             session.sasl_failed();
         }
@@ -128,6 +155,7 @@ fn receive(session: &mut Session, chunk: &str) {
     let text = std::mem::take(&mut session.sasl.received);
     match STANDARD.decode(text) {
         Err(_) => session.sasl_failed(),
+        Ok(data) if session.sasl.external => external(session, &data),
         Ok(data) => match session.sasl.proven.take() {
             Some(account) if data.is_empty() => log_in(session, account),
             Some(_) => session.sasl_failed(),
@@ -138,6 +166,24 @@ fn receive(session: &mut Session, chunk: &str) {
             }
         },
     }
+}
+
+/// The certificate names the account; an authorization identity, where given, must be that account's.
+fn external(session: &mut Session, data: &[u8]) {
+    let Some(fingerprint) = session.fingerprint() else { return session.sasl_failed() };
+    let wanted = String::from_utf8_lossy(data).into_owned();
+    session.answers.hold();
+    let command = Command::Account(AccountCommand::ByCertificate(fingerprint));
+    session.ask(command, move |session, _, answer| {
+        let named = if let Ok(Reply::Account(AccountReply::Named(named))) = answer { named } else { None };
+        let is_wanted = |account: &AccountName| {
+            wanted.is_empty() || AccountName::new(&wanted).is_ok_and(|wanted| wanted == *account)
+        };
+        match named.filter(is_wanted) {
+            Some(account) => log_in(session, account),
+            None => session.sasl_failed(),
+        }
+    });
 }
 
 fn on_step(session: &mut Session, step: Step) {
@@ -196,28 +242,47 @@ fn log_in(session: &mut Session, account: AccountName) {
     });
 }
 
-fn logged_in(session: &mut Session, account: AccountName) {
+pub(super) fn logged_in(session: &mut Session, account: AccountName) {
     let text = format!("You are now logged in as {account}");
     let source = session.source();
     session.numeric(RPL_LOGGEDIN, &[&source, account.as_str()], &text);
     session.me.account = Some(account);
 }
 
-/// Logs in with `account:password` as PASS gave it, before registration ends.
-pub(super) fn log_in_with_pass(session: &mut Session, pass: &str) {
-    let (account, password) = pass.split_once(':').unwrap_or_default();
+/// Finds out whether that is the account's password; `then` gets the account when it is.
+pub(super) fn check_password(
+    session: &mut Session,
+    account: &str,
+    password: &str,
+    then: impl FnOnce(&mut Session, Option<AccountName>) + Send + Sync + 'static,
+) {
     if !session.may_send_password() {
-        session.pass_checked(false);
-        return;
+        return then(session, None);
     }
     let mut exchange = session.exchange(Mechanism::Plain);
     let Step::LookUp(account) = exchange.handle_response(format!("\0{account}\0{password}").as_bytes()) else {
-        session.pass_checked(false);
-        return;
+        return then(session, None);
     };
+    session.answers.hold();
     session.ask(Command::LookupCredentials(account), move |session, _, answer| {
         let step = credentials_of(answer).map(|credentials| exchange.handle_credentials(credentials));
-        let Some(Step::Success { account, .. }) = step else { return session.pass_checked(false) };
+        let account = if let Some(Step::Success { account, .. }) = step { Some(account) } else { None };
+        if account.is_none() {
+            session.sasl.failures += 1;
+        }
+        then(session, account);
+        if session.sasl.failures >= FAILURES_MAX {
+            session.answers.settle(&mut session.out, &session.config.node_name);
+            session.end("Too many failed log-ins", Some("Too many failed log-ins"));
+        }
+    });
+}
+
+/// Logs in with `account:password` as PASS gave it, before registration ends.
+pub(super) fn log_in_with_pass(session: &mut Session, pass: &str) {
+    let (account, password) = pass.split_once(':').unwrap_or_default();
+    check_password(session, account, password, |session, account| {
+        let Some(account) = account else { return session.pass_checked(false) };
         session.ask(Command::LogIn(account.clone()), move |session, _, answer| {
             let success = answer.is_ok();
             if success {

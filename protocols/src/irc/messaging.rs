@@ -8,6 +8,7 @@ use super::channel::{is_channel, room_of};
 use super::numerics::*;
 use super::people::away_text;
 use super::said::{self, Look, channel_name};
+use super::services::{self, Service};
 use super::{Answer, Caps, Message, Now, Session};
 use crate::command::{Command, Reply, Target};
 use crate::event::{Conversation, Said};
@@ -66,6 +67,10 @@ fn say(session: &mut Session, message: &Message<'_>, kind: MessageKind) {
         if index >= TARGETS_MAX {
             session.numeric(ERR_TOOMANYTARGETS, &[name], "Too many targets");
             return;
+        }
+        if let (Some(service), MessageKind::Message) = (Service::by_name(name), kind) {
+            services::said(session, service, message.param(1).unwrap_or_default());
+            continue;
         }
         match target_of(session, name) {
             Some(target) => say_to(session, verb, name.to_owned(), target, content.clone()),

@@ -29,6 +29,7 @@ mod refusals;
 mod registration;
 mod said;
 mod server;
+mod services;
 mod stats;
 mod time;
 mod user_modes;

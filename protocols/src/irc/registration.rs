@@ -147,8 +147,7 @@ fn list(session: &mut Session, subcommand: &str, set: Caps, values: bool) {
 
 fn value(session: &Session, cap: Caps) -> String {
     if cap == Caps::SASL {
-        let names: Vec<&str> = session.mechanisms().map(crate::sasl::Mechanism::name).collect();
-        format!("={}", names.join(","))
+        format!("={}", session.mechanism_names().join(","))
     } else if cap == Caps::ACCOUNT_REGISTRATION {
         "=before-connect,custom-account-name".to_owned()
     } else {

@@ -2,7 +2,9 @@
 
 use super::numerics::{ERR_NEEDMOREPARAMS, ERR_NOTREGISTERED, ERR_UNKNOWNCOMMAND};
 use super::{Message, Phase, Session};
-use super::{auth, bars, channel, history, messaging, modes, names, oper, people, registration, server, stats, who};
+use super::{
+    auth, bars, channel, history, messaging, modes, names, oper, people, registration, server, services, stats, who,
+};
 use lavina_crdt::clock::Now;
 
 type Run = fn(&mut Session, Now, &Message<'_>);
@@ -56,6 +58,10 @@ const VERBS: &[(&str, usize, When, Run)] = &[
     ("LINKS", 0, Registered, stats::links),
     ("MAP", 0, Registered, stats::map),
     ("STATS", 0, Registered, stats::stats),
+    ("NS", 0, Registered, services::ns),
+    ("NICKSERV", 0, Registered, services::ns),
+    ("CS", 0, Registered, services::cs),
+    ("CHANSERV", 0, Registered, services::cs),
     ("OPER", 2, Registered, oper::oper),
     ("KILL", 1, Registered, oper::kill),
     ("WALLOPS", 0, Registered, oper::wallops),

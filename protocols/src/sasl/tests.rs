@@ -90,12 +90,12 @@ fn scram_256_plus(tls: &Tls, flag: &str, bound_to: &[u8]) -> Step {
 
 #[test]
 fn channel_binding_holds_only_on_the_channel_it_names() {
-    let tls = Tls { exporter: Some([3; 32]), server_end_point: Some(vec![4; 32]) };
+    let tls = Tls { exporter: Some([3; 32]), server_end_point: Some(vec![4; 32]), ..Tls::default() };
     assert!(matches!(scram_256_plus(&tls, "p=tls-exporter", &[3; 32]), Step::Success { .. }));
     assert!(matches!(scram_256_plus(&tls, "p=tls-server-end-point", &[4; 32]), Step::Success { .. }));
     assert_eq!(scram_256_plus(&tls, "p=tls-exporter", &[4; 32]), Step::Failure(Failure::NotAuthorized));
     assert_eq!(scram_256_plus(&tls, "p=tls-unique", &[3; 32]), Step::Failure(Failure::UnsupportedBinding));
-    let without_exporter = Tls { exporter: None, server_end_point: Some(vec![4; 32]) };
+    let without_exporter = Tls { exporter: None, server_end_point: Some(vec![4; 32]), ..Tls::default() };
     let step = scram_256_plus(&without_exporter, "p=tls-exporter", &[3; 32]);
     assert_eq!(step, Step::Failure(Failure::UnsupportedBinding));
     assert_eq!(scram_256_plus(&tls, "n", &[]), Step::Failure(Failure::Malformed));

@@ -4,6 +4,7 @@ use super::commands::Asker;
 use super::presence::Why;
 use super::{Node, SessionMeta, SessionNumber};
 use crate::farewells;
+use crate::lookalikes::is_reserved;
 use crate::said::nick_when_away;
 use crate::signal::Signal;
 use crate::store::Store;
@@ -110,7 +111,10 @@ impl<S: Store> Node<S> {
         account: AccountName,
         credentials: Credentials,
     ) -> Result<Reply, Refusal> {
-        if self.replicas.account(&account).is_some() || self.lookalikes.like(account.as_str()).next().is_some() {
+        if is_reserved(account.as_str())
+            || self.replicas.account(&account).is_some()
+            || self.lookalikes.like(account.as_str()).next().is_some()
+        {
             return Err(Refusal::AccountExists);
         }
         let create = AccountCreate { name: account.clone(), credentials };
@@ -172,7 +176,7 @@ impl<S: Store> Node<S> {
     }
 
     /// The account of a session, visible or not, and the session as an author.
-    fn logged_in(&self, number: SessionNumber) -> Result<(AccountName, Author), Refusal> {
+    pub(super) fn logged_in(&self, number: SessionNumber) -> Result<(AccountName, Author), Refusal> {
         let id = self.sessions.id(number);
         let session = self.sessions.get(number).ok_or(Refusal::NotOpen)?;
         let account = session.account.clone().ok_or(Refusal::NeedsAccount)?;
@@ -222,6 +226,7 @@ impl<S: Store> Node<S> {
     pub(super) fn learn_accounts(&mut self) {
         let names: Vec<AccountName> = self.replicas.accounts().map(|(name, _)| name).collect();
         for name in names {
+            self.learn_certificates(&name);
             self.lookalikes.add(name);
         }
     }

@@ -50,6 +50,7 @@ impl<S: Store> Node<S> {
                 let (old, new) = self.set_modes(now, &asker?, &changes)?;
                 Ok(Reply::Modes(old, new))
             }
+            Command::Account(command) => self.account_command(now, number, command),
             Command::Operator(command) => self.operator_command(now, &asker?, command),
             Command::Join { room, nick, key } => self.join(now, &asker?, room, nick, key.as_deref()),
             Command::Part { room, reason } => self.part(now, &asker?, &room, reason),

@@ -130,10 +130,14 @@ impl<S: Store> Node<S> {
     /// An account came to be, or its name has another holder after a merge.
     fn on_account(&mut self, now: Now, account: AccountName) {
         self.lookalikes.add(account.clone());
+        self.learn_certificates(&account);
         self.settle_sessions(now, &account);
     }
 
     fn on_register(&mut self, account: &AccountName, key: &str, _at: OrderKey) {
+        if Self::is_certificates(key) {
+            self.learn_certificates(account);
+        }
         if let Some(contact) = rosters::contact(key) {
             self.on_contact_changed(account, &contact);
         }

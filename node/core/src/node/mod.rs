@@ -1,6 +1,7 @@
 //! The state machine: see [`Node`]. This file drives; each area of commands and inputs is a file beside it.
 
 mod access;
+mod accounts;
 mod admin;
 mod bars;
 mod clock;
@@ -44,7 +45,7 @@ use crate::store::{BatchId, Store, StoreError};
 use lavina_crdt::clock::Now;
 use lavina_crdt::ids::{NodeId, SessionId};
 use lavina_crdt::mutant::{self, Mutant};
-use lavina_crdt::names::{NickKey, RoomName};
+use lavina_crdt::names::{AccountName, NickKey, RoomName};
 use lavina_crdt::presence::PresenceMap;
 use lavina_crdt::room::RoomState;
 use lavina_gossip::frame::Frame;
@@ -100,6 +101,8 @@ pub struct Node<S> {
     writes: writes::Writes,
     gossip_timeout: Option<u64>,
     timeout_told: Option<u64>,
+    /// Whose certificate has which fingerprint.
+    certificates: BTreeMap<String, AccountName>,
     /// Who may become an operator here.
     operators: Vec<Operator>,
     draining: bool,
@@ -159,6 +162,7 @@ impl<S: Store> Node<S> {
             writes: writes::Writes::default(),
             gossip_timeout: None,
             timeout_told: None,
+            certificates: BTreeMap::new(),
             operators: config.operators.clone(),
             draining: false,
             unsettled: Some(now),

@@ -4,6 +4,7 @@
 
 use super::Node;
 use super::presence::Why;
+use crate::lookalikes::is_reserved;
 use crate::people::principal;
 use crate::store::Store;
 use lavina_crdt::clock::{Hlc, Now};
@@ -20,6 +21,9 @@ use std::collections::BTreeSet;
 impl<S: Store> Node<S> {
     /// Whether `who` may take a nick.
     pub(super) fn may_claim(&self, nick: &Nick, who: &Principal) -> Result<(), Refusal> {
+        if is_reserved(nick.as_str()) {
+            return Err(Refusal::NickInUse);
+        }
         let free = self.people.directory().is_free_for(&nick.key(), who) && !self.registered_to_other(nick, who);
         if free { Ok(()) } else { Err(Refusal::NickInUse) }
     }

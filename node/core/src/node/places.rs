@@ -99,6 +99,13 @@ impl<S: Store> Node<S> {
         exists.then(|| self.whole_room(room))
     }
 
+    /// Everybody who is visible, as kept here: for whoever watches a node, not for its clients.
+    #[must_use]
+    pub fn look_at_people(&self) -> Vec<Person> {
+        let visible = self.people.iter().filter(|(_, record)| record.available);
+        visible.map(|(session, record)| self.person_as(session, record)).collect()
+    }
+
     fn whole_room(&self, room: &RoomName) -> RoomView {
         let state = self.room_state(room);
         let places = self.people.occupants(room).into_iter().flatten();

@@ -3,6 +3,8 @@
 use super::outbox::Outbox;
 use lavina_protocols::session::Tls;
 use rustls::ServerConnection;
+use rustls_pki_types::CertificateDer;
+use sha2::{Digest, Sha256};
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::net::tcp::OwnedWriteHalf;
@@ -14,6 +16,11 @@ pub(crate) struct TlsSettings {
     pub(crate) config: Arc<rustls::ServerConfig>,
     /// `tls-server-end-point` of the certificate.
     pub(crate) server_end_point: Arc<[u8]>,
+}
+
+/// A certificate's fingerprint as accounts keep it.
+fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    Sha256::digest(certificate).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// A listener's settings, which may be replaced: connections that begin later have the new ones.
@@ -100,7 +107,11 @@ impl TlsStream {
         let tls13 = self.connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
         // An empty context and none are the same in TLS 1.3 (RFC 8446 section 7.5).
         let export = || self.connection.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[])).ok();
-        Tls { exporter: tls13.then(export).flatten(), server_end_point: Some(self.server_end_point.to_vec()) }
+        Tls {
+            exporter: tls13.then(export).flatten(),
+            server_end_point: Some(self.server_end_point.to_vec()),
+            fingerprint: self.connection.peer_certificates().and_then(|chain| chain.first()).map(fingerprint),
+        }
     }
 
     /// Seals what waits and writes as much as the socket takes; an error of kind `WouldBlock` when it takes no more. Plaintext is sealed only

@@ -1,5 +1,6 @@
 //! A core of one room, `#r`, in which `bob` is founder, and a few accounts. It answers what a session asks and keeps no more than that takes.
 
+use crate::account::{AccountCommand, AccountInfo, AccountReply};
 use crate::command::{Command, ConversationName, Counts, HistoryQuery, Opened, Refusal, Reply, RoomSummary, Target};
 use crate::event::{Conversation, HistoryPage, Occupant, Person, RoomView, Said};
 use crate::operator::{NodeSummary, Operator, OperatorCommand, OperatorReply};
@@ -96,6 +97,7 @@ pub(super) struct FakeCore {
     inside: bool,
     messages: u64,
     modes: UserModes,
+    certificates: Vec<String>,
     pub(super) queries: Vec<HistoryQuery>,
     pub(super) refusal: Option<Refusal>,
 }
@@ -110,6 +112,7 @@ impl Default for FakeCore {
             inside: false,
             messages: 0,
             modes: UserModes::default(),
+            certificates: Vec::new(),
             queries: Vec::new(),
             refusal: None,
         }
@@ -193,6 +196,7 @@ impl FakeCore {
                 self.modes = changes.iter().fold(old, |modes, (mode, on)| modes.set(*mode, *on));
                 Reply::Modes(old, self.modes)
             }
+            Command::Account(command) => Reply::Account(self.account_command(command)?),
             Command::Operator(command) => Reply::Operator(self.operator(command)?),
             Command::SetCredentials(_)
             | Command::SetPresence(_)
@@ -210,6 +214,31 @@ impl FakeCore {
             | Command::Whisper(..)
             | Command::RegisterGet(_)
             | Command::RegisterSet(..) => Reply::Done,
+        })
+    }
+
+    fn account_command(&mut self, command: AccountCommand) -> Result<AccountReply, Refusal> {
+        Ok(match command {
+            AccountCommand::Info(account) => {
+                let known = self.accounts.contains_key(&account);
+                let info = AccountInfo { name: account, registered_ms: 1_600_000_000_000, sessions: 1 };
+                AccountReply::Info(known.then_some(info))
+            }
+            AccountCommand::ByCertificate(fingerprint) => {
+                AccountReply::Named(self.certificates.contains(&fingerprint).then(|| account("alice")))
+            }
+            _ if self.account.is_none() => return Err(Refusal::NeedsAccount),
+            AccountCommand::LogOut => {
+                self.account = None;
+                AccountReply::Done
+            }
+            AccountCommand::Sessions => AccountReply::Sessions(vec![person("alice"), person("bob")]),
+            AccountCommand::End(_) => AccountReply::Ended(1),
+            AccountCommand::Certificates => AccountReply::Certificates(self.certificates.clone()),
+            AccountCommand::SetCertificates(certificates) => {
+                self.certificates = certificates;
+                AccountReply::Done
+            }
         })
     }
 

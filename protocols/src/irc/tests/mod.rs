@@ -7,6 +7,7 @@ mod login;
 mod operators;
 mod robustness;
 mod rooms;
+mod services;
 mod talking;
 
 use super::Session;

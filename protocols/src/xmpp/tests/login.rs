@@ -59,7 +59,7 @@ fn starttls_discards_what_was_sent_in_clear() {
     chat.send(HEADER);
     chat.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><presence/>");
     chat.send("<presence/>");
-    chat.tls(Tls { exporter: Some([1; 32]), server_end_point: None });
+    chat.tls(Tls { exporter: Some([1; 32]), server_end_point: None, ..Tls::default() });
     chat.send(HEADER);
     expect![[r#"
         <?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' id='56287ec1566d9fb9d8f4c39dce34c75c' version='1.0' xml:lang='en'>

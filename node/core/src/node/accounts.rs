@@ -1,0 +1,116 @@
+//! What an account's owner asks about it: its sessions on all nodes, its certificates, its leave.
+
+use super::presence::Why;
+use super::{Node, SessionNumber};
+use crate::signal::Signal;
+use crate::store::Store;
+use lavina_crdt::clock::Now;
+use lavina_crdt::content::Author;
+use lavina_crdt::ids::SessionId;
+use lavina_crdt::names::AccountName;
+use lavina_protocols::account::{AccountCommand, AccountInfo, AccountReply};
+use lavina_protocols::command::{Refusal, Reply};
+use lavina_protocols::event::{CloseReason, Person};
+
+/// The register of the certificates that stand for an account's password: a fingerprint a line.
+const CERTIFICATES: &str = "certificates";
+/// Longest value of it, bytes: a few dozen fingerprints.
+const CERTIFICATES_BYTES_MAX: usize = 4096;
+
+impl<S: Store> Node<S> {
+    pub(super) fn account_command(
+        &mut self,
+        now: Now,
+        number: SessionNumber,
+        command: AccountCommand,
+    ) -> Result<Reply, Refusal> {
+        let reply = match command {
+            AccountCommand::Info(account) => AccountReply::Info(self.account_info(account)),
+            AccountCommand::ByCertificate(fingerprint) => {
+                AccountReply::Named(self.certificates.get(&fingerprint).cloned())
+            }
+            AccountCommand::LogOut => self.log_out(now, number)?,
+            AccountCommand::Sessions => AccountReply::Sessions(self.own_sessions(number)?),
+            AccountCommand::End(which) => AccountReply::Ended(self.end_own(now, number, which)?),
+            AccountCommand::Certificates => AccountReply::Certificates(self.own_certificates(number)?),
+            AccountCommand::SetCertificates(certificates) => {
+                let (account, author) = self.logged_in(number)?;
+                let value = certificates.join("\n").into_bytes();
+                if value.len() > CERTIFICATES_BYTES_MAX {
+                    return Err(Refusal::TooMany("certificates"));
+                }
+                self.set_register(now, account, author, CERTIFICATES.to_owned(), value)?;
+                AccountReply::Done
+            }
+        };
+        Ok(Reply::Account(reply))
+    }
+
+    fn account_info(&self, name: AccountName) -> Option<AccountInfo> {
+        let registered_ms = self.replicas.account(&name)?.created.hlc.ms();
+        let sessions = self.people.directory().sessions_of(&name).count();
+        Some(AccountInfo { name, registered_ms, sessions })
+    }
+
+    fn log_out(&mut self, now: Now, number: SessionNumber) -> Result<AccountReply, Refusal> {
+        let session = self.sessions.get_mut(number).ok_or(Refusal::NotOpen)?;
+        session.account.take().ok_or(Refusal::NeedsAccount)?;
+        session.registration = None;
+        let id = self.sessions.id(number);
+        let why = Why { actor: Some(number), ..Why::default() };
+        self.change_own(now, id, &why, |record| record.account = None);
+        Ok(AccountReply::Done)
+    }
+
+    fn own_sessions(&self, number: SessionNumber) -> Result<Vec<Person>, Refusal> {
+        let (account, _) = self.logged_in(number)?;
+        let sessions = self.people.directory().sessions_of(&account);
+        Ok(sessions.filter_map(|session| self.person(session)).collect())
+    }
+
+    fn end_own(&mut self, now: Now, number: SessionNumber, which: Option<SessionId>) -> Result<usize, Refusal> {
+        let (account, by) = self.logged_in(number)?;
+        let own = self.sessions.id(number);
+        let meant = |session: &SessionId| which.map_or(*session != own, |which| *session == which);
+        let ended: Vec<SessionId> = self.people.directory().sessions_of(&account).filter(meant).collect();
+        for session in &ended {
+            self.signal(now, *session, &Signal::Ended { by: by.clone() });
+        }
+        Ok(ended.len())
+    }
+
+    /// The owner of a session's account ends it from another session.
+    pub(super) fn on_ended(&mut self, now: Now, number: SessionNumber, by: &Author) {
+        let account = self.sessions.get(number).and_then(|session| session.account.as_ref());
+        if account.is_some() && account == by.account.as_ref() {
+            let words = format!("Ended by another session of {}", by.nick);
+            self.disconnect_with(now, number, CloseReason::Removed, &words);
+        } else {
+            self.count("signals_without_right");
+        }
+    }
+
+    fn own_certificates(&self, number: SessionNumber) -> Result<Vec<String>, Refusal> {
+        let (account, _) = self.logged_in(number)?;
+        Ok(self.certificates_of(&account))
+    }
+
+    fn certificates_of(&self, account: &AccountName) -> Vec<String> {
+        let value = self.register(account, CERTIFICATES).unwrap_or_default();
+        let text = String::from_utf8(value).unwrap_or_default();
+        text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// An account's certificates may have changed. Of two accounts with one certificate the one that has it keeps it.
+    pub(super) fn learn_certificates(&mut self, account: &AccountName) {
+        self.certificates.retain(|_, owner| owner != account);
+        for fingerprint in self.certificates_of(account) {
+            self.certificates.entry(fingerprint).or_insert_with(|| account.clone());
+        }
+    }
+
+    /// Whether a register is the one of certificates.
+    pub(super) fn is_certificates(key: &str) -> bool {
+        key == CERTIFICATES
+    }
+}

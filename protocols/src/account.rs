@@ -1,0 +1,53 @@
+//! What an account's owner asks about it and its sessions: a part of [`Command`](crate::command::Command) and
+//! [`Reply`](crate::command::Reply). All but [`AccountCommand::Info`] and [`AccountCommand::ByCertificate`] need the session to be logged in.
+
+use crate::event::Person;
+use lavina_crdt::ids::SessionId;
+use lavina_crdt::names::AccountName;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountCommand {
+    /// The session is logged in no more. [`AccountReply::Done`].
+    LogOut,
+    /// What is known of an account. [`AccountReply::Info`].
+    Info(AccountName),
+    /// All sessions of the own account, on all nodes. [`AccountReply::Sessions`].
+    Sessions,
+    /// Ends sessions of the own account, on whatever node: one, or all but the asker's. [`AccountReply::Ended`].
+    End(Option<SessionId>),
+    /// Fingerprints (SHA-256, hexadecimal) of certificates that stand for a password. [`AccountReply::Certificates`].
+    Certificates,
+    /// Sets them. [`AccountReply::Done`] once durable.
+    SetCertificates(Vec<String>),
+    /// Whose certificate has that fingerprint. [`AccountReply::Named`].
+    ByCertificate(String),
+}
+
+/// What comes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountReply {
+    /// It is done.
+    Done,
+    /// An account; `None` when there is none of that name.
+    Info(Option<AccountInfo>),
+    /// Sessions.
+    Sessions(Vec<Person>),
+    /// How many sessions were told to end.
+    Ended(usize),
+    /// Fingerprints.
+    Certificates(Vec<String>),
+    /// An account's name.
+    Named(Option<AccountName>),
+}
+
+/// An account as anybody may know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountInfo {
+    /// Its name.
+    pub name: AccountName,
+    /// When it was registered, milliseconds since the Unix epoch.
+    pub registered_ms: u64,
+    /// How many sessions it has.
+    pub sessions: usize,
+}
