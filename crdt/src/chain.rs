@@ -32,6 +32,7 @@ const KIND_REGISTER: u16 = 3;
 const KIND_KICK: u16 = 4;
 const KIND_ACCOUNT_CREATE: u16 = 5;
 const KIND_MESH: u16 = 6;
+const KIND_REDACTION: u16 = 7;
 
 /// Why a run of entries is refused as a whole. Whoever sent it is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -176,13 +177,15 @@ pub fn sign_at(key: &SigningKey, run: &mut Run, index: usize, seals: &Seals) {
 pub fn body(entry: &Entry) -> Body {
     let bytes = &entry.body;
     let known = match entry.kind {
-        KIND_MESSAGE => exactly(bytes).filter(Content::is_sound).map(Body::Message),
+        KIND_MESSAGE | KIND_REDACTION => {
+            exactly(bytes).filter(Content::is_sound).filter(|content| kind_of(content) == entry.kind).map(Body::Message)
+        }
         KIND_DOC_CHANGE => Some(Body::DocChange(bytes.clone())),
         KIND_REGISTER => exactly(bytes).map(Body::Register),
         KIND_KICK => exactly(bytes).filter(Kick::is_sound).map(Body::Kick),
         KIND_ACCOUNT_CREATE => exactly(bytes).map(Body::AccountCreate),
         KIND_MESH => exactly(bytes).map(Body::Mesh),
-        0 | 7.. => None,
+        0 | 8.. => None,
     };
     known.unwrap_or_else(|| Body::Unknown { kind: entry.kind, bytes: bytes.clone() })
 }
@@ -191,7 +194,7 @@ pub fn body(entry: &Entry) -> Body {
 #[must_use]
 pub fn encode_body(body: &Body) -> (u16, Vec<u8>) {
     match body {
-        Body::Message(content) => (KIND_MESSAGE, encode(content)),
+        Body::Message(content) => (kind_of(content), encode(content)),
         Body::DocChange(bytes) => (KIND_DOC_CHANGE, bytes.clone()),
         Body::Register(set) => (KIND_REGISTER, encode(set)),
         Body::Kick(kick) => (KIND_KICK, encode(kick)),
@@ -199,6 +202,16 @@ pub fn encode_body(body: &Body) -> (u16, Vec<u8>) {
         Body::Mesh(act) => (KIND_MESH, encode(act)),
         Body::Unknown { kind, bytes } => (*kind, bytes.clone()),
     }
+}
+
+/// Whether the entry takes a message back: told without decoding its body, so that who indexes them looks at no other entry.
+#[must_use]
+pub const fn is_redaction(entry: &Entry) -> bool {
+    entry.kind == KIND_REDACTION
+}
+
+fn kind_of(content: &Content) -> u16 {
+    if content.redaction().is_some() { KIND_REDACTION } else { KIND_MESSAGE }
 }
 
 /// Postcard cannot fail on values without unsized or unknown-length parts, and ours have none.

@@ -5,6 +5,7 @@
 
 use crate::ids::SessionId;
 use crate::names::{AccountName, Nick, RoomName};
+use crate::relation::{Redact, Relation, Typing};
 use serde::{Deserialize, Serialize};
 
 /// Who an act or message is by, as rights see it: an account, or the session of somebody without one.
@@ -92,6 +93,10 @@ pub struct Content {
     pub via_room: Option<RoomName>,
     /// The id the sending client gave it (XMPP `id`/origin-id), echoed to XMPP clients; empty when none.
     pub client_id: String,
+    /// What it is to an earlier message of the conversation.
+    pub relation: Option<Box<Relation>>,
+    /// A sign of writing, in a [`MessageKind::Signal`].
+    pub typing: Option<Typing>,
 }
 
 impl Content {
@@ -107,6 +112,29 @@ impl Content {
             from_resource: None,
             via_room: None,
             client_id: String::new(),
+            relation: None,
+            typing: None,
+        }
+    }
+
+    /// A signal without markup of any protocol.
+    #[must_use]
+    pub fn signal() -> Self {
+        Self { kind: MessageKind::Signal, ..Self::text("") }
+    }
+
+    /// Whether it matters for the moment only and is kept nowhere.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.kind == MessageKind::Signal && self.typing.is_some() && self.relation.is_none()
+    }
+
+    /// The redaction that it is, where it is one.
+    #[must_use]
+    pub fn redaction(&self) -> Option<&Redact> {
+        match self.relation.as_deref() {
+            Some(Relation::Redact(redact)) => Some(redact),
+            Some(Relation::Reply(_) | Relation::React(_) | Relation::Edit(_)) | None => None,
         }
     }
 
@@ -123,6 +151,7 @@ impl Content {
             && plain(&self.client_id)
             && self.to_resource.as_deref().is_none_or(plain)
             && self.payloads.iter().all(|payload| plain(payload))
+            && self.relation.as_deref().is_none_or(Relation::is_sound)
             && self.tags.iter().all(|(name, value)| is_tag_name(name) && !value.contains('\0'))
     }
 

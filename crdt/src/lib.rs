@@ -22,6 +22,7 @@ pub mod mutant;
 pub mod names;
 pub mod presence;
 pub mod register;
+pub mod relation;
 pub mod room;
 pub mod seals;
 pub mod ticket;

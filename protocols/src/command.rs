@@ -33,6 +33,45 @@ pub enum Target {
     Occupant(RoomName, Nick),
 }
 
+/// How a client names an earlier message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageRef {
+    /// By its public id.
+    Id(MsgId),
+    /// By the id that the asker's own client gave it ([`Content::client_id`]); found among the newest of the conversation.
+    Own(String),
+}
+
+/// What a message is to the earlier one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Relate {
+    /// An answer.
+    Reply,
+    /// One reaction more (IRCv3 `draft/react`).
+    AddReaction(String),
+    /// One reaction less.
+    RemoveReaction(String),
+    /// These reactions instead of all that the asker had given (XEP-0444).
+    SetReactions(Vec<String>),
+    /// A correction.
+    Edit,
+    /// A redaction, with a reason that may be empty.
+    Redact(String),
+}
+
+/// Something said about an earlier message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Related {
+    /// Where.
+    pub target: Target,
+    /// Which message is meant.
+    pub of: MessageRef,
+    /// What this one is to it.
+    pub how: Relate,
+    /// What is said.
+    pub content: Content,
+}
+
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -88,8 +127,12 @@ pub enum Command {
         /// The new nick.
         nick: Nick,
     },
-    /// Says something. [`Reply::Said`] once durable.
+    /// Says something. [`Reply::Said`] once durable; at once for what is kept nowhere ([`Content::is_passing`]).
     Say(Target, Content),
+    /// Says something that is about an earlier message of the conversation: the content, with the relation put in. [`Reply::Said`] once durable. Of a
+    /// message that is not there it is said without the relation; only for a redaction that is [`Refusal::NoSuchMessage`], and somebody
+    /// else's message without a moderator's right [`Refusal::Denied`].
+    Relate(Box<Related>),
     /// Acts upon a room's state, all or nothing. [`Reply::Done`] once durable.
     Act(RoomName, Vec<Act>),
     /// Removes an occupant. [`Reply::Done`] once durable.
@@ -241,6 +284,8 @@ pub struct HistoryQuery {
     pub limit: usize,
     /// Whether the page is the newest part of the range (`true`) or the oldest. Messages come oldest first either way.
     pub newest: bool,
+    /// Whether only what has a text is wanted: no signals, reactions, redactions.
+    pub texts: bool,
 }
 
 /// Answers.

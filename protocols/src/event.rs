@@ -7,6 +7,7 @@ use lavina_crdt::content::{Author, Content, Principal};
 use lavina_crdt::ids::{MsgId, SessionId};
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::SessionRecord;
+use lavina_crdt::relation::Redacted;
 use lavina_crdt::room::{Act, Rank, RoomState};
 use std::sync::Arc;
 
@@ -90,6 +91,8 @@ pub struct Said {
     /// Whether it comes later than it was said (catch-up after a cut): XMPP shows `<delay/>`, a plain IRC client sees it
     /// between the marks of [`Event::Caught`].
     pub late: bool,
+    /// Who took it back: then nothing is left of the content, and only history shows that there was something.
+    pub redacted: Option<Arc<Redacted>>,
 }
 
 /// How a place ended.

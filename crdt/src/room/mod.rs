@@ -262,6 +262,8 @@ pub enum Right<'a> {
     Kick(&'a Kick),
     /// Invite somebody.
     Invite,
+    /// Take back what others have said (IRCv3 `draft/message-redaction`, XEP-0425).
+    Moderate,
 }
 
 /// Why a right is not there.

@@ -216,6 +216,8 @@ impl RoomState {
                 Err(Denied::Rank)
             }
             Right::Invite => not_banned(self, author),
+            Right::Moderate if self.rank(&author.principal()) < Rank::HalfOp => Err(Denied::Rank),
+            Right::Moderate => Ok(()),
         }
     }
 

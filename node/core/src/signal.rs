@@ -2,8 +2,8 @@
 
 use crate::farewells::REASON_BYTES_MAX;
 use bytes::Bytes;
-use lavina_crdt::content::Author;
-use lavina_crdt::ids::SessionId;
+use lavina_crdt::content::{Author, Content};
+use lavina_crdt::ids::{OrderKey, Scope, SessionId};
 use lavina_crdt::names::{Nick, RoomName};
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,17 @@ pub(crate) enum Signal {
         /// From where.
         by: Author,
     },
+    /// Something is said that is kept nowhere. In a room it is for the whole node, whichever session it is addressed to.
+    Passing {
+        /// Where.
+        scope: Scope,
+        /// When, and the id.
+        key: OrderKey,
+        /// By whom.
+        author: Box<Author>,
+        /// What.
+        content: Box<Content>,
+    },
 }
 
 impl Signal {
@@ -86,6 +97,7 @@ impl Signal {
             Self::Ended { by } => by.is_sound(),
             Self::Invited { by, reason, .. } => by.is_sound() && line(reason),
             Self::Wallops { by, text: words } | Self::Killed { by, words } => by.is_sound() && line(words),
+            Self::Passing { author, content, .. } => author.is_sound() && content.is_sound() && content.is_passing(),
             Self::Farewell { words, .. } => words.len() <= REASON_BYTES_MAX && line(words),
         }
     }

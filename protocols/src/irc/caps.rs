@@ -3,7 +3,7 @@
 
 /// Capabilities negotiated, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Caps(u32);
+pub(super) struct Caps(u64);
 
 impl Caps {
     pub(super) const MESSAGE_TAGS: Self = Self(1);
@@ -26,6 +26,8 @@ impl Caps {
     pub(super) const STANDARD_REPLIES: Self = Self(1 << 17);
     pub(super) const CAP_NOTIFY: Self = Self(1 << 18);
     pub(super) const NO_IMPLICIT_NAMES: Self = Self(1 << 19);
+    pub(super) const MESSAGE_REDACTION: Self = Self(1 << 20);
+    pub(super) const EVENT_PLAYBACK: Self = Self(1 << 21);
 
     /// Whether all of `other` are in it.
     pub(super) const fn has(self, other: Self) -> bool {
@@ -48,7 +50,7 @@ impl Caps {
     }
 
     /// The bits, for a render class.
-    pub(super) const fn bits(self) -> u32 {
+    pub(super) const fn bits(self) -> u64 {
         self.0
     }
 }
@@ -63,6 +65,8 @@ pub(super) const TABLE: &[(&str, Caps)] = &[
     ("chghost", Caps::CHGHOST),
     ("draft/account-registration", Caps::ACCOUNT_REGISTRATION),
     ("draft/chathistory", Caps::CHATHISTORY),
+    ("draft/event-playback", Caps::EVENT_PLAYBACK),
+    ("draft/message-redaction", Caps::MESSAGE_REDACTION),
     ("echo-message", Caps::ECHO_MESSAGE),
     ("extended-join", Caps::EXTENDED_JOIN),
     ("invite-notify", Caps::INVITE_NOTIFY),

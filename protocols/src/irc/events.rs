@@ -182,7 +182,7 @@ impl Session {
             lines.extend(render(&look, event));
             return;
         }
-        let class = RenderClass(IRC_CLASS | u64::from(caps.bits()));
+        let class = RenderClass(IRC_CLASS | caps.bits());
         let bytes = renders.get_or_render(event, class, || encode(&render(&look, event)));
         self.out.shared(bytes);
     }
@@ -282,7 +282,7 @@ fn encode(lines: &[Line]) -> Bytes {
 /// The capabilities that the rendering of an event depends on.
 const fn matters(event: &Event) -> Caps {
     match event {
-        Event::Said(_) => STAMPS.with(Caps::MESSAGE_TAGS),
+        Event::Said(_) => STAMPS.with(Caps::MESSAGE_TAGS).with(Caps::MESSAGE_REDACTION),
         Event::Joined { .. } => STAMPS.with(Caps::EXTENDED_JOIN).with(Caps::AWAY_NOTIFY),
         Event::PersonChanged { .. } => STAMPS.with(Caps::ACCOUNT_NOTIFY).with(Caps::AWAY_NOTIFY).with(Caps::SETNAME),
         Event::Unreachable { .. } | Event::Reachable { .. } => STAMPS.with(Caps::AWAY_NOTIFY),

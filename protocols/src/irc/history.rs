@@ -126,6 +126,7 @@ fn history_of(target: &str) -> Option<HistoryOf> {
 }
 
 fn fetch(session: &mut Session, subcommand: String, target: String, of: HistoryOf, wanted: Wanted, limit: usize) {
+    let texts = !session.caps.has(Caps::EVENT_PLAYBACK);
     let queries = match &wanted {
         Wanted::Range { after, before, newest } => {
             vec![HistoryQuery {
@@ -135,9 +136,10 @@ fn fetch(session: &mut Session, subcommand: String, target: String, of: HistoryO
                 ids: Vec::new(),
                 limit,
                 newest: *newest,
+                texts,
             }]
         }
-        Wanted::Around(bound) => around(&of, *bound, limit),
+        Wanted::Around(bound) => around(&of, *bound, limit, texts),
     };
     let last = queries.len() - 1;
     // A refusal leads to another question, and lines after this one are to wait for its answer.
@@ -179,9 +181,16 @@ fn by_account(of: &HistoryOf) -> Option<HistoryOf> {
 }
 
 /// Half before, the message itself, the rest after.
-fn around(of: &HistoryOf, bound: Bound, limit: usize) -> Vec<HistoryQuery> {
-    let query =
-        |after, before, limit, newest| HistoryQuery { of: of.clone(), after, before, ids: Vec::new(), limit, newest };
+fn around(of: &HistoryOf, bound: Bound, limit: usize, texts: bool) -> Vec<HistoryQuery> {
+    let query = |after, before, limit, newest| HistoryQuery {
+        of: of.clone(),
+        after,
+        before,
+        ids: Vec::new(),
+        limit,
+        newest,
+        texts,
+    };
     let half = limit / 2;
     let mut queries = Vec::new();
     if half > 0 {
@@ -224,7 +233,8 @@ fn write_page(session: &mut Session, now: Now, target: &str, limit: usize) {
     let batch = open_batch(session, &["chathistory", target]);
     let config = Arc::clone(&session.config);
     let look = Look { caps: session.caps, node: &config.node_name, wall_ms: now.wall_ms };
-    for said in said.iter().filter(|said| said.content.kind != MessageKind::Signal).take(limit) {
+    let texts = !session.caps.has(Caps::EVENT_PLAYBACK);
+    for said in said.iter().filter(|said| !texts || said.content.kind != MessageKind::Signal).take(limit) {
         for line in said::lines(&look, said, &shown_target(said), batch.as_deref()) {
             session.reply(line);
         }

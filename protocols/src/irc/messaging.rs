@@ -7,10 +7,11 @@
 use super::channel::{is_channel, room_of};
 use super::numerics::*;
 use super::people::away_text;
+use super::relation;
 use super::said::{self, Look, channel_name};
 use super::services::{self, Service};
 use super::{Answer, Caps, Message, Now, Session};
-use crate::command::{Command, Reply, Target};
+use crate::command::{Command, Related, Reply, Target};
 use crate::event::{Conversation, Said};
 use lavina_crdt::content::{Content, MessageKind};
 use lavina_crdt::names::{AccountName, Nick};
@@ -51,7 +52,8 @@ pub(super) fn tagmsg(session: &mut Session, _now: Now, message: &Message<'_>) {
 fn say(session: &mut Session, message: &Message<'_>, kind: MessageKind) {
     let text = message.param(1).filter(|_| kind != MessageKind::Signal).map(neutral).unwrap_or_default();
     let tags = if session.caps.has(Caps::MESSAGE_TAGS) { client_tags(message) } else { Vec::new() };
-    let content = Content { kind, tags, ..Content::text(text) };
+    let typing = relation::typing_of_tags(&tags).filter(|_| kind == MessageKind::Signal);
+    let content = Content { kind, tags, typing, ..Content::text(text) };
     let verb: &'static str = match kind {
         MessageKind::Message => "PRIVMSG",
         MessageKind::Notice => "NOTICE",
@@ -82,7 +84,7 @@ fn say(session: &mut Session, message: &Message<'_>, kind: MessageKind) {
 }
 
 /// A channel, a nick, or an account written as its address.
-fn target_of(session: &Session, name: &str) -> Option<Target> {
+pub(super) fn target_of(session: &Session, name: &str) -> Option<Target> {
     if is_channel(name) {
         return room_of(name).map(Target::Room);
     }
@@ -100,7 +102,11 @@ fn say_to(session: &mut Session, verb: &'static str, name: String, target: Targe
         Target::Nick(nick) if verb == "PRIVMSG" => Some(nick.clone()),
         Target::Nick(_) | Target::Room(_) | Target::Account(..) | Target::Occupant(..) => None,
     };
-    session.ask(Command::Say(target, content), move |session, now, answer| match answer {
+    let command = match relation::of_tags(&content.tags) {
+        Some((of, how)) => Command::Relate(Box::new(Related { target, of, how, content })),
+        None => Command::Say(target, content),
+    };
+    session.ask(command, move |session, now, answer| match answer {
         Ok(Reply::Said(said)) => session.echo(now, &said),
         Ok(_) => {}
         Err(_) if verb == "NOTICE" => {}
@@ -123,9 +129,13 @@ fn tell_if_away(session: &mut Session, _now: Now, answer: Answer) {
 impl Session {
     /// What the session itself said (IRCv3 `echo-message`).
     fn echo(&mut self, now: Now, said: &Said) {
-        if !self.caps.has(Caps::ECHO_MESSAGE) {
-            return;
+        if self.caps.has(Caps::ECHO_MESSAGE) {
+            self.show_own(now, said);
         }
+    }
+
+    /// What the session itself said, as others see it.
+    pub(super) fn show_own(&mut self, now: Now, said: &Said) {
         let target = match &said.conversation {
             Conversation::Room(room) => channel_name(room),
             Conversation::Direct { to_nick, .. } => to_nick.to_string(),

@@ -27,6 +27,7 @@ mod outbox;
 mod people;
 mod refusals;
 mod registration;
+mod relation;
 mod said;
 mod server;
 mod services;

@@ -3,9 +3,11 @@
 
 use super::Caps;
 use super::message::{Line, floor_boundary};
+use super::relation;
 use crate::event::Said;
 use lavina_crdt::content::{Author, MessageKind};
 use lavina_crdt::names::{AccountName, RoomName};
+use lavina_crdt::relation::Relation;
 
 /// Bytes of text in a line at the very least, however long names are.
 const TEXT_BYTES_MIN: usize = 64;
@@ -44,36 +46,58 @@ pub(super) fn author_source(author: &Author) -> String {
 
 /// The lines of something said towards `target`; none for what a client of these capabilities cannot be shown.
 pub(super) fn lines(look: &Look<'_>, said: &Said, target: &str, batch: Option<&str>) -> Vec<Line> {
+    if said.redacted.is_some() {
+        return Vec::new();
+    }
+    if said.content.redaction().is_some() {
+        let line = relation::redact_line(look, said, target);
+        return line.into_iter().map(|line| plainly(look, said, line, batch)).collect();
+    }
     let source = author_source(&said.author);
+    let tags = relation::tags_for(&said.content);
     let command = match said.content.kind {
         MessageKind::Message => "PRIVMSG",
         MessageKind::Notice => "NOTICE",
         MessageKind::Signal => {
-            let shown = look.caps.has(Caps::MESSAGE_TAGS) && !said.content.tags.is_empty();
-            let line = || tagged(look, said, Line::new(&source, "TAGMSG", &[target]), batch, true);
-            return if shown { vec![line()] } else { Vec::new() };
+            let shown = tags.iter().filter(|_| look.caps.has(Caps::MESSAGE_TAGS));
+            let line = |tags| tagged(look, said, Line::new(&source, "TAGMSG", &[target]), batch, Some(tags));
+            return shown.map(|tags| line(tags.as_slice())).collect();
         }
     };
     let bare = Line::with_text(&source, command, &[target], "").len();
     let room = (super::message::LINE_BYTES_MAX - 2).saturating_sub(bare).max(TEXT_BYTES_MIN);
-    pieces(&said.content.text, room)
+    let tags = tags.first().map_or(&[] as &[_], Vec::as_slice);
+    let text = match said.content.relation.as_deref() {
+        Some(Relation::Edit(_)) => format!("{} (edited)", said.content.text),
+        Some(Relation::Reply(_) | Relation::React(_) | Relation::Redact(_)) | None => said.content.text.clone(),
+    };
+    pieces(&text, room)
         .into_iter()
         .enumerate()
         // One id names one message: the first line has it, and the tags that go with it.
         .map(|(index, piece)| {
-            tagged(look, said, Line::with_text(&source, command, &[target], &piece), batch, index == 0)
+            tagged(
+                look,
+                said,
+                Line::with_text(&source, command, &[target], &piece),
+                batch,
+                (index == 0).then_some(tags),
+            )
         })
         .collect()
 }
 
-fn tagged(look: &Look<'_>, said: &Said, line: Line, batch: Option<&str>, first: bool) -> Line {
+fn plainly(look: &Look<'_>, said: &Said, line: Line, batch: Option<&str>) -> Line {
     let line = batch.into_iter().fold(line, |line, batch| line.tag("batch", batch));
-    let line = look.stamp(line, said.id.hlc().ms(), said.author.account.as_ref());
-    if !first || !look.caps.has(Caps::MESSAGE_TAGS) {
-        return line;
-    }
+    look.stamp(line, said.id.hlc().ms(), said.author.account.as_ref())
+}
+
+/// The line with its stamps; the first line of a message has the id and the tags too.
+fn tagged(look: &Look<'_>, said: &Said, line: Line, batch: Option<&str>, tags: Option<&[(String, String)]>) -> Line {
+    let line = plainly(look, said, line, batch);
+    let Some(tags) = tags.filter(|_| look.caps.has(Caps::MESSAGE_TAGS)) else { return line };
     let line = line.tag("msgid", &said.id.to_string());
-    said.content.tags.iter().fold(line, |line, (key, value)| line.tag(key, value))
+    tags.iter().fold(line, |line, (key, value)| line.tag(key, value))
 }
 
 /// Text as the texts of lines, each of at most `room` bytes.

@@ -3,7 +3,8 @@
 use super::numerics::{ERR_NEEDMOREPARAMS, ERR_NOTREGISTERED, ERR_UNKNOWNCOMMAND};
 use super::{Message, Phase, Session};
 use super::{
-    auth, bars, channel, history, messaging, modes, names, oper, people, registration, server, services, stats, who,
+    auth, bars, channel, history, messaging, modes, names, oper, people, registration, relation, server, services,
+    stats, who,
 };
 use lavina_crdt::clock::Now;
 
@@ -38,6 +39,7 @@ const VERBS: &[(&str, usize, When, Run)] = &[
     ("REGISTER", 3, Always, auth::register),
     ("QUIT", 0, Always, registration::quit),
     ("ERROR", 0, Always, server::pong),
+    ("REDACT", 2, Registered, relation::redact),
     ("TOPIC", 1, Registered, channel::topic),
     ("KICK", 2, Registered, channel::kick),
     ("INVITE", 2, Registered, channel::invite),

@@ -62,6 +62,7 @@ pub(crate) fn on_query(_: &mut Client, link: &mut Link, request: Request) -> Res
         ids: Vec::new(),
         limit: page.max.unwrap_or(PAGE_DEFAULT).min(PAGE_MAX),
         newest: page.before.is_some(),
+        texts: false,
     };
     if let Some((_, form)) = data::answer(&request.payload) {
         for (var, values) in data::fields(form) {
@@ -183,7 +184,7 @@ pub(crate) fn on_metadata(_: &mut Client, link: &mut Link, request: Request) -> 
 
 fn edge(room: Option<RoomName>, newest: bool) -> HistoryQuery {
     let of = room.map_or(HistoryOf::Account, HistoryOf::Room);
-    HistoryQuery { of, after: None, before: None, ids: Vec::new(), limit: 1, newest }
+    HistoryQuery { of, after: None, before: None, ids: Vec::new(), limit: 1, newest, texts: false }
 }
 
 /// `<prefs/>` (section 6): everything is kept, and that cannot be changed.

@@ -207,7 +207,14 @@ fn author(number: u64, name: &str, registered: bool) -> Author {
 
 fn said_in(room_name: &str, second: u64, author: Author, content: Content) -> Arc<Said> {
     let conversation = Conversation::Room(room(room_name));
-    Arc::new(Said { id: msg_id(second), conversation, author: author.into(), content: content.into(), late: false })
+    Arc::new(Said {
+        id: msg_id(second),
+        conversation,
+        author: author.into(),
+        content: content.into(),
+        late: false,
+        redacted: None,
+    })
 }
 
 /// A room with bob, an operator, and carol, a guest; alice is in it as well.

@@ -56,6 +56,7 @@ impl<S: Store> Node<S> {
             Command::Part { room, reason } => self.part(now, &asker?, &room, reason),
             Command::SetRoomNick { room, nick } => self.set_room_nick(now, &asker?, &room, &nick),
             Command::Say(target, content) => self.say(now, &asker?, target, content),
+            Command::Relate(related) => self.relate(now, &asker?, *related),
             Command::Act(room, acts) => self.act(now, &asker?, &room, &acts),
             Command::Kick { room, nick, reason } => self.kick(now, &asker?, &room, &nick, reason),
             Command::Invite { room, whom, reason } => self.invite(now, &asker?, room, whom, reason),

@@ -64,7 +64,9 @@ impl<S: Store> Node<S> {
             let room = room.clone();
             self.begin_catch_up(now, room);
         }
-        self.deliver_said(&said);
+        if said.redacted.is_none() {
+            self.deliver_said(&said);
+        }
         Some(said)
     }
 

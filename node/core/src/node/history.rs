@@ -47,6 +47,7 @@ impl<S: Store> Node<S> {
             ids: &query.ids,
             limit: query.limit.min(self.config.limits.history_page_max),
             newest: query.newest,
+            texts: query.texts,
         };
         let page = self.replicas.history(&wanted)?;
         let messages = page.messages.into_iter().filter_map(|message| self.said_before(message)).collect();
@@ -77,7 +78,7 @@ impl<S: Store> Node<S> {
         }
     }
 
-    fn conversation_with(&self, asker: &Asker, target: &Target) -> Result<Scope, Refusal> {
+    pub(super) fn conversation_with(&self, asker: &Asker, target: &Target) -> Result<Scope, Refusal> {
         let other = match target {
             Target::Nick(nick) => self.whose_nick(nick).ok_or(Refusal::NoSuchNick)?,
             Target::Account(account, _) => Principal::Account(account.clone()),

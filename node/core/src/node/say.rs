@@ -22,6 +22,18 @@ const CONTENT_BYTES_MAX: usize = 72 * 1024;
 
 impl<S: Store> Node<S> {
     pub(super) fn say(&mut self, now: Now, asker: &Asker, target: Target, content: Content) -> Result<Reply, Refusal> {
+        let content = Content { relation: None, ..content };
+        self.say_related(now, asker, target, content)
+    }
+
+    /// The same for what is about an earlier message; the relation is checked.
+    pub(super) fn say_related(
+        &mut self,
+        now: Now,
+        asker: &Asker,
+        target: Target,
+        content: Content,
+    ) -> Result<Reply, Refusal> {
         if !content.is_sound() || bytes_of(&content) > CONTENT_BYTES_MAX {
             return Err(Refusal::Denied(Denied::Malformed));
         }
@@ -57,7 +69,16 @@ impl<S: Store> Node<S> {
         }
         let present = asker.record.rooms.contains_key(&room);
         let author = self.author_in(asker, &room);
-        state.allows(&author, &Right::Speak { present, is_request: content.is_request() }).map_err(Refusal::Denied)?;
+        match content.redaction() {
+            Some(_) if !present => return Err(Refusal::Denied(Denied::NotPresent)),
+            Some(redact) if redact.moderated => state.allows(&author, &Right::Moderate).map_err(Refusal::Denied)?,
+            // Who may not speak any more may still take back what was said.
+            Some(_) => {}
+            None => {
+                let speak = Right::Speak { present, is_request: content.is_request() };
+                state.allows(&author, &speak).map_err(Refusal::Denied)?;
+            }
+        }
         let content = Content { to_resource: None, from_resource: None, via_room: None, ..content };
         self.append_said(now, Scope::Room(room), author, content)
     }
@@ -88,6 +109,9 @@ impl<S: Store> Node<S> {
     }
 
     fn append_said(&mut self, now: Now, scope: Scope, author: Author, content: Content) -> Result<Reply, Refusal> {
+        if content.is_passing() {
+            return self.say_in_passing(now, scope, author, content);
+        }
         let appended = self.append(now, scope, Some(author), Body::Message(content))?;
         let said = self.on_effects_of(now, appended.effects, Some(appended.key));
         said.map(Reply::Said).ok_or(Refusal::Denied(Denied::Rank))

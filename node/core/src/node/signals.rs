@@ -39,6 +39,12 @@ impl<S: Store> Node<S> {
             self.on_wallops(by, text);
             return;
         }
+        if let Signal::Passing { scope, key, author, content } = signal
+            && to.node == self.me()
+        {
+            self.on_passing(scope, *key, author, content);
+            return;
+        }
         let Some(number) = self.sessions.number(to) else { return };
         let Some(record) = self.people.get(to) else { return };
         match signal {
@@ -56,7 +62,7 @@ impl<S: Store> Node<S> {
             Signal::Replaced => self.disconnect(now, number, CloseReason::Replaced),
             Signal::Ended { by } => self.on_ended(now, number, by),
             Signal::Killed { by, words } => self.on_killed(now, number, by, words),
-            Signal::Farewell { .. } | Signal::Wallops { .. } => {}
+            Signal::Farewell { .. } | Signal::Wallops { .. } | Signal::Passing { .. } => {}
         }
     }
 

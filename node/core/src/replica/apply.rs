@@ -1,6 +1,6 @@
 //! From a known entry to what it does: in causal order, judged at its causal past, once.
 
-use super::effect::Effect;
+use super::effect::{Effect, Message};
 use super::room::Verdict;
 use super::scope::message;
 use super::{Replicas, Scope};
@@ -31,6 +31,9 @@ impl<S: Store> Replicas<S> {
             && let Some((key, value)) = self.room_mut(name)?.learn(name, &entry)
         {
             self.journal.put_meta(key, value);
+        }
+        if chain::is_redaction(&entry) {
+            self.learn_redaction(scope, &entry)?;
         }
         let replica = self.scope_mut(scope)?;
         replica.learn(&entry, hash);
@@ -115,7 +118,7 @@ impl<S: Store> Replicas<S> {
             Scope::Direct(one, other) => {
                 let said = message(scope, entry).filter(|said| self.is_home_of(entry, &said.author));
                 let said = said.filter(|said| is_between(&said.author, one, other));
-                effects.extend(said.map(|said| Effect::Said(said, is_late(now, entry.hlc))));
+                self.tell(now, said, effects);
             }
         }
     }
@@ -157,7 +160,12 @@ impl<S: Store> Replicas<S> {
         let (Some(room), Some(author)) = (self.rooms.get_mut(name), &entry.author) else { return };
         let body = chain::body(entry);
         let verdict = match &body {
-            Body::Message(content) => room.may_speak(entry, author, content),
+            Body::Message(content) => match content.redaction() {
+                Some(redact) if redact.moderated => room.may_moderate(entry.order_key(), author),
+                // That it is the author's own is seen when it is told.
+                Some(_) => Verdict::Allowed,
+                None => room.may_speak(entry, author, content),
+            },
             Body::Kick(kick) => room.may_kick(entry, author, kick),
             Body::DocChange(_) | Body::Register(_) | Body::AccountCreate(_) | Body::Mesh(_) | Body::Unknown { .. } => {
                 return;
@@ -172,9 +180,18 @@ impl<S: Store> Replicas<S> {
             }
             (Verdict::Allowed, _) => {
                 let said = message(&Scope::Room(name.clone()), entry);
-                effects.extend(said.map(|said| Effect::Said(said, is_late(now, entry.hlc))));
+                self.tell(now, said, effects);
             }
         }
+    }
+
+    /// Something was said that its author had the right to say.
+    fn tell(&mut self, now: Now, said: Option<Message>, effects: &mut Vec<Effect>) {
+        let said = said.and_then(|said| self.settled(said).ok().flatten());
+        effects.extend(said.map(|said| {
+            let late = is_late(now, said.key.hlc);
+            Effect::Said(said, late)
+        }));
     }
 
     /// Whether the author's session is one of the node that wrote the entry: nobody speaks for another node's sessions.

@@ -8,6 +8,7 @@ use lavina_crdt::entry::Run;
 use lavina_crdt::equivocation::Equivocation;
 use lavina_crdt::ids::{NodeId, OrderKey, Origin, Scope};
 use lavina_crdt::names::{AccountName, RoomName};
+use lavina_crdt::relation::Redacted;
 use lavina_crdt::room::{Act, Kick, RoomState};
 use lavina_crdt::version::VersionVector;
 use std::sync::Arc;
@@ -71,8 +72,10 @@ pub struct Message {
     pub key: OrderKey,
     /// By whom.
     pub author: Arc<Author>,
-    /// What.
+    /// What; nothing is left of it where it is redacted.
     pub content: Arc<Content>,
+    /// Who took it back.
+    pub redacted: Option<Arc<Redacted>>,
 }
 
 /// A local entry that was made.

@@ -9,6 +9,7 @@ use super::{Replicas, Scope};
 use crate::store::{Store, StoreError};
 use lavina_crdt::chain;
 use lavina_crdt::clock::Hlc;
+use lavina_crdt::content::MessageKind;
 use lavina_crdt::entry::Entry;
 use lavina_crdt::ids::{MsgId, NodeId, OrderKey, Origin};
 use lavina_crdt::mutant::{self, Mutant};
@@ -30,6 +31,8 @@ pub struct Query<'a> {
     pub limit: usize,
     /// Whether the newest part of the range is wanted, not the oldest.
     pub newest: bool,
+    /// Whether only what has a text is wanted.
+    pub texts: bool,
 }
 
 /// A part of the order, bounds excluded.
@@ -56,7 +59,7 @@ impl<S: Store> Replicas<S> {
         let mut found = BTreeMap::new();
         for scope in query.scopes {
             let read = if query.ids.is_empty() {
-                self.read_span(scope, span, query.newest, query.limit.saturating_add(1), &mut found)
+                self.read_span(scope, span, query, &mut found)
             } else {
                 self.read_ids(scope, span, query.ids, &mut found)
             };
@@ -70,7 +73,11 @@ impl<S: Store> Replicas<S> {
                 found.pop_last()
             };
         }
-        Ok(Page { messages: found.into_values().collect(), complete })
+        let mut messages = Vec::with_capacity(found.len());
+        for said in found.into_values() {
+            messages.extend(self.settled(said).map_err(|_| Refusal::Storage)?);
+        }
+        Ok(Page { messages, complete })
     }
 
     /// The conversations with messages from `from_ms` on and before `to_ms`, and the position of the newest message of each in that time;
@@ -93,6 +100,7 @@ impl<S: Store> Replicas<S> {
                 before: Some(Bound::Time(to_ms)),
                 limit: 1,
                 newest: true,
+                texts: true,
                 ..Query::default()
             };
             newest.extend(self.history(&query)?.messages.into_iter().map(|said| (said.key, said.scope)));
@@ -140,15 +148,16 @@ impl<S: Store> Replicas<S> {
         &mut self,
         scope: &Scope,
         span: Span,
-        newest: bool,
-        limit: usize,
+        query: &Query<'_>,
         found: &mut BTreeMap<OrderKey, Message>,
     ) -> Result<(), StoreError> {
+        let (newest, limit) = (query.newest, query.limit.saturating_add(1));
+        let is_wanted = |said: &Message| !query.texts || said.content.kind != MessageKind::Signal;
         let mut valid = self.valid(scope)?;
         if let Some(replica) = valid.pending {
             let pending = replica.iter().filter(|(key, _)| span.holds(**key));
             let pending: Vec<Message> = pending.filter_map(|(_, entry)| valid.judge.message(entry)).collect();
-            found.extend(pending.into_iter().map(|said| (said.key, said)));
+            found.extend(pending.into_iter().filter(is_wanted).map(|said| (said.key, said)));
         }
         let mut taken = 0;
         let readings = valid.readings;
@@ -156,12 +165,21 @@ impl<S: Store> Replicas<S> {
         let is_whole = valid.judge.cuts.is_none();
         valid.store.scan(scope, span.after, span.before, newest, &mut |key, sealed| {
             let mut read = || chain::open(sealed).and_then(|entry| valid.judge.message(&entry));
-            if let Some(said) = if is_whole { readings.get_or_read(scope, key, read) } else { read() } {
+            if let Some(said) = if is_whole { readings.get_or_read(scope, key, read) } else { read() }
+                && is_wanted(&said)
+            {
                 found.insert(key, said);
                 taken += 1;
             }
             taken < limit
         })
+    }
+
+    /// One message as it was said, redacted or not.
+    pub(super) fn peek(&mut self, scope: &Scope, id: MsgId) -> Result<Option<Message>, StoreError> {
+        let mut found = BTreeMap::new();
+        self.read_ids(scope, Span { after: None, before: None }, &[id], &mut found)?;
+        Ok(found.pop_first().map(|(_, said)| said))
     }
 
     fn read_ids(
@@ -234,7 +252,14 @@ impl Judge<'_> {
             return None;
         }
         let counts = match (&self.scope, &mut self.room) {
-            (Scope::Room(_), Some(room)) => room.may_speak(entry, &said.author, &said.content) == Verdict::Allowed,
+            (Scope::Room(_), Some(room)) => match said.content.redaction() {
+                Some(redact) if redact.moderated => {
+                    room.may_moderate(entry.order_key(), &said.author) == Verdict::Allowed
+                }
+                // That it is the author's own is seen when the page is settled.
+                Some(_) => true,
+                None => room.may_speak(entry, &said.author, &said.content) == Verdict::Allowed,
+            },
             (Scope::Direct(one, other), _) => is_between(&said.author, one, other),
             (Scope::Room(_) | Scope::Mesh | Scope::Account(_), _) => false,
         };

@@ -17,6 +17,7 @@ mod mesh;
 mod quarantine;
 mod readings;
 mod receive;
+mod redactions;
 mod room;
 mod scope;
 
@@ -76,6 +77,7 @@ pub struct Replicas<S> {
     /// States of rooms that were looked at and not loaded.
     glimpses: RefCell<BTreeMap<RoomName, Arc<RoomState>>>,
     readings: readings::Readings,
+    redactions: redactions::Redactions,
     journal: Journal,
     seals: Seals,
     /// Why nothing is written under this origin any more, though others are still heard.
@@ -130,6 +132,7 @@ impl<S: Store> Replicas<S> {
             rooms: BTreeMap::new(),
             glimpses: RefCell::default(),
             readings: readings::Readings::default(),
+            redactions: redactions::Redactions::default(),
             journal: Journal::new(key, seals.clone(), origin_key),
             seals,
             outdated: None,
@@ -171,6 +174,11 @@ impl<S: Store> Replicas<S> {
     /// This node.
     pub fn me(&self) -> NodeId {
         self.origin_key.node
+    }
+
+    /// What this store writes as.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// This start's number: greater than that of every start before.

@@ -83,6 +83,7 @@ mod tests {
             key: OrderKey { hlc: Hlc(at), origin: Origin([1; 16]), seq: at },
             author: Arc::new(Author { session, account: None, nick, user, host }),
             content: Arc::new(Content::text(text)),
+            redacted: None,
         }
     }
 

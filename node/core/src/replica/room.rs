@@ -102,7 +102,7 @@ impl Room {
             }
         }
         for entry in others {
-            if self.state_of(&entry).is_none() {
+            if self.state_of(entry.dot()).is_none() {
                 self.wait(entry);
             }
         }
@@ -138,8 +138,8 @@ impl Room {
     }
 
     /// The state at an entry's causal past; `None` when some of it is not here.
-    fn state_of(&mut self, entry: &Entry) -> Option<Arc<RoomState>> {
-        let heads = self.heads_at(entry.dot()).to_vec();
+    fn state_of(&mut self, at: Dot) -> Option<Arc<RoomState>> {
+        let heads = self.heads_at(at).to_vec();
         self.doc.state_at(&heads)
     }
 
@@ -153,19 +153,18 @@ impl Room {
     /// Whether the author had the right where the entry was written. What rests on a void change is judged by the part of its past that counts,
     /// or else by what was written before it, so that who equivocates takes nobody else's words away; when neither allows it, more may still
     /// come.
-    pub(super) fn judge(&mut self, entry: &Entry, author: &Author, right: &Right<'_>) -> Verdict {
-        match self.state_of(entry).map(|state| state.allows(author, right)) {
+    pub(super) fn judge(&mut self, at: OrderKey, author: &Author, right: &Right<'_>) -> Verdict {
+        match self.state_of(at.dot()).map(|state| state.allows(author, right)) {
             Some(Ok(())) => Verdict::Allowed,
             Some(Err(_)) => Verdict::Denied,
-            None if self.is_cut && self.is_right_without_void(entry, author, right) => Verdict::Allowed,
+            None if self.is_cut && self.is_right_without_void(at, author, right) => Verdict::Allowed,
             None => Verdict::Unknown,
         }
     }
 
-    fn is_right_without_void(&mut self, entry: &Entry, author: &Author, right: &Right<'_>) -> bool {
+    fn is_right_without_void(&mut self, at: OrderKey, author: &Author, right: &Right<'_>) -> bool {
         let allows = |state: &RoomState| state.allows(author, right).is_ok();
-        self.state_without_void(entry.dot()).is_some_and(|state| allows(&state))
-            || allows(&self.doc.state_before(entry.order_key()))
+        self.state_without_void(at.dot()).is_some_and(|state| allows(&state)) || allows(&self.doc.state_before(at))
     }
 
     /// What waits to be judged, when the room is about to be built anew.
@@ -180,11 +179,15 @@ impl Room {
 
     pub(super) fn may_speak(&mut self, entry: &Entry, author: &Author, content: &Content) -> Verdict {
         // Whether the author was inside is known at its home node alone, which asked before it made the entry.
-        self.judge(entry, author, &Right::Speak { present: true, is_request: content.is_request() })
+        self.judge(entry.order_key(), author, &Right::Speak { present: true, is_request: content.is_request() })
     }
 
     pub(super) fn may_kick(&mut self, entry: &Entry, author: &Author, kick: &Kick) -> Verdict {
-        self.judge(entry, author, &Right::Kick(kick))
+        self.judge(entry.order_key(), author, &Right::Kick(kick))
+    }
+
+    pub(super) fn may_moderate(&mut self, at: OrderKey, author: &Author) -> Verdict {
+        self.judge(at, author, &Right::Moderate)
     }
 
     /// The change for `acts` at the heads as they are.
@@ -223,7 +226,7 @@ impl Room {
         }
         let (ready, waiting) = std::mem::take(&mut self.unjudged)
             .into_iter()
-            .partition(|(_, entry)| self.is_cut || self.state_of(entry).is_some());
+            .partition(|(_, entry)| self.is_cut || self.state_of(entry.dot()).is_some());
         self.unjudged = waiting;
         BTreeMap::into_values(ready).collect()
     }

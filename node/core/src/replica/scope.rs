@@ -113,5 +113,5 @@ impl ScopeReplica {
 pub(super) fn message(scope: &Scope, entry: &Entry) -> Option<Message> {
     let Body::Message(content) = chain::body(entry) else { return None };
     let (author, content) = (Arc::new(entry.author.clone()?), Arc::new(content));
-    Some(Message { scope: scope.clone(), key: entry.order_key(), author, content })
+    Some(Message { scope: scope.clone(), key: entry.order_key(), author, content, redacted: None })
 }

@@ -1,7 +1,10 @@
 //! A core of one room, `#r`, in which `bob` is founder, and a few accounts. It answers what a session asks and keeps no more than that takes.
 
 use crate::account::{AccountCommand, AccountInfo, AccountReply};
-use crate::command::{Command, ConversationName, Counts, HistoryQuery, Opened, Refusal, Reply, RoomSummary, Target};
+use crate::command::{
+    Command, ConversationName, Counts, HistoryQuery, MessageRef, Opened, Refusal, Relate, Related, Reply, RoomSummary,
+    Target,
+};
 use crate::event::{Conversation, HistoryPage, Occupant, Person, RoomView, Said};
 use crate::operator::{NodeSummary, Operator, OperatorCommand, OperatorReply};
 use crate::sasl::derive_credentials_with;
@@ -13,6 +16,7 @@ use lavina_crdt::ids::{MsgId, NodeId, OrderKey, Origin, SessionId};
 use lavina_crdt::modes::{UserMode, UserModes};
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::{SessionRecord, Show};
+use lavina_crdt::relation::{Redact, Relation};
 use lavina_crdt::room::{Ban, Denied, Flag, Mask, Rank, RoomState, Topic};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,7 +81,14 @@ pub(super) fn author(name: &str) -> Author {
 }
 
 pub(super) fn said(by: &str, conversation: Conversation, content: Content) -> Said {
-    Said { id: id(super::WALL_MS), conversation, author: author(by).into(), content: content.into(), late: false }
+    Said {
+        id: id(super::WALL_MS),
+        conversation,
+        author: author(by).into(),
+        content: content.into(),
+        late: false,
+        redacted: None,
+    }
 }
 
 pub(super) fn in_room(by: &str, text: &str) -> Said {
@@ -166,6 +177,19 @@ impl FakeCore {
             Command::Say(Target::Nick(to), _) if to.as_str() == "nobody" => return Err(Refusal::NoSuchNick),
             Command::Say(Target::Room(to), _) if to.as_str() == "mute" => {
                 return Err(Refusal::Denied(Denied::Moderated));
+            }
+            Command::Relate(related) => {
+                let Related { target, of, how, mut content } = *related;
+                match (of, how) {
+                    (MessageRef::Id(of), Relate::Redact(_)) if of != id(super::WALL_MS) => {
+                        return Err(Refusal::NoSuchMessage);
+                    }
+                    (MessageRef::Id(of), Relate::Redact(reason)) => {
+                        content.relation = Some(Box::new(Relation::Redact(Redact { of, reason, moderated: false })));
+                    }
+                    _ => {}
+                }
+                Reply::Said(Arc::new(self.say(target, content)))
             }
             Command::Say(target, content) => Reply::Said(Arc::new(self.say(target, content))),
             Command::RoomInfo(room) if room.as_str() == "nowhere" => Reply::Room(None),
@@ -312,6 +336,7 @@ impl FakeCore {
             author: self.me().into(),
             content: content.into(),
             late: false,
+            redacted: None,
         }
     }
 

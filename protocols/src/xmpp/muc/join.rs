@@ -126,6 +126,7 @@ fn join(link: &mut Link, asked: Asked, room: RoomName, nick: Nick, muc: &Element
             ids: Vec::new(),
             limit: wanted.limit,
             newest: true,
+            texts: false,
         };
         let waiting = History { room, chars_max: wanted.chars_max };
         link.ask(Command::History(query), Awaited::Muc(MucWaiting::History(waiting)));

@@ -7,5 +7,6 @@ mod mesh;
 mod model;
 mod modes;
 mod operators;
+mod relations;
 mod rooms;
 mod world;

@@ -365,6 +365,7 @@ impl World {
             ids: Vec::new(),
             limit: 500,
             newest: true,
+            texts: false,
         };
         match self.ask(client, Command::History(query)) {
             Ok(Reply::History(page)) => {
