@@ -33,6 +33,15 @@ pub enum Target {
     Occupant(RoomName, Nick),
 }
 
+/// What a mark of reading is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Marked {
+    /// A room.
+    Room(RoomName),
+    /// The conversation with whoever goes by that name.
+    Person(String),
+}
+
 /// How a client names an earlier message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageRef {
@@ -167,6 +176,8 @@ pub enum Command {
     // Questions.
     /// A room as the asker may see it. [`Reply::Room`]: `None` when there is none or it is hidden from the asker.
     RoomInfo(RoomName),
+    /// Rooms to which the asker is invited and has not come yet. [`Reply::Invitations`].
+    ListInvitations,
     /// All rooms the asker may see. [`Reply::Rooms`].
     ListRooms,
     /// Sessions by nick (all that share it). [`Reply::People`], empty when nobody has it.
@@ -191,6 +202,10 @@ pub enum Command {
     },
     /// Counts for LUSERS and the like. [`Reply::Counts`].
     Counts,
+    /// How far the session's account has read a conversation; with a time (milliseconds), at least until then from now on. [`Reply::Mark`].
+    Mark(Marked, Option<u64>),
+    /// From now on the session is told when somebody with one of these nicks comes or goes, and of no others. [`Reply::People`]: who of them is there.
+    Watch(Vec<Nick>),
     /// Reads one of the session account's registers (private storage, markers). [`Reply::Register`].
     RegisterGet(String),
     /// Sets one of the session account's registers. [`Reply::Done`] once durable.
@@ -323,6 +338,10 @@ pub enum Reply {
     Operator(OperatorReply),
     /// A register's value.
     Register(Option<Vec<u8>>),
+    /// Rooms.
+    Invitations(Vec<RoomName>),
+    /// A mark of reading, milliseconds.
+    Mark(Option<u64>),
 }
 
 /// The name of a conversation in a list.
@@ -356,6 +375,10 @@ pub struct RoomSummary {
     pub topic: String,
     /// Title, or nothing.
     pub title: String,
+    /// When it was created, milliseconds.
+    pub created_ms: Option<u64>,
+    /// When the topic was set, milliseconds.
+    pub topic_ms: Option<u64>,
 }
 
 /// Numbers of the mesh as known here.

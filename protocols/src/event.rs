@@ -244,6 +244,20 @@ pub enum Event {
         /// Begin or end.
         begin: bool,
     },
+    /// Somebody with a watched nick came (who) or went (`None`).
+    Watched {
+        /// The nick.
+        nick: Nick,
+        /// Who has it.
+        person: Option<Person>,
+    },
+    /// The account has read further, on another of its sessions.
+    Marked {
+        /// What.
+        of: crate::command::Marked,
+        /// Until when, milliseconds.
+        at_ms: u64,
+    },
     /// A contact of the account changed in its roster (XMPP roster push; only to sessions that asked for the roster).
     RosterPush(crate::command::RosterItem, /** Whether it was removed. */ bool),
     /// A contact asks for, grants or ends a subscription.

@@ -17,3 +17,4 @@ mod sessions;
 mod signal;
 mod splits;
 pub mod store;
+mod watches;

@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// enough that one client's queue in the core stays short.
 const RESPONSES_MAX: usize = 256;
 
+/// Lines of a labelled response that wait for its end at most.
+const LABELED_LINES_MAX: usize = 32;
+
 /// What several answers to one line add up to.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
@@ -143,10 +146,14 @@ impl Answers {
         format!("b{}", self.next_batch)
     }
 
-    /// Writes what can be written.
+    /// Writes what can be written. What has a label waits for its end, so that one line is one line, unless it grows long.
     pub(super) fn settle(&mut self, out: &mut Outbox, node: &str) {
         while let Some(response) = self.responses.front() {
             let finished = response.waiting == 0;
+            let waits = !finished && response.label.is_some() && response.batch.is_none();
+            if waits && response.lines.len() < LABELED_LINES_MAX {
+                return;
+            }
             if response.label.is_some() && (!finished || response.batch.is_some() || response.lines.len() > 1) {
                 self.settle_batch(out, node, finished);
             } else if let Some(response) = self.responses.front_mut() {

@@ -95,7 +95,7 @@ fn forward(session: &mut Session, from: &RoomName, to: RoomName) {
     });
 }
 
-fn on_joined(session: &mut Session, now: Now, view: &RoomView, fresh: bool) {
+fn on_joined(session: &mut Session, now: Now, view: &Arc<RoomView>, fresh: bool) {
     let new = session.rooms.insert(view.name.clone());
     if !fresh && !new {
         return;
@@ -114,9 +114,12 @@ fn on_joined(session: &mut Session, now: Now, view: &RoomView, fresh: bool) {
     if let Some(topic) = &view.state.topic {
         write_topic(session, &channel, topic);
     }
-    if !session.caps.has(Caps::NO_IMPLICIT_NAMES) {
-        write_names(session, view, Reveal::Inside);
-    }
+    let view = Arc::clone(view);
+    session.mark_of_joined(&view.name.clone(), move |session| {
+        if !session.caps.has(Caps::NO_IMPLICIT_NAMES) {
+            write_names(session, &view, Reveal::Inside);
+        }
+    });
 }
 
 /// PART.
@@ -177,20 +180,22 @@ fn write_topic(session: &mut Session, channel: &str, topic: &Topic) {
 
 /// KICK.
 pub(super) fn kick(session: &mut Session, _now: Now, message: &Message<'_>) {
-    let name = message.param(0).unwrap_or_default();
-    let Some(room) = room_of(name) else { return session.no_such_channel(name) };
+    let names: Vec<&str> = message.param(0).unwrap_or_default().split(',').collect();
     let reason = clip(message.param(2).unwrap_or(&session.me.nick), REASON_BYTES_MAX).to_owned();
     let victims = message.param(1).unwrap_or_default();
     for (index, victim) in victims.split(',').filter(|victim| !victim.is_empty()).enumerate() {
         if index >= super::messaging::TARGETS_MAX {
             return session.numeric(ERR_TOOMANYTARGETS, &[victim], "Too many targets");
         }
+        // One channel for all, or as many channels as nicks (RFC 2812 section 3.2.8).
+        let name = names.get(if names.len() == 1 { 0 } else { index }).copied().unwrap_or_default();
+        let Some(room) = room_of(name) else { return session.no_such_channel(name) };
         let Ok(nick) = Nick::new(victim) else {
             session.not_in_channel(victim, name);
             continue;
         };
         let (victim, channel) = (victim.to_owned(), name.to_owned());
-        let command = Command::Kick { room: room.clone(), nick, reason: reason.clone() };
+        let command = Command::Kick { room, nick, reason: reason.clone() };
         session.ask(command, move |session, _, answer| match answer {
             Ok(_) => {}
             Err(Refusal::NoSuchOccupant | Refusal::NoSuchNick) => session.not_in_channel(&victim, &channel),
@@ -206,8 +211,13 @@ impl Session {
     }
 }
 
-/// INVITE.
+/// INVITE; without parameters it lists where one is invited (modern.ircdocs.horse, RPL_INVITELIST).
 pub(super) fn invite(session: &mut Session, _now: Now, message: &Message<'_>) {
+    match message.params().len() {
+        0 => return list_invitations(session),
+        1 => return session.numeric(ERR_NEEDMOREPARAMS, &["INVITE"], "Not enough parameters"),
+        _ => {}
+    }
     let name = message.param(0).unwrap_or_default().to_owned();
     let channel = message.param(1).unwrap_or_default().to_owned();
     let Some(room) = room_of(&channel) else { return session.no_such_channel(&channel) };
@@ -223,10 +233,24 @@ pub(super) fn invite(session: &mut Session, _now: Now, message: &Message<'_>) {
     });
 }
 
-/// What of LIST is wanted: channels by name or mask, and by number of occupants (ELIST=MU).
+fn list_invitations(session: &mut Session) {
+    session.ask(Command::ListInvitations, |session, _, answer| {
+        if let Ok(Reply::Invitations(rooms)) = answer {
+            for room in rooms {
+                session.numeric_words(RPL_INVITELIST, &[&channel_name(&room)]);
+            }
+        }
+        session.numeric(RPL_ENDOFINVITELIST, &[], "End of /INVITE list");
+    });
+}
+
+/// What of LIST is wanted: channels by name or mask or not by one, by number of occupants, by age and by age of the topic (ELIST=CMNTU).
 #[derive(Debug, Default)]
 struct Filter {
     names: Vec<String>,
+    not: Vec<String>,
+    created: Age,
+    topic: Age,
     more_than: Option<usize>,
     fewer_than: Option<usize>,
 }
@@ -235,7 +259,13 @@ impl Filter {
     fn parse(text: &str) -> Self {
         let mut filter = Self::default();
         for item in text.split(',').filter(|item| !item.is_empty()).take(CHANNELS_MAX) {
-            if let Some(count) = item.strip_prefix('>') {
+            if let Some(age) = item.strip_prefix(['C', 'c']).and_then(Age::parse) {
+                filter.created = age;
+            } else if let Some(age) = item.strip_prefix(['T', 't']).and_then(Age::parse) {
+                filter.topic = age;
+            } else if let Some(mask) = item.strip_prefix('!') {
+                filter.not.push(mask.to_lowercase());
+            } else if let Some(count) = item.strip_prefix('>') {
                 filter.more_than = count.parse().ok();
             } else if let Some(count) = item.strip_prefix('<') {
                 filter.fewer_than = count.parse().ok();
@@ -246,11 +276,44 @@ impl Filter {
         filter
     }
 
-    fn takes(&self, room: &RoomSummary) -> bool {
+    fn takes(&self, room: &RoomSummary, wall_ms: u64) -> bool {
         let channel = channel_name(&room.name);
         self.more_than.is_none_or(|count| room.occupants > count)
             && self.fewer_than.is_none_or(|count| room.occupants < count)
+            && self.created.takes(room.created_ms, wall_ms)
+            && self.topic.takes(room.topic_ms, wall_ms)
+            && !self.not.iter().any(|mask| glob(mask, &channel))
             && (self.names.is_empty() || self.names.iter().any(|mask| glob(mask, &channel)))
+    }
+}
+
+/// Limits of an age in minutes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Age {
+    less_than: Option<u64>,
+    more_than: Option<u64>,
+}
+
+impl Age {
+    /// `<minutes` or `>minutes`.
+    fn parse(text: &str) -> Option<Self> {
+        match (text.strip_prefix('<'), text.strip_prefix('>')) {
+            (Some(minutes), _) => Some(Self { less_than: Some(minutes.parse().ok()?), more_than: None }),
+            (None, Some(minutes)) => Some(Self { less_than: None, more_than: Some(minutes.parse().ok()?) }),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether what came to be then has such an age; what never did has none.
+    fn takes(self, at_ms: Option<u64>, wall_ms: u64) -> bool {
+        if self.less_than.is_none() && self.more_than.is_none() {
+            return true;
+        }
+        let Some(at_ms) = at_ms else { return false };
+        let age_ms = wall_ms.saturating_sub(at_ms);
+        let ms = |minutes: u64| minutes.saturating_mul(60_000);
+        self.less_than.is_none_or(|minutes| age_ms < ms(minutes))
+            && self.more_than.is_none_or(|minutes| age_ms > ms(minutes))
     }
 }
 
@@ -283,13 +346,13 @@ fn glob(mask: &str, text: &str) -> bool {
 /// LIST.
 pub(super) fn list(session: &mut Session, _now: Now, message: &Message<'_>) {
     let filter = Filter::parse(message.param(0).unwrap_or_default());
-    session.ask(Command::ListRooms, move |session, _, answer| on_rooms(session, &filter, answer));
+    session.ask(Command::ListRooms, move |session, now, answer| on_rooms(session, now, &filter, answer));
 }
 
-fn on_rooms(session: &mut Session, filter: &Filter, answer: Answer) {
+fn on_rooms(session: &mut Session, now: Now, filter: &Filter, answer: Answer) {
     session.numeric(RPL_LISTSTART, &["Channel"], "Users  Name");
     if let Ok(Reply::Rooms(rooms)) = answer {
-        for room in rooms.iter().filter(|room| filter.takes(room)) {
+        for room in rooms.iter().filter(|room| filter.takes(room, now.wall_ms)) {
             let count = room.occupants.to_string();
             session.numeric(RPL_LIST, &[&channel_name(&room.name), &count], &room.topic);
         }

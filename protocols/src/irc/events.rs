@@ -101,6 +101,8 @@ impl Session {
                     self.tell(now, |look| vec![look.stamp(line, look.wall_ms, by.account.as_ref())]);
                 }
             }
+            Event::Watched { nick, person } => self.on_watched(now, nick, person.as_ref()),
+            Event::Marked { of, at_ms } => self.on_marked(of, *at_ms),
             Event::Netsplit { nodes, gone } => self.on_netsplit(now, nodes, gone),
             Event::Netjoin { nodes, back } => self.on_netjoin(now, nodes, back),
             Event::Notice(text) => {
@@ -163,6 +165,8 @@ impl Session {
             | Event::Netsplit { .. }
             | Event::Netjoin { .. }
             | Event::Caught { .. }
+            | Event::Watched { .. }
+            | Event::Marked { .. }
             | Event::RosterPush(..)
             | Event::Subscription(..)
             | Event::ContactPresence { .. }
@@ -188,7 +192,7 @@ impl Session {
     }
 
     /// Sends what only this session is sent.
-    fn tell(&mut self, now: Now, render: impl FnOnce(&Look<'_>) -> Vec<Line>) {
+    pub(super) fn tell(&mut self, now: Now, render: impl FnOnce(&Look<'_>) -> Vec<Line>) {
         let look = Look { caps: self.caps, node: &self.config.node_name, wall_ms: now.wall_ms };
         for line in render(&look) {
             self.out.line(&line, None);
@@ -294,6 +298,8 @@ const fn matters(event: &Event) -> Caps {
         | Event::Invited { .. }
         | Event::Netsplit { .. }
         | Event::Netjoin { .. }
+        | Event::Watched { .. }
+        | Event::Marked { .. }
         | Event::RosterPush(..)
         | Event::Subscription(..)
         | Event::ContactPresence { .. }
@@ -341,6 +347,8 @@ fn render(look: &Look<'_>, event: &Event) -> Vec<Line> {
         Event::Invited { .. }
         | Event::Netsplit { .. }
         | Event::Netjoin { .. }
+        | Event::Watched { .. }
+        | Event::Marked { .. }
         | Event::RosterPush(..)
         | Event::Subscription(..)
         | Event::ContactPresence { .. }

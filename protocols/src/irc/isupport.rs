@@ -40,8 +40,9 @@ pub(super) fn tokens(network: &str) -> Vec<String> {
             "TARGMAX=JOIN:{CHANNELS_MAX},PART:{CHANNELS_MAX},NAMES:{CHANNELS_MAX},LIST:,PRIVMSG:{TARGETS_MAX},NOTICE:{TARGETS_MAX},\
              TAGMSG:{TARGETS_MAX},KICK:{TARGETS_MAX},WHOIS:1,USERHOST:{TARGETS_MAX}"
         ),
-        "ELIST=MU".to_owned(),
+        "ELIST=CMNTU".to_owned(),
         "SAFELIST".to_owned(),
+        format!("MONITOR={}", super::monitor::TARGETS_MAX),
         "WHOX".to_owned(),
         "UTF8ONLY".to_owned(),
         format!("CHATHISTORY={MESSAGES_MAX}"),

@@ -5,6 +5,7 @@
 //! **Invariant:** of a client's tags only client-only ones (`+name`) get past here: what the server stamps, no client can.
 
 use super::channel::{is_channel, room_of};
+use super::message::{LINE_BYTES_MAX, Line};
 use super::numerics::*;
 use super::people::away_text;
 use super::relation;
@@ -98,6 +99,12 @@ pub(super) fn target_of(session: &Session, name: &str) -> Option<Target> {
 }
 
 fn say_to(session: &mut Session, verb: &'static str, name: String, target: Target, content: Content) {
+    // Cut where others would not see it is said to nobody (modern.ircdocs.horse, ERR_INPUTTOOLONG).
+    let bytes = Line::with_text(&session.source(), verb, &[&name], &content.text).len();
+    if bytes + 2 > LINE_BYTES_MAX && content.kind != MessageKind::Signal {
+        session.numeric(ERR_INPUTTOOLONG, &[], "The line would be too long for others");
+        return;
+    }
     let asked = match &target {
         Target::Nick(nick) if verb == "PRIVMSG" => Some(nick.clone()),
         Target::Nick(_) | Target::Room(_) | Target::Account(..) | Target::Occupant(..) => None,

@@ -20,11 +20,13 @@ mod lines;
 mod message;
 mod messaging;
 mod modes;
+mod monitor;
 mod names;
 mod numerics;
 mod oper;
 mod outbox;
 mod people;
+mod read_marker;
 mod refusals;
 mod registration;
 mod relation;
@@ -47,13 +49,13 @@ use caps::Caps;
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::Principal;
 use lavina_crdt::ids::SessionId;
-use lavina_crdt::names::{AccountName, RoomName};
+use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lines::{Lines, Next};
 use message::{Line, Message, ParseError};
 use numerics::{ERR_INPUTTOOLONG, ERR_UNKNOWNERROR};
 use outbox::Outbox;
 use registration::Registration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Time from the connection to the end of registration: a person who types it makes it, a connection that only sits there does not.
@@ -88,6 +90,15 @@ struct Me {
     account: Option<AccountName>,
 }
 
+/// What few clients make use of, apart so that the others stay small.
+#[derive(Debug, Default)]
+struct Own {
+    /// The list of MONITOR.
+    monitored: Vec<Nick>,
+    /// Marks of reading of somebody without an account.
+    marks: BTreeMap<String, u64>,
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct Session {
@@ -101,6 +112,7 @@ pub struct Session {
     caps: Caps,
     /// The rooms this session is in.
     rooms: BTreeSet<RoomName>,
+    own: Option<Box<Own>>,
     lines: Lines,
     answers: Answers,
     out: Outbox,
@@ -131,6 +143,7 @@ impl Session {
             me: Me { nick: "*".to_owned(), user: "*".to_owned(), realname: String::new(), account: None },
             caps: Caps::default(),
             rooms: BTreeSet::new(),
+            own: None,
             lines: Lines::default(),
             answers: Answers::default(),
             out: Outbox::default(),
@@ -286,6 +299,10 @@ impl Session {
                 self.numeric(ERR_UNKNOWNERROR, &["*"], "That is not an IRC message");
             }
         }
+    }
+
+    fn own(&mut self) -> &mut Own {
+        self.own.get_or_insert_default()
     }
 
     /// The label to put on the response (IRCv3 `labeled-response`).

@@ -180,7 +180,8 @@ fn parse(session: &mut Session, channel: &str, modes: &str, params: &[&str]) -> 
                 ('-', _) => on = false,
                 ('k', true) => match params.next() {
                     Some(key) if is_key(key) => wanted.acts.push(Act::SetKey(Some(key.to_owned()))),
-                    Some(key) => session.bad_mode_param(channel, c, key, "That cannot be a key"),
+                    // What was meant to be a secret is not repeated.
+                    Some(_) => session.bad_mode_param(channel, c, "*", "That cannot be a key"),
                     None => session.bad_mode_param(channel, c, "*", "Which key?"),
                 },
                 ('k', false) => {
@@ -241,7 +242,7 @@ fn with_room(session: &mut Session, view: &RoomView, wanted: Wanted) {
     let mut acts = wanted.acts;
     for (rank, on, nick) in wanted.ranks {
         let Some(who) = principal_of(view, &nick) else {
-            session.not_in_channel(&nick, &channel);
+            absent(session, nick, channel.clone());
             continue;
         };
         let has = view.state.rank(&who);
@@ -252,6 +253,15 @@ fn with_room(session: &mut Session, view: &RoomView, wanted: Wanted) {
         }
     }
     act(session, view.name.clone(), acts);
+}
+
+/// Says of somebody who is not in the channel whether they are on the network at all.
+fn absent(session: &mut Session, nick: String, channel: String) {
+    let Ok(wanted) = Nick::new(&nick) else { return session.no_such_nick(&nick) };
+    session.ask(Command::FindNick(wanted), move |session, _, answer| match answer {
+        Ok(Reply::People(people)) if !people.is_empty() => session.not_in_channel(&nick, &channel),
+        Ok(_) | Err(_) => session.no_such_nick(&nick),
+    });
 }
 
 /// Whom a nick means: an occupant, or somebody absent with a standing in the room.

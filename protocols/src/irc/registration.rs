@@ -193,6 +193,10 @@ fn already_registered(session: &mut Session) {
 
 /// USER.
 pub(super) fn user(session: &mut Session, _now: Now, message: &Message<'_>) {
+    if message.param(3).is_some_and(str::is_empty) {
+        session.numeric(ERR_NEEDMOREPARAMS, &["USER"], "Not enough parameters");
+        return;
+    }
     let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.~".contains(*c);
     let name: String = message.param(0).unwrap_or_default().chars().filter(plain).take(USER_BYTES_MAX).collect();
     let name = if name.is_empty() { "user".to_owned() } else { name };

@@ -46,7 +46,11 @@ impl Client {
             Event::Whisper { from, via, stanza } => on_whisper(link, from, via.as_ref(), stanza),
             Event::Notice(text) => on_notice(link, text),
             // Each message from behind a cut carries its own delay. The session itself sees to the end of a session.
-            Event::Caught { .. } | Event::Closed { .. } | Event::Wallops { .. } => {}
+            Event::Caught { .. }
+            | Event::Closed { .. }
+            | Event::Wallops { .. }
+            | Event::Watched { .. }
+            | Event::Marked { .. } => {}
         }
     }
 

@@ -50,6 +50,7 @@ impl<S: Store> Node<S> {
     pub(super) fn end_session(&mut self, now: Now, number: SessionNumber, reason: &str) {
         let session = self.sessions.id(number);
         let Some(ended) = self.sessions.remove(number) else { return };
+        self.watches.end(number);
         if ended.open {
             let why = Why { actor: Some(number), reason: farewells::reason(reason), ..Why::default() };
             self.say_farewell(now, session, None, &why.reason);

@@ -40,6 +40,8 @@ impl<S: Store> Node<S> {
             Command::Open(open) => self.open_session(now, number, open),
             Command::Sync | Command::Quit(_) => Ok(Reply::Done),
             Command::Counts => Ok(Reply::Counts(self.counts())),
+            Command::Mark(of, at_ms) => self.mark(now, number, &of, at_ms),
+            Command::Watch(nicks) => self.watch(&asker?, nicks),
             Command::RegisterGet(key) => self.register_get(number, &key),
             Command::RegisterSet(key, value) => self.register_set(now, number, key, value),
             // From here on for visible sessions only.
@@ -65,6 +67,7 @@ impl<S: Store> Node<S> {
             Command::Subscription(contact, step) => self.subscription(now, &asker?, contact, step),
             Command::Whisper(target, stanza) => self.whisper(now, &asker?, &target, stanza),
             Command::RoomInfo(room) => Ok(Reply::Room(self.room_info(&asker?, &room))),
+            Command::ListInvitations => Ok(Reply::Invitations(self.invitations(&asker?))),
             Command::ListRooms => Ok(Reply::Rooms(self.list_rooms(&asker?))),
             Command::FindNick(nick) => Ok(Reply::People(self.find_nick(&asker?, &nick))),
             Command::FindMask { mask, limit } => Ok(Reply::People(self.find_mask(&asker?, &mask, limit))),

@@ -142,6 +142,8 @@ impl<S: Store> Node<S> {
         }
         if let Some(contact) = rosters::contact(key) {
             self.on_contact_changed(account, &contact);
+        } else {
+            self.on_mark(account, key);
         }
     }
 }

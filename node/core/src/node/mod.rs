@@ -11,6 +11,7 @@ mod effects;
 mod gauges;
 mod history;
 mod io;
+mod marks;
 mod mesh;
 mod names;
 mod operators;
@@ -26,6 +27,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 mod versions;
+mod watch;
 mod writes;
 
 pub use lavina_gossip::gauges::Gauge;
@@ -44,6 +46,7 @@ use crate::rosters::Rosters;
 use crate::sessions::{Outputs, Sessions};
 use crate::splits::Splits;
 use crate::store::{BatchId, Store, StoreError};
+use crate::watches::Watches;
 use lavina_crdt::clock::Now;
 use lavina_crdt::ids::{NodeId, SessionId};
 use lavina_crdt::mutant::{self, Mutant};
@@ -87,6 +90,7 @@ pub struct Node<S> {
     masked_nicks: BTreeMap<NickKey, BTreeSet<SessionId>>,
     splits: Splits,
     lookalikes: Lookalikes,
+    watches: Watches,
     /// States of rooms, as far as they were asked for.
     states: BTreeMap<RoomName, Arc<RoomState>>,
     catch_ups: effects::CatchUps,
@@ -153,6 +157,7 @@ impl<S: Store> Node<S> {
             masked_nicks: BTreeMap::new(),
             splits: Splits::default(),
             lookalikes: Lookalikes::default(),
+            watches: Watches::default(),
             states: BTreeMap::new(),
             catch_ups: BTreeMap::new(),
             together: presence::Together::default(),

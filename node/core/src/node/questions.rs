@@ -2,6 +2,7 @@
 
 use super::Node;
 use super::commands::Asker;
+use crate::people::principal;
 use crate::store::Store;
 use lavina_crdt::content::Principal;
 use lavina_crdt::directory::Occupants;
@@ -49,10 +50,17 @@ impl<S: Store> Node<S> {
             if there && self.sees_room(&asker.record, &name) {
                 let topic = state.topic.as_ref().map(|topic| topic.text.clone()).unwrap_or_default();
                 let title = state.title.clone().unwrap_or_default();
-                rooms.push(RoomSummary { name, occupants, topic, title });
+                let created_ms = state.created.map(|at| at.ms());
+                let topic_ms = state.topic.as_ref().map(|topic| topic.at.ms());
+                rooms.push(RoomSummary { name, occupants, topic, title, created_ms, topic_ms });
             }
         }
         rooms
+    }
+
+    /// Rooms that the asker is invited to.
+    pub(super) fn invitations(&self, asker: &Asker) -> Vec<RoomName> {
+        self.invites.of(&principal(asker.session, &asker.record)).cloned().collect()
     }
 
     pub(super) fn find_nick(&self, asker: &Asker, nick: &Nick) -> Vec<Person> {

@@ -79,6 +79,10 @@ impl<S: Store> Node<S> {
         let occupants = if shares_a_place { inside.saturating_sub(1) } else { inside };
         let invited = self.invites.has(room, &who);
         let admitted = state.admits(&author, key, occupants, invited);
+        // Who could lift the ban or the limit has said that this one is to come.
+        if matches!(admitted, Err(Denied::Banned | Denied::Full)) && self.invites.is_strong(room, &who) {
+            return Ok(false);
+        }
         admitted.map_err(|denied| match &state.forward {
             Some(to) if to != room => Refusal::Elsewhere(to.clone(), denied),
             Some(_) | None => Refusal::Denied(denied),

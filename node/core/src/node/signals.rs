@@ -10,7 +10,7 @@ use lavina_crdt::clock::Now;
 use lavina_crdt::content::Principal;
 use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::{Nick, RoomName};
-use lavina_crdt::room::{Denied, Right};
+use lavina_crdt::room::{Denied, Rank, Right};
 use lavina_gossip::machine;
 use lavina_protocols::command::{Refusal, Reply, Target};
 use lavina_protocols::event::{CloseReason, Event};
@@ -54,7 +54,8 @@ impl<S: Store> Node<S> {
                 self.sessions.deliver(vec![number], event, &mut self.out);
             }
             Signal::Invited { room, by, reason } => {
-                self.invites.add(room.clone(), principal(to, record));
+                let strong = self.room_state(room).rank(&by.principal()) >= Rank::HalfOp;
+                self.invites.add(room.clone(), principal(to, record), strong);
                 let nick = record.nick.clone();
                 let event = Event::Invited { room: room.clone(), by: by.clone(), nick, reason: reason.clone() };
                 self.sessions.deliver(vec![number], event, &mut self.out);

@@ -197,8 +197,22 @@ impl FakeCore {
             Command::Part { room, .. } if room.as_str() != "r" => return Err(Refusal::Denied(Denied::NotPresent)),
             Command::Kick { nick, .. } if nick.as_str() == "nobody" => return Err(Refusal::NoSuchOccupant),
             Command::ListRooms => Reply::Rooms(vec![
-                RoomSummary { name: room("r"), occupants: 2, topic: "On things".to_owned(), title: String::new() },
-                RoomSummary { name: room("other"), occupants: 9, topic: String::new(), title: String::new() },
+                RoomSummary {
+                    name: room("r"),
+                    occupants: 2,
+                    topic: "On things".to_owned(),
+                    title: String::new(),
+                    created_ms: Some(super::WALL_MS - 600_000),
+                    topic_ms: Some(super::WALL_MS - 60_000),
+                },
+                RoomSummary {
+                    name: room("other"),
+                    occupants: 9,
+                    topic: String::new(),
+                    title: String::new(),
+                    created_ms: Some(super::WALL_MS),
+                    topic_ms: None,
+                },
             ]),
             Command::FindNick(nick) if nick.as_str() == "nobody" => Reply::People(Vec::new()),
             Command::FindNick(nick) => Reply::People(vec![person(nick.as_str())]),
@@ -212,6 +226,12 @@ impl FakeCore {
                 (ConversationName::Room(room("r")), 1_000),
                 (ConversationName::Account(account("bob")), 2_000),
             ]),
+            Command::ListInvitations => Reply::Invitations(vec![room("other")]),
+            Command::Mark(_, Some(at_ms)) => Reply::Mark(Some(at_ms.max(1_000))),
+            Command::Mark(_, None) => Reply::Mark(None),
+            Command::Watch(nicks) => Reply::People(
+                nicks.iter().filter(|nick| nick.as_str() != "nobody").map(|nick| person(nick.as_str())).collect(),
+            ),
             Command::Counts => {
                 Reply::Counts(Counts { sessions: 5, sessions_here: 2, invisible: 1, operators: 1, rooms: 3, nodes: 3 })
             }

@@ -5,6 +5,7 @@ mod fake_core;
 mod history;
 mod login;
 mod operators;
+mod personal;
 mod relations;
 mod robustness;
 mod rooms;

@@ -74,10 +74,11 @@ fn modes_are_shown_and_changed() {
     expect![[r#"
         ? Act(r, [SetFlag { flag: Moderated, on: true }, SetBan { mask: Account(evil), ban: Some("") }, SetKey(None), SetLimit(Some(5))])
         ? RoomInfo(r)
+        ? FindNick(nobody)
         ? Act(r, [SetRank { who: Guest(SessionId { node: n01010101, number: 7 }), rank: Operator }, SetRank { who: Account(bob), rank: None }])
-        :node 441 alice nobody #r :They aren't on that channel
+        :node 401 alice nobody :No such nick/channel
         :node 472 alice z :is unknown mode char to me
-        :node 696 alice #r k bad,key :That cannot be a key
+        :node 696 alice #r k * :That cannot be a key
         :node 696 alice #r l 0 :That is not a limit
         :node 696 alice #r v * :Whom do you mean?
     "#]].assert_eq(&client.said_to(

@@ -130,6 +130,8 @@ impl Client {
             | Event::Whisper { .. }
             | Event::Closed { .. }
             | Event::Wallops { .. }
+            | Event::Watched { .. }
+            | Event::Marked { .. }
             | Event::Notice(_) => {}
         }
     }

@@ -7,6 +7,7 @@ mod mesh;
 mod model;
 mod modes;
 mod operators;
+mod personal;
 mod relations;
 mod rooms;
 mod world;

@@ -95,6 +95,8 @@ impl Eyes {
             | Event::Whisper { .. }
             | Event::Closed { .. }
             | Event::Wallops { .. }
+            | Event::Watched { .. }
+            | Event::Marked { .. }
             | Event::Notice(_) => {}
         }
     }
