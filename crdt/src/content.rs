@@ -95,6 +95,8 @@ pub struct Content {
     pub client_id: String,
     /// What it is to an earlier message of the conversation.
     pub relation: Option<Box<Relation>>,
+    /// Where in the text, in bytes, the sender's client had to cut lines that were too long for it: where lines are short they are cut there again.
+    pub joints: Vec<u32>,
     /// A sign of writing, in a [`MessageKind::Signal`].
     pub typing: Option<Typing>,
 }
@@ -113,6 +115,7 @@ impl Content {
             via_room: None,
             client_id: String::new(),
             relation: None,
+            joints: Vec::new(),
             typing: None,
         }
     }

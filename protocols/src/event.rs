@@ -42,6 +42,8 @@ pub struct Occupant {
     pub nick: Nick,
     /// Its standing.
     pub rank: Rank,
+    /// Whether the room is one that stays: in others who made it is no more than an operator to those who show such things.
+    pub in_lasting_room: bool,
     /// Its sessions, in id order; never empty.
     pub people: Vec<Person>,
 }
@@ -91,6 +93,8 @@ pub struct Said {
     /// Whether it comes later than it was said (catch-up after a cut): XMPP shows `<delay/>`, a plain IRC client sees it
     /// between the marks of [`Event::Caught`].
     pub late: bool,
+    /// Whether a robot said it, as far as is known now.
+    pub by_bot: bool,
     /// Who took it back: then nothing is left of the content, and only history shows that there was something.
     pub redacted: Option<Arc<Redacted>>,
 }

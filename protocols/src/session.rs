@@ -100,6 +100,7 @@ pub struct Tls {
 
 /// What a session wants from its shell.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a command is moved once; a box would cost every message an allocation")]
 pub enum Output {
     /// Hand this to the core.
     Command(CommandId, Command),

@@ -20,7 +20,15 @@ pub(crate) fn said(message: Message, late: bool, nick_of: impl FnOnce(&Principal
         Scope::Mesh | Scope::Account(_) => return None,
     };
     let id = message.key.msg_id();
-    Some(Said { id, conversation, author: message.author, content: message.content, late, redacted: message.redacted })
+    Some(Said {
+        id,
+        conversation,
+        author: message.author,
+        content: message.content,
+        late,
+        by_bot: false,
+        redacted: message.redacted,
+    })
 }
 
 /// The nick of somebody who is not there: an account's name, where it is a nick, else one made from it.

@@ -79,6 +79,18 @@ impl Answers {
         self.responses.get_mut(index)
     }
 
+    /// Takes the label of the response being written: it is to be on another one.
+    pub(super) fn take_label(&mut self) -> Option<String> {
+        self.current().and_then(|response| response.label.take())
+    }
+
+    /// Puts a label on the response being written.
+    pub(super) fn put_label(&mut self, label: Option<String>) {
+        if let (Some(response), Some(label)) = (self.current(), label) {
+            response.label = Some(label);
+        }
+    }
+
     /// Adds a line to the response being written.
     pub(super) fn push(&mut self, line: Line) {
         if let Some(response) = self.current() {

@@ -29,6 +29,7 @@ impl Caps {
     pub(super) const MESSAGE_REDACTION: Self = Self(1 << 20);
     pub(super) const EVENT_PLAYBACK: Self = Self(1 << 21);
     pub(super) const READ_MARKER: Self = Self(1 << 22);
+    pub(super) const MULTILINE: Self = Self(1 << 23);
 
     /// Whether all of `other` are in it.
     pub(super) const fn has(self, other: Self) -> bool {
@@ -68,6 +69,7 @@ pub(super) const TABLE: &[(&str, Caps)] = &[
     ("draft/chathistory", Caps::CHATHISTORY),
     ("draft/event-playback", Caps::EVENT_PLAYBACK),
     ("draft/message-redaction", Caps::MESSAGE_REDACTION),
+    ("draft/multiline", Caps::MULTILINE),
     ("draft/read-marker", Caps::READ_MARKER),
     ("echo-message", Caps::ECHO_MESSAGE),
     ("extended-join", Caps::EXTENDED_JOIN),

@@ -4,7 +4,7 @@
 use super::Caps;
 use super::message::Line;
 use super::modes;
-use super::names::{letter, source_of};
+use super::names::{letter, shown, source_of};
 use super::numerics::{ERR_YOUREBANNEDCREEP, RPL_LOGGEDOUT};
 use super::people::{away_text, record_away_text};
 use super::said::{self, Look, author_source, channel_name};
@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 /// Marks render classes as IRC's.
 const IRC_CLASS: u64 = 1 << 63;
+/// Bytes of text that fit into a line whatever the names are.
+const SHORT_BYTES: usize = 64;
 /// Names of occupants in one notice about a cut at most; the others are counted.
 const NAMED_MAX: usize = 10;
 
@@ -284,17 +286,25 @@ fn encode(lines: &[Line]) -> Bytes {
 }
 
 /// The capabilities that the rendering of an event depends on.
-const fn matters(event: &Event) -> Caps {
+fn matters(event: &Event) -> Caps {
     match event {
-        Event::Said(_) => STAMPS.with(Caps::MESSAGE_TAGS).with(Caps::MESSAGE_REDACTION),
+        Event::Said(said) => {
+            let one_line = said.content.text.len() <= SHORT_BYTES && !said.content.text.contains('\n');
+            let lines = if one_line && said.content.joints.is_empty() {
+                Caps::default()
+            } else {
+                Caps::MULTILINE.with(Caps::BATCH)
+            };
+            STAMPS.with(Caps::MESSAGE_TAGS).with(Caps::MESSAGE_REDACTION).with(lines)
+        }
         Event::Joined { .. } => STAMPS.with(Caps::EXTENDED_JOIN).with(Caps::AWAY_NOTIFY),
         Event::PersonChanged { .. } => STAMPS.with(Caps::ACCOUNT_NOTIFY).with(Caps::AWAY_NOTIFY).with(Caps::SETNAME),
         Event::Unreachable { .. } | Event::Reachable { .. } => STAMPS.with(Caps::AWAY_NOTIFY),
+        Event::RoomChanged { .. } => STAMPS.with(Caps::MESSAGE_TAGS),
         Event::Caught { .. } => STAMPS.with(Caps::BATCH),
         Event::Left { .. }
         | Event::Quit { .. }
         | Event::NickChanged { .. }
-        | Event::RoomChanged { .. }
         | Event::Invited { .. }
         | Event::Netsplit { .. }
         | Event::Netjoin { .. }
@@ -374,7 +384,7 @@ fn joined(look: &Look<'_>, room: &RoomName, occupant: &Occupant) -> Vec<Line> {
 
 /// The rank that somebody comes in with.
 fn rank_line(node: &str, channel: &str, occupant: &Occupant) -> Option<Line> {
-    letter(occupant.rank)
+    letter(shown(occupant.rank, occupant.in_lasting_room))
         .map(|letter| Line::new(node, "MODE", &[channel, &format!("+{letter}"), occupant.nick.as_str()]))
 }
 
@@ -448,7 +458,12 @@ fn room_changed(look: &Look<'_>, event: &Event) -> Vec<Line> {
     if text(old) != text(new) {
         lines.push(Line::with_text(&source, "TOPIC", &[&channel], &text(new)));
     }
-    lines.into_iter().map(|line| look.stamp(line, id.hlc().ms(), account)).collect()
+    let named = |line: Line| {
+        if look.caps.has(Caps::MESSAGE_TAGS) { line.tag("msgid", &id.to_string()) } else { line }
+    };
+    // Several lines of one change share its time; an id names one line.
+    let stamped = lines.into_iter().map(|line| look.stamp(line, id.hlc().ms(), account));
+    stamped.enumerate().map(|(index, line)| if index == 0 { named(line) } else { line }).collect()
 }
 
 fn cut(

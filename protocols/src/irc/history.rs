@@ -65,6 +65,9 @@ fn messages(session: &mut Session, subcommand: &str, params: &[&str]) -> Result<
         _ => between(parse_bound(first)?, parse_bound(rest.first().copied().unwrap_or_default())?),
     };
     let of = history_of(target).ok_or_else(|| no_target(target))?;
+    if matches!(&of, HistoryOf::Room(room) if !session.rooms.contains(room)) {
+        return Err(no_target(target));
+    }
     fetch(session, subcommand.to_owned(), target.to_owned(), of, wanted, limit);
     Ok(())
 }

@@ -42,6 +42,7 @@ pub(super) fn tokens(network: &str) -> Vec<String> {
         ),
         "ELIST=CMNTU".to_owned(),
         "SAFELIST".to_owned(),
+        "BOT=B".to_owned(),
         format!("MONITOR={}", super::monitor::TARGETS_MAX),
         "WHOX".to_owned(),
         "UTF8ONLY".to_owned(),

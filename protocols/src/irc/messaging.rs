@@ -6,6 +6,7 @@
 
 use super::channel::{is_channel, room_of};
 use super::message::{LINE_BYTES_MAX, Line};
+use super::multiline;
 use super::numerics::*;
 use super::people::away_text;
 use super::relation;
@@ -23,6 +24,9 @@ pub(super) const TARGETS_MAX: usize = 4;
 
 /// PRIVMSG.
 pub(super) fn privmsg(session: &mut Session, _now: Now, message: &Message<'_>) {
+    if multiline::take(session, message, MessageKind::Message) {
+        return;
+    }
     if message.param(0).is_none() {
         session.numeric(ERR_NORECIPIENT, &[], "No recipient given (PRIVMSG)");
     } else if message.param(1).is_none() {
@@ -34,7 +38,10 @@ pub(super) fn privmsg(session: &mut Session, _now: Now, message: &Message<'_>) {
 
 /// NOTICE: never answered by an error either, lest two robots answer each other (RFC 2812 section 3.3.2).
 pub(super) fn notice(session: &mut Session, _now: Now, message: &Message<'_>) {
-    if message.param(0).is_some() && message.param(1).is_some() {
+    if !multiline::take(session, message, MessageKind::Notice)
+        && message.param(0).is_some()
+        && message.param(1).is_some()
+    {
         say(session, message, MessageKind::Notice);
     }
 }
@@ -84,6 +91,26 @@ fn say(session: &mut Session, message: &Message<'_>, kind: MessageKind) {
     }
 }
 
+/// Says what a client sent in several lines.
+pub(super) fn say_lines(
+    session: &mut Session,
+    _now: Now,
+    kind: MessageKind,
+    name: &str,
+    tags: Vec<(String, String)>,
+    text: String,
+    joints: Vec<u32>,
+) {
+    let verb = if kind == MessageKind::Notice { "NOTICE" } else { "PRIVMSG" };
+    let content = Content { kind, tags, joints, ..Content::text(text) };
+    match target_of(session, name) {
+        Some(target) => ask_to_say(session, verb, name.to_owned(), target, content),
+        None if verb == "NOTICE" => {}
+        None if is_channel(name) => session.numeric(ERR_NOSUCHCHANNEL, &[name], "No such channel"),
+        None => session.no_such_nick(name),
+    }
+}
+
 /// A channel, a nick, or an account written as its address.
 pub(super) fn target_of(session: &Session, name: &str) -> Option<Target> {
     if is_channel(name) {
@@ -100,11 +127,15 @@ pub(super) fn target_of(session: &Session, name: &str) -> Option<Target> {
 
 fn say_to(session: &mut Session, verb: &'static str, name: String, target: Target, content: Content) {
     // Cut where others would not see it is said to nobody (modern.ircdocs.horse, ERR_INPUTTOOLONG).
-    let bytes = Line::with_text(&session.source(), verb, &[&name], &content.text).len();
+    let bytes = Line::with_text(&session.source(), verb, &[&name], "").len() + content.text.len();
     if bytes + 2 > LINE_BYTES_MAX && content.kind != MessageKind::Signal {
         session.numeric(ERR_INPUTTOOLONG, &[], "The line would be too long for others");
         return;
     }
+    ask_to_say(session, verb, name, target, content);
+}
+
+fn ask_to_say(session: &mut Session, verb: &'static str, name: String, target: Target, content: Content) {
     let asked = match &target {
         Target::Nick(nick) if verb == "PRIVMSG" => Some(nick.clone()),
         Target::Nick(_) | Target::Room(_) | Target::Account(..) | Target::Occupant(..) => None,
@@ -114,7 +145,13 @@ fn say_to(session: &mut Session, verb: &'static str, name: String, target: Targe
         None => Command::Say(target, content),
     };
     session.ask(command, move |session, now, answer| match answer {
-        Ok(Reply::Said(said)) => session.echo(now, &said),
+        Ok(Reply::Said(said)) => {
+            // What one says to oneself is heard, and echoed beside it (IRCv3 `echo-message`).
+            if matches!(&said.conversation, Conversation::Direct { from, to, .. } if from == to) {
+                session.hear_own(now, &said);
+            }
+            session.echo(now, &said);
+        }
         Ok(_) => {}
         Err(_) if verb == "NOTICE" => {}
         Err(refusal) => session.refuse_say(verb, &name, &refusal),
@@ -139,6 +176,11 @@ impl Session {
         if self.caps.has(Caps::ECHO_MESSAGE) {
             self.show_own(now, said);
         }
+    }
+
+    fn hear_own(&mut self, now: Now, said: &Said) {
+        let target = self.me.nick.clone();
+        self.tell(now, |look| said::lines(look, said, &target, None));
     }
 
     /// What the session itself said, as others see it.
@@ -167,7 +209,7 @@ fn neutral(text: &str) -> String {
 }
 
 /// Client-only tags, the last of each name.
-fn client_tags(message: &Message<'_>) -> Vec<(String, String)> {
+pub(super) fn client_tags(message: &Message<'_>) -> Vec<(String, String)> {
     let mut tags: Vec<(String, String)> = Vec::new();
     for (key, value) in message.tags() {
         let Some(name) = key.strip_prefix('+') else { continue };

@@ -21,6 +21,7 @@ mod message;
 mod messaging;
 mod modes;
 mod monitor;
+mod multiline;
 mod names;
 mod numerics;
 mod oper;
@@ -97,6 +98,8 @@ struct Own {
     monitored: Vec<Nick>,
     /// Marks of reading of somebody without an account.
     marks: BTreeMap<String, u64>,
+    /// The batch that the client is sending.
+    multiline: Option<multiline::Open>,
 }
 
 /// One connection.

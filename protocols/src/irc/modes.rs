@@ -5,7 +5,7 @@
 //! changes nothing.
 
 use super::channel::room_of;
-use super::names::letter;
+use super::names::{letter, shown};
 use super::numerics::*;
 use super::said::channel_name;
 use super::user_modes::user_mode;
@@ -246,9 +246,10 @@ fn with_room(session: &mut Session, view: &RoomView, wanted: Wanted) {
             continue;
         };
         let has = view.state.rank(&who);
+        let shown = shown(has, view.state.has(Flag::Persistent));
         match on {
             true if has < rank => acts.push(Act::SetRank { who, rank }),
-            false if has == rank => acts.push(Act::SetRank { who, rank: Rank::None }),
+            false if has == rank || shown == rank => acts.push(Act::SetRank { who, rank: Rank::None }),
             true | false => {}
         }
     }
@@ -317,10 +318,12 @@ pub(super) fn changes(old: &RoomState, new: &RoomState, ranks: &[Occupant]) -> V
     }
     for occupant in ranks {
         let before = occupant.people.first().map(|person| old.rank(&person.principal())).unwrap_or_default();
+        let before = shown(before, old.has(Flag::Persistent));
+        let after = shown(occupant.rank, occupant.in_lasting_room);
         let nick = || Some(occupant.nick.to_string());
-        if before != occupant.rank {
+        if before != after {
             changes.extend(letter(before).map(|letter| (false, letter, nick())));
-            changes.extend(letter(occupant.rank).map(|letter| (true, letter, nick())));
+            changes.extend(letter(after).map(|letter| (true, letter, nick())));
         }
     }
     changes.chunks(MODES_MAX).map(words).collect()

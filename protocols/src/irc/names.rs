@@ -19,6 +19,14 @@ pub(super) enum Reveal {
     Outside,
 }
 
+/// A rank as IRC shows it: founders are those of registered channels, of others whoever made it is an operator.
+pub(super) const fn shown(rank: Rank, in_lasting_room: bool) -> Rank {
+    match rank {
+        Rank::Founder if !in_lasting_room => Rank::Operator,
+        Rank::None | Rank::Member | Rank::Voice | Rank::HalfOp | Rank::Operator | Rank::Admin | Rank::Founder => rank,
+    }
+}
+
 /// The mode letter of a rank, where IRC shows it.
 pub(super) const fn letter(rank: Rank) -> Option<char> {
     match rank {
@@ -92,7 +100,7 @@ pub(super) fn write_names(session: &mut Session, view: &RoomView, reveal: Reveal
 }
 
 fn item(session: &Session, occupant: &Occupant) -> String {
-    let mark = prefix(occupant.rank);
+    let mark = prefix(shown(occupant.rank, occupant.in_lasting_room));
     match occupant.people.first() {
         Some(person) if session.caps.has(Caps::USERHOST_IN_NAMES) => {
             format!("{mark}{}", source_of(&occupant.nick, person))

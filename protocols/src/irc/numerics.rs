@@ -46,6 +46,7 @@ pub(super) const RPL_WHOISACCOUNT: &str = "330";
 pub(super) const RPL_NOTOPIC: &str = "331";
 pub(super) const RPL_TOPIC: &str = "332";
 pub(super) const RPL_TOPICWHOTIME: &str = "333";
+pub(super) const RPL_WHOISBOT: &str = "335";
 pub(super) const RPL_INVITELIST: &str = "336";
 pub(super) const RPL_ENDOFINVITELIST: &str = "337";
 pub(super) const RPL_INVITING: &str = "341";

@@ -91,6 +91,9 @@ fn write_whois(session: &mut Session, first: &Person, people: &[Person]) {
     if let Some(account) = &record.account {
         session.numeric(RPL_WHOISACCOUNT, &[nick, account.as_str()], "is logged in as");
     }
+    if record.modes.has(UserMode::Bot) {
+        session.numeric(RPL_WHOISBOT, &[nick], "is a bot");
+    }
     if people.iter().all(|person| person.record.secure) {
         session.numeric(RPL_WHOISSECURE, &[nick], "is using a secure connection");
     }

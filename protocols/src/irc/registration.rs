@@ -6,7 +6,7 @@ use super::auth;
 use super::caps::{self, Caps};
 use super::message::{Line, clip};
 use super::numerics::*;
-use super::{Answer, Message, Now, Phase, Session, isupport, server};
+use super::{Answer, Message, Now, Phase, Session, isupport, multiline, server};
 use crate::command::{Command, Open, Refusal, Reply};
 use lavina_crdt::names::Nick;
 
@@ -150,6 +150,8 @@ fn value(session: &Session, cap: Caps) -> String {
         format!("={}", session.mechanism_names().join(","))
     } else if cap == Caps::ACCOUNT_REGISTRATION {
         "=before-connect,custom-account-name".to_owned()
+    } else if cap == Caps::MULTILINE {
+        format!("=max-bytes={},max-lines={}", multiline::BYTES_MAX, multiline::LINES_MAX)
     } else {
         String::new()
     }
@@ -169,7 +171,7 @@ fn request(session: &mut Session, wanted: &str) {
     if let Some(set) = set {
         session.caps = set;
         // Labels, like any tag of a client, need room before the line.
-        if set.has(Caps::MESSAGE_TAGS) || set.has(Caps::LABELED_RESPONSE) {
+        if set.has(Caps::MESSAGE_TAGS) || set.has(Caps::MULTILINE) || set.has(Caps::LABELED_RESPONSE) {
             session.lines.allow_tags();
         }
     }
@@ -193,7 +195,7 @@ fn already_registered(session: &mut Session) {
 
 /// USER.
 pub(super) fn user(session: &mut Session, _now: Now, message: &Message<'_>) {
-    if message.param(3).is_some_and(str::is_empty) {
+    if message.params().get(3).is_some_and(|realname| realname.is_empty()) {
         session.numeric(ERR_NEEDMOREPARAMS, &["USER"], "Not enough parameters");
         return;
     }

@@ -3,8 +3,8 @@
 use super::numerics::{ERR_NEEDMOREPARAMS, ERR_NOTREGISTERED, ERR_UNKNOWNCOMMAND};
 use super::{Message, Phase, Session};
 use super::{
-    auth, bars, channel, history, messaging, modes, monitor, names, oper, people, read_marker, registration, relation,
-    server, services, stats, who,
+    auth, bars, channel, history, messaging, modes, monitor, multiline, names, oper, people, read_marker, registration,
+    relation, server, services, stats, who,
 };
 use lavina_crdt::clock::Now;
 
@@ -39,6 +39,7 @@ const VERBS: &[(&str, usize, When, Run)] = &[
     ("REGISTER", 3, Always, auth::register),
     ("QUIT", 0, Always, registration::quit),
     ("ERROR", 0, Always, server::pong),
+    ("BATCH", 1, Registered, multiline::batch),
     ("MONITOR", 1, Registered, monitor::monitor),
     ("MARKREAD", 0, Registered, read_marker::markread),
     ("REDACT", 2, Registered, relation::redact),

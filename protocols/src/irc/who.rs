@@ -2,7 +2,7 @@
 
 use super::channel::room_of;
 use super::message::{Line, clip};
-use super::names::prefix;
+use super::names::{prefix, shown};
 use super::numerics::*;
 use super::people::away_text;
 use super::said::channel_name;
@@ -56,7 +56,12 @@ pub(super) fn who(session: &mut Session, _now: Now, message: &Message<'_>) {
                 let channel = channel_name(&view.name);
                 for occupant in &view.occupants {
                     if let Some(person) = occupant.people.first() {
-                        let row = Row { channel: &channel, nick: &occupant.nick, rank: occupant.rank, person };
+                        let row = Row {
+                            channel: &channel,
+                            nick: &occupant.nick,
+                            rank: shown(occupant.rank, occupant.in_lasting_room),
+                            person,
+                        };
                         write(session, fields.as_ref(), &row);
                     }
                 }
@@ -82,7 +87,8 @@ fn write(session: &mut Session, fields: Option<&Fields>, row: &Row<'_>) {
     let here = if away_text(row.person).is_some() { 'G' } else { 'H' };
     let record = &row.person.record;
     let operator = if record.modes.has(UserMode::Operator) { "*" } else { "" };
-    let flags = format!("{here}{operator}{}", prefix(row.rank));
+    let bot = if record.modes.has(UserMode::Bot) { "B" } else { "" };
+    let flags = format!("{here}{operator}{bot}{}", prefix(row.rank));
     let Some(fields) = fields else {
         let words = [row.channel, &record.user, &record.host, &row.person.node, row.nick.as_str(), &flags];
         session.numeric(RPL_WHOREPLY, &words, &format!("0 {}", record.realname));

@@ -192,7 +192,7 @@ fn person(number: u64, name: &str, resource: Option<&str>) -> Person {
 }
 
 fn occupant(number: u64, name: &str, resource: Option<&str>, rank: Rank) -> Occupant {
-    Occupant { nick: nick(name), rank, people: vec![person(number, name, resource)] }
+    Occupant { nick: nick(name), rank, in_lasting_room: true, people: vec![person(number, name, resource)] }
 }
 
 fn author(number: u64, name: &str, registered: bool) -> Author {
@@ -213,6 +213,7 @@ fn said_in(room_name: &str, second: u64, author: Author, content: Content) -> Ar
         author: author.into(),
         content: content.into(),
         late: false,
+        by_bot: false,
         redacted: None,
     })
 }

@@ -7,10 +7,11 @@ use crate::said::said;
 use crate::store::Store;
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Principal};
-use lavina_crdt::ids::OrderKey;
+use lavina_crdt::ids::{OrderKey, SessionId};
+use lavina_crdt::modes::UserMode;
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{AccountName, NickKey, RoomName};
-use lavina_crdt::room::{Act, RoomState};
+use lavina_crdt::room::{Act, Flag, Rank, RoomState};
 use lavina_protocols::event::{Event, Occupant, Said};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -59,7 +60,9 @@ impl<S: Store> Node<S> {
             return None;
         }
         let via = message.content.via_room.clone();
-        let said = Arc::new(said(message, late, |who| self.nick_of(who, via.as_ref()))?);
+        let mut said = said(message, late, |who| self.nick_of(who, via.as_ref()))?;
+        said.by_bot = self.is_bot(said.author.session);
+        let said = Arc::new(said);
         if late && let lavina_protocols::event::Conversation::Room(room) = &said.conversation {
             let room = room.clone();
             self.begin_catch_up(now, room);
@@ -68,6 +71,11 @@ impl<S: Store> Node<S> {
             self.deliver_said(&said);
         }
         Some(said)
+    }
+
+    /// Whether a session says of itself that it is a robot's.
+    fn is_bot(&self, session: SessionId) -> bool {
+        self.people.get(session).is_some_and(|record| record.modes.has(UserMode::Bot))
     }
 
     fn begin_catch_up(&mut self, now: Now, room: RoomName) {
@@ -120,7 +128,11 @@ impl<S: Store> Node<S> {
     fn rank_changes(&self, room: &RoomName, old: &RoomState, new: &RoomState) -> Vec<Occupant> {
         let who: BTreeSet<&Principal> = old.ranks.keys().chain(new.ranks.keys()).collect();
         let mut nicks = BTreeSet::new();
-        for who in who.into_iter().filter(|who| old.rank(who) != new.rank(who)) {
+        for who in who.into_iter().filter(|who| {
+            // A founder is shown as one once the room is to stay.
+            let is_shown_anew = old.has(Flag::Persistent) != new.has(Flag::Persistent);
+            old.rank(who) != new.rank(who) || (is_shown_anew && new.rank(who) == Rank::Founder)
+        }) {
             for session in self.people.directory().sessions_of_principal(who) {
                 let place = self.people.get(session).and_then(|record| record.rooms.get(room));
                 nicks.extend(place.map(|place| place.nick.key()));

@@ -61,7 +61,8 @@ impl<S: Store> Node<S> {
         nick: Nick,
     ) -> Occupant {
         let rank = self.rank_of(room, &principal(session, record));
-        Occupant { nick, rank, people: vec![self.person_as(session, record)] }
+        let in_lasting_room = self.room_state(room).has(Flag::Persistent);
+        Occupant { nick, rank, in_lasting_room, people: vec![self.person_as(session, record)] }
     }
 
     /// A nick's place in a room whose state is given; `None` when nobody has it.
@@ -78,7 +79,8 @@ impl<S: Store> Node<S> {
         let people: Vec<Person> = sessions.filter_map(|session| self.person(session)).collect();
         let first = people.first()?;
         let nick = first.record.rooms.get(room)?.nick.clone();
-        Some(Occupant { nick, rank: state.rank(&first.principal()), people })
+        let (rank, in_lasting_room) = (state.rank(&first.principal()), state.has(Flag::Persistent));
+        Some(Occupant { nick, rank, in_lasting_room, people })
     }
 
     /// A room as `asker` sees it.

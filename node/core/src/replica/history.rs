@@ -80,8 +80,8 @@ impl<S: Store> Replicas<S> {
         Ok(Page { messages, complete })
     }
 
-    /// The conversations with messages from `from_ms` on and before `to_ms`, and the position of the newest message of each in that time;
-    /// oldest first, at most `limit` (the newest ones).
+    /// The conversations whose newest message is from `from_ms` on and before `to_ms`, and its position; oldest first, at most `limit` (the
+    /// newest ones).
     ///
     /// # Errors
     /// [`Refusal::Storage`] when the store cannot be read.
@@ -94,16 +94,11 @@ impl<S: Store> Replicas<S> {
     ) -> Result<Vec<(Scope, OrderKey)>, Refusal> {
         let mut newest = BTreeMap::new();
         for scope in scopes {
-            let query = Query {
-                scopes: std::slice::from_ref(scope),
-                after: from_ms.checked_sub(1).map(Bound::Time),
-                before: Some(Bound::Time(to_ms)),
-                limit: 1,
-                newest: true,
-                texts: true,
-                ..Query::default()
-            };
-            newest.extend(self.history(&query)?.messages.into_iter().map(|said| (said.key, said.scope)));
+            let query =
+                Query { scopes: std::slice::from_ref(scope), limit: 1, newest: true, texts: true, ..Query::default() };
+            let is_in_time = |key: OrderKey| (from_ms..to_ms).contains(&key.hlc.ms());
+            let last = self.history(&query)?.messages.into_iter().filter(|said| is_in_time(said.key));
+            newest.extend(last.map(|said| (said.key, said.scope)));
         }
         while newest.len() > limit {
             newest.pop_first();

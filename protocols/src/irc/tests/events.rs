@@ -197,7 +197,7 @@ fn a_lost_account_is_said_to_be_lost() {
 
 #[test]
 fn a_room_changes() {
-    let old = RoomState { ranks: [(Principal::Account(account("bob")), Rank::Founder)].into(), ..RoomState::default() };
+    let old = RoomState { ranks: [(Principal::Account(account("bob")), Rank::Admin)].into(), ..RoomState::default() };
     let mut new = RoomState {
         flags: [Flag::Moderated].into(),
         topic: Some(Topic { text: "New\nthings".to_owned(), by: nick("bob"), at: Hlc(1) }),
@@ -217,24 +217,24 @@ fn a_room_changes() {
     check(
         &changed(vec![Act::Create]),
         expect![[r#"
-        :bob!ubob@far MODE #r +mb-q+o $a:evil bob bob
-        :bob!ubob@far TOPIC #r :New things
+            :bob!ubob@far MODE #r +mb-a+o $a:evil bob bob
+            :bob!ubob@far TOPIC #r :New things
 
-        @time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far MODE #r +mb-q+o $a:evil bob bob
-        @time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far TOPIC #r :New things
+            @time=2026-01-02T03:04:05.678Z;account=bob;msgid=06dnpacf5o0000g2081040g000000001 :bob!ubob@far MODE #r +mb-a+o $a:evil bob bob
+            @time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far TOPIC #r :New things
 
-    "#]],
+        "#]],
     );
     check(
         &changed(Vec::new()),
         expect![[r#"
-        :node MODE #r +mb-q+o $a:evil bob bob
-        :node TOPIC #r :New things
+            :node MODE #r +mb-a+o $a:evil bob bob
+            :node TOPIC #r :New things
 
-        @time=2026-01-02T03:04:05.678Z :node MODE #r +mb-q+o $a:evil bob bob
-        @time=2026-01-02T03:04:05.678Z :node TOPIC #r :New things
+            @time=2026-01-02T03:04:05.678Z;msgid=06dnpacf5o0000g2081040g000000001 :node MODE #r +mb-a+o $a:evil bob bob
+            @time=2026-01-02T03:04:05.678Z :node TOPIC #r :New things
 
-    "#]],
+        "#]],
     );
 }
 

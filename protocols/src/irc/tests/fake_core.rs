@@ -67,7 +67,7 @@ pub(super) fn person(name: &str) -> Person {
 }
 
 pub(super) fn occupant(name: &str, rank: Rank) -> Occupant {
-    Occupant { nick: nick(name), rank, people: vec![person(name)] }
+    Occupant { nick: nick(name), rank, in_lasting_room: true, people: vec![person(name)] }
 }
 
 pub(super) fn author(name: &str) -> Author {
@@ -87,6 +87,7 @@ pub(super) fn said(by: &str, conversation: Conversation, content: Content) -> Sa
         author: author(by).into(),
         content: content.into(),
         late: false,
+        by_bot: false,
         redacted: None,
     }
 }
@@ -356,6 +357,7 @@ impl FakeCore {
             author: self.me().into(),
             content: content.into(),
             late: false,
+            by_bot: false,
             redacted: None,
         }
     }

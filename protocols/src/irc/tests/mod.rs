@@ -4,6 +4,7 @@ mod events;
 mod fake_core;
 mod history;
 mod login;
+mod multiline;
 mod operators;
 mod personal;
 mod relations;

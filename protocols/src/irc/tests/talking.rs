@@ -110,8 +110,7 @@ fn a_labeled_response_of_several_answers_is_a_batch_from_its_first_line_on() {
     client.slow = true;
     client.send("@label=j PRIVMSG #r,#s :x");
     client.answer();
-    expect![""]
-    .assert_eq(&client.take());
+    expect![""].assert_eq(&client.take());
     client.event(Event::Notice("meanwhile".to_owned()));
     client.answer();
     expect![[r#"

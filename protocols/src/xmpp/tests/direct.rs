@@ -14,6 +14,7 @@ pub(super) fn direct(from: Author, to: &str, content: Content) -> Event {
         author: from.into(),
         content: content.into(),
         late: false,
+        by_bot: false,
         redacted: None,
     }))
 }
@@ -31,11 +32,11 @@ fn a_message_goes_to_whom_it_is_for_and_comes_with_a_full_jid() {
     chat.event(direct(author(3, "carol", false), "alice", Content::text("from IRC")));
     chat.send("<message to='carol@guests.a.example'><body>x</body></message>");
     expect![[r#"
-            Say(Account(bob, Some("phone")), Content { kind: Message, text: "hi", tags: [], payloads: ["<active xmlns='http://jabber.org/protocol/chatstates'/>"], to_resource: Some("phone"), from_resource: Some("r1"), via_room: None, client_id: "d1", relation: None, typing: None })
+            Say(Account(bob, Some("phone")), Content { kind: Message, text: "hi", tags: [], payloads: ["<active xmlns='http://jabber.org/protocol/chatstates'/>"], to_resource: Some("phone"), from_resource: Some("r1"), via_room: None, client_id: "d1", relation: None, joints: [], typing: None })
         <message to='alice@a.example/r1' from='bob@a.example/phone' id='d1' type='error'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>no such account</text></error></message>
         <message to='alice@a.example/r1' from='bob@a.example/phone' type='chat' id='d2'><body>hello</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
         <message to='alice@a.example/r1' from='carol@guests.a.example' type='chat' id='06dndmlnk00001850k2ga18000000004'><body>from IRC</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
-            Say(Nick(carol), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "", relation: None, typing: None })
+            Say(Nick(carol), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "", relation: None, joints: [], typing: None })
     "#]].assert_eq(&chat.take());
 }
 
@@ -235,7 +236,7 @@ fn a_stanza_is_acknowledged_when_it_has_been_dealt_with() {
     chat.answer(Err(Refusal::Storage));
     expect![[r#"
         <enabled xmlns='urn:xmpp:sm:3'/>
-            Say(Account(bob, None), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "1", relation: None, typing: None })
+            Say(Account(bob, None), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "1", relation: None, joints: [], typing: None })
         <message to='alice@a.example/r1' from='bob@a.example' id='1' type='error'><error type='wait'><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>the server cannot store anything at the moment</text></error></message>
         <a xmlns='urn:xmpp:sm:3' h='1'/>
     "#]].assert_eq(&chat.take());

@@ -77,7 +77,7 @@ fn a_message_is_reflected_once_it_is_durable_and_a_ping_waits_behind_it() {
     let said = said_in("rust", 3, author(1, "alice", true), content.clone());
     chat.answer(Ok(Reply::Said(said)));
     expect![[r#"
-            Say(Room(rust), Content { kind: Message, text: "hi <all>", tags: [], payloads: ["<origin-id xmlns='urn:xmpp:sid:0' id='m1'/>"], to_resource: None, from_resource: None, via_room: None, client_id: "m1", relation: None, typing: None })
+            Say(Room(rust), Content { kind: Message, text: "hi <all>", tags: [], payloads: ["<origin-id xmlns='urn:xmpp:sid:0' id='m1'/>"], to_resource: None, from_resource: None, via_room: None, client_id: "m1", relation: None, joints: [], typing: None })
         <message to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='groupchat' id='m1'><body>hi &lt;all&gt;</body><origin-id xmlns='urn:xmpp:sid:0' id='m1'/><stanza-id xmlns='urn:xmpp:sid:0' by='rust@rooms.a.example' id='06dndmljn00001850k2ga18000000003'/><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/></message>
         <iq to='alice@a.example/r1' from='a.example' id='p' type='result'/>
     "#]].assert_eq(&chat.take());
@@ -227,7 +227,7 @@ fn occupants_whisper_through_the_room() {
     // Another session of alice's is in that room.
     chat.event(direct(author(3, "carol", false), "alice", whispered("other")));
     expect![[r#"
-            Say(Occupant(rust, carol), Content { kind: Message, text: "psst", tags: [], payloads: [], to_resource: None, from_resource: None, via_room: Some(rust), client_id: "pm", relation: None, typing: None })
+            Say(Occupant(rust, carol), Content { kind: Message, text: "psst", tags: [], payloads: [], to_resource: None, from_resource: None, via_room: Some(rust), client_id: "pm", relation: None, joints: [], typing: None })
         <message to='alice@a.example/r1' from='rust@rooms.a.example/carol' id='pm' type='error'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>no such occupant</text></error></message>
         <message to='alice@a.example/r1' from='rust@rooms.a.example/carol' type='chat' id='06dndmlnk00001850k2ga18000000004'><body>here</body><x xmlns='http://jabber.org/protocol/muc#user'/><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
     "#]].assert_eq(&chat.take());

@@ -104,7 +104,9 @@ fn all_conversations_of_an_account_read_as_one() {
     let page = peer.replicas.history(&query).unwrap();
     let texts: Vec<&str> = page.messages.iter().map(|said| said.content.text.as_str()).collect();
     assert_eq!((texts, page.complete), (vec!["to carol", "to bob again"], false));
-    let targets = peer.replicas.targets(&scopes, START_MS, START_MS + 3, 10).unwrap();
+    let early = peer.replicas.targets(&scopes, START_MS, START_MS + 3, 10).unwrap();
+    assert_eq!(early.len(), 1, "what has gone on later is not of that time");
+    let targets = peer.replicas.targets(&scopes, START_MS, START_MS + 4, 10).unwrap();
     let targets: Vec<(Scope, u64)> = targets.into_iter().map(|(scope, key)| (scope, key.hlc.ms() - START_MS)).collect();
-    assert_eq!(targets, [(direct("alice", "bob"), 1), (direct("alice", "carol"), 2)]);
+    assert_eq!(targets, [(direct("alice", "carol"), 2), (direct("alice", "bob"), 3)]);
 }
