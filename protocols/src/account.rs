@@ -16,6 +16,12 @@ pub enum AccountCommand {
     Sessions,
     /// Ends sessions of the own account, on whatever node: one, or all but the asker's. [`AccountReply::Ended`].
     End(Option<SessionId>),
+    /// Whether the account stays in its rooms with no session anywhere; its sessions go by its name then. [`AccountReply::Done`] once durable.
+    SetAlwaysOn(bool),
+    /// Until when a device has seen what was said. [`AccountReply::Seen`].
+    Seen(String),
+    /// Sets it, milliseconds since the Unix epoch. [`AccountReply::Done`].
+    SetSeen(String, u64),
     /// Fingerprints (SHA-256, hexadecimal) of certificates that stand for a password. [`AccountReply::Certificates`].
     Certificates,
     /// Sets them. [`AccountReply::Done`] once durable.
@@ -35,6 +41,8 @@ pub enum AccountReply {
     Sessions(Vec<Person>),
     /// How many sessions were told to end.
     Ended(usize),
+    /// A time in milliseconds since the Unix epoch; `None` for a device that is new.
+    Seen(Option<u64>),
     /// Fingerprints.
     Certificates(Vec<String>),
     /// An account's name.
@@ -50,4 +58,6 @@ pub struct AccountInfo {
     pub registered_ms: u64,
     /// How many sessions it has.
     pub sessions: usize,
+    /// Whether it stays in its rooms with no session anywhere.
+    pub is_always_on: bool,
 }

@@ -362,6 +362,10 @@ pub struct Opened {
     pub nick: Nick,
     /// The account it is logged in as.
     pub account: Option<AccountName>,
+    /// Whether that account is always on.
+    pub is_always_on: bool,
+    /// The rooms it is in from the start, where the account is always on.
+    pub resumed: Vec<Arc<RoomView>>,
 }
 
 /// One line of LIST.

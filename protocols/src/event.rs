@@ -136,6 +136,8 @@ pub enum Event {
         /// Who; one person.
         occupant: Occupant,
     },
+    /// The receiver is in a room because another session of its account went there.
+    Entered(Arc<RoomView>),
     /// A nick left a room (its last session), not by leaving the mesh.
     Left {
         /// Where.

@@ -2,6 +2,7 @@
 
 use crate::farewells::REASON_BYTES_MAX;
 use bytes::Bytes;
+use lavina_crdt::clock::Hlc;
 use lavina_crdt::content::{Author, Content};
 use lavina_crdt::ids::{OrderKey, Scope, SessionId};
 use lavina_crdt::names::{Nick, RoomName};
@@ -56,6 +57,15 @@ pub(crate) enum Signal {
         /// What.
         text: String,
     },
+    /// Another session of the session's account, which is always on, took a place or gave one up.
+    Placed {
+        /// Which session.
+        by: Author,
+        /// Where.
+        room: RoomName,
+        /// Since when; `None`: given up.
+        since: Option<Hlc>,
+    },
     /// The owner of the session's account ends it.
     Ended {
         /// From where.
@@ -94,7 +104,7 @@ impl Signal {
         let line = |text: &str| !text.contains(['\0', '\r', '\n']);
         match self {
             Self::Whisper { .. } | Self::Replaced => true,
-            Self::Ended { by } => by.is_sound(),
+            Self::Ended { by } | Self::Placed { by, .. } => by.is_sound(),
             Self::Invited { by, reason, .. } => by.is_sound() && line(reason),
             Self::Wallops { by, text: words } | Self::Killed { by, words } => by.is_sound() && line(words),
             Self::Passing { author, content, .. } => author.is_sound() && content.is_sound() && content.is_passing(),

@@ -15,11 +15,11 @@ const CHUNK_BYTES: usize = 400;
 /// Bytes of base64 in one message: what [`crate::sasl::RESPONSE_BYTES_MAX`] comes to.
 const MESSAGE_BYTES_MAX: usize = crate::sasl::RESPONSE_BYTES_MAX / 3 * 4 + 4;
 /// Failed attempts before the connection is closed: enough for typing errors, few enough to make guessing reconnect.
-const FAILURES_MAX: u32 = 5;
+const FAILURES_MAX: u16 = 5;
 /// RFC 4422 appendix A.
 const EXTERNAL: &str = "EXTERNAL";
 /// Accounts one connection may register.
-const REGISTRATIONS_MAX: u32 = 3;
+const REGISTRATIONS_MAX: u16 = 3;
 
 /// Where an attempt to authenticate is.
 #[derive(Debug, Default)]
@@ -31,8 +31,9 @@ pub(super) struct Sasl {
     received: String,
     /// Proven, but the client has not yet acknowledged the last challenge.
     proven: Option<AccountName>,
-    failures: u32,
-    registrations: u32,
+    /// Wrong passwords, of accounts and of operators.
+    pub(super) failures: u16,
+    registrations: u16,
 }
 
 impl Session {

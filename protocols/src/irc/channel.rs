@@ -95,7 +95,8 @@ fn forward(session: &mut Session, from: &RoomName, to: RoomName) {
     });
 }
 
-fn on_joined(session: &mut Session, now: Now, view: &Arc<RoomView>, fresh: bool) {
+/// Shows the session its own coming into a channel.
+pub(super) fn on_joined(session: &mut Session, now: Now, view: &Arc<RoomView>, fresh: bool) {
     let new = session.rooms.insert(view.name.clone());
     if !fresh && !new {
         return;

@@ -71,6 +71,7 @@ impl Session {
                     self.shared(now, event, renders);
                 }
             }
+            Event::Entered(view) => self.on_entered(now, view),
             Event::Left { room, own, .. } => {
                 if !*own || self.rooms.remove(room) {
                     self.shared(now, event, renders);
@@ -175,6 +176,7 @@ impl Session {
             | Event::Whisper { .. }
             | Event::Closed { .. }
             | Event::Wallops { .. }
+            | Event::Entered(_)
             | Event::Notice(_) => false,
         }
     }
@@ -316,6 +318,7 @@ fn matters(event: &Event) -> Caps {
         | Event::Whisper { .. }
         | Event::Closed { .. }
         | Event::Wallops { .. }
+        | Event::Entered(_)
         | Event::Notice(_) => STAMPS,
     }
 }
@@ -365,6 +368,7 @@ fn render(look: &Look<'_>, event: &Event) -> Vec<Line> {
         | Event::Whisper { .. }
         | Event::Closed { .. }
         | Event::Wallops { .. }
+        | Event::Entered(_)
         | Event::Notice(_) => Vec::new(),
     }
 }

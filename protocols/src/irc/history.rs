@@ -245,7 +245,7 @@ fn write_page(session: &mut Session, now: Now, target: &str, limit: usize) {
     close_batch(session, batch);
 }
 
-fn shown_target(said: &Said) -> String {
+pub(super) fn shown_target(said: &Said) -> String {
     match &said.conversation {
         Conversation::Room(room) => channel_name(room),
         Conversation::Direct { to_nick, .. } => to_nick.to_string(),

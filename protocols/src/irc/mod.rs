@@ -8,6 +8,7 @@
 //!
 //! **Invariant:** nothing a client says about who it is, when it speaks or what id its message has gets past `messaging`.
 
+mod always_on;
 mod answers;
 mod auth;
 mod bars;
@@ -128,8 +129,8 @@ pub struct Session {
     /// Whether any line has come.
     spoken: bool,
     sasl: auth::Sasl,
-    /// OPERs that failed.
-    oper_failures: u32,
+    /// What is kept for the account, where it is always on, or of the device, where the client named one.
+    kept: Option<Box<always_on::Kept>>,
 }
 
 impl Session {
@@ -156,7 +157,7 @@ impl Session {
             pinged_us: None,
             spoken: false,
             sasl: auth::Sasl::default(),
-            oper_failures: 0,
+            kept: None,
         }
     }
 
@@ -167,8 +168,10 @@ impl Session {
         }
         self.heard_us = now.mono_us;
         self.pinged_us = None;
+        self.hear(now);
         self.lines.push(bytes);
         self.work(now);
+        self.keep_seen(now);
     }
 
     /// See [`crate::session::Session::handle_eof`].
@@ -387,6 +390,7 @@ impl Session {
         if let Some(error) = error {
             self.out.line(&Line::with_text("", "ERROR", &[], error), None);
         }
+        self.say_seen();
         self.phase = Phase::Closed;
         let id = self.answers.unanswered();
         self.out.push(Output::Command(id, Command::Quit(reason.to_owned())));

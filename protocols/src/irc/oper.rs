@@ -12,7 +12,7 @@ use crate::sasl::matches_password;
 use lavina_crdt::names::Nick;
 
 /// Failed attempts before the connection is closed: as for log-ins.
-const FAILURES_MAX: u32 = 5;
+const FAILURES_MAX: u16 = 5;
 
 impl Session {
     /// Asks for something that needs the right; `then` hears of what was granted.
@@ -36,9 +36,9 @@ impl Session {
     }
 
     fn oper_failed(&mut self) {
-        self.oper_failures += 1;
+        self.sasl.failures += 1;
         self.numeric(ERR_PASSWDMISMATCH, &[], "Password incorrect");
-        if self.oper_failures >= FAILURES_MAX {
+        if self.sasl.failures >= FAILURES_MAX {
             self.answers.settle(&mut self.out, &self.config.node_name);
             self.end("Too many failed attempts", Some("Too many failed attempts"));
         }

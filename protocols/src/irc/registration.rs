@@ -200,7 +200,8 @@ pub(super) fn user(session: &mut Session, _now: Now, message: &Message<'_>) {
         return;
     }
     let plain = |c: &char| c.is_ascii_alphanumeric() || "-_.~".contains(*c);
-    let name: String = message.param(0).unwrap_or_default().chars().filter(plain).take(USER_BYTES_MAX).collect();
+    let name = session.take_device(message.param(0).unwrap_or_default());
+    let name: String = name.chars().filter(plain).take(USER_BYTES_MAX).collect();
     let name = if name.is_empty() { "user".to_owned() } else { name };
     let realname = clip(message.param(3).unwrap_or(&name), REALNAME_BYTES_MAX).to_owned();
     match session.registration() {
@@ -276,9 +277,10 @@ fn on_opened(session: &mut Session, _now: Now, answer: Answer) {
     };
     session.phase = Phase::Registered(opened.session);
     session.me.nick = opened.nick.to_string();
-    session.me.account = opened.account;
+    session.me.account.clone_from(&opened.account);
     welcome(session);
     server::lusers_then(session, server::write_motd);
+    session.resume(opened);
 }
 
 fn welcome(session: &mut Session) {

@@ -48,6 +48,7 @@ impl Client {
             // Each message from behind a cut carries its own delay. The session itself sees to the end of a session.
             Event::Caught { .. }
             | Event::Closed { .. }
+            | Event::Entered(_)
             | Event::Wallops { .. }
             | Event::Watched { .. }
             | Event::Marked { .. } => {}

@@ -145,7 +145,13 @@ fn credentials() -> Credentials {
 }
 
 fn opened() -> Opened {
-    Opened { session: session_id(1), nick: nick("alice"), account: Some(account("alice")) }
+    Opened {
+        session: session_id(1),
+        nick: nick("alice"),
+        account: Some(account("alice")),
+        is_always_on: false,
+        resumed: Vec::new(),
+    }
 }
 
 fn account(name: &str) -> AccountName {

@@ -224,10 +224,11 @@ impl<S: Store> Node<S> {
     }
 
     /// At the start: the names that are taken.
-    pub(super) fn learn_accounts(&mut self) {
+    pub(super) fn learn_accounts(&mut self, now: Now) {
         let names: Vec<AccountName> = self.replicas.accounts().map(|(name, _)| name).collect();
         for name in names {
             self.learn_certificates(&name);
+            self.show_always_on(now, &name);
             self.lookalikes.add(name);
         }
     }
@@ -241,11 +242,15 @@ impl<S: Store> Node<S> {
         let account = session.account.clone();
         let who = account.clone().map_or(Principal::Guest(id), Principal::Account);
         let (host, secure) = (session.meta.host.clone(), session.meta.secure);
-        self.may_claim(&open.nick, &who)?;
+        let kept = account.as_ref().filter(|_| open.resource.is_none());
+        let kept = kept.and_then(|account| self.always_on_places(account));
+        let is_always_on = kept.is_some();
+        let (nick, rooms) = kept.unwrap_or_else(|| (open.nick.clone(), BTreeMap::new()));
+        self.may_claim(&nick, &who)?;
         let signed_on = self.replicas.stamp(now);
         let record = SessionRecord {
             account: account.clone(),
-            nick: open.nick.clone(),
+            nick: nick.clone(),
             nick_since: signed_on,
             user: open.user,
             host,
@@ -256,7 +261,7 @@ impl<S: Store> Node<S> {
             show: Show::default(),
             status: String::new(),
             payloads: Vec::new(),
-            rooms: BTreeMap::new(),
+            rooms,
             secure,
             modes: UserModes::default(),
             signed_on,
@@ -274,7 +279,8 @@ impl<S: Store> Node<S> {
             session.open = true;
         }
         self.put_own(now, id, Some(record), &Why { actor: Some(number), ..Why::default() });
-        Ok(Reply::Opened(Opened { session: id, nick: open.nick, account }))
+        let resumed = if is_always_on { self.resumed(id) } else { Vec::new() };
+        Ok(Reply::Opened(Opened { session: id, nick, account, is_always_on, resumed }))
     }
 
     /// RFC 6120 section 7.7.2.2: the session that has the resource ends, wherever it is.
@@ -298,6 +304,7 @@ impl<S: Store> Node<S> {
         if asker.record.nick == *nick {
             return Ok(Reply::Done);
         }
+        self.may_rename(asker)?;
         let who = crate::people::principal(asker.session, &asker.record);
         self.may_claim(nick, &who)?;
         let renamed = SessionRecord { nick: nick.clone(), ..SessionRecord::clone(&asker.record) };

@@ -32,6 +32,15 @@ impl<S: Store> Node<S> {
             AccountCommand::LogOut => self.log_out(now, number)?,
             AccountCommand::Sessions => AccountReply::Sessions(self.own_sessions(number)?),
             AccountCommand::End(which) => AccountReply::Ended(self.end_own(now, number, which)?),
+            AccountCommand::SetAlwaysOn(on) => {
+                self.set_always_on(now, number, on)?;
+                AccountReply::Done
+            }
+            AccountCommand::Seen(device) => AccountReply::Seen(self.seen(number, &device)?),
+            AccountCommand::SetSeen(device, at_ms) => {
+                self.set_seen(now, number, &device, at_ms)?;
+                AccountReply::Done
+            }
             AccountCommand::Certificates => AccountReply::Certificates(self.own_certificates(number)?),
             AccountCommand::SetCertificates(certificates) => {
                 let (account, author) = self.logged_in(number)?;
@@ -49,7 +58,8 @@ impl<S: Store> Node<S> {
     fn account_info(&self, name: AccountName) -> Option<AccountInfo> {
         let registered_ms = self.replicas.account(&name)?.created.hlc.ms();
         let sessions = self.people.directory().sessions_of(&name).count();
-        Some(AccountInfo { name, registered_ms, sessions })
+        let is_always_on = self.is_always_on(&name);
+        Some(AccountInfo { name, registered_ms, sessions, is_always_on })
     }
 
     fn log_out(&mut self, now: Now, number: SessionNumber) -> Result<AccountReply, Refusal> {

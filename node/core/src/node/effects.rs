@@ -45,7 +45,7 @@ impl<S: Store> Node<S> {
                 }
                 Effect::Kicked { room, key, author, kick } => self.on_kicked(now, &room, &author, &kick, key),
                 Effect::Account(account) => self.on_account(now, account),
-                Effect::Register { account, key, at } => self.on_register(&account, &key, at),
+                Effect::Register { account, key, at } => self.on_register(now, &account, &key, at),
                 Effect::Barred(target) => self.on_barred(now, &target),
                 Effect::Mesh => self.on_roster_changed(now),
                 Effect::Quarantined(scope) => self.on_quarantined(now, scope),
@@ -145,10 +145,14 @@ impl<S: Store> Node<S> {
     fn on_account(&mut self, now: Now, account: AccountName) {
         self.lookalikes.add(account.clone());
         self.learn_certificates(&account);
+        self.show_always_on(now, &account);
         self.settle_sessions(now, &account);
     }
 
-    fn on_register(&mut self, account: &AccountName, key: &str, _at: OrderKey) {
+    fn on_register(&mut self, now: Now, account: &AccountName, key: &str, _at: OrderKey) {
+        if Self::is_about_always_on(key) {
+            self.show_always_on(now, account);
+        }
         if Self::is_certificates(key) {
             self.learn_certificates(account);
         }

@@ -129,7 +129,7 @@ impl<S: Store> Node<S> {
             self.states.remove(name);
             self.load_room(name);
             for session in self.kicks.drop_void(&mut self.replicas, name) {
-                if let Some(record) = self.presence.get(session).cloned() {
+                if let Some(record) = self.told(session) {
                     self.show(now, session, Some(record), &Why::default());
                 }
             }

@@ -3,6 +3,7 @@
 mod access;
 mod accounts;
 mod admin;
+mod always_on;
 mod bars;
 mod clock;
 mod commands;
@@ -109,6 +110,8 @@ pub struct Node<S> {
     timeout_told: Option<u64>,
     /// Whose certificate has which fingerprint.
     certificates: BTreeMap<String, AccountName>,
+    /// Sessions that stand for accounts that are always on.
+    always_on: BTreeMap<SessionId, AccountName>,
     /// Who may become an operator here.
     operators: Vec<Operator>,
     draining: bool,
@@ -170,6 +173,7 @@ impl<S: Store> Node<S> {
             gossip_timeout: None,
             timeout_told: None,
             certificates: BTreeMap::new(),
+            always_on: BTreeMap::new(),
             operators: config.operators.clone(),
             draining: false,
             unsettled: Some(now),
@@ -177,7 +181,7 @@ impl<S: Store> Node<S> {
             config,
         };
         node.on_roster_changed(now);
-        node.learn_accounts();
+        node.learn_accounts(now);
         let vectors = node.replicas.vectors().map(|(scope, vector)| (scope.clone(), vector)).collect();
         node.gossip(now, machine::Input::Durable(vectors));
         node.end_wait_for_time(now);

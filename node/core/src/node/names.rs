@@ -113,7 +113,7 @@ impl<S: Store> Node<S> {
     pub(super) fn unmask_nicks(&mut self, now: Now, nicks: &BTreeSet<NickKey>) {
         for key in nicks {
             for session in self.masked_nicks.remove(key).unwrap_or_default() {
-                let Some(record) = self.presence.get(session).cloned() else { continue };
+                let Some(record) = self.told(session) else { continue };
                 self.show(now, session, Some(record), &Why { forced: true, ..Why::default() });
             }
         }

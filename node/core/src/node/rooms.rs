@@ -54,6 +54,7 @@ impl<S: Store> Node<S> {
         self.change_own(now, asker.session, &why, |record| {
             record.rooms.insert(room.clone(), Place { nick, since });
         });
+        self.spread_place(now, asker.session, &room, Some(since));
         Ok(Reply::Joined(self.room_view(&room, asker.session, created), true))
     }
 
@@ -99,6 +100,7 @@ impl<S: Store> Node<S> {
         self.change_own(now, asker.session, &why, |record| {
             record.rooms.remove(room);
         });
+        self.spread_place(now, asker.session, room, None);
         Ok(Reply::Done)
     }
 
@@ -212,7 +214,8 @@ impl<S: Store> Node<S> {
                 self.change_own(now, *session, &why, |record| {
                     record.rooms.remove(room);
                 });
-            } else if let Some(record) = self.presence.get(*session).cloned() {
+                self.spread_place(now, *session, room, None);
+            } else if let Some(record) = self.told(*session) {
                 self.show(now, *session, Some(record), &why);
             }
         }

@@ -61,6 +61,7 @@ impl<S: Store> Node<S> {
                 self.sessions.deliver(vec![number], event, &mut self.out);
             }
             Signal::Replaced => self.disconnect(now, number, CloseReason::Replaced),
+            Signal::Placed { by, room, since } => self.on_placed(now, number, by, room, *since),
             Signal::Ended { by } => self.on_ended(now, number, by),
             Signal::Killed { by, words } => self.on_killed(now, number, by, words),
             Signal::Farewell { .. } | Signal::Wallops { .. } | Signal::Passing { .. } => {}

@@ -18,6 +18,13 @@ pub(super) const ROWS: &[Row] = &[
     Row { name: "LOGOUT", params_min: 0, params: "", about: "logs you out", run: logout },
     Row { name: "PASSWD", params_min: 2, params: "<old> <new>", about: "changes your password", run: passwd },
     Row { name: "INFO", params_min: 0, params: "[account]", about: "shows an account", run: info },
+    Row {
+        name: "SET",
+        params_min: 2,
+        params: "ALWAYS-ON ON|OFF",
+        about: "stay in your channels when you are not connected",
+        run: set,
+    },
     Row { name: "SESSIONS", params_min: 0, params: "", about: "shows where you are logged in", run: sessions },
     Row {
         name: "CLIENTS",
@@ -147,6 +154,30 @@ fn info(session: &mut Session, params: &[&str]) {
         say(session, &format!("Account: {}", info.name));
         say(session, &format!("Registered at: {}", crate::irc::time::format(info.registered_ms)));
         say(session, &format!("Sessions: {}", info.sessions));
+        if info.is_always_on {
+            say(session, "Always on.");
+        }
+    });
+}
+
+fn set(session: &mut Session, params: &[&str]) {
+    let wanted = params.get(1).map(|word| word.to_ascii_uppercase());
+    let on = match (params.first().map(|key| key.to_ascii_uppercase()).as_deref(), wanted.as_deref()) {
+        (Some("ALWAYS-ON"), Some("ON" | "TRUE")) => true,
+        (Some("ALWAYS-ON"), Some("OFF" | "FALSE")) => false,
+        _ => return say(session, "SET ALWAYS-ON ON or SET ALWAYS-ON OFF is expected."),
+    };
+    session.ask(Command::Account(AccountCommand::SetAlwaysOn(on)), move |session, now, answer| {
+        if let Err(refusal) = answer {
+            return refuse(session, &refusal);
+        }
+        session.set_always_on(now, on);
+        let text = if on {
+            "You stay in your channels when you are not connected, on every node, under your account's name."
+        } else {
+            "You leave your channels with your last session."
+        };
+        say(session, text);
     });
 }
 

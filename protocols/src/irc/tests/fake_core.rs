@@ -112,6 +112,7 @@ pub(super) struct FakeCore {
     certificates: Vec<String>,
     pub(super) queries: Vec<HistoryQuery>,
     pub(super) refusal: Option<Refusal>,
+    pub(super) always_on: bool,
 }
 
 impl Default for FakeCore {
@@ -127,6 +128,7 @@ impl Default for FakeCore {
             certificates: Vec::new(),
             queries: Vec::new(),
             refusal: None,
+            always_on: false,
         }
     }
 }
@@ -161,7 +163,15 @@ impl FakeCore {
             }
             Command::Open(open) => {
                 self.claim(open.nick)?;
-                Reply::Opened(Opened { session: session(1), nick: self.nick.clone(), account: self.account.clone() })
+                self.inside |= self.always_on;
+                let resumed = if self.always_on { vec![Arc::new(self.view(room("r")))] } else { Vec::new() };
+                Reply::Opened(Opened {
+                    session: session(1),
+                    nick: self.nick.clone(),
+                    account: self.account.clone(),
+                    is_always_on: self.always_on,
+                    resumed,
+                })
             }
             Command::ClaimNick(nick) => {
                 self.claim(nick)?;
@@ -266,7 +276,8 @@ impl FakeCore {
         Ok(match command {
             AccountCommand::Info(account) => {
                 let known = self.accounts.contains_key(&account);
-                let info = AccountInfo { name: account, registered_ms: 1_600_000_000_000, sessions: 1 };
+                let info =
+                    AccountInfo { name: account, registered_ms: 1_600_000_000_000, sessions: 1, is_always_on: false };
                 AccountReply::Info(known.then_some(info))
             }
             AccountCommand::ByCertificate(fingerprint) => {
@@ -279,6 +290,8 @@ impl FakeCore {
             }
             AccountCommand::Sessions => AccountReply::Sessions(vec![person("alice"), person("bob")]),
             AccountCommand::End(_) => AccountReply::Ended(1),
+            AccountCommand::Seen(device) => AccountReply::Seen((device == "phone").then_some(2_000)),
+            AccountCommand::SetAlwaysOn(_) | AccountCommand::SetSeen(..) => AccountReply::Done,
             AccountCommand::Certificates => AccountReply::Certificates(self.certificates.clone()),
             AccountCommand::SetCertificates(certificates) => {
                 self.certificates = certificates;

@@ -1,5 +1,6 @@
 //! Sessions fed with lines and a stand-in for the core, read as transcripts: what the client sent is marked `>`, what the core was asked `?`.
 
+mod always_on;
 mod events;
 mod fake_core;
 mod history;

@@ -132,6 +132,7 @@ impl Client {
             | Event::Wallops { .. }
             | Event::Watched { .. }
             | Event::Marked { .. }
+            | Event::Entered(_)
             | Event::Notice(_) => {}
         }
     }

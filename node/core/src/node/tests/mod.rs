@@ -1,6 +1,7 @@
 //! Whole nodes in one process, with commands in and what clients are told out; named after the situation.
 
 mod accounts;
+mod always_on;
 mod contacts;
 mod gate;
 mod mesh;

@@ -97,6 +97,7 @@ impl Eyes {
             | Event::Wallops { .. }
             | Event::Watched { .. }
             | Event::Marked { .. }
+            | Event::Entered(_)
             | Event::Notice(_) => {}
         }
     }

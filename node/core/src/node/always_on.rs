@@ -1,0 +1,252 @@
+//! Accounts that stay in their rooms with no session anywhere.
+//!
+//! Two kinds of registers of the account's scope say so, so that every node knows it and none is needed for it: `always-on`, how the account is
+//! shown, and `place/ROOM`, one for each place, so that places taken on both sides of a cut merge. From these each node makes the same session, which has no home:
+//! it shares the account's nick with whatever sessions there are, and takes nothing.
+//!
+//! A session of such an account begins in its rooms, goes by the account's name, and takes and gives up places for all of them.
+
+use super::commands::Asker;
+use super::presence::Why;
+use super::{Node, SessionNumber};
+use crate::said::nick_when_away;
+use crate::signal::Signal;
+use crate::store::Store;
+use lavina_crdt::clock::{Hlc, Now};
+use lavina_crdt::content::{Author, Principal};
+use lavina_crdt::ids::{NodeId, SessionId};
+use lavina_crdt::modes::UserModes;
+use lavina_crdt::names::{AccountName, Nick, RoomName};
+use lavina_crdt::presence::{Place, SessionRecord, Show};
+use lavina_protocols::command::Refusal;
+use lavina_protocols::event::{Event, RoomView};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The register of how the account is shown; not set for an account that is not always on.
+const ALWAYS_ON: &str = "always-on";
+/// Before the names of rooms.
+const PLACES: &str = "place/";
+/// Before the names of devices: until when each has seen what was said, milliseconds since the Unix epoch.
+const SEEN: &str = "seen/";
+/// Longest name of a device, bytes.
+const DEVICE_BYTES_MAX: usize = 32;
+
+/// How an account is shown while it has no session.
+#[derive(Serialize, Deserialize)]
+struct Shown {
+    user: String,
+    host: String,
+    realname: String,
+    modes: UserModes,
+    since: Hlc,
+}
+
+/// The session that stands for an account: the same on every node, of no node, and after all real ones in id order.
+fn stand_in(account: &AccountName) -> SessionId {
+    let mut node = blake3::derive_key("lavina 1 always-on session", account.as_str().as_bytes());
+    if let Some(first) = node.first_chunk_mut::<4>() {
+        *first = [0xff; 4];
+    }
+    SessionId { node: NodeId(node), number: 0 }
+}
+
+impl<S: Store> Node<S> {
+    /// Whether an account is always on.
+    pub(super) fn is_always_on(&self, account: &AccountName) -> bool {
+        self.replicas.account(account).is_some_and(|account| account.registers().get(ALWAYS_ON).is_some())
+    }
+
+    fn always_on_record(&self, account: &AccountName) -> Option<SessionRecord> {
+        let view = self.replicas.account(account)?;
+        let shown: Shown = postcard::from_bytes(view.registers().get(ALWAYS_ON)?).ok()?;
+        let nick = nick_when_away(&Principal::Account(account.clone()))?;
+        let places = view.registers().iter(PLACES).filter_map(|(key, value)| {
+            let room = RoomName::new(key.strip_prefix(PLACES)?).ok()?;
+            let since: Hlc = postcard::from_bytes(value).ok()?;
+            Some((room, Place { nick: nick.clone(), since }))
+        });
+        let record = SessionRecord {
+            account: Some(account.clone()),
+            nick: nick.clone(),
+            nick_since: shown.since,
+            user: shown.user,
+            host: shown.host,
+            realname: shown.realname,
+            resource: None,
+            priority: -1,
+            available: false,
+            show: Show::Away,
+            status: "Not connected".to_owned(),
+            payloads: Vec::new(),
+            rooms: places.take(self.config.limits.rooms_per_session_max).collect(),
+            secure: true,
+            modes: shown.modes,
+            signed_on: shown.since,
+        };
+        record.is_sound().then_some(record)
+    }
+
+    /// What is said of a session: by its home, or by its account's registers.
+    pub(super) fn told(&self, session: SessionId) -> Option<SessionRecord> {
+        let told = self.presence.get(session).cloned();
+        told.or_else(|| self.always_on.get(&session).and_then(|account| self.always_on_record(account)))
+    }
+
+    /// An account's registers may say something else than before of where it always is.
+    pub(super) fn show_always_on(&mut self, now: Now, account: &AccountName) {
+        let session = stand_in(account);
+        let record = self.always_on_record(account);
+        if record.is_none() && self.always_on.remove(&session).is_none() {
+            return;
+        }
+        if record.is_some() {
+            self.always_on.insert(session, account.clone());
+        }
+        self.show(now, session, record, &Why::default());
+    }
+
+    /// Whether a register says where an account always is.
+    pub(super) fn is_about_always_on(key: &str) -> bool {
+        key == ALWAYS_ON || key.starts_with(PLACES)
+    }
+
+    /// Switches it for the asker's account.
+    pub(super) fn set_always_on(&mut self, now: Now, number: SessionNumber, on: bool) -> Result<(), Refusal> {
+        let (account, author) = self.logged_in(number)?;
+        let asker = self.asker(number)?;
+        if !on {
+            return self.set_register(now, account, author, ALWAYS_ON.to_owned(), Vec::new());
+        }
+        let nick = nick_when_away(&Principal::Account(account.clone())).ok_or(Refusal::NickInUse)?;
+        if asker.record.nick.key() != nick.key() {
+            // One nick for all its sessions: the account's own.
+            self.rename(now, asker.session, &nick);
+        }
+        let record = &asker.record;
+        let shown = Shown {
+            user: record.user.clone(),
+            host: record.host.clone(),
+            realname: record.realname.clone(),
+            modes: record.modes,
+            since: record.signed_on,
+        };
+        let value = postcard::to_stdvec(&shown).map_err(|_| Refusal::Storage)?;
+        let stale: Vec<String> = self.place_keys(&account);
+        for key in stale {
+            self.set_register(now, account.clone(), author.clone(), key, Vec::new())?;
+        }
+        for (room, place) in &record.rooms {
+            self.keep_place(now, &account, author.clone(), room, Some(place.since))?;
+        }
+        self.set_register(now, account, author, ALWAYS_ON.to_owned(), value)
+    }
+
+    fn place_keys(&self, account: &AccountName) -> Vec<String> {
+        let view = self.replicas.account(account);
+        view.map(|view| view.registers().iter(PLACES).map(|(key, _)| key.to_owned()).collect()).unwrap_or_default()
+    }
+
+    fn keep_place(
+        &mut self,
+        now: Now,
+        account: &AccountName,
+        author: Author,
+        room: &RoomName,
+        since: Option<Hlc>,
+    ) -> Result<(), Refusal> {
+        let value = since.and_then(|since| postcard::to_stdvec(&since).ok()).unwrap_or_default();
+        self.set_register(now, account.clone(), author, format!("{PLACES}{room}"), value)
+    }
+
+    /// A session took a place or (`None`) gave one up: when its account is always on, all of the account has done so.
+    pub(super) fn spread_place(&mut self, now: Now, session: SessionId, room: &RoomName, since: Option<Hlc>) {
+        let Some(record) = self.people.get(session).cloned() else { return };
+        let Some(account) = record.account.clone().filter(|account| self.is_always_on(account)) else { return };
+        if record.resource.is_some() {
+            return;
+        }
+        let by = self.author(session, &record, &record.nick);
+        // While the disk takes nothing the place is this session's alone.
+        if self.keep_place(now, &account, by.clone(), room, since).is_err() {
+            return;
+        }
+        let is_other = |other: &SessionId| *other != session && !self.always_on.contains_key(other);
+        let others: Vec<SessionId> = self.people.directory().sessions_of(&account).filter(is_other).collect();
+        for other in others {
+            self.signal(now, other, &Signal::Placed { by: by.clone(), room: room.clone(), since });
+        }
+    }
+
+    /// Another session of an own session's account took a place or gave one up.
+    pub(super) fn on_placed(
+        &mut self,
+        now: Now,
+        number: SessionNumber,
+        by: &Author,
+        room: &RoomName,
+        since: Option<Hlc>,
+    ) {
+        let session = self.sessions.id(number);
+        let Some(record) = self.people.get(session).cloned() else { return };
+        let is_own = record.account.is_some() && record.account == by.account && record.resource.is_none();
+        if !is_own || record.rooms.contains_key(room) == since.is_some() {
+            return;
+        }
+        let nick = record.nick.clone();
+        self.change_own(now, session, &Why::default(), |record| {
+            match since {
+                Some(since) => record.rooms.insert(room.clone(), Place { nick, since }),
+                None => record.rooms.remove(room),
+            };
+        });
+        if since.is_some() {
+            let view = self.room_view(room, session, false);
+            self.sessions.deliver(vec![number], Event::Entered(view), &mut self.out);
+        }
+    }
+
+    /// The nick and the places that a new session of an account begins with, when it is always on.
+    pub(super) fn always_on_places(&self, account: &AccountName) -> Option<(Nick, BTreeMap<RoomName, Place>)> {
+        let record = self.always_on_record(account)?;
+        // As it is shown: without the places that kicks have ended.
+        let rooms = self.people.get(stand_in(account)).map(|record| record.rooms.clone()).unwrap_or_default();
+        Some((record.nick, rooms))
+    }
+
+    /// The rooms that a session has begun in.
+    pub(super) fn resumed(&self, session: SessionId) -> Vec<Arc<RoomView>> {
+        let Some(record) = self.people.get(session) else { return Vec::new() };
+        record.rooms.keys().map(|room| self.room_view(room, session, false)).collect()
+    }
+
+    /// An account that is always on has one nick.
+    pub(super) fn may_rename(&self, asker: &Asker) -> Result<(), Refusal> {
+        let account = asker.record.account.as_ref();
+        let is_bound = account.is_some_and(|account| self.is_always_on(account)) && asker.record.resource.is_none();
+        if is_bound { Err(Refusal::NickInUse) } else { Ok(()) }
+    }
+
+    /// Until when a device of the account has seen what was said.
+    pub(super) fn seen(&self, number: SessionNumber, device: &str) -> Result<Option<u64>, Refusal> {
+        let (account, _) = self.logged_in(number)?;
+        let value = self.register(&account, &format!("{SEEN}{device}"));
+        Ok(value.and_then(|value| postcard::from_bytes(&value).ok()))
+    }
+
+    pub(super) fn set_seen(
+        &mut self,
+        now: Now,
+        number: SessionNumber,
+        device: &str,
+        at_ms: u64,
+    ) -> Result<(), Refusal> {
+        let (account, author) = self.logged_in(number)?;
+        if device.len() > DEVICE_BYTES_MAX {
+            return Err(Refusal::TooMany("bytes"));
+        }
+        let value = postcard::to_stdvec(&at_ms).map_err(|_| Refusal::Storage)?;
+        self.set_register(now, account, author, format!("{SEEN}{device}"), value)
+    }
+}

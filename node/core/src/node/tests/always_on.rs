@@ -1,0 +1,165 @@
+//! Accounts that are always on: in their rooms with no session anywhere, on every node alike.
+
+use super::world::{World, account, nick, open, room};
+use lavina_crdt::names::Nick;
+use lavina_protocols::account::{AccountCommand, AccountReply};
+use lavina_protocols::command::{Command, Opened, Refusal, Reply};
+
+/// An IRC session of an account under a nick of its choice.
+fn session(world: &mut World, node: usize, name: &str, shown: &str) -> ((usize, u64), Opened) {
+    let client = world.connect(node);
+    world.ask(client, Command::LogIn(account(name))).unwrap();
+    match world.ask(client, open(shown, None)) {
+        Ok(Reply::Opened(opened)) => (client, opened),
+        answer => panic!("{answer:?}"),
+    }
+}
+
+fn switch(world: &mut World, client: (usize, u64), on: bool) {
+    world.ask(client, Command::Account(AccountCommand::SetAlwaysOn(on))).unwrap();
+    world.run_ms(1_000);
+}
+
+/// Who is in `rust`, as a node keeps it.
+fn inside(world: &mut World, client: (usize, u64)) -> Vec<Nick> {
+    match world.ask(client, Command::RoomInfo(room("rust"))) {
+        Ok(Reply::Room(Some(view))) => view.occupants.iter().map(|occupant| occupant.nick.clone()).collect(),
+        answer => panic!("{answer:?}"),
+    }
+}
+
+#[test]
+fn a_place_outlives_the_session_and_its_node() {
+    let mut world = World::new(3);
+    world.register(0, "alice");
+    let (phone, _) = session(&mut world, 0, "alice", "alice");
+    let bob = world.guest(1, "bob");
+    world.join(phone, "rust").unwrap();
+    world.run_ms(1_000);
+    world.join(bob, "rust").unwrap();
+    world.run_ms(1_000);
+    switch(&mut world, phone, true);
+    world.words(bob);
+    world.tell(phone, Command::Quit("night".to_owned()));
+    world.run_ms(1_000);
+    world.cut(&[0]);
+    world.run_ms(90_000);
+    let heard = world.words(bob);
+    assert!(!heard.iter().any(|word| word.contains("alice")), "nobody has left: {heard:?}");
+    assert_eq!(inside(&mut world, bob), [nick("alice"), nick("bob")]);
+    let (_, opened) = session(&mut world, 2, "alice", "alice_");
+    assert!(opened.is_always_on);
+    assert_eq!(opened.nick, nick("alice"), "one nick for all sessions");
+    let rooms: Vec<_> = opened.resumed.iter().map(|view| view.name.clone()).collect();
+    assert_eq!(rooms, [room("rust")]);
+    world.run_ms(1_000);
+    assert!(world.words(bob).iter().all(|word| !word.contains("alice")), "nor come");
+    world.heal();
+    world.run_ms(15_000);
+    assert!(world.converged());
+}
+
+#[test]
+fn a_place_outlives_a_restart_of_every_node() {
+    let mut world = World::new(2);
+    world.register(0, "alice");
+    let (phone, _) = session(&mut world, 0, "alice", "alice");
+    world.join(phone, "rust").unwrap();
+    switch(&mut world, phone, true);
+    for node in 0..2 {
+        world.restart(node);
+    }
+    world.run_ms(5_000);
+    let bob = world.guest(1, "bob");
+    assert_eq!(inside(&mut world, bob), [nick("alice")]);
+}
+
+#[test]
+fn sessions_of_the_account_share_their_places() {
+    let mut world = World::new(2);
+    world.register(0, "alice");
+    let (phone, _) = session(&mut world, 0, "alice", "alice");
+    switch(&mut world, phone, true);
+    let (desk, _) = session(&mut world, 1, "alice", "alice");
+    world.join(phone, "rust").unwrap();
+    world.run_ms(1_000);
+    assert!(world.words(desk).contains(&"entered rust".to_owned()));
+    assert_eq!(world.ask(desk, Command::ClaimNick(nick("other"))).unwrap_err(), Refusal::NickInUse);
+    let part = Command::Part { room: room("rust"), reason: String::new() };
+    world.ask(desk, part).unwrap();
+    world.run_ms(1_000);
+    assert!(world.words(phone).iter().any(|word| word.starts_with("alice left rust")));
+    let bob = world.guest(0, "bob");
+    assert!(
+        matches!(world.ask(bob, Command::RoomInfo(room("rust"))), Ok(Reply::Room(Some(view))) if view.occupants.is_empty())
+    );
+}
+
+#[test]
+fn places_taken_on_both_sides_of_a_cut_merge_and_a_kick_ends_one_for_good() {
+    let mut world = World::new(3);
+    world.register(0, "alice");
+    world.register(0, "carol");
+    world.run_ms(2_000);
+    let (phone, _) = session(&mut world, 0, "alice", "alice");
+    let carol = world.member(1, "carol", "desk");
+    world.join(carol, "rust").unwrap();
+    world.run_ms(1_000);
+    switch(&mut world, phone, true);
+    let (desk, _) = session(&mut world, 2, "alice", "alice");
+    world.run_ms(1_000);
+    world.cut(&[2]);
+    world.run_ms(5_000);
+    world.join(phone, "rust").unwrap();
+    world.join(desk, "go").unwrap();
+    world.run_ms(1_000);
+    world.heal();
+    world.run_ms(15_000);
+    for client in [phone, desk] {
+        world.tell(client, Command::Quit(String::new()));
+    }
+    world.run_ms(1_000);
+    let (again, opened) = session(&mut world, 1, "alice", "alice");
+    let rooms: Vec<_> = opened.resumed.iter().map(|view| view.name.clone()).collect();
+    assert_eq!(rooms, [room("go"), room("rust")]);
+    world.tell(again, Command::Quit(String::new()));
+    world.run_ms(1_000);
+    world.ask(carol, Command::Kick { room: room("rust"), nick: nick("alice"), reason: "go".to_owned() }).unwrap();
+    world.run_ms(1_000);
+    world.restart(0);
+    world.run_ms(5_000);
+    let bob = world.guest(0, "bob");
+    assert_eq!(inside(&mut world, bob), [nick("carol")]);
+    let (_, opened) = session(&mut world, 0, "alice", "alice");
+    assert_eq!(opened.resumed.len(), 1);
+}
+
+#[test]
+fn a_device_is_told_from_another_on_every_node() {
+    let mut world = World::new(2);
+    world.register(0, "alice");
+    let (phone, _) = session(&mut world, 0, "alice", "alice");
+    let seen = |device: &str| Command::Account(AccountCommand::Seen(device.to_owned()));
+    world.ask(phone, Command::Account(AccountCommand::SetSeen("phone".to_owned(), 77))).unwrap();
+    world.run_ms(1_000);
+    let (desk, _) = session(&mut world, 1, "alice", "alice");
+    for (device, at) in [("phone", Some(77)), ("desk", None)] {
+        assert!(matches!(world.ask(desk, seen(device)), Ok(Reply::Account(AccountReply::Seen(found))) if found == at));
+    }
+}
+
+#[test]
+fn who_switches_it_off_leaves_with_the_last_session() {
+    let mut world = World::new(2);
+    world.register(0, "alice");
+    let (phone, _) = session(&mut world, 0, "alice", "alice");
+    world.join(phone, "rust").unwrap();
+    switch(&mut world, phone, true);
+    switch(&mut world, phone, false);
+    let bob = world.guest(1, "bob");
+    world.join(bob, "rust").unwrap();
+    world.words(bob);
+    world.tell(phone, Command::Quit("night".to_owned()));
+    world.run_ms(1_000);
+    assert_eq!(world.words(bob), ["alice quit night"]);
+}

@@ -1,0 +1,63 @@
+//! Sessions of an account that is always on.
+
+use super::Client;
+use super::fake_core::room;
+use crate::event::Event;
+use expect_test::expect;
+
+/// What comes after the welcome.
+fn resumed(caps: &str, user: &str) -> (Client, String) {
+    let mut client = Client::connect();
+    client.core.always_on = true;
+    client.send(&format!("CAP REQ :{caps}\nPASS alice:secret\nNICK alice\nUSER {user} 0 * :Al\nCAP END"));
+    let text = client.take();
+    let after = text.split_once("message of the day\n").map(|(_, after)| after.to_owned()).unwrap_or_default();
+    (client, after)
+}
+
+#[test]
+fn a_session_begins_in_its_rooms_with_what_its_device_has_missed() {
+    let (mut client, text) = resumed("server-time", "al@phone");
+    expect![[r#"
+        @time=2026-01-02T03:04:05.678Z :alice!al@host JOIN #r
+        :node 332 alice #r :On things
+        :node 333 alice #r bob 1600000000
+        :node 353 alice = #r :alice ~bob +sleepy
+        :node 366 alice #r :End of /NAMES list
+        @time=1970-01-01T00:00:03.000Z :bob!ubob@far PRIVMSG #r :after
+        @time=1970-01-01T00:00:03.000Z :bob!ubob@far PRIVMSG #r :second line
+        @time=1970-01-01T00:00:03.000Z :bob!ubob@far PRIVMSG #r :after
+        @time=1970-01-01T00:00:03.000Z :bob!ubob@far PRIVMSG #r :second line
+    "#]]
+    .assert_eq(&text);
+    client.shows_commands = true;
+    let text = client.said_to("QUIT :bye");
+    assert!(text.contains("SetSeen(\"phone\", 1767323045678)"), "{text}");
+}
+
+#[test]
+fn who_asks_for_history_is_shown_none_unasked_and_neither_is_a_new_device() {
+    let (_, with_history) = resumed("draft/chathistory", "al@phone");
+    let (_, new) = resumed("", "al");
+    for text in [with_history, new] {
+        assert!(text.contains("JOIN #r") && !text.contains("PRIVMSG"), "{text}");
+    }
+}
+
+#[test]
+fn a_session_follows_another_of_its_account_into_a_room() {
+    let (mut client, _) = resumed("", "al");
+    let view = crate::event::RoomView {
+        name: room("other"),
+        state: std::sync::Arc::default(),
+        occupants: Vec::new(),
+        own_nick: None,
+        created: false,
+    };
+    client.event(Event::Entered(view.into()));
+    expect![[r#"
+        :alice!al@host JOIN #other
+        :node 366 alice #other :End of /NAMES list
+    "#]]
+    .assert_eq(&client.take());
+}
