@@ -92,6 +92,20 @@ pub struct SealedEntry {
     pub signature: Option<Signature>,
 }
 
+impl SealedEntry {
+    /// Its own size in bytes, with its signature.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len() + self.signature.map_or(0, |signature| signature.0.len())
+    }
+
+    /// Whether there is nothing in it, as in no true entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// An Ed25519 signature, 64 bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature(pub [u8; 64]);

@@ -2,7 +2,8 @@
 //!
 //! The shell around `lavina_core`: it has the clock, the sockets, the threads and the files, and no rule of chat. `cli` holds the commands and is the
 //! only place that prints; `config` turns a file into typed values, once; `shell` runs one node; `worker` serves client connections; `admin` is
-//! the page and the interface for operators; `demo` runs three nodes in one process.
+//! the page and the interface for operators; `demo` runs three nodes in one
+//! process; `bench` measures.
 #![allow(
     clippy::disallowed_methods,
     reason = "this is the crate that has the clock, the threads, the files and the sockets"
@@ -14,6 +15,7 @@ mod cli;
 mod config;
 mod demo;
 mod identity;
+mod local;
 mod shell;
 mod ticket;
 mod worker;

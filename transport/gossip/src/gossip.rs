@@ -289,7 +289,11 @@ impl Gossip {
         if runs.len() < sent {
             self.out.refuse();
         }
+        let enters = !self.links.is_near(from);
         for run in &runs {
+            if enters {
+                self.out.counters.entries_entered += u64::try_from(run.entries.len()).unwrap_or(u64::MAX);
+            }
             let (key, origin) = (scope_hash(&run.scope), run.origin.origin());
             let durable = replica.vector(&run.scope).next(origin);
             if let Some(mark) = self.arrivals.on_run(now, from, key, run, durable, &mut self.out) {

@@ -127,6 +127,8 @@ pub struct Counters {
     pub entries_pushed_near: u64,
     /// Entries sent by sync.
     pub entries_synced: u64,
+    /// Entries that came from another region, those too that were here already.
+    pub entries_entered: u64,
     /// Copies sent to a next-ranked gateway because the first did not acknowledge in time.
     pub gateway_retries: u64,
     /// Frames, datagrams or parts of them not taken: from a node that is not admitted, not what they claim to be, or malformed.

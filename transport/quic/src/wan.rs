@@ -1,7 +1,7 @@
-//! An emulated long way: a UDP socket whose packets to chosen addresses are late or do not leave at all.
+//! An emulated long way: a UDP socket whose packets to chosen addresses are late, pass no faster than a link's rate, or do not leave at all.
 //!
 //! What `lavina demo` and tests cut and slow down is this: real QUIC packets of real connections, one direction at a time. It knows
-//! addresses, not nodes. Delay keeps the order of packets to one address.
+//! addresses, not nodes. Delay keeps the order of packets to one address. What leaves is counted as IP packets: UDP payload and headers.
 
 use bytes::Bytes;
 use quinn::udp::{EcnCodepoint, RecvMeta, Transmit};
@@ -25,10 +25,59 @@ const UNDER_WAY_BYTES_MAX: usize = 50 * 1024 * 1024;
 #[derive(Clone, Debug, Default)]
 pub struct Wan(Arc<Mutex<BTreeMap<SocketAddr, Way>>>);
 
+/// Longest queue before a link of limited rate, as time to send it: what is sent into a longer one is lost, as before a router.
+const QUEUE_MAX: Duration = Duration::from_millis(100);
+/// Headers of one IPv4 packet: IP (RFC 791) and UDP (RFC 768).
+const HEADER_BYTES: u64 = 20 + 8;
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Way {
     delay: Duration,
     cut: bool,
+    /// Bytes a second; without end when `None`.
+    rate: Option<u64>,
+    /// When the link has sent what it was given; only with a rate.
+    free_at: Option<Instant>,
+    traffic: Traffic,
+}
+
+/// What has left on a way since it was last set to nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// IP packets.
+    pub packets: u64,
+    /// Their bytes, IPv4 and UDP headers too.
+    pub bytes: u64,
+    /// Packets lost before a full link.
+    pub lost: u64,
+}
+
+impl Way {
+    /// Counts what is to leave now; says when it arrives, `None` when it does not.
+    fn pass(&mut self, now: Instant, transmit: &Transmit<'_>) -> Option<Instant> {
+        if self.cut {
+            return None;
+        }
+        let payload = transmit.contents.len();
+        let packets = transmit.segment_size.map_or(1, |size| payload.div_ceil(size.max(1)));
+        let packets = u64::try_from(packets).unwrap_or(u64::MAX);
+        let bytes = u64::try_from(payload).unwrap_or(u64::MAX).saturating_add(packets.saturating_mul(HEADER_BYTES));
+        let Some(rate) = self.rate else {
+            self.traffic.packets += packets;
+            self.traffic.bytes += bytes;
+            return Some(now + self.delay);
+        };
+        let begin = self.free_at.map_or(now, |free| free.max(now));
+        if begin.saturating_duration_since(now) > QUEUE_MAX {
+            self.traffic.lost += packets;
+            return None;
+        }
+        let takes = Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / rate.max(1));
+        self.free_at = Some(begin + takes);
+        self.traffic.packets += packets;
+        self.traffic.bytes += bytes;
+        Some(begin + takes + self.delay)
+    }
 }
 
 impl Wan {
@@ -41,6 +90,18 @@ impl Wan {
     /// Sets how long packets to `remote` take.
     pub fn set_delay(&self, remote: SocketAddr, delay: Duration) {
         self.ways().entry(canonical(remote)).or_default().delay = delay;
+    }
+
+    /// Sets how many bytes a second, headers too, pass to `remote`; `None`: without end. Before the link is a queue of 100 ms.
+    pub fn set_rate(&self, remote: SocketAddr, bytes_per_second: Option<u64>) {
+        let mut ways = self.ways();
+        let way = ways.entry(canonical(remote)).or_default();
+        (way.rate, way.free_at) = (bytes_per_second, None);
+    }
+
+    /// What has left to `remote`; begins to count anew.
+    pub fn take_traffic(&self, remote: SocketAddr) -> Traffic {
+        std::mem::take(&mut self.ways().entry(canonical(remote)).or_default().traffic)
     }
 
     /// Lets no packet to `remote` arrive, those under way neither.
@@ -57,8 +118,13 @@ impl Wan {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn way(&self, remote: SocketAddr) -> Way {
-        self.ways().get(&canonical(remote)).copied().unwrap_or_default()
+    fn is_cut(&self, remote: SocketAddr) -> bool {
+        self.ways().get(&canonical(remote)).is_some_and(|way| way.cut)
+    }
+
+    /// See [`Way::pass`].
+    fn pass(&self, now: Instant, transmit: &Transmit<'_>) -> Option<Instant> {
+        self.ways().entry(canonical(transmit.destination)).or_default().pass(now, transmit)
     }
 
     /// Puts the ways behind a socket. Call it within a tokio runtime.
@@ -103,13 +169,13 @@ impl UnderWay {
         self.packets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, transmit: &Transmit<'_>, delay: Duration) {
+    fn add(&self, transmit: &Transmit<'_>, arrives: Instant) {
         {
             let mut packets = self.packets();
             if packets.bytes + transmit.contents.len() > UNDER_WAY_BYTES_MAX {
                 return;
             }
-            let key = (Instant::now() + delay, packets.next);
+            let key = (arrives, packets.next);
             packets.next += 1;
             packets.bytes += transmit.contents.len();
             let packet = Packet {
@@ -153,7 +219,7 @@ async fn deliver(socket: Arc<dyn AsyncUdpSocket>, wan: Wan, under_way: Arc<Under
     let mut poller = Arc::clone(&socket).create_io_poller();
     loop {
         let packet = under_way.next().await;
-        if wan.way(packet.destination).cut {
+        if wan.is_cut(packet.destination) {
             continue;
         }
         let transmit = Transmit {
@@ -193,11 +259,12 @@ impl AsyncUdpSocket for WanSocket {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        match self.wan.way(transmit.destination) {
-            Way { cut: true, .. } => Ok(()),
-            Way { delay: Duration::ZERO, .. } => self.socket.try_send(transmit),
-            Way { delay, .. } => {
-                self.under_way.add(transmit, delay);
+        let now = Instant::now();
+        match self.wan.pass(now, transmit) {
+            None => Ok(()),
+            Some(arrives) if arrives <= now => self.socket.try_send(transmit),
+            Some(arrives) => {
+                self.under_way.add(transmit, arrives);
                 Ok(())
             }
         }

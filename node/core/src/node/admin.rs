@@ -75,6 +75,7 @@ impl<S: Store> Node<S> {
         counters.extend([
             ("entries_appended", replicas.entries_appended),
             ("entries_received", replicas.entries_received),
+            ("entry_bytes_received", replicas.entry_bytes_received),
             ("entries_held", replicas.entries_held),
             ("entries_forced", replicas.entries_forced),
             ("entries_denied", replicas.entries_denied),
@@ -92,6 +93,7 @@ impl<S: Store> Node<S> {
             ("entries_pushed_far", gossip.entries_pushed_far),
             ("entries_pushed_near", gossip.entries_pushed_near),
             ("entries_synced", gossip.entries_synced),
+            ("entries_entered", gossip.entries_entered),
             ("gateway_retries", gossip.gateway_retries),
             ("frames_refused", gossip.frames_refused),
             ("pushes_withheld", gossip.pushes_withheld),

@@ -140,6 +140,8 @@ pub struct Counters {
     pub entries_appended: u64,
     /// Foreign entries taken in.
     pub entries_received: u64,
+    /// Their bytes, signatures too.
+    pub entry_bytes_received: u64,
     /// Runs that were known already.
     pub runs_known: u64,
     /// Runs refused because entries before them are missing; sync brings them.

@@ -127,6 +127,7 @@ impl<S: Store> Replicas<S> {
         }
         self.nodes.insert(run.origin.origin(), run.origin.node);
         self.counters.entries_received += entries.len() as u64;
+        self.counters.entry_bytes_received += run.entries.iter().map(|sealed| sealed.len() as u64).sum::<u64>();
         let scope = run.scope.clone();
         self.journal.put_foreign(run);
         for (entry, hash) in entries {

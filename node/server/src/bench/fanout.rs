@@ -2,12 +2,13 @@
 //!
 //! The clients are as cheap as they can be (blocking reads of large buffers on a few threads), since they share the machine with the node.
 
+use super::client::{Client, READ_BYTES, WAIT};
 use crate::config::{Config, Listen, render};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::Serialize;
 use std::fmt;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,14 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Longest wait for anything that does not come.
-const WAIT: Duration = Duration::from_secs(30);
+/// Where they talk.
+const ROOM: &str = "#bench";
 /// Most receivers: below the usual limit of descriptors of one process.
 const RECEIVERS_MAX: usize = 900;
-/// Bytes read at once by a receiver.
-const READ_BYTES: usize = 64 * 1024;
-/// Messages that one sender has under way: the node's answers keep it from running ahead.
-const WINDOW: u64 = 64;
 
 /// Messages through one room to many clients over loopback
 #[derive(Args)]
@@ -125,28 +122,6 @@ impl NodeProcess {
     }
 }
 
-fn enter(irc: SocketAddr, nick: &str) -> Result<BufReader<TcpStream>> {
-    let stream = TcpStream::connect(irc)?;
-    stream.set_read_timeout(Some(WAIT))?;
-    stream.set_nodelay(true)?;
-    (&stream).write_all(format!("NICK {nick}\r\nUSER bench 0 * :bench\r\nJOIN #bench\r\n").as_bytes())?;
-    let mut reader = BufReader::with_capacity(READ_BYTES, stream);
-    let mut line = String::new();
-    loop {
-        line.clear();
-        if reader.read_line(&mut line)? == 0 {
-            bail!("the node has closed a connection");
-        }
-        if let Some(token) = line.strip_prefix("PING ") {
-            reader.get_ref().write_all(format!("PONG {token}").as_bytes())?;
-        }
-        // RPL_ENDOFNAMES ends what a JOIN brings.
-        if line.split(' ').nth(1) == Some("366") {
-            return Ok(reader);
-        }
-    }
-}
-
 impl Fanout {
     /// Measures.
     pub(crate) fn measure(&self) -> Result<Measured> {
@@ -154,18 +129,22 @@ impl Fanout {
         let senders = self.senders.clamp(1, 64);
         let node = NodeProcess::start()?;
         let inside: Vec<_> =
-            (0..receivers).map(|index| enter(node.irc, &format!("r{index}"))).collect::<Result<_>>()?;
+            (0..receivers).map(|index| Client::enter(node.irc, &format!("r{index}"), ROOM)).collect::<Result<_>>()?;
         let speakers: Vec<_> =
-            (0..senders).map(|index| enter(node.irc, &format!("s{index}"))).collect::<Result<_>>()?;
+            (0..senders).map(|index| Client::enter(node.irc, &format!("s{index}"), ROOM)).collect::<Result<_>>()?;
         let counted = Arc::new(AtomicU64::new(0));
         let done = Arc::new(AtomicBool::new(false));
         let share = self.messages / u64::try_from(senders)?;
         let messages = share * u64::try_from(senders)?;
         let wanted = messages * u64::try_from(receivers)?;
-        let readers: Vec<_> = inside.into_iter().map(|reader| spawn_reader(reader, &counted, &done)).collect();
+        let readers: Vec<_> =
+            inside.into_iter().map(|reader| spawn_reader(reader.into_reader(), &counted, &done)).collect();
         let (cpu, started) = (node.cpu()?, Instant::now());
-        let writers: Vec<_> =
-            speakers.into_iter().map(|speaker| std::thread::spawn(move || speak(speaker, share))).collect();
+        let text = |number| format!("message {number} of many, about as long as people write ~");
+        let writers: Vec<_> = speakers
+            .into_iter()
+            .map(|mut speaker| std::thread::spawn(move || speaker.say(ROOM, share, text)))
+            .collect();
         let until = started + WAIT * 4;
         while counted.load(Ordering::Relaxed) < wanted && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(2));
@@ -211,30 +190,4 @@ fn spawn_reader(
             counted.fetch_add(u64::try_from(ends).unwrap_or(0), Ordering::Relaxed);
         }
     })
-}
-
-/// Sends messages, a window at a time: a PING's answer says that everything before it is done.
-fn speak(mut speaker: BufReader<TcpStream>, messages: u64) -> Result<()> {
-    let mut sent = 0;
-    while sent < messages {
-        let window = WINDOW.min(messages - sent);
-        let mut text = String::new();
-        for index in 0..window {
-            text.push_str(&format!(
-                "PRIVMSG #bench :message {} of many, about as long as people write ~\r\n",
-                sent + index
-            ));
-        }
-        text.push_str("PING :window\r\n");
-        speaker.get_ref().write_all(text.as_bytes())?;
-        sent += window;
-        let mut line = String::new();
-        while !line.contains(" PONG ") {
-            line.clear();
-            if speaker.read_line(&mut line)? == 0 {
-                bail!("the node has closed a sender's connection");
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,3 +1,5 @@
-//! Measurements that need sockets, against a node in a process of its own.
+//! Measurements that need sockets.
 
+mod client;
 pub(crate) mod fanout;
+pub(crate) mod mesh;

@@ -103,8 +103,12 @@ pub(crate) use duration::parse as parse_duration;
 /// Runs the command of the command line.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
-    // The demo tells by itself what its nodes see.
-    start_log(if matches!(cli.command, Command::Demo(_)) { "error" } else { "info,quinn=warn,rustls=warn" });
+    // The demo tells by itself what its nodes see; measurements cut their nodes off on purpose.
+    start_log(if matches!(cli.command, Command::Demo(_) | Command::Bench(_)) {
+        "error"
+    } else {
+        "info,quinn=warn,rustls=warn"
+    });
     let out = Out { json: cli.json };
     let done = match cli.command {
         Command::Init(command) => command.run(out),

@@ -1,13 +1,12 @@
 //! The nodes and the ways between them.
 
 use super::news::{AccountListing, LinkView};
-use super::node::DemoNode;
+use super::node;
 use crate::demo::speaker::Speaker;
-use crate::identity::{Identity, id_of, random};
+use crate::identity::random;
+use crate::local::{self, LocalNode};
 use anyhow::{Context, Result, bail};
-use ed25519_dalek::SigningKey;
-use lavina_core::node::{AdminCommand, MeshIdentity, Status};
-use lavina_crdt::mesh::{Admission, Verdict};
+use lavina_core::node::{AdminCommand, Status};
 use lavina_crdt::names::AccountName;
 use lavina_protocols::sasl::derive_credentials;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +33,7 @@ struct Way {
 /// Everything.
 pub(super) struct Field {
     /// The nodes, one a region.
-    pub(super) nodes: Vec<DemoNode>,
+    pub(super) nodes: Vec<LocalNode>,
     ways: Vec<Way>,
     speakers: BTreeMap<String, Speaker>,
     directory: PathBuf,
@@ -51,30 +50,8 @@ impl Field {
     /// Makes a mesh of three nodes that do not run yet.
     pub(super) fn new() -> Result<Self> {
         let directory = std::env::temp_dir().join(format!("lavina-demo-{:016x}", crate::identity::random_u64()));
-        std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
-        let root = SigningKey::from_bytes(&random());
-        let mesh = MeshIdentity { id: random(), root: id_of(&root) };
-        let mut nodes = Vec::new();
-        for (step, region) in (0..).zip(REGIONS) {
-            let root = (step == 0).then(|| root.clone());
-            let key = SigningKey::from_bytes(&random());
-            let identity = Identity { key, mesh: mesh.clone(), root, admissions: Vec::new() };
-            nodes.push(DemoNode::new(step, region, identity, &directory)?);
-        }
-        let admission = |node: &DemoNode| {
-            let id = id_of(&node.identity.key);
-            Admission {
-                node: id,
-                name: node.name.clone(),
-                place: node.place(),
-                addresses: vec![node.mesh.to_string()],
-                signature: Verdict::Admit.sign(&root, &mesh.id, id),
-            }
-        };
-        let admissions: Vec<Admission> = nodes.iter().map(admission).collect();
-        for node in &mut nodes {
-            node.identity.admissions.clone_from(&admissions);
-        }
+        let plans = (0..).zip(REGIONS).map(|(step, region)| node::plan(step, region)).collect::<Result<_>>()?;
+        let nodes = local::found("Demo", plans, &directory)?;
         let ways = WAYS.map(|(a, b, ms)| {
             let usual = Duration::from_millis(ms);
             Way { ends: (a, b), usual, delay: usual, cut: false }
@@ -86,7 +63,7 @@ impl Field {
 
     /// Starts all nodes.
     pub(super) fn start_all(&mut self) -> Result<()> {
-        self.nodes.iter_mut().try_for_each(DemoNode::start)
+        self.nodes.iter_mut().try_for_each(LocalNode::start)
     }
 
     /// Makes the emulated ways what they are to be.
@@ -111,7 +88,7 @@ impl Field {
         }
     }
 
-    fn node(&mut self, name: &str) -> Result<&mut DemoNode> {
+    fn node(&mut self, name: &str) -> Result<&mut LocalNode> {
         let names: Vec<String> = self.nodes.iter().map(|node| node.name.clone()).collect();
         let found = self.nodes.iter_mut().find(|node| node.name == name);
         found.with_context(|| format!("there is no node {name}; there are {}", names.join(", ")))

@@ -14,7 +14,6 @@ pub(crate) use news::News;
 
 use anyhow::{Result, bail};
 use field::Field;
-use node::DemoNode;
 use std::time::{Duration, Instant};
 use watch::Watch;
 
@@ -40,7 +39,7 @@ impl Demo {
         field.wait_until_whole(READY_WAIT).await?;
         let accounts = field.make_accounts().await?;
         field.wait_until_whole(READY_WAIT).await?;
-        let news = News::Ready { nodes: field.nodes.iter().map(DemoNode::listing).collect(), accounts };
+        let news = News::Ready { nodes: field.nodes.iter().map(node::listing).collect(), accounts };
         let watch = Watch::new(&field.statuses().await);
         Ok((Self { field, watch }, news))
     }
