@@ -1,7 +1,7 @@
-//! The sending half of sync: what each peer lacks, in bounded batches, one on the way at a time.
+//! The sending half of sync: what each peer lacks, in bounded batches, a window of them on the way at a time.
 //!
-//! The mesh scope goes first, then accounts, then conversations, newest first. A batch is followed by the next when the peer says that it
-//! is durable: the peer's disk sets the pace.
+//! The mesh scope goes first, then accounts, then conversations, newest first. A batch beyond the window is sent when the peer says that
+//! one before it is durable: the peer's disk sets the pace, and neither a long way nor a slow commit leaves the link empty.
 
 use crate::frame::Frame;
 use crate::fresh::Fresh;
@@ -15,13 +15,16 @@ use lavina_crdt::ids::{NodeId, Origin, Scope};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::version::VersionVector;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-/// Most bytes of entries in one batch.
-const DELTA_BYTES_MAX: usize = 1024 * 1024;
+/// Most bytes of entries in one batch: small enough that the first is checked and written while the next ones are on their way.
+const DELTA_BYTES_MAX: usize = 256 * 1024;
+/// Most batches on the way to a peer, 5 MiB: a third of a second of a 100 Mbit/s link, for its length and the peer's commits. Less than may be
+/// on the way in all, so that live copies go on.
+const WINDOW_BATCHES: usize = 20;
 /// Most scopes remembered as lacking at one peer; the next comparison finds the others.
 const WANTED_MAX: usize = 16_384;
-/// Longest wait for a batch to become durable before the next one is sent all the same; at least four round trips are waited too.
+/// Longest wait for any batch to become durable before more are sent all the same; at least four round trips are waited too.
 const RESUME_MS: u64 = 5_000;
 
 /// Order of sending: kind of scope, newest first, then by name.
@@ -31,8 +34,8 @@ type Rank = (u8, Reverse<u64>, Scope);
 struct Outgoing {
     /// What is lacking, with the vector from which on.
     wanted: BTreeMap<Rank, VersionVector>,
-    /// What must become durable there before the next batch.
-    awaited: BTreeMap<(Hash, Origin), u64>,
+    /// What must become durable there, by batch, oldest first.
+    awaited: VecDeque<BTreeMap<(Hash, Origin), u64>>,
     resume_us: u64,
 }
 
@@ -68,7 +71,7 @@ impl CatchUp {
         self.peers.contains_key(&peer)
     }
 
-    /// Sends the next batch unless one is still on its way.
+    /// Sends the next batches, as many as the window has room for.
     pub(crate) fn pump(
         &mut self,
         view: &View<'_>,
@@ -78,31 +81,40 @@ impl CatchUp {
         out: &mut Outbox,
     ) {
         let Some(outgoing) = self.peers.get_mut(&peer) else { return };
-        if !outgoing.awaited.is_empty() && view.now.mono_us < outgoing.resume_us {
-            return;
+        if view.now.mono_us >= outgoing.resume_us {
+            outgoing.awaited.clear();
         }
-        outgoing.awaited.clear();
-        let runs = outgoing.next_batch(view, peer, fresh, flights, out);
-        if runs.is_empty() {
+        while outgoing.awaited.len() < WINDOW_BATCHES {
+            let runs = outgoing.next_batch(view, peer, fresh, flights, out);
+            if runs.is_empty() {
+                break;
+            }
+            let more = !outgoing.wanted.is_empty();
+            out.send(peer, Frame::Delta { runs, more });
+        }
+        if outgoing.awaited.is_empty() {
             self.peers.remove(&peer);
             return;
         }
         let round_trip_us = view.links.get(peer).and_then(|link| link.round_trip_us).unwrap_or(0);
         outgoing.resume_us =
             view.now.deadline_ms(RESUME_MS).max(view.now.mono_us.saturating_add(round_trip_us.saturating_mul(4)));
-        let more = !outgoing.wanted.is_empty();
-        out.send(peer, Frame::Delta { runs, more });
     }
 
-    /// A peer says what is durable there; returns whether that was all of its batch.
+    /// A peer says what is durable there; returns whether that ends a batch.
     pub(crate) fn on_acknowledged(&mut self, peer: NodeId, key: Hash, origin: Origin, next: u64) -> bool {
         let Some(outgoing) = self.peers.get_mut(&peer) else { return false };
-        let pair = (key, origin);
-        let done = outgoing.awaited.get(&pair).is_some_and(|awaited| *awaited <= next);
-        done && outgoing.awaited.remove(&pair).is_some() && outgoing.awaited.is_empty()
+        let before = outgoing.awaited.len();
+        for batch in &mut outgoing.awaited {
+            if batch.get(&(key, origin)).is_some_and(|awaited| *awaited <= next) {
+                batch.remove(&(key, origin));
+            }
+        }
+        outgoing.awaited.retain(|batch| !batch.is_empty());
+        outgoing.awaited.len() < before
     }
 
-    /// Peers whose batch has been on its way for too long.
+    /// Peers from which nothing has come of what is on its way for too long.
     pub(crate) fn overdue(&self, now_us: u64) -> Vec<NodeId> {
         self.peers.iter().filter(|(_, outgoing)| outgoing.resume_us <= now_us).map(|(peer, _)| *peer).collect()
     }
@@ -128,6 +140,7 @@ impl Outgoing {
         let now_us = view.now.mono_us;
         let since_us = view.links.get(peer).and_then(|link| link.connected_at_us()).unwrap_or(0);
         let mut batch = Vec::new();
+        let mut awaited = BTreeMap::new();
         let mut room = DELTA_BYTES_MAX;
         while let Some(mut wanted) = self.wanted.first_entry() {
             let scope = wanted.key().2.clone();
@@ -151,7 +164,7 @@ impl Outgoing {
                     out.counters.entries_synced += u64::try_from(run.entries.len()).unwrap_or(u64::MAX);
                     room = room.saturating_sub(usize::try_from(run_bytes(&run)).unwrap_or(usize::MAX));
                     at = run_end(&run);
-                    self.awaited.insert((key, origin), at);
+                    awaited.insert((key, origin), at);
                     wanted.get_mut().advance(origin, at);
                     batch.push(run);
                 }
@@ -164,6 +177,9 @@ impl Outgoing {
         }
         if mutant::is_planted(Mutant::TruncatedDelta) {
             batch.pop();
+        }
+        if !batch.is_empty() {
+            self.awaited.push_back(awaited);
         }
         batch
     }

@@ -3,7 +3,8 @@
 //! The origin sends one copy to each live node of its own region and one, to be relayed, to one gateway in every other region. Who is
 //! the gateway is a rendezvous hash of (scope, origin) over the region's live nodes, so there is no election and load spreads. A gateway
 //! relays because the frame says so, not because the entries are new to it: sync may have brought them first. Without a
-//! durable acknowledgement in time the next in rank gets a copy, once each. What is still missing then is sync's to repair.
+//! durable acknowledgement in time the next in rank gets a copy, once each; what is in time is learnt from the gateway's own answers, since a
+//! busy disk is no reason for a second copy. What is still missing then is sync's to repair.
 
 use crate::frame::{FRAME_BYTES_MAX, Frame};
 use crate::gauges::Gauge;
@@ -24,6 +25,12 @@ const PUSH_BYTES_MAX: u64 = 256 * 1024;
 const OUTSTANDING_MAX: usize = 4_096;
 /// Most bytes of them.
 const OUTSTANDING_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// A gateway's slowest acknowledgement of late, times this, is waited for.
+const PATIENCE_FACTOR: u64 = 3;
+/// With each acknowledgement the slowest one before counts for one in so many less.
+const SLOWEST_FADES: u64 = 64;
+/// Longest wait learnt from a gateway: by then membership knows whether it is there.
+const PATIENCE_MS_MAX: u64 = 3_000;
 /// Most gateways of a region tried for a run: beyond it the region is as good as cut off.
 const RANKS_MAX: usize = 4;
 
@@ -34,6 +41,7 @@ struct Outstanding {
     key: Hash,
     region: String,
     tried: Vec<NodeId>,
+    sent_us: u64,
     due_us: u64,
 }
 
@@ -58,6 +66,8 @@ pub(crate) struct Dissemination {
     bytes: u64,
     by_gateway: BTreeMap<(NodeId, Hash, Origin), BTreeSet<u64>>,
     due: BTreeSet<(u64, u64)>,
+    /// How long each gateway's slowest acknowledgement of late took; forgotten with its connection.
+    slowest_us: BTreeMap<NodeId, u64>,
     /// What goes out at the end of this input, by (peer, relay).
     parcels: BTreeMap<(NodeId, bool), Parcel>,
 }
@@ -83,7 +93,14 @@ impl Dissemination {
             self.push(now, peer, false, key, &run, flights, out);
         }
         for (region, nodes) in links.far_live() {
-            let copy = Outstanding { run: run.clone(), key, region: region.to_owned(), tried: Vec::new(), due_us: 0 };
+            let copy = Outstanding {
+                run: run.clone(),
+                key,
+                region: region.to_owned(),
+                tried: Vec::new(),
+                sent_us: 0,
+                due_us: 0,
+            };
             self.send_to_gateway(now, copy, &nodes, links, flights, out);
         }
     }
@@ -134,8 +151,14 @@ impl Dissemination {
         }
         self.push(now, gateway, true, copy.key, &copy.run, flights, out);
         let round_trip_us = links.get(gateway).and_then(|link| link.round_trip_us).unwrap_or(0);
-        let wait_us = self.patience_ms.saturating_mul(1000).max(round_trip_us.saturating_mul(2));
+        let learnt_us = self.slowest_us.get(&gateway).map_or(0, |slowest| slowest.saturating_mul(PATIENCE_FACTOR));
+        let wait_us = self
+            .patience_ms
+            .saturating_mul(1000)
+            .max(round_trip_us.saturating_mul(2))
+            .max(learnt_us.min(PATIENCE_MS_MAX * 1000));
         copy.tried.push(gateway);
+        copy.sent_us = now.mono_us;
         copy.due_us = now.mono_us.saturating_add(wait_us);
         self.remember(copy, out);
     }
@@ -171,15 +194,22 @@ impl Dissemination {
     }
 
     /// A peer says what is durable there.
-    pub(crate) fn on_acknowledged(&mut self, peer: NodeId, key: Hash, origin: Origin, next: u64) {
+    pub(crate) fn on_acknowledged(&mut self, now: Now, peer: NodeId, key: Hash, origin: Origin, next: u64) {
         let Some(ids) = self.by_gateway.get(&(peer, key, origin)) else { return };
         let done = |id: &&u64| self.outstanding.get(*id).is_none_or(|copy| run_end(&copy.run) <= next);
         let done: Vec<u64> = ids.iter().filter(done).copied().collect();
-        done.into_iter().for_each(|id| drop(self.take(id)));
+        for id in done {
+            let Some(copy) = self.take(id) else { continue };
+            let took_us = now.mono_us.saturating_sub(copy.sent_us);
+            let slowest = self.slowest_us.entry(peer).or_default();
+            // A slow answer counts for a while, and less with each one after it.
+            *slowest = took_us.max(*slowest - *slowest / SLOWEST_FADES);
+        }
     }
 
     /// A gateway is gone: what it has not acknowledged goes to the next in rank at once.
     pub(crate) fn on_gone(&mut self, now: Now, peer: NodeId, links: &Links, flights: &mut InFlight, out: &mut Outbox) {
+        self.slowest_us.remove(&peer);
         let first = (peer, Hash([0; 32]), Origin([0; 16]));
         let last = (peer, Hash([0xff; 32]), Origin([0xff; 16]));
         let ids: Vec<u64> = self.by_gateway.range(first..=last).flat_map(|(_, ids)| ids).copied().collect();

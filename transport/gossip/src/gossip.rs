@@ -310,7 +310,7 @@ impl Gossip {
         for (scope, origin, next) in marks {
             let key = scope_hash(scope);
             self.flights.acknowledged(now.mono_us, from, key, *origin, *next);
-            self.spread.on_acknowledged(from, key, *origin, *next);
+            self.spread.on_acknowledged(now, from, key, *origin, *next);
             batch_done |= self.sync.catch_up.on_acknowledged(from, key, *origin, *next);
         }
         if batch_done {
