@@ -30,6 +30,8 @@ impl Caps {
     pub(super) const EVENT_PLAYBACK: Self = Self(1 << 21);
     pub(super) const READ_MARKER: Self = Self(1 << 22);
     pub(super) const MULTILINE: Self = Self(1 << 23);
+    pub(super) const PRE_AWAY: Self = Self(1 << 24);
+    pub(super) const EXTENDED_ISUPPORT: Self = Self(1 << 25);
 
     /// Whether all of `other` are in it.
     pub(super) const fn has(self, other: Self) -> bool {
@@ -68,8 +70,10 @@ pub(super) const TABLE: &[(&str, Caps)] = &[
     ("draft/account-registration", Caps::ACCOUNT_REGISTRATION),
     ("draft/chathistory", Caps::CHATHISTORY),
     ("draft/event-playback", Caps::EVENT_PLAYBACK),
+    ("draft/extended-isupport", Caps::EXTENDED_ISUPPORT),
     ("draft/message-redaction", Caps::MESSAGE_REDACTION),
     ("draft/multiline", Caps::MULTILINE),
+    ("draft/pre-away", Caps::PRE_AWAY),
     ("draft/read-marker", Caps::READ_MARKER),
     ("echo-message", Caps::ECHO_MESSAGE),
     ("extended-join", Caps::EXTENDED_JOIN),

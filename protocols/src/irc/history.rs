@@ -252,7 +252,7 @@ pub(super) fn shown_target(said: &Said) -> String {
     }
 }
 
-fn open_batch(session: &mut Session, params: &[&str]) -> Option<String> {
+pub(super) fn open_batch(session: &mut Session, params: &[&str]) -> Option<String> {
     if !session.caps.has(Caps::BATCH) {
         return None;
     }
@@ -263,7 +263,7 @@ fn open_batch(session: &mut Session, params: &[&str]) -> Option<String> {
     Some(name)
 }
 
-fn close_batch(session: &mut Session, batch: Option<String>) {
+pub(super) fn close_batch(session: &mut Session, batch: Option<String>) {
     if let Some(name) = batch {
         let line = Line::new(&session.config.node_name, "BATCH", &[&format!("-{name}")]);
         session.reply(line);

@@ -3,16 +3,41 @@
 //! modern.ircdocs.horse "RPL_ISUPPORT Parameters".
 
 use super::channel::CHANNELS_MAX;
-use super::history::MESSAGES_MAX;
+use super::history::{MESSAGES_MAX, close_batch, open_batch};
+use super::message::Line;
 use super::messaging::TARGETS_MAX;
 use super::modes::{MODES_MAX, TOPIC_BYTES_MAX};
+use super::numerics::{ERR_NOTREGISTERED, RPL_ISUPPORT};
 use super::people::AWAY_BYTES_MAX;
 use super::registration::{REALNAME_BYTES_MAX, REASON_BYTES_MAX, USER_BYTES_MAX};
+use super::{Caps, Message, Now, Session};
 use lavina_crdt::names::{NICK_BYTES_MAX, ROOM_NAME_BYTES_MAX};
 use lavina_crdt::room::MASKS_MAX;
 
 /// Tokens in one line: with the client's nick before and the text after them they stay within 15 parameters.
 pub(super) const TOKENS_MAX: usize = 12;
+
+/// ISUPPORT, also before the welcome (IRCv3 `draft/extended-isupport`).
+pub(super) fn isupport(session: &mut Session, _now: Now, _message: &Message<'_>) {
+    if session.session_id().is_none() && !session.caps.has(Caps::EXTENDED_ISUPPORT) {
+        session.numeric(ERR_NOTREGISTERED, &[], "You have not registered");
+    } else {
+        write(session);
+    }
+}
+
+/// All lines of RPL_ISUPPORT, in a batch where the client wants one.
+pub(super) fn write(session: &mut Session) {
+    let batched = session.caps.has(Caps::EXTENDED_ISUPPORT);
+    let batch = if batched { open_batch(session, &["draft/isupport"]) } else { None };
+    for tokens in tokens(&session.config.network).chunks(TOKENS_MAX) {
+        let nick = session.me.nick.clone();
+        let words: Vec<&str> = std::iter::once(nick.as_str()).chain(tokens.iter().map(String::as_str)).collect();
+        let line = Line::with_text(&session.config.node_name, RPL_ISUPPORT, &words, "are supported by this server");
+        session.reply(batch.iter().fold(line, |line, batch| line.tag("batch", batch)));
+    }
+    close_batch(session, batch);
+}
 
 /// All tokens.
 pub(super) fn tokens(network: &str) -> Vec<String> {

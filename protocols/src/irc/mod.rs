@@ -99,6 +99,8 @@ struct Own {
     monitored: Vec<Nick>,
     /// Marks of reading of somebody without an account.
     marks: BTreeMap<String, u64>,
+    /// The away message given before the welcome.
+    away: Option<String>,
     /// The batch that the client is sending.
     multiline: Option<multiline::Open>,
 }

@@ -114,6 +114,20 @@ pub(super) fn whowas(session: &mut Session, _now: Now, message: &Message<'_>) {
 /// AWAY.
 pub(super) fn away(session: &mut Session, _now: Now, message: &Message<'_>) {
     let text = message.param(0).map(|text| clip(text, AWAY_BYTES_MAX).to_owned());
+    if session.session_id().is_none() {
+        // IRCv3 `draft/pre-away`: it holds from the welcome on.
+        if session.caps.has(Caps::PRE_AWAY) {
+            session.away_from_the_start(text);
+        } else {
+            session.numeric(ERR_NOTREGISTERED, &[], "You have not registered");
+        }
+        return;
+    }
+    set_away(session, text);
+}
+
+/// Tells the core; `None`: here again.
+pub(super) fn set_away(session: &mut Session, text: Option<String>) {
     let gone = text.is_some();
     let change = PresenceChange {
         show: Some(if gone { Show::Away } else { Show::Available }),

@@ -6,7 +6,7 @@ use super::auth;
 use super::caps::{self, Caps};
 use super::message::{Line, clip};
 use super::numerics::*;
-use super::{Answer, Message, Now, Phase, Session, isupport, multiline, server};
+use super::{Answer, Message, Now, Phase, Session, isupport, multiline, people, server};
 use crate::command::{Command, Open, Refusal, Reply};
 use lavina_crdt::names::Nick;
 
@@ -35,6 +35,17 @@ impl Session {
         match &mut self.phase {
             Phase::Registering(registration) => Some(registration),
             Phase::Registered(_) | Phase::Closed => None,
+        }
+    }
+
+    /// Remembers an away message for the welcome.
+    pub(super) fn away_from_the_start(&mut self, text: Option<String>) {
+        let gone = text.is_some();
+        self.own().away = text;
+        if gone {
+            self.numeric(RPL_NOWAWAY, &[], "You have been marked as being away");
+        } else {
+            self.numeric(RPL_UNAWAY, &[], "You are no longer marked as being away");
         }
     }
 
@@ -275,12 +286,16 @@ fn on_opened(session: &mut Session, _now: Now, answer: Answer) {
             return;
         }
     };
+    let away = session.own.as_mut().and_then(|own| own.away.take());
     session.phase = Phase::Registered(opened.session);
     session.me.nick = opened.nick.to_string();
     session.me.account.clone_from(&opened.account);
     welcome(session);
     server::lusers_then(session, server::write_motd);
     session.resume(opened);
+    if away.is_some() {
+        people::set_away(session, away);
+    }
 }
 
 fn welcome(session: &mut Session) {
@@ -291,10 +306,7 @@ fn welcome(session: &mut Session) {
     let created = super::time::format(config.started_ms);
     session.numeric(RPL_CREATED, &[], &format!("This server was started {created}"));
     session.numeric_words(RPL_MYINFO, &[node, server::VERSION, "BRiowx", "beIfiklmnstuCMPRqaohv", "beIfklqaohv"]);
-    for tokens in isupport::tokens(&config.network).chunks(isupport::TOKENS_MAX) {
-        let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
-        session.numeric(RPL_ISUPPORT, &tokens, "are supported by this server");
-    }
+    isupport::write(session);
 }
 
 /// QUIT: what the client is still owed comes first, such as the echo of what it has just said.

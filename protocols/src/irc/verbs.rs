@@ -3,8 +3,8 @@
 use super::numerics::{ERR_NEEDMOREPARAMS, ERR_NOTREGISTERED, ERR_UNKNOWNCOMMAND};
 use super::{Message, Phase, Session};
 use super::{
-    auth, bars, channel, history, messaging, modes, monitor, multiline, names, oper, people, read_marker, registration,
-    relation, server, services, stats, who,
+    auth, bars, channel, history, isupport, messaging, modes, monitor, multiline, names, oper, people, read_marker,
+    registration, relation, server, services, stats, who,
 };
 use lavina_crdt::clock::Now;
 
@@ -40,6 +40,7 @@ const VERBS: &[(&str, usize, When, Run)] = &[
     ("QUIT", 0, Always, registration::quit),
     ("ERROR", 0, Always, server::pong),
     ("BATCH", 1, Registered, multiline::batch),
+    ("ISUPPORT", 0, Always, isupport::isupport),
     ("MONITOR", 1, Registered, monitor::monitor),
     ("MARKREAD", 0, Registered, read_marker::markread),
     ("REDACT", 2, Registered, relation::redact),
@@ -50,7 +51,7 @@ const VERBS: &[(&str, usize, When, Run)] = &[
     ("NAMES", 0, Registered, names::names),
     ("WHOIS", 0, Registered, people::whois),
     ("WHOWAS", 1, Registered, people::whowas),
-    ("AWAY", 0, Registered, people::away),
+    ("AWAY", 0, Always, people::away),
     ("SETNAME", 1, Registered, people::setname),
     ("USERHOST", 1, Registered, people::userhost),
     ("ISON", 1, Registered, people::ison),

@@ -38,14 +38,14 @@ fn capabilities_are_listed_with_values_for_clients_that_know_them() {
     check(
         "CAP LS 302",
         expect![[r#"
-            :node CAP * LS * :account-notify account-tag away-notify batch cap-notify chghost draft/account-registration=before-connect,custom-account-name draft/chathistory draft/event-playback draft/message-redaction draft/multiline=max-bytes=16384,max-lines=100 draft/read-marker echo-message extended-join invite-notify labeled-response message-tags multi-prefix no-implicit-names sasl=SCRAM-SHA-256,PLAIN server-time setname
-            :node CAP * LS :standard-replies userhost-in-names
+            :node CAP * LS * :account-notify account-tag away-notify batch cap-notify chghost draft/account-registration=before-connect,custom-account-name draft/chathistory draft/event-playback draft/extended-isupport draft/message-redaction draft/multiline=max-bytes=16384,max-lines=100 draft/pre-away draft/read-marker echo-message extended-join invite-notify labeled-response message-tags multi-prefix no-implicit-names
+            :node CAP * LS :sasl=SCRAM-SHA-256,PLAIN server-time setname standard-replies userhost-in-names
         "#]],
     );
     check(
         "CAP LS",
         expect![[r#"
-            :node CAP * LS :account-notify account-tag away-notify batch cap-notify chghost draft/account-registration draft/chathistory draft/event-playback draft/message-redaction draft/multiline draft/read-marker echo-message extended-join invite-notify labeled-response message-tags multi-prefix no-implicit-names sasl server-time setname standard-replies userhost-in-names
+            :node CAP * LS :account-notify account-tag away-notify batch cap-notify chghost draft/account-registration draft/chathistory draft/event-playback draft/extended-isupport draft/message-redaction draft/multiline draft/pre-away draft/read-marker echo-message extended-join invite-notify labeled-response message-tags multi-prefix no-implicit-names sasl server-time setname standard-replies userhost-in-names
         "#]],
     );
 }

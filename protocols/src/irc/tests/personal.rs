@@ -53,6 +53,19 @@ fn markread_sets_tells_and_refuses() {
 }
 
 #[test]
+fn isupport_and_away_may_come_before_the_welcome() {
+    let mut client = Client::connect();
+    assert_eq!(client.said_to("AWAY :x\nISUPPORT"), ":node 451 * :You have not registered\n".repeat(2));
+    client.said_to("CAP REQ :batch draft/extended-isupport draft/pre-away");
+    let answer = client.said_to("ISUPPORT");
+    assert!(answer.starts_with(":node BATCH +b1 draft/isupport\n@batch=b1 :node 005 * "), "{answer}");
+    assert!(answer.ends_with(":node BATCH -b1\n"), "{answer}");
+    assert_eq!(client.said_to("AWAY :back soon"), ":node 306 * :You have been marked as being away\n");
+    let welcome = client.said_to("NICK alice\nUSER al 0 * :Al\nCAP END");
+    assert!(welcome.contains(":node 306 alice :You have been marked as being away\n"), "{welcome}");
+}
+
+#[test]
 fn invite_without_parameters_lists_invitations() {
     let mut client = Client::registered("batch");
     assert_eq!(
