@@ -9,6 +9,7 @@ mod duration;
 mod init;
 mod join;
 mod listing;
+mod log;
 mod operator;
 mod place;
 mod serve;
@@ -56,6 +57,9 @@ enum Command {
     /// Work with the configuration
     #[command(subcommand)]
     Config(check::ConfigCommand),
+    /// Work with the log
+    #[command(subcommand)]
+    Log(log::Log),
     /// Run three nodes in three regions here, with delays, and cut and heal them
     Demo(demo::Demo),
     /// Run the simulator
@@ -119,6 +123,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Operator(command) => command.run(out),
         Command::Status(command) => command.run(out),
         Command::Config(command) => command.run(out),
+        Command::Log(command) => command.run(out),
         Command::Demo(command) => command.run(out),
         #[cfg(feature = "sim")]
         Command::Sim(command) => return command.run(out),

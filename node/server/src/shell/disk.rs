@@ -1,11 +1,12 @@
 //! The store as files: opened, or set aside when it is damaged, so that the node begins anew and its peers fill it.
 
 use super::clock::Clock;
-use crate::identity::{DataDir, id_of, random_u64};
+use crate::identity::{DataDir, Identity, id_of, random_u64};
 use anyhow::{Context, Result};
 use lavina_core::node::{Node, NodeConfig};
 use lavina_core::store::redb::{CACHE_BYTES, Opener, Opening, RedbStore};
 use lavina_core::store::{StoreError, recover};
+use lavina_crdt::ids::NodeId;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -18,9 +19,7 @@ const KEPT_MAX: u32 = 16;
 pub(super) fn open(data: &DataDir, config: &NodeConfig, clock: Clock) -> Result<(RedbStore, Node<RedbStore>)> {
     let path = data.store();
     let attempt = || {
-        let medium = medium(&path).map_err(|error| StoreError::Failed(error.to_string()))?;
-        let opening = Opening { node: id_of(&config.key), new_epoch: random_u64(), medium, cache_bytes: CACHE_BYTES };
-        let store = RedbStore::open(opener(path.clone()), opening)?;
+        let store = open_at(&path, id_of(&config.key))?;
         let node = Node::open(config.clone(), store.clone(), clock.now(), random_u64())?;
         Ok((store, node))
     };
@@ -32,6 +31,22 @@ pub(super) fn open(data: &DataDir, config: &NodeConfig, clock: Clock) -> Result<
     let recovered = recover(attempt, aside)
         .with_context(|| format!("cannot start from {} (is another node running on it?)", path.display()))?;
     Ok(recovered.opened)
+}
+
+/// Opens the store alone, of a node that does not run.
+///
+/// # Errors
+/// When it cannot be read, is damaged, or a node runs on it.
+pub(crate) fn open_store(data: &DataDir, identity: &Identity) -> Result<RedbStore> {
+    let path = data.store();
+    open_at(&path, id_of(&identity.key))
+        .with_context(|| format!("cannot open {} (is a node running on it?)", path.display()))
+}
+
+fn open_at(path: &Path, node: NodeId) -> Result<RedbStore, StoreError> {
+    let medium = medium(path).map_err(|error| StoreError::Failed(error.to_string()))?;
+    let opening = Opening { node, new_epoch: random_u64(), medium, cache_bytes: CACHE_BYTES };
+    RedbStore::open(opener(path.to_owned()), opening)
 }
 
 fn open_file(path: &Path) -> io::Result<File> {

@@ -25,6 +25,8 @@ mod start;
 mod threads;
 mod writer;
 
+pub(crate) use disk::open_store;
+
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::worker::Order;

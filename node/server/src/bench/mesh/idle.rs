@@ -11,6 +11,9 @@ const ROOMS_AT_ONCE: u64 = 100;
 /// One way.
 const ONE_WAY: Duration = Duration::from_millis(40);
 
+/// After the nodes have become equal, before they count as idle: they tell one another the heads of what is new once.
+const SETTLE: Duration = Duration::from_secs(10);
+
 /// What was measured.
 pub(super) struct Idle {
     /// IP bytes a second, both ways together.
@@ -41,6 +44,7 @@ pub(super) fn measure(rooms: u64, listen: Duration) -> Result<Idle> {
     }
     field.wait_until_equal()?;
     let bytes_per_replica = ratio(resident()?.saturating_sub(before), 2 * rooms);
+    std::thread::sleep(SETTLE);
     let _ = field.take_all_traffic()?;
     std::thread::sleep(listen);
     let bytes_per_second = ratio(field.take_all_traffic()?.bytes, 1) / listen.as_secs_f64();
