@@ -262,6 +262,12 @@ impl PresenceMap {
         self.nodes.iter().map(|(node, sessions)| (*node, (sessions.incarnation, sessions.version))).collect()
     }
 
+    /// The (incarnation, version) held of one node.
+    #[must_use]
+    pub fn version_of(&self, node: NodeId) -> Option<(u64, u64)> {
+        self.nodes.get(&node).map(|sessions| (sessions.incarnation, sessions.version))
+    }
+
     /// Forgets all sessions of a node (its grace time ended, or it was revoked). Its incarnation is remembered, so that late updates of
     /// the same incarnation bring it back only as a whole.
     pub fn drop_node(&mut self, node: NodeId) -> Vec<PresenceChange> {

@@ -68,7 +68,7 @@ impl Adversary {
                 Frame::Vectors { buckets, vectors, answer }
             }
             other @ (Frame::Durable(_)
-            | Frame::Root(_)
+            | Frame::Root { .. }
             | Frame::Buckets(_)
             | Frame::Vectors { .. }
             | Frame::PresenceHave(_)

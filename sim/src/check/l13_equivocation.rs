@@ -37,7 +37,7 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     for ((room, node), history) in &rest.histories {
         let scope = Scope::Room(rest.rooms[*room].clone());
         let Some(core) = &world.nodes[*node].core else { continue };
-        let origins = core.vectors().remove(&scope).unwrap_or_default();
+        let origins = core.vector(&scope);
         for said in history {
             let origin = origins.iter().find(|(origin, _)| origin.0[..6] == said.id.origin_prefix());
             let cut = origin.and_then(|(origin, _)| core.cut(&scope, origin));

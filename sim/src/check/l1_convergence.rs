@@ -12,12 +12,11 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
         // What a version does not understand it cannot show; invariant L16 says what that may be.
         let understood = |world: &World, node: usize| world.nodes[node].release.vocabulary();
         for node in world.judged() {
-            let vector = world.vectors(node).remove(&scope);
+            let vector = world.vector(node, &scope);
             let state = world.room_state(node, room).and_then(|state| postcard::to_stdvec(&*state).ok());
             let history: Option<Vec<_>> =
                 rest.histories.get(&(index, node)).map(|history| history.iter().map(|said| said.id).collect());
-            let vector = vector.map(|vector| (vector, understood(world, node)));
-            states.push((node, vector, state, history));
+            states.push((node, (vector, understood(world, node)), state, history));
         }
         let Some(((one, first_vector, first_state, first_history), others)) = states.split_first() else { continue };
         for (node, vector, state, history) in others {

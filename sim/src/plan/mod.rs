@@ -15,6 +15,7 @@ pub use release::Release;
 
 use crate::client::deeds;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What must have happened in many seeds together, or they say little: every kind of fault and action, and what clients must meet now
 /// and then.
@@ -184,6 +185,14 @@ pub struct ClientPlan {
     pub rooms: Vec<usize>,
     /// What it does, in order of time.
     pub script: Vec<Step>,
+}
+
+impl ClientPlan {
+    /// The rooms it enters at its beginning or does something in later.
+    pub(crate) fn own_rooms(&self) -> BTreeSet<usize> {
+        let named = self.script.iter().filter_map(|step| step.action.indices().0);
+        self.rooms.iter().copied().chain(named).collect()
+    }
 }
 
 /// Something a client does.

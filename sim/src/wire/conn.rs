@@ -36,7 +36,9 @@ pub(super) struct Conn {
     pub(super) heard: bytes::BytesMut,
     /// When the stage ends by itself, microseconds.
     pub(super) deadline_us: Option<u64>,
-    /// When the round trip is told next, microseconds.
+    /// When the round trip is looked at next, microseconds.
+    pub(super) round_trip_at_us: Option<u64>,
+    /// The round trip told last, microseconds.
     pub(super) round_trip_us: Option<u64>,
     /// When it wants to be driven at the latest, as last put into the station's timers.
     pub(super) wake_us: Option<u64>,
@@ -59,6 +61,7 @@ impl Conn {
             stage: Stage::Handshake,
             heard: bytes::BytesMut::new(),
             deadline_us: Some(deadline_us),
+            round_trip_at_us: None,
             round_trip_us: None,
             wake_us: None,
         }

@@ -194,10 +194,13 @@ impl Station {
             conn.wake_us = None;
             conn.quic.handle_timeout(self.base.at(now_us));
             self.dirty.insert(index);
-            if conn.round_trip_us.is_some_and(|at_us| at_us <= now_us) {
-                conn.round_trip_us = Some(now_us + micros(plane::ROUND_TRIP_PERIOD));
+            if conn.round_trip_at_us.is_some_and(|at_us| at_us <= now_us) {
+                conn.round_trip_at_us = Some(now_us + micros(plane::ROUND_TRIP_PERIOD));
                 let round_trip_us = micros(conn.quic.rtt());
-                self.heard.extend(conn.peer.map(|peer| Heard::RoundTrip(peer, round_trip_us)));
+                if plane::is_new_round_trip(conn.round_trip_us, round_trip_us) {
+                    conn.round_trip_us = Some(round_trip_us);
+                    self.heard.extend(conn.peer.map(|peer| Heard::RoundTrip(peer, round_trip_us)));
+                }
             }
             if conn.deadline_us.is_some_and(|at_us| at_us <= now_us) {
                 conn.deadline_us = None;
@@ -258,7 +261,7 @@ impl Station {
             return;
         }
         let quic_us = conn.quic.poll_timeout().map(|at| self.base.us(at));
-        conn.wake_us = [quic_us, conn.deadline_us, conn.round_trip_us].into_iter().flatten().min();
+        conn.wake_us = [quic_us, conn.deadline_us, conn.round_trip_at_us].into_iter().flatten().min();
         self.timers.extend(conn.wake_us.map(|at_us| (at_us, index)));
     }
 
@@ -423,7 +426,7 @@ impl Station {
         conn.quic.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES));
         conn.stage = Stage::Linked(Lanes::default());
         conn.deadline_us = None;
-        conn.round_trip_us = Some(now_us);
+        conn.round_trip_at_us = Some(now_us);
         self.links.insert(peer, index);
         self.linked += 1;
         conn.number = self.linked;
@@ -483,7 +486,7 @@ impl Station {
         let Some(conn) = self.conns.get_mut(&index) else { return };
         conn.stage = Stage::Over;
         conn.deadline_us = None;
-        conn.round_trip_us = None;
+        conn.round_trip_at_us = None;
         self.dirty.insert(index);
         let Some(peer) = conn.peer else { return };
         if self.dialling.get(&peer) == Some(&index) {

@@ -6,6 +6,9 @@ use crate::client::{Debt, ToRead};
 use crate::plan::Speaks;
 use std::collections::BTreeSet;
 
+/// How many rooms that are none of its own a client looks into in the end.
+const STRANGE_ROOMS_MAX: usize = 4;
+
 impl World {
     /// Does a row of the table, when the client's protocol has it.
     pub(super) fn do_deed(&mut self, client: usize, name: &str, room: usize, other: usize) {
@@ -46,6 +49,17 @@ impl World {
         self.send_to_node(client, bytes.into_bytes());
     }
 
+    /// The rooms that a client looks into: all, when it reads them whole; else its own ones, and of the others a few in turn, as somebody does who
+    /// is curious. So everybody tries what it may not read, and a mesh of a hundred rooms is not read a thousand times.
+    fn rooms_to_read(&self, client: usize, whole: bool) -> Vec<ToRead> {
+        let own = self.clients[client].plan.own_rooms();
+        let all = 0..self.plan.rooms.len();
+        let strange = all.clone().cycle().skip(client).take(all.len()).filter(|room| !own.contains(room));
+        let tried: BTreeSet<usize> = strange.take(STRANGE_ROOMS_MAX).collect();
+        let chosen = all.filter(|room| whole || own.contains(room) || tried.contains(room));
+        chosen.map(|room| ToRead { room: self.plan.rooms[room].name.clone(), whole }).collect()
+    }
+
     /// Everybody reads and looks around, half of them from the newest end; all there is, when nobody does yet at that node with that protocol.
     /// What the nodes have by then must be read.
     pub(super) fn catch_up(&mut self) {
@@ -55,7 +69,7 @@ impl World {
             let (newest, irc) = (client % 2 == 1, self.clients[client].plan.speaks == Speaks::Irc);
             let home = self.clients[client].home;
             let whole = self.is_judged_client(client) && readers.insert((home, irc, newest));
-            let rooms = self.plan.rooms.iter().map(|room| ToRead { room: room.name.clone(), whole }).collect();
+            let rooms = self.rooms_to_read(client, whole);
             let bytes = self.clients[client].catch_up(&self.plan, rooms, newest);
             self.send_to_node(client, bytes.into_bytes());
         }

@@ -152,9 +152,11 @@ impl World {
         if self.net.paths.passes_both(one, other) {
             let there_us = self.net.paths.delay_us(one, other, &mut self.rng);
             let back_us = self.net.paths.delay_us(other, one, &mut self.rng);
-            let (one_id, other_id) = (self.id(one), self.id(other));
-            self.input(one, Input::RoundTrip(other_id, there_us + back_us));
-            self.input(other, Input::RoundTrip(one_id, there_us + back_us));
+            if self.net.is_new_round_trip(one, other, there_us + back_us) {
+                let (one_id, other_id) = (self.id(one), self.id(other));
+                self.input(one, Input::RoundTrip(other_id, there_us + back_us));
+                self.input(other, Input::RoundTrip(one_id, there_us + back_us));
+            }
         }
         self.queue.push(self.now_us + net::ROUND_TRIP_US, Pending::RoundTrip(one, other, epoch));
     }

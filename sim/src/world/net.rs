@@ -6,6 +6,7 @@
 
 use super::paths::{Paths, Way, sending_us};
 use lavina_gossip::frame::{Frame, Lane};
+use lavina_gossip::plane::is_new_round_trip;
 use rand::rngs::SmallRng;
 use std::collections::BTreeMap;
 
@@ -35,6 +36,8 @@ pub(crate) struct Conn {
     pub(crate) epoch: u64,
     /// When it was made, microseconds.
     pub(crate) made_us: u64,
+    /// The round trip that its ends were told last, microseconds.
+    pub(crate) round_trip_us: Option<u64>,
     /// What waits behind a cut.
     held: BTreeMap<Stream, Vec<Frame>>,
     /// When the last frame arrives: later ones come after it.
@@ -66,6 +69,16 @@ impl Net {
     /// The connection of two nodes.
     pub(crate) fn conn(&self, one: usize, other: usize) -> Option<&Conn> {
         self.conns.get(&pair(one, other))
+    }
+
+    /// Takes note of the round trip of a connection; says whether its ends are to be told.
+    pub(crate) fn is_new_round_trip(&mut self, one: usize, other: usize, us: u64) -> bool {
+        let Some(conn) = self.conns.get_mut(&pair(one, other)) else { return false };
+        let is_new = is_new_round_trip(conn.round_trip_us, us);
+        if is_new {
+            conn.round_trip_us = Some(us);
+        }
+        is_new
     }
 
     /// Makes a connection, unless there is one; returns its epoch when it is new.

@@ -118,6 +118,14 @@ impl World {
         }
     }
 
+    /// What a node has of a scope on its disk, as far as it counts.
+    pub(crate) fn vector(&self, node: usize, scope: &Scope) -> VersionVector {
+        match &self.nodes[node].core {
+            Some(core) => core.vector(scope),
+            None => self.nodes[node].store.vectors().unwrap_or_default().remove(scope).unwrap_or_default(),
+        }
+    }
+
     /// The ids of all entries a node has on its disk.
     pub(crate) fn stored_ids(&self, node: usize) -> BTreeSet<MsgId> {
         let mut ids = BTreeSet::new();

@@ -37,6 +37,9 @@ impl World {
     pub(super) fn on_commit_due(&mut self, node: usize, start: u64) {
         let current = self.nodes[node].start == start;
         let disk = &mut self.nodes[node].disk;
+        if current && disk.due_us.is_some_and(|due_us| due_us <= self.now_us) {
+            disk.due_us = None;
+        }
         if !current || !disk.committing.is_empty() || disk.waiting.is_empty() {
             return;
         }
@@ -64,7 +67,9 @@ impl World {
                 self.queue.push(self.now_us + REBOOT_US, Pending::Reboot(node, start));
             }
         }
-        self.queue.push(self.now_us, Pending::CommitDue(node, start));
+        if !self.nodes[node].disk.waiting.is_empty() {
+            self.queue.push(self.now_us, Pending::CommitDue(node, start));
+        }
     }
 
     /// A node whose store is damaged ends itself, and whoever runs it starts it again.
@@ -145,7 +150,10 @@ impl World {
         let node = &mut self.nodes[index];
         node.disk.waiting.push(batch);
         let at_us = self.now_us + if urgent { 0 } else { COALESCE_US };
-        self.queue.push(at_us, Pending::CommitDue(index, node.start));
+        if node.disk.due_us.is_none_or(|due_us| at_us < due_us) {
+            node.disk.due_us = Some(at_us);
+            self.queue.push(at_us, Pending::CommitDue(index, node.start));
+        }
     }
 
     pub(super) fn pump_sessions(&mut self, index: usize) -> bool {

@@ -11,6 +11,7 @@ use lavina_crdt::presence::PresenceUpdate;
 use lavina_crdt::version::VersionVector;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Version of the frames this build speaks; it also speaks the one before, once there is one.
 pub const PROTOCOL_VERSION: u16 = 1;
@@ -41,8 +42,14 @@ pub enum Frame {
     },
     /// What is durable at the sender: (scope, origin, next seq). Acknowledges pushes.
     Durable(Vec<(Scope, Origin, u64)>),
-    /// Sync, step 1: the hash over all common scopes.
-    Root(Hash),
+    /// Sync, step 1: the hash over all common scopes, and the one over what is known of presence. Who knows other presence answers
+    /// with [`Frame::PresenceHave`].
+    Root {
+        /// Over the vectors of all scopes.
+        entries: Hash,
+        /// Over the versions of all admitted nodes' presence.
+        presence: Hash,
+    },
     /// Sync, step 2, when roots differ: the hashes of the 256 buckets of scopes that are not empty.
     Buckets(Vec<(u8, Hash)>),
     /// Sync, step 3, for buckets that differ: the vectors of their scopes. The receiver sends what the sender lacks, and with
@@ -65,7 +72,7 @@ pub enum Frame {
     /// What is known of presence: node -> (incarnation, version). The receiver sends what the sender lacks.
     PresenceHave(BTreeMap<NodeId, (u64, u64)>),
     /// Presence of a node, from it or passed on.
-    Presence(Box<PresenceUpdate>),
+    Presence(Arc<PresenceUpdate>),
     /// Something unstored for one session; best effort. Opaque here: the core's own encoding.
     Signal {
         /// For whom.
@@ -96,7 +103,7 @@ impl Frame {
             Self::Push { .. } | Self::Signal { .. } => Lane::Live,
             Self::Vectors { .. } | Self::Delta { .. } => Lane::Bulk,
             Self::Durable(_)
-            | Self::Root(_)
+            | Self::Root { .. }
             | Self::Buckets(_)
             | Self::PresenceHave(_)
             | Self::Presence(_)

@@ -257,13 +257,16 @@ impl Gossip {
                 self.on_runs(now, from, runs, relay, replica);
             }
             Frame::Durable(marks) => self.on_marks(now, from, &marks, replica),
-            Frame::Root(root) => sync.on_root(from, root, out),
+            Frame::Root { entries, presence: theirs } => {
+                sync.on_root(from, entries, out);
+                self.presence.on_digest(now, from, theirs, presence, links, out);
+            }
             Frame::Buckets(buckets) => sync.on_buckets(&view, from, buckets, arrivals, out),
             Frame::Vectors { buckets, vectors, answer } => {
                 sync.on_vectors(&view, from, buckets, vectors, answer, arrivals, flights, out);
             }
             Frame::PresenceHave(have) => self.presence.on_have(now, from, &have, presence, links, out),
-            Frame::Presence(update) => self.presence.on_update(now, from, *update, presence, links, out),
+            Frame::Presence(update) => self.presence.on_update(now, from, update, presence, links, out),
             Frame::Signal { to, bytes, hops } => self.on_signal_frame(to, bytes, hops),
             Frame::Membership(packet) => self.on_packet(now, from, &packet),
             Frame::Resend(pairs) => self.on_resend(now, from, &pairs, replica),
@@ -411,13 +414,10 @@ impl Gossip {
             }
         }
         let view = View { now, links: &self.links, replica };
-        let round = self.sync.on_time(&view, &mut self.flights, &mut self.out);
-        if !round.is_empty() {
+        let digest = || self.presence.digest(presence, &self.links);
+        if self.sync.on_time(&view, digest, &mut self.flights, &mut self.out) {
             self.flights.expire(now.mono_us);
             self.arrivals.expire(now.mono_us);
-        }
-        for peer in round {
-            self.presence.tell(now, peer, presence, &self.links, &mut self.out);
         }
     }
 

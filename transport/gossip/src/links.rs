@@ -78,11 +78,13 @@ pub(crate) struct Links {
     pub(crate) me: NodeId,
     place: Place,
     peers: BTreeMap<NodeId, Link>,
+    /// When to dial next; kept, since it is asked for after every input.
+    dial_at_us: Option<u64>,
 }
 
 impl Links {
     pub(crate) const fn new(me: NodeId, place: Place) -> Self {
-        Self { me, place, peers: BTreeMap::new() }
+        Self { me, place, peers: BTreeMap::new(), dial_at_us: None }
     }
 
     /// Takes a new roster; returns who is no longer on it.
@@ -109,6 +111,7 @@ impl Links {
             };
             self.peers.insert(node, link);
         }
+        self.set_deadline();
         before.into_keys().collect()
     }
 
@@ -116,6 +119,7 @@ impl Links {
         let Some(link) = self.peers.get_mut(&node) else { return false };
         link.connected_at_us = Some(now.mono_us);
         link.dial_at_us = None;
+        self.set_deadline();
         true
     }
 
@@ -129,6 +133,7 @@ impl Links {
         if !link.addresses.is_empty() {
             link.dial_at_us = Some(now.deadline_ms(backoff_ms(link.dials, rng)));
         }
+        self.set_deadline();
     }
 
     pub(crate) fn set_reach(&mut self, node: NodeId, up: bool) {
@@ -145,6 +150,9 @@ impl Links {
 
     /// Dials whoever is due.
     pub(crate) fn on_time(&mut self, now: Now, rng: &mut Xoshiro256PlusPlus, out: &mut Outbox) {
+        if self.dial_at_us.is_none_or(|at| at > now.mono_us) {
+            return;
+        }
         for (node, link) in &mut self.peers {
             if link.dial_at_us.is_some_and(|at| at <= now.mono_us) {
                 out.push(Output::Dial(*node, link.addresses.clone()));
@@ -152,10 +160,15 @@ impl Links {
                 link.dials = link.dials.saturating_add(1);
             }
         }
+        self.set_deadline();
     }
 
-    pub(crate) fn deadline_us(&self) -> Option<u64> {
-        self.peers.values().filter_map(|link| link.dial_at_us).min()
+    fn set_deadline(&mut self) {
+        self.dial_at_us = self.peers.values().filter_map(|link| link.dial_at_us).min();
+    }
+
+    pub(crate) const fn deadline_us(&self) -> Option<u64> {
+        self.dial_at_us
     }
 
     pub(crate) fn get(&self, node: NodeId) -> Option<&Link> {

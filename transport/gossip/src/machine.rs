@@ -9,6 +9,7 @@ use lavina_crdt::ids::{NodeId, Origin, Scope, SessionId};
 use lavina_crdt::mesh::Place;
 use lavina_crdt::presence::PresenceUpdate;
 use lavina_crdt::version::VersionVector;
+use std::sync::Arc;
 
 /// Times and bounds.
 #[derive(Clone, Debug)]
@@ -106,7 +107,7 @@ pub enum Output {
         relay: bool,
     },
     /// Presence of another node: merge it into the map. On a gap do nothing: it is asked for again by itself.
-    Presence(PresenceUpdate),
+    Presence(Arc<PresenceUpdate>),
     /// Peers remember presence of this node that it did not say in this start: own presence goes on as this incarnation, anew
     /// ([`Input::Presence`]).
     Incarnation(u64),

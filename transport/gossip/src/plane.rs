@@ -20,8 +20,18 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(7);
 /// How long a connection may wait for an older one to the same peer to go: a dial's time and a bit.
 pub const TURN_TIMEOUT: Duration = Duration::from_secs(6);
-/// How often the round trip is told.
+/// How often the round trip is looked at, and told when it is [news](is_new_round_trip).
 pub const ROUND_TRIP_PERIOD: Duration = Duration::from_secs(1);
+
+/// Whether a round trip, in microseconds, is to be told after the one that was told last: they differ by more than an eighth. What is decided by it
+/// is decided alike below that.
+#[must_use]
+pub const fn is_new_round_trip(told_us: Option<u64>, us: u64) -> bool {
+    match told_us {
+        Some(told_us) => told_us.abs_diff(us) > told_us / 8,
+        None => true,
+    }
+}
 
 /// One stream a lane.
 pub const LANES: u32 = 3;

@@ -7,10 +7,12 @@ use crate::links::Links;
 use crate::machine::Output;
 use crate::outbox::Outbox;
 use lavina_crdt::clock::Now;
+use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::presence::{PresenceMap, PresenceUpdate, SessionRecord};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Least time between two questions to one peer, so that two that never agree do not spin.
 const ASK_MS_MIN: u64 = 500;
@@ -32,9 +34,9 @@ impl PresenceExchange {
 
     /// Own presence has changed.
     pub(crate) fn on_own(&self, update: PresenceUpdate, links: &Links, out: &mut Outbox) {
-        for part in split(update) {
+        for part in split(update).into_iter().map(Arc::new) {
             for peer in links.connected() {
-                out.send(peer, Frame::Presence(Box::new(part.clone())));
+                out.send(peer, Frame::Presence(Arc::clone(&part)));
             }
         }
     }
@@ -50,6 +52,34 @@ impl PresenceExchange {
         let own = versions.entry(links.me).or_default();
         *own = (*own).max((self.incarnation, 0));
         versions
+    }
+
+    /// The hash over what is known here of the presence of admitted nodes: equal where two know the same.
+    pub(crate) fn digest(&self, map: &PresenceMap, links: &Links) -> Hash {
+        let mut hasher = blake3::Hasher::new_derive_key("lavina 1 presence");
+        for (node, (incarnation, version)) in self.versions(map, links) {
+            if node == links.me || links.is_admitted(node) {
+                hasher.update(&node.0);
+                hasher.update(&incarnation.to_be_bytes());
+                hasher.update(&version.to_be_bytes());
+            }
+        }
+        Hash(*hasher.finalize().as_bytes())
+    }
+
+    /// A peer knows something else than this node: they tell each other what.
+    pub(crate) fn on_digest(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        theirs: Hash,
+        map: &PresenceMap,
+        links: &Links,
+        out: &mut Outbox,
+    ) {
+        if theirs != self.digest(map, links) {
+            self.ask(now, from, map, links, out);
+        }
     }
 
     /// Sends what the peer lacks, and asks when it is the one that knows more.
@@ -76,7 +106,7 @@ impl PresenceExchange {
             let nothing =
                 || PresenceUpdate { node: *node, incarnation: have.0, version: 0, after: 0, records: BTreeMap::new() };
             let update = map.since(*node, after).filter(|update| update.incarnation == have.0).unwrap_or_else(nothing);
-            split(update).into_iter().for_each(|part| out.send(from, Frame::Presence(Box::new(part))));
+            split(update).into_iter().for_each(|part| out.send(from, Frame::Presence(Arc::new(part))));
         }
         let knows_more = |(node, known): (&NodeId, &(u64, u64))| {
             *node != links.me && links.is_admitted(*node) && ours.get(node).is_none_or(|have| known > have)
@@ -107,7 +137,7 @@ impl PresenceExchange {
         &mut self,
         now: Now,
         from: NodeId,
-        update: PresenceUpdate,
+        update: Arc<PresenceUpdate>,
         map: &PresenceMap,
         links: &Links,
         out: &mut Outbox,
@@ -119,7 +149,7 @@ impl PresenceExchange {
             out.refuse();
             return;
         }
-        let have = map.versions().get(&update.node).copied();
+        let have = map.version_of(update.node);
         let version =
             have.filter(|(incarnation, _)| *incarnation == update.incarnation).map_or(0, |(_, version)| version);
         let outdated = have.is_some_and(|(incarnation, _)| incarnation > update.incarnation);

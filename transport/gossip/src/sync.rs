@@ -241,9 +241,15 @@ impl Sync {
         }
     }
 
-    /// Compares with whoever is due; returns the peers of this round of the slow timer, if it is time for one. While a far peer sends
-    /// batches no other far peer is asked: what that one has, it most likely has too.
-    pub(crate) fn on_time(&mut self, view: &View<'_>, flights: &mut InFlight, out: &mut Outbox) -> Vec<NodeId> {
+    /// Compares with whoever is due; says whether it was time for a round of the slow timer. While a far peer sends batches no other far peer
+    /// is asked: what that one has, it most likely has too. `presence` gives the hash over presence, which is compared along with the entries.
+    pub(crate) fn on_time(
+        &mut self,
+        view: &View<'_>,
+        presence: impl Fn() -> Hash,
+        flights: &mut InFlight,
+        out: &mut Outbox,
+    ) -> bool {
         let now = view.now;
         for peer in self.catch_up.overdue(now.mono_us) {
             self.catch_up.pump(view, peer, &self.fresh, flights, out);
@@ -255,6 +261,7 @@ impl Sync {
         if mutant::is_planted(Mutant::NoSync) {
             self.due.clear();
         }
+        let mut digest = None;
         let due: Vec<NodeId> = self.due.iter().filter(|(_, at)| **at <= now.mono_us).map(|(peer, _)| *peer).collect();
         for peer in due {
             let far = !view.links.is_near(peer);
@@ -266,10 +273,11 @@ impl Sync {
             }
             self.due.remove(&peer);
             if view.links.is_connected(peer) {
-                out.send(peer, Frame::Root(self.tree.root()));
+                let presence = *digest.get_or_insert_with(&presence);
+                out.send(peer, Frame::Root { entries: self.tree.root(), presence });
             }
         }
-        round
+        !round.is_empty()
     }
 
     fn round(&mut self, now: Now, links: &Links) -> Vec<NodeId> {

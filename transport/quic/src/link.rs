@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::frame::Lane;
 use lavina_gossip::framing::{self, FramingError, Taken};
-use lavina_gossip::plane::{CONNECTION_WINDOW_BYTES, READ_BYTES, ROUND_TRIP_PERIOD};
+use lavina_gossip::plane::{CONNECTION_WINDOW_BYTES, READ_BYTES, ROUND_TRIP_PERIOD, is_new_round_trip};
 use quinn::{Connection, ConnectionError, ReadError, VarInt, WriteError};
 use std::sync::OnceLock;
 use tokio::sync::mpsc;
@@ -173,13 +173,19 @@ impl Link {
 
     async fn tell_round_trips(&self, events: &mpsc::Sender<Event>) -> Ended {
         let mut ticks = tokio::time::interval(ROUND_TRIP_PERIOD);
+        let mut told_us = None;
         loop {
             ticks.tick().await;
             let round_trip_us = u64::try_from(self.connection.rtt().as_micros()).unwrap_or(u64::MAX);
-            if let Err(mpsc::error::TrySendError::Closed(_)) =
-                events.try_send(Event::RoundTrip(self.peer, round_trip_us))
-            {
-                return Ended(Code::Stopping, "the node stops".to_owned());
+            if !is_new_round_trip(told_us, round_trip_us) {
+                continue;
+            }
+            match events.try_send(Event::RoundTrip(self.peer, round_trip_us)) {
+                Ok(()) => told_us = Some(round_trip_us),
+                Err(mpsc::error::TrySendError::Full(_)) => {}
+                Err(mpsc::error::TrySendError::Closed(_)) => {
+                    return Ended(Code::Stopping, "the node stops".to_owned());
+                }
             }
         }
     }

@@ -18,6 +18,10 @@ use std::collections::{BTreeSet, VecDeque};
 /// How often peers are told, milliseconds: a clock that runs half as fast again is off by less than the slack in that time.
 const PERIOD_MS: u64 = 3_000;
 
+/// How many peers are told at a time; more have their turn later. A reading stays good for longer than that, see [`MeshTime`], and in a large
+/// mesh one that has grown old is one of many: what telling the time costs a node does not grow with the mesh.
+const TOLD_AT_ONCE_MAX: usize = 8;
+
 /// How long the first start waits to hear the time, milliseconds: several times what a dial and a handshake across the world take.
 const PATIENCE_MS: u64 = 3_000;
 
@@ -25,6 +29,8 @@ const PATIENCE_MS: u64 = 3_000;
 pub(super) struct Clock {
     time: MeshTime,
     tell_at: u64,
+    /// Who was told last.
+    told: Option<NodeId>,
     /// Until when what would stamp waits for the time to be known; `None` once it is.
     wait_until: Option<u64>,
     /// What waits. The shell bounds it, as it bounds sessions and the commands of each that are not answered.
@@ -34,7 +40,13 @@ pub(super) struct Clock {
 impl Clock {
     pub(super) fn new(max_drift_ms: u64, newest: Hlc, now: Now) -> Self {
         let wait_until = Some(now.deadline_ms(PATIENCE_MS));
-        Self { time: MeshTime::new(max_drift_ms, newest, now), tell_at: 0, wait_until, waiting: VecDeque::new() }
+        Self {
+            time: MeshTime::new(max_drift_ms, newest, now),
+            tell_at: 0,
+            told: None,
+            wait_until,
+            waiting: VecDeque::new(),
+        }
     }
 
     pub(super) fn next_timeout(&self) -> Option<u64> {
@@ -117,14 +129,17 @@ impl<S: Store> Node<S> {
         self.out.push_back(Output::Send(peer, frame.lane(), frame));
     }
 
-    /// Tells all peers the clock and what heads have changed, when it is time.
+    /// Tells the next peers the clock, and what heads have changed, when it is time.
     pub(super) fn tell_clocks(&mut self, now: Now) {
         if now.mono_us < self.clock.tell_at {
             return;
         }
         self.clock.tell_at = now.deadline_ms(PERIOD_MS);
         let peers = self.gossip.connected();
-        for peer in &peers {
+        let told = self.clock.told.unwrap_or(self.me());
+        let (before, after) = peers.split_at(peers.partition_point(|peer| *peer <= told));
+        for peer in after.iter().chain(before).take(TOLD_AT_ONCE_MAX) {
+            self.clock.told = Some(*peer);
             self.tell_clock(now, *peer);
         }
         self.tell_heads(&peers);

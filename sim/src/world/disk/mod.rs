@@ -32,6 +32,8 @@ pub(crate) struct Disk {
     pub(crate) waiting: Vec<Batch>,
     /// What is being committed.
     pub(crate) committing: Vec<Batch>,
+    /// When it looks next at what waits, microseconds.
+    pub(crate) due_us: Option<u64>,
     /// Takes no writes.
     pub(crate) full: bool,
     /// Milliseconds a commit takes on top of its usual time.
@@ -67,6 +69,7 @@ impl Disk {
         };
         Self {
             waiting: Vec::new(),
+            due_us: None,
             committing: Vec::new(),
             full: false,
             slow_ms: 0,
@@ -117,6 +120,7 @@ impl Disk {
 
     /// The process is dead.
     pub(crate) fn kill(&mut self) {
+        self.due_us = None;
         self.waiting.clear();
         self.committing.clear();
         if let Bytes::Platter(platter) = &self.bytes {

@@ -5,7 +5,7 @@ use crate::frame::{Frame, encode};
 
 fn sync_frames(net: &Net) -> Vec<&Frame> {
     let of_sync = |frame: &&Frame| match frame {
-        Frame::Root(_) | Frame::Buckets(_) | Frame::Vectors { .. } | Frame::Delta { .. } => true,
+        Frame::Root { .. } | Frame::Buckets(_) | Frame::Vectors { .. } | Frame::Delta { .. } => true,
         Frame::Push { .. }
         | Frame::Durable(_)
         | Frame::PresenceHave(_)
@@ -34,7 +34,7 @@ fn equal_replicas_exchange_only_their_root() {
     net.run_ms(20_000);
     let frames = sync_frames(&net);
     assert!(frames.len() > 3);
-    assert!(frames.iter().all(|frame| matches!(frame, Frame::Root(_))));
+    assert!(frames.iter().all(|frame| matches!(frame, Frame::Root { .. })));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn one_differing_scope_among_many_costs_its_bucket() {
                 assert_eq!((runs.len(), runs[0].first, runs[0].entries.len(), *more), (1, 2, 1, false));
                 "delta"
             }
-            Frame::Root(_) => "root",
+            Frame::Root { .. } => "root",
             Frame::Buckets(_) => "buckets",
             Frame::Push { .. }
             | Frame::Durable(_)

@@ -456,7 +456,7 @@ fn entries_in(frame: &Frame) -> usize {
     match frame {
         Frame::Push { runs, .. } | Frame::Delta { runs, .. } => runs.iter().map(|run| run.entries.len()).sum(),
         Frame::Durable(_)
-        | Frame::Root(_)
+        | Frame::Root { .. }
         | Frame::Buckets(_)
         | Frame::Vectors { .. }
         | Frame::PresenceHave(_)

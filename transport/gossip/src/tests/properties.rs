@@ -77,7 +77,8 @@ fn frame() -> impl Strategy<Value = Frame> {
         (vec(run, 0..4), any::<bool>()).prop_map(|(runs, more)| Frame::Delta { runs, more }),
         vec(mark.clone(), 0..4).prop_map(Frame::Durable),
         vec(mark, 0..4).prop_map(Frame::Resend),
-        any::<[u8; 32]>().prop_map(|hash| Frame::Root(Hash(hash))),
+        any::<([u8; 32], [u8; 32])>()
+            .prop_map(|(one, other)| Frame::Root { entries: Hash(one), presence: Hash(other) }),
         vec((any::<u8>(), any::<[u8; 32]>().prop_map(Hash)), 0..4).prop_map(Frame::Buckets),
         (vec(any::<u8>(), 0..4), vec((scope, vector), 0..4), any::<bool>())
             .prop_map(|(buckets, vectors, answer)| Frame::Vectors { buckets, vectors, answer }),

@@ -4,6 +4,7 @@ use super::net::{Net, id, room};
 use crate::frame::Frame;
 use crate::machine::Input;
 use bytes::Bytes;
+use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::SessionId;
 
 const THREE_BY_THREE: &[usize] = &[0, 0, 0, 1, 1, 1, 2, 2, 2];
@@ -135,7 +136,7 @@ fn a_signal_finds_its_node_over_one_hop() {
 fn frames_of_strangers_are_refused_and_counted() {
     let mut net = mesh(&[0, 0], 7);
     let before = net.log.len();
-    net.input(0, Input::Frame(id(9), Frame::Root(lavina_crdt::entry::Hash([1; 32]))));
+    net.input(0, Input::Frame(id(9), Frame::Root { entries: Hash([1; 32]), presence: Hash([2; 32]) }));
     net.input(0, Input::Datagram(id(9), Bytes::from_static(b"?")));
     net.input(0, Input::Datagram(id(1), Bytes::from_static(b"not a packet")));
     assert_eq!(net.log.len(), before);
