@@ -1,8 +1,9 @@
-//! L5, exactly once: nobody is shown an id twice on one connection, and who was in a room all the time was shown everything
+//! L5, exactly once: nobody is shown an id twice on one connection (but for the echo of what one says to oneself), and who was in a room all the time was shown everything
 //! acknowledged there; who is told something and is there all the time sees it.
 
 use super::{Rest, judged_clients};
-use crate::client::{Sent, line_of};
+use crate::client::{Client, Seen, Sent, line_of};
+use crate::plan::Speaks;
 use crate::world::World;
 use std::collections::BTreeMap;
 
@@ -11,15 +12,22 @@ const SETTLED_US: u64 = 1_000_000;
 
 pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
-    for client in world.counted().into_iter().map(|client| &world.clients[client]) {
+    for index in world.counted() {
+        let client = &world.clients[index];
         for said in client.seen.iter().filter(|said| said.id.is_empty()) {
             wrong.push(format!("{} was shown {} without an id", client.nick, said.text));
         }
         let mut seen: Vec<_> = client.seen.iter().filter(|said| !said.id.is_empty()).collect();
         seen.sort_by_key(|said| (said.connection, &said.id));
-        for pair in seen.windows(2) {
-            if pair[0].connection == pair[1].connection && pair[0].id == pair[1].id {
-                wrong.push(format!("{} was shown {} ({}) twice", client.nick, pair[0].text, pair[0].id));
+        for same in seen.chunk_by(|one, other| one.connection == other.connection && one.id == other.id) {
+            if same.len() > times_shown(client, index, same[0]) {
+                wrong.push(format!(
+                    "{} was shown {} ({}) {}",
+                    client.nick,
+                    same[0].text,
+                    same[0].id,
+                    times(same.len())
+                ));
             }
         }
     }
@@ -52,6 +60,18 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     }
     wrong.extend(lost_after_reading(world, &kept));
     wrong
+}
+
+/// How often a client, by its index, may be shown a line: once; what it says to a nick that is its own comes to it over IRC, and its echo beside
+/// that (IRCv3 `echo-message`). Whose a line is, is in it; what has no such mark counts as its own.
+fn times_shown(client: &Client, index: usize, said: &Seen) -> usize {
+    let is_own = line_of(&said.text).is_none_or(|(author, _)| author == index);
+    if said.room.is_none() && client.plan.speaks == Speaks::Irc && is_own { 2 } else { 1 }
+}
+
+/// A number of times, in words.
+fn times(count: usize) -> String {
+    if count == 2 { "twice".to_owned() } else { format!("{count} times") }
 }
 
 /// By room, the lines that were acknowledged there and not lost, with their texts: all that must be shown and read.
