@@ -68,6 +68,8 @@ pub enum MessageKind {
     Notice,
     /// No text of its own: IRC TAGMSG; an XMPP message without body (chat states, receipts, markers, reactions).
     Signal,
+    /// A message of its own, outside of any conversation: XMPP type `normal`. IRC shows it like [`MessageKind::Message`].
+    Letter,
 }
 
 /// One piece of XML that an XMPP client put into a message and that Lavina does not interpret: serialised, namespace

@@ -9,7 +9,7 @@ use crate::operator::{OperatorCommand, OperatorReply};
 use bytes::Bytes;
 use lavina_crdt::account::Credentials;
 use lavina_crdt::content::Content;
-use lavina_crdt::ids::{MsgId, SessionId};
+use lavina_crdt::ids::{MsgId, OrderKey, SessionId};
 use lavina_crdt::modes::{UserMode, UserModes};
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::Show;
@@ -170,7 +170,8 @@ pub enum Command {
     RosterSet(AccountName, Option<RosterEdit>),
     /// A step of the subscription exchange with a contact. [`Reply::Done`].
     Subscription(AccountName, SubscriptionStep),
-    /// Hands a stanza through to one session, unstored and best effort (IQ between clients, directed presence). [`Reply::Done`], [`Refusal::NoSuchNick`].
+    /// Hands a stanza through to one session, or to all available ones of an account without a resource, unstored and best effort (IQ between
+    /// clients, directed presence). [`Reply::Done`], [`Refusal::NoSuchNick`].
     Whisper(Target, Bytes),
 
     // Questions.
@@ -208,6 +209,14 @@ pub enum Command {
     Watch(Vec<Nick>),
     /// Reads one of the session account's registers (private storage, markers). [`Reply::Register`].
     RegisterGet(String),
+    /// Whom the session's account blocks. [`Reply::Accounts`].
+    Blocked,
+    /// Blocks accounts, or (with `false`) ends that: neither hears of the other outside rooms. [`Reply::Done`] once durable.
+    Block(Vec<AccountName>, bool),
+    /// What an account shows of itself: registers whose keys begin with the prefix, and what the asker is to it. [`Reply::LookedAt`].
+    LookAt(AccountName, String),
+    /// Of the asker's account, and of each whose presence it sees, the newest register below each of the prefixes. [`Reply::Latest`].
+    Latest(Vec<String>),
     /// Sets one of the session account's registers. [`Reply::Done`] once durable.
     RegisterSet(String, Vec<u8>),
 }
@@ -342,6 +351,34 @@ pub enum Reply {
     Invitations(Vec<RoomName>),
     /// A mark of reading, milliseconds.
     Mark(Option<u64>),
+    /// Accounts.
+    Accounts(Vec<AccountName>),
+    /// What an account shows; `None` when there is no such account.
+    LookedAt(Option<Box<LookedAt>>),
+    /// Accounts' newest registers, with that of the key's parent, where it is set.
+    Latest(Vec<(AccountName, RegisterView, Option<Vec<u8>>)>),
+}
+
+/// An account as an asker sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LookedAt {
+    /// Whether the asker's account sees its presence.
+    pub sees: bool,
+    /// The groups in which it has the asker's account.
+    pub groups: Vec<String>,
+    /// The registers asked for, in key order.
+    pub registers: Vec<RegisterView>,
+}
+
+/// A register and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterView {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: Vec<u8>,
+    /// When it was set, which orders them.
+    pub at: OrderKey,
 }
 
 /// The name of a conversation in a list.
@@ -430,6 +467,21 @@ pub struct RosterItem {
     pub listed: bool,
 }
 
+/// The version of a roster (RFC 6121 section 2.6): the same for the same listed contacts, in name order, on every node.
+pub fn roster_version<'a>(items: impl Iterator<Item = &'a RosterItem>) -> String {
+    let mut hasher = blake3::Hasher::new_derive_key("lavina 1 roster version");
+    for item in items.filter(|item| item.listed) {
+        let Subscription { to, from, asked, .. } = item.subscription;
+        // No text holds a line break, so that it parts them.
+        let words = [item.contact.as_str(), &item.name].into_iter().chain(item.groups.iter().map(String::as_str));
+        for word in words {
+            hasher.update(word.as_bytes()).update(b"\n");
+        }
+        hasher.update(&[u8::from(to), u8::from(from), u8::from(asked), b'\n']);
+    }
+    hasher.finalize().to_hex().as_str().get(..16).unwrap_or_default().to_owned()
+}
+
 /// Why a command is not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -448,6 +500,9 @@ pub enum Refusal {
     /// No such account.
     #[error("no such account")]
     NoSuchAccount,
+    /// The asker's account blocks whom it is for.
+    #[error("you block them")]
+    Blocked,
     /// No such occupant in that room.
     #[error("no such occupant")]
     NoSuchOccupant,

@@ -265,7 +265,14 @@ pub enum Event {
         at_ms: u64,
     },
     /// A contact of the account changed in its roster (XMPP roster push; only to sessions that asked for the roster).
-    RosterPush(crate::command::RosterItem, /** Whether it was removed. */ bool),
+    RosterPush {
+        /// Who, as it is now.
+        item: crate::command::RosterItem,
+        /// Whether it was removed.
+        removed: bool,
+        /// The version of the roster from now on (see [`crate::command::roster_version`]).
+        version: String,
+    },
     /// A contact asks for, grants or ends a subscription.
     Subscription(AccountName, crate::command::SubscriptionStep),
     /// A contact whose presence the receiver's account may see came, changed or went (`available` false). Also sent to the account's own other sessions.
@@ -274,6 +281,22 @@ pub enum Event {
         person: Person,
         /// Whether it is there.
         available: bool,
+    },
+    /// The receiver's account has blocked somebody, or (with `on` false) ended that.
+    Blocked {
+        /// Whom.
+        account: AccountName,
+        /// Whether it is blocked.
+        on: bool,
+    },
+    /// The receiver's account, or one whose presence it sees, has set one of the registers that others may look at.
+    Shown {
+        /// Whose.
+        account: AccountName,
+        /// The register's key and value.
+        register: crate::command::RegisterView,
+        /// The value of the register named by the key's part before its last slash, where it is set.
+        parent: Option<Vec<u8>>,
     },
     /// A stanza handed through (see [`crate::command::Command::Whisper`]).
     Whisper {

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+from xml.etree import ElementTree
 
 from slixmpp import JID, ClientXMPP
 
@@ -13,6 +14,7 @@ logging.getLogger("slixmpp").setLevel(logging.CRITICAL)
 # Says for each connection that a loop was busy; commands of the test are waited for in it.
 logging.getLogger("asyncio").setLevel(logging.ERROR)
 
+STATUS = "{http://jabber.org/protocol/muc#user}status"
 STANZA_ID = "{urn:xmpp:sid:0}stanza-id"
 PAGE = 20
 
@@ -56,7 +58,13 @@ class XmppClient(Client):
         self.changed()
 
     async def join(self):
-        await self.stream.plugin["xep_0045"].join_muc_wait(ROOM_JID, self.nick, maxstanzas=0, timeout=20)
+        """Comes in; a room that is new is taken as it is, so that others may come in (XEP-0045 section 10.1.2)."""
+        joined = await self.stream.plugin["xep_0045"].join_muc_wait(ROOM_JID, self.nick, maxstanzas=0, timeout=20)
+        if any(status.get("code") == "201" for status in joined.presence.xml.iter(STATUS)):
+            owner = self.stream.make_iq_set(ito=ROOM_JID)
+            query = ElementTree.SubElement(owner.xml, "{http://jabber.org/protocol/muc#owner}query")
+            ElementTree.SubElement(query, "{jabber:x:data}x", type="submit")
+            await owner.send()
 
     def take_message(self, stanza):
         # slixmpp logs what a handler raises and goes on; here it fails the test.

@@ -5,7 +5,7 @@
 //! operation numbers and predecessors as the causal past has them. So no bytes of a peer reach Automerge's decoder, nobody can write
 //! with another's actor, one change cannot come in two entries, and a change is half as long.
 
-use super::{Act, Flag, Mask, Rank};
+use super::{Act, Closed, Flag, Mask, Rank};
 use crate::base32;
 use crate::content::Principal;
 use crate::entry::DocHead;
@@ -181,7 +181,7 @@ const RANKS: [(&str, Rank); 6] = [
     ("founder", Rank::Founder),
 ];
 
-const FLAGS: [(&str, Flag); 10] = [
+const FLAGS: [(&str, Flag); 12] = [
     ("invite-only", Flag::InviteOnly),
     ("moderated", Flag::Moderated),
     ("no-external", Flag::NoExternal),
@@ -192,6 +192,8 @@ const FLAGS: [(&str, Flag); 10] = [
     ("no-requests", Flag::NoRequests),
     ("registered-speak", Flag::RegisteredSpeak),
     ("auditorium", Flag::Auditorium),
+    ("locked", Flag::Locked),
+    ("anonymous", Flag::Anonymous),
 ];
 
 fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {
@@ -223,6 +225,14 @@ fn encode(act: &Act) -> Put {
             ("forward".to_owned(), room.as_ref().map_or(Value::Nothing, |room| Value::Text(room.as_str().to_owned())))
         }
         Act::SetTitle(title) => ("title".to_owned(), Value::Text(title.clone())),
+        Act::SetDescription(text) => ("description".to_owned(), Value::Text(text.clone())),
+        // A phrase holds no line break, so one parts them.
+        Act::SetClosed(closed) => (
+            "closed".to_owned(),
+            closed.as_ref().map_or(Value::Nothing, |closed| {
+                Value::Text([closed.reason.as_str(), &closed.venue, &closed.password].join("\n"))
+            }),
+        ),
     };
     Put { key, value }
 }
@@ -254,6 +264,15 @@ fn decode(put: &Put) -> Option<Act> {
             Act::SetForward(text().map(|name| RoomName::new(&name).ok()).map_or(Some(None), |name| name.map(Some))?)
         }
         "title" => Act::SetTitle(text()?),
+        "description" => Act::SetDescription(text()?),
+        "closed" => Act::SetClosed(match text() {
+            Some(words) => {
+                let (reason, rest) = words.split_once('\n')?;
+                let (venue, password) = rest.split_once('\n')?;
+                Some(Closed { reason: reason.to_owned(), venue: venue.to_owned(), password: password.to_owned() })
+            }
+            None => None,
+        }),
         _ => return None,
     })
 }
@@ -317,6 +336,13 @@ mod tests {
             Act::SetKey(Some("k".to_owned())),
             Act::SetTopic("topic\nof two lines".to_owned()),
             Act::SetTitle("Title".to_owned()),
+            Act::SetDescription("What it is about".to_owned()),
+            Act::SetClosed(None),
+            Act::SetClosed(Some(Closed {
+                reason: "Over".to_owned(),
+                venue: "b@rooms.example".to_owned(),
+                ..Closed::default()
+            })),
             Act::SetLimit(Some(u32::MAX)),
             Act::SetForward(Some(RoomName::new("other").unwrap())),
             Act::SetBan { mask: Mask::Guests, ban: Some(String::new()) },

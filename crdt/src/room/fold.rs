@@ -220,6 +220,11 @@ impl View for PastView<'_, '_> {
         self.fold.base.created.is_some() || self.winner(&Register::Created).is_some()
     }
 
+    fn is_closed(&self) -> bool {
+        let settled = self.fold.base.closed.is_some();
+        self.winner(&Register::Closed).map_or(settled, |act| matches!(act, Act::SetClosed(Some(_))))
+    }
+
     fn rank(&self, who: &Principal) -> Rank {
         self.fold.rank(who, Some(self.past))
     }

@@ -87,6 +87,10 @@ pub enum Flag {
     RegisteredSpeak,
     /// IRC +u: who has no voice sees only those who have one.
     Auditorium,
+    /// Not yet given free by its founder, who is inside and sets it up (XEP-0045 section 10.1.1): nobody else comes in.
+    Locked,
+    /// Whose account an occupant is, is shown to moderators only (XEP-0045 section 4.2, semi-anonymous).
+    Anonymous,
 }
 
 /// One act upon the room's state: what the body of a document change says.
@@ -139,6 +143,22 @@ pub enum Act {
     SetForward(Option<RoomName>),
     /// Sets the room's name for people (XMPP `muc#roomconfig_roomname`); empty removes it.
     SetTitle(String),
+    /// Sets what the room is about (XMPP `muc#roomconfig_roomdesc`); empty removes it.
+    SetDescription(String),
+    /// Closes the room (XMPP destroy): everybody is out, and whoever comes next is founder of a room in which nothing has been said. `None` opens
+    /// it anew.
+    SetClosed(Option<Closed>),
+}
+
+/// With which words a room was closed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// Why; may be empty.
+    pub reason: String,
+    /// Where to go instead: a room address; may be empty.
+    pub venue: String,
+    /// The key of that room; may be empty.
+    pub password: String,
 }
 
 /// Most masks on the lists of a room together that an author may bring about; a merge of both sides of a cut may come to more.
@@ -166,7 +186,10 @@ impl Act {
                 key.as_deref().is_none_or(|key| is_phrase(key) && !key.is_empty() && !key.chars().any(char::is_control))
             }
             Self::SetTopic(text) => text.len() <= TOPIC_BYTES_MAX && !text.contains(['\0', '\r']),
-            Self::SetTitle(title) => is_phrase(title),
+            Self::SetTitle(title) | Self::SetDescription(title) => is_phrase(title),
+            Self::SetClosed(closed) => closed.as_ref().is_none_or(|closed| {
+                [&closed.reason, &closed.venue, &closed.password].into_iter().all(|text| is_phrase(text))
+            }),
         }
     }
 }
@@ -218,6 +241,12 @@ pub struct RoomState {
     pub forward: Option<RoomName>,
     /// The room's name for people.
     pub title: Option<String>,
+    /// What it is about.
+    pub description: Option<String>,
+    /// With which words it was closed; `None` while it is open.
+    pub closed: Option<Closed>,
+    /// When it was last opened anew: what was said before is nobody's any more. Zero for one that never was.
+    pub opened: Hlc,
 }
 
 /// Somebody is removed from a room: the body of a kick entry. Needs [`Rank::HalfOp`] and more than the target's rank (operators may
@@ -312,6 +341,12 @@ impl RoomState {
     #[must_use]
     pub fn rank(&self, who: &Principal) -> Rank {
         self.ranks.get(who).copied().unwrap_or_default()
+    }
+
+    /// Whether it is there for people: created, and not closed.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.created.is_some() && self.closed.is_none()
     }
 
     /// Whether a flag is on.

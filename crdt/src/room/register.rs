@@ -18,6 +18,8 @@ pub(super) enum Register {
     Topic,
     Forward,
     Title,
+    Description,
+    Closed,
 }
 
 impl Register {
@@ -54,6 +56,8 @@ pub(super) fn written(act: &Act, author: &Author) -> Vec<Register> {
         Act::SetTopic(_) => vec![Register::Topic],
         Act::SetForward(_) => vec![Register::Forward],
         Act::SetTitle(_) => vec![Register::Title],
+        Act::SetDescription(_) => vec![Register::Description],
+        Act::SetClosed(_) => vec![Register::Closed],
     }
 }
 
@@ -140,6 +144,19 @@ impl RoomState {
             Register::Title => {
                 if let Act::SetTitle(title) = act {
                     self.title = (!title.is_empty()).then(|| title.clone());
+                }
+            }
+            Register::Description => {
+                if let Act::SetDescription(text) = act {
+                    self.description = (!text.is_empty()).then(|| text.clone());
+                }
+            }
+            Register::Closed => {
+                if let Act::SetClosed(closed) = act {
+                    self.closed.clone_from(closed);
+                    if closed.is_none() {
+                        self.opened = at.hlc;
+                    }
                 }
             }
         }

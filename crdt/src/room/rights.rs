@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub(super) trait View {
     /// Whether the room was created.
     fn is_created(&self) -> bool;
+    /// Whether it was closed, so that whoever comes opens it anew.
+    fn is_closed(&self) -> bool;
     /// Somebody's standing.
     fn rank(&self, who: &Principal) -> Rank;
     /// Whether a flag is on.
@@ -25,6 +27,10 @@ pub(super) trait View {
 impl View for RoomState {
     fn is_created(&self) -> bool {
         self.created.is_some()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.is_some()
     }
 
     fn rank(&self, who: &Principal) -> Rank {
@@ -50,6 +56,7 @@ impl View for RoomState {
 struct Overlay<'a> {
     under: &'a dyn View,
     is_created: bool,
+    closed: Option<bool>,
     ranks: BTreeMap<Principal, Rank>,
     flags: BTreeMap<Flag, bool>,
 }
@@ -75,7 +82,9 @@ impl Overlay<'_> {
             | Act::SetLimit(_)
             | Act::SetTopic(_)
             | Act::SetForward(_)
-            | Act::SetTitle(_) => {}
+            | Act::SetTitle(_)
+            | Act::SetDescription(_) => {}
+            Act::SetClosed(closed) => self.closed = Some(closed.is_some()),
         }
     }
 }
@@ -83,6 +92,10 @@ impl Overlay<'_> {
 impl View for Overlay<'_> {
     fn is_created(&self) -> bool {
         self.is_created || self.under.is_created()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.unwrap_or_else(|| self.under.is_closed())
     }
 
     fn rank(&self, who: &Principal) -> Rank {
@@ -106,7 +119,8 @@ impl View for Overlay<'_> {
 
 /// Whether `author` may perform all of `acts`, one after the other.
 pub(super) fn judge(view: &dyn View, author: &Author, acts: &[Act]) -> Result<(), Denied> {
-    let mut overlay = Overlay { under: view, is_created: false, ranks: BTreeMap::new(), flags: BTreeMap::new() };
+    let mut overlay =
+        Overlay { under: view, is_created: false, closed: None, ranks: BTreeMap::new(), flags: BTreeMap::new() };
     for act in acts {
         may(&overlay, author, act)?;
         overlay.note(author, act);
@@ -124,7 +138,11 @@ fn may(view: &dyn View, author: &Author, act: &Act) -> Result<(), Denied> {
         Act::SetRank { who, rank } => may_set_rank(view, &author.principal(), who, *rank),
         Act::SetTopic(_) if view.has(Flag::TopicLocked) => needs(Rank::HalfOp),
         Act::SetTopic(_) => needs(Rank::HalfOp).or_else(|_| not_banned(view, author)),
-        Act::SetFlag { flag: Flag::Persistent, .. } | Act::SetForward(_) | Act::SetTitle(_) => needs(Rank::Operator),
+        Act::SetClosed(_) => needs(Rank::Founder),
+        Act::SetFlag { flag: Flag::Persistent | Flag::Locked | Flag::Anonymous, .. }
+        | Act::SetTitle(_)
+        | Act::SetForward(_)
+        | Act::SetDescription(_) => needs(Rank::Operator),
         Act::SetFlag { .. }
         | Act::SetKey(_)
         | Act::SetLimit(_)
@@ -138,6 +156,9 @@ fn may_set_rank(view: &dyn View, author: &Principal, who: &Principal, rank: Rank
     let mine = view.rank(author);
     let allowed = |is: bool| if is { Ok(()) } else { Err(Denied::Rank) };
     if author == who {
+        if view.is_closed() && rank == Rank::Founder {
+            return Ok(());
+        }
         // XEP-0045 section 10.4: the last owner cannot step down.
         if mine == Rank::Founder && rank < Rank::Founder && !view.has_founder_besides(who) {
             return Err(Denied::LastFounder);
@@ -208,7 +229,7 @@ impl RoomState {
     pub fn allows(&self, author: &Author, right: &Right<'_>) -> Result<(), Denied> {
         match right {
             Right::Act(act) => judge(self, author, std::slice::from_ref(*act)),
-            _ if !View::is_created(self) => Err(Denied::NoRoom),
+            _ if !self.is_open() => Err(Denied::NoRoom),
             Right::Speak { present, is_request } => may_speak(self, author, *present, *is_request),
             Right::Kick(kick) if !kick.is_sound() => Err(Denied::Malformed),
             Right::Kick(kick) => may_kick(self, &author.principal(), kick),

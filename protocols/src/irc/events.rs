@@ -118,8 +118,12 @@ impl Session {
             }
             Event::Closed { reason, words } => self.on_closed(now, *reason, words),
             // XMPP's: contacts and stanzas between clients have no lines.
-            Event::RosterPush(..) | Event::Subscription(..) | Event::ContactPresence { .. } | Event::Whisper { .. } => {
-            }
+            Event::RosterPush { .. }
+            | Event::Shown { .. }
+            | Event::Blocked { .. }
+            | Event::Subscription(..)
+            | Event::ContactPresence { .. }
+            | Event::Whisper { .. } => {}
         }
     }
 
@@ -168,9 +172,11 @@ impl Session {
             | Event::Netsplit { .. }
             | Event::Netjoin { .. }
             | Event::Caught { .. }
+            | Event::RosterPush { .. }
+            | Event::Shown { .. }
+            | Event::Blocked { .. }
             | Event::Watched { .. }
             | Event::Marked { .. }
-            | Event::RosterPush(..)
             | Event::Subscription(..)
             | Event::ContactPresence { .. }
             | Event::Whisper { .. }
@@ -310,9 +316,11 @@ fn matters(event: &Event) -> Caps {
         | Event::Invited { .. }
         | Event::Netsplit { .. }
         | Event::Netjoin { .. }
+        | Event::RosterPush { .. }
+        | Event::Shown { .. }
+        | Event::Blocked { .. }
         | Event::Watched { .. }
         | Event::Marked { .. }
-        | Event::RosterPush(..)
         | Event::Subscription(..)
         | Event::ContactPresence { .. }
         | Event::Whisper { .. }
@@ -360,9 +368,11 @@ fn render(look: &Look<'_>, event: &Event) -> Vec<Line> {
         Event::Invited { .. }
         | Event::Netsplit { .. }
         | Event::Netjoin { .. }
+        | Event::RosterPush { .. }
+        | Event::Shown { .. }
+        | Event::Blocked { .. }
         | Event::Watched { .. }
         | Event::Marked { .. }
-        | Event::RosterPush(..)
         | Event::Subscription(..)
         | Event::ContactPresence { .. }
         | Event::Whisper { .. }

@@ -63,7 +63,7 @@ fn say(session: &mut Session, message: &Message<'_>, kind: MessageKind) {
     let typing = relation::typing_of_tags(&tags).filter(|_| kind == MessageKind::Signal);
     let content = Content { kind, tags, typing, ..Content::text(text) };
     let verb: &'static str = match kind {
-        MessageKind::Message => "PRIVMSG",
+        MessageKind::Message | MessageKind::Letter => "PRIVMSG",
         MessageKind::Notice => "NOTICE",
         MessageKind::Signal => "TAGMSG",
     };

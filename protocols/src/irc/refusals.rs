@@ -34,6 +34,7 @@ impl Session {
             | Refusal::AccountExists
             | Refusal::NoSuchNick
             | Refusal::NoSuchAccount
+            | Refusal::Blocked
             | Refusal::NoSuchOccupant
             | Refusal::AlreadyPresent
             | Refusal::NeedsAccount
@@ -65,6 +66,7 @@ impl Session {
             | Refusal::AccountExists
             | Refusal::NoSuchNick
             | Refusal::NoSuchAccount
+            | Refusal::Blocked
             | Refusal::NoSuchOccupant
             | Refusal::AlreadyPresent
             | Refusal::NotOpen
@@ -100,6 +102,7 @@ impl Session {
             }
             Refusal::NoSuchNick | Refusal::NoSuchAccount | Refusal::NoSuchOccupant => self.no_such_nick(target),
             Refusal::NickInUse
+            | Refusal::Blocked
             | Refusal::AccountExists
             | Refusal::AlreadyPresent
             | Refusal::NeedsAccount

@@ -56,7 +56,7 @@ pub(super) fn lines(look: &Look<'_>, said: &Said, target: &str, batch: Option<&s
     let source = author_source(&said.author);
     let tags = relation::tags_for(&said.content);
     let command = match said.content.kind {
-        MessageKind::Message => "PRIVMSG",
+        MessageKind::Message | MessageKind::Letter => "PRIVMSG",
         MessageKind::Notice => "NOTICE",
         MessageKind::Signal => {
             let shown = tags.iter().filter(|_| look.caps.has(Caps::MESSAGE_TAGS));

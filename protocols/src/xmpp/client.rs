@@ -32,8 +32,18 @@ pub(crate) struct Client {
     pub(crate) carbons: bool,
     /// The roster has been asked for: roster pushes are wanted.
     pub(crate) interested: bool,
+    /// The list of who is blocked has been asked for: its changes are wanted.
+    pub(crate) blocklist: bool,
     /// Resources of the account's other sessions that are available.
     pub(crate) siblings: BTreeSet<String>,
+    /// Who was sent directed presence (RFC 6121 section 4.6): accounts, or one resource of them.
+    pub(crate) directed: BTreeSet<(AccountName, Option<String>)>,
+    /// The capabilities that its presence named last (XEP-0115), `node#ver`.
+    pub(crate) caps: Option<String>,
+    /// The id of the request for them, while it is not answered.
+    pub(crate) caps_asked: Option<String>,
+    /// The PEP nodes that it wants to be told of.
+    pub(crate) wanted: BTreeSet<String>,
     /// Rooms the client is in.
     pub(crate) rooms: BTreeMap<RoomName, Place>,
 }
@@ -50,7 +60,12 @@ impl Client {
             priority: 0,
             carbons: false,
             interested: false,
+            blocklist: false,
             siblings: BTreeSet::new(),
+            directed: BTreeSet::new(),
+            caps: None,
+            caps_asked: None,
+            wanted: BTreeSet::new(),
             rooms: BTreeMap::new(),
         }
     }
@@ -126,15 +141,25 @@ impl Client {
     pub(crate) fn on_answer(&mut self, link: &mut Link, awaited: Awaited, answer: Result<Reply, Refusal>) {
         match (awaited, answer) {
             (Awaited::Done(asked), Ok(_)) => link.send(&asked.result(None)),
-            (Awaited::Done(asked) | Awaited::Delivery(asked) | Awaited::Roster(asked), Err(refusal)) => {
+            (Awaited::Done(asked) | Awaited::Delivery(asked) | Awaited::Roster(asked, _), Err(refusal)) => {
                 link.send(&asked.error(refusal));
             }
+            (Awaited::Step(_), Ok(_) | Err(Refusal::NoSuchAccount)) => {}
+            (Awaited::RosterSet(asked), Ok(_)) => link.send(&asked.result(None)),
+            // RFC 6121 section 2.5.3.
+            (Awaited::RosterSet(asked), Err(Refusal::NoSuchAccount)) => {
+                link.send(&asked.error(StanzaError::ITEM_NOT_FOUND));
+            }
+            (Awaited::Step(asked) | Awaited::RosterSet(asked), Err(refusal)) => link.send(&asked.error(refusal)),
             (Awaited::Said(asked), answer) => message::on_said(self, link, &asked, answer),
-            (Awaited::Roster(asked), Ok(reply)) => roster::on_answer(link, &asked, reply),
+            (Awaited::Roster(asked, known), Ok(reply)) => roster::on_answer(link, &asked, known.as_deref(), reply),
             (Awaited::Muc(waiting), answer) => self.on_muc_answer(link, waiting, answer),
             (Awaited::Part(room), _) => muc::leave::on_left(self, link, &room, ""),
             (Awaited::Disco(waiting), answer) => super::disco::on_answer(self, link, waiting, answer),
             (Awaited::Archive(waiting), answer) => super::archive::on_answer(self, link, waiting, answer),
+            (Awaited::Blocking(waiting), answer) => super::blocking::on_answer(link, waiting, answer),
+            (Awaited::VCard(waiting), answer) => super::vcard::on_answer(link, waiting, answer),
+            (Awaited::Pubsub(waiting), answer) => super::pubsub::on_answer(self, link, waiting, answer),
             (Awaited::Private(waiting), answer) => super::private::on_answer(link, waiting, answer),
             (Awaited::Presence(presence), Ok(_)) => link.send(&presence),
             (Awaited::Presence(_), Err(_)) | (Awaited::Delivery(_), Ok(_)) => {}

@@ -27,6 +27,20 @@ pub(crate) fn field(var: &str, kind: &str, label: &str, value: &str) -> Element 
     field.child(value)
 }
 
+/// A field with any number of values.
+pub(crate) fn many(var: &str, kind: &str, label: &str, values: impl Iterator<Item = String>) -> Element {
+    let values = values.map(|value| Element::new("value", ns::DATA).text(value));
+    Element::new("field", ns::DATA).attr("var", var).attr("type", kind).attr("label", label).children(values)
+}
+
+/// A field with one of some values.
+pub(crate) fn choice(var: &str, label: &str, value: &str, options: &[&str]) -> Element {
+    let options = options
+        .iter()
+        .map(|option| Element::new("option", ns::DATA).attr("label", *option).text_child("value", *option));
+    field(var, "list-single", label, value).children(options)
+}
+
 /// A yes-or-no field.
 pub(crate) fn boolean(var: &str, label: &str, value: bool) -> Element {
     field(var, "boolean", label, if value { "1" } else { "0" })

@@ -8,17 +8,45 @@ use super::jid::Address;
 use super::link::Link;
 use super::paging::{self, Page};
 use super::pending::{Asked, Awaited};
-use super::{muc, ns};
+use super::{muc, ns, pubsub};
 use crate::command::{Command, Refusal, Reply, RoomSummary};
 
 /// Rooms on one page of a list.
 const ROOMS_PAGE_MAX: usize = 200;
+
+/// What an account can do, beside answering requests: the parts of XEP-0060 among them (section 10, "Feature Summary").
+const ACCOUNT_FEATURES: [&str; 17] = [
+    ns::MAM_EXTENDED,
+    ns::SID,
+    "http://jabber.org/protocol/pubsub#access-open",
+    "http://jabber.org/protocol/pubsub#access-presence",
+    "http://jabber.org/protocol/pubsub#access-roster",
+    "http://jabber.org/protocol/pubsub#access-whitelist",
+    "http://jabber.org/protocol/pubsub#auto-create",
+    "http://jabber.org/protocol/pubsub#config-node",
+    "http://jabber.org/protocol/pubsub#config-node-max",
+    "http://jabber.org/protocol/pubsub#create-nodes",
+    "http://jabber.org/protocol/pubsub#delete-nodes",
+    "http://jabber.org/protocol/pubsub#filtered-notifications",
+    "http://jabber.org/protocol/pubsub#multi-items",
+    "http://jabber.org/protocol/pubsub#persistent-items",
+    "http://jabber.org/protocol/pubsub#publish",
+    "http://jabber.org/protocol/pubsub#publish-options",
+    "http://jabber.org/protocol/pubsub#retrieve-items",
+];
+
+/// That an account publishes (XEP-0163 section 6.1).
+fn pep() -> Element {
+    Element::new("identity", ns::DISCO_INFO).attr("category", "pubsub").attr("type", "pep")
+}
 
 /// What an answer is for.
 #[derive(Debug)]
 pub(crate) enum Waiting {
     /// `disco#info` of a room.
     Info(Asked),
+    /// `disco#info` of an account that is not the client's own.
+    Account(Asked, Option<String>),
     /// `disco#items` of a room.
     Items(Asked),
     /// `disco#items` of the MUC service.
@@ -27,6 +55,12 @@ pub(crate) enum Waiting {
 
 /// `disco#info`.
 pub(crate) fn on_info(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
+    if let (At::Contact, false, Some(Address::Account(account, _))) = (request.at, request.set, &request.to) {
+        let node = request.payload.get_attr("node").map(str::to_owned);
+        let waiting = Waiting::Account(request.asked, node);
+        link.ask(Command::LookAt(account.clone(), String::new()), Awaited::Disco(waiting));
+        return Ok(());
+    }
     check(&request)?;
     let (category, kind, name) = match (request.at, request.to) {
         (At::Account | At::Contact, _) => ("account", "registered", None),
@@ -39,19 +73,25 @@ pub(crate) fn on_info(_: &mut Client, link: &mut Link, request: Request) -> Resu
         (At::Room, _) => return Err(StanzaError::ITEM_NOT_FOUND),
     };
     let more: &[&str] = match request.at {
-        At::Account => &[ns::MAM_EXTENDED, ns::SID],
+        At::Account => &ACCOUNT_FEATURES,
         At::Rooms => &[ns::MUC, ns::OCCUPANT_ID, ns::RSM],
         At::Contact | At::Server | At::Room => &[],
     };
     let features = iq::features(request.at).into_iter().chain(more.iter().copied());
-    let query = info(category, kind, name, features);
+    let query = info(category, kind, name, features).maybe_child((request.at == At::Account).then(pep));
     link.reply(&request.asked.result(Some(query)));
     Ok(())
 }
 
 /// `disco#items`.
-pub(crate) fn on_items(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
-    check(&request)?;
+pub(crate) fn on_items(client: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
+    if matches!(request.at, At::Account | At::Contact) && !request.set && request.payload.get_attr("node").is_none() {
+        pubsub::list_nodes(client, link, request);
+        return Ok(());
+    }
+    if request.at != At::Contact {
+        check(&request)?;
+    }
     let query = Element::new("query", ns::DISCO_ITEMS);
     match (request.at, request.to) {
         (At::Server, _) => {
@@ -95,6 +135,19 @@ pub(crate) fn on_answer(_: &Client, link: &mut Link, waiting: Waiting, answer: R
             let features = iq::features(At::Room).into_iter().chain(muc::disco::features(&view.state));
             let info = info("conference", "text", Some(muc::disco::title(&view)), features);
             (asked, info.child(muc::disco::form(&view)))
+        }
+        (Waiting::Account(asked, node), Ok(Reply::LookedAt(Some(found)))) if found.sees => {
+            if node.is_some() {
+                link.send(&asked.error(StanzaError::ITEM_NOT_FOUND));
+                return;
+            }
+            let info = info("account", "registered", None, iq::features(At::Contact).into_iter());
+            (asked, info.child(pep()))
+        }
+        // Section 8: nobody learns whether there is such an account.
+        (Waiting::Account(asked, _), _) => {
+            link.send(&asked.error(StanzaError::SERVICE_UNAVAILABLE));
+            return;
         }
         (Waiting::Items(asked), Ok(Reply::Room(Some(view)))) => {
             let items = muc::disco::items(&link.domains, &view);

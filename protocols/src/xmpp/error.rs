@@ -32,11 +32,13 @@ pub(crate) struct StanzaError {
     kind: Kind,
     condition: &'static str,
     text: String,
+    /// A condition that an extension adds, with its namespace.
+    more: Option<(&'static str, &'static str)>,
 }
 
 impl StanzaError {
     const fn new(kind: Kind, condition: &'static str) -> Self {
-        Self { kind, condition, text: String::new() }
+        Self { kind, condition, text: String::new(), more: None }
     }
 
     pub(crate) const BAD_REQUEST: Self = Self::new(Kind::Modify, "bad-request");
@@ -62,6 +64,12 @@ impl StanzaError {
         self
     }
 
+    /// With the condition of an extension.
+    pub(crate) fn with_condition(mut self, condition: &'static str, ns: &'static str) -> Self {
+        self.more = Some((condition, ns));
+        self
+    }
+
     /// The `<error/>` element.
     pub(crate) fn to_element(&self) -> Element {
         let text = (!self.text.is_empty()).then(|| Element::new("text", ns::STANZA_ERRORS).text(self.text.as_str()));
@@ -69,6 +77,7 @@ impl StanzaError {
             .attr("type", self.kind.name())
             .child(Element::new(self.condition, ns::STANZA_ERRORS))
             .maybe_child(text)
+            .maybe_child(self.more.map(|(condition, ns)| Element::new(condition, ns)))
     }
 }
 
@@ -82,6 +91,8 @@ impl From<Refusal> for StanzaError {
             Refusal::NoSuchNick | Refusal::NoSuchAccount => Self::SERVICE_UNAVAILABLE,
             Refusal::NoSuchOccupant | Refusal::NoSuchMessage => Self::ITEM_NOT_FOUND,
             Refusal::NeedsAccount => Self::REGISTRATION_REQUIRED,
+            // XEP-0191 section 3.6.
+            Refusal::Blocked => Self::NOT_OCCUPANT.with_condition("blocked", ns::BLOCKING_ERRORS),
             Refusal::NotOpen => Self::UNEXPECTED_REQUEST,
             Refusal::TooMany(_) => Self::RESOURCE_CONSTRAINT,
             Refusal::Storage => Self::RESOURCE_CONSTRAINT,

@@ -4,7 +4,7 @@ use super::client::Client;
 use super::element::Element;
 use super::link::Link;
 use super::xml::parse_standalone;
-use super::{message, muc, ns, presence, roster, subscription};
+use super::{blocking, message, muc, ns, presence, pubsub, roster, subscription};
 use crate::event::{Conversation, Event, Person};
 use crate::render::Renders;
 use lavina_crdt::names::{Nick, RoomName};
@@ -40,10 +40,14 @@ impl Client {
                 self.on_rooms_event(link, back.iter().map(|(room, _)| room), event, renders);
             }
             Event::Invited { room, by, reason, .. } => muc::invite::on_invited(link, room, by, reason),
-            Event::RosterPush(item, removed) => roster::push(self, link, item, *removed),
+            Event::RosterPush { item, removed, version } => roster::push(self, link, item, *removed, version),
             Event::Subscription(contact, step) => subscription::on_event(link, contact, *step),
             Event::ContactPresence { person, available } => presence::on_contact(self, link, person, *available),
-            Event::Whisper { from, via, stanza } => on_whisper(link, from, via.as_ref(), stanza),
+            Event::Blocked { account, on } => blocking::push(self, link, account, *on),
+            Event::Shown { account, register, parent } => {
+                pubsub::on_shown(self, link, account, register, parent.as_deref());
+            }
+            Event::Whisper { from, via, stanza } => on_whisper(self, link, from, via.as_ref(), stanza),
             Event::Notice(text) => on_notice(link, text),
             // Each message from behind a cut carries its own delay. The session itself sees to the end of a session.
             Event::Caught { .. }
@@ -73,12 +77,13 @@ impl Client {
 }
 
 /// A stanza from somebody's client (IQ or directed presence). It comes from another session, maybe through another node, so it is read anew.
-fn on_whisper(link: &mut Link, from: &Person, via: Option<&(RoomName, Nick)>, stanza: &[u8]) {
+fn on_whisper(client: &Client, link: &mut Link, from: &Person, via: Option<&(RoomName, Nick)>, stanza: &[u8]) {
     let Some(mut stanza) = std::str::from_utf8(stanza).ok().and_then(parse_standalone) else { return };
     let kind = stanza.get_attr("type").unwrap_or_default();
     let expected = match stanza.name.as_str() {
         "iq" => matches!(kind, "get" | "set" | "result" | "error"),
         "presence" => matches!(kind, "" | "unavailable"),
+        "message" => matches!(kind, "error" | "groupchat"),
         _ => false,
     };
     if stanza.ns != ns::CLIENT || !expected {
@@ -88,9 +93,13 @@ fn on_whisper(link: &mut Link, from: &Person, via: Option<&(RoomName, Nick)>, st
         Some((room, nick)) => link.domains.occupant(room, nick),
         None => link.domains.person(from),
     };
-    stanza.remove_attr("to");
     stanza.set_attr("from", sender);
-    link.send(&stanza);
+    if stanza.get_attr("to").is_some_and(|to| to.eq_ignore_ascii_case(&client.bare)) {
+        link.send_unchanged(&stanza);
+    } else {
+        stanza.remove_attr("to");
+        link.send(&stanza);
+    }
 }
 
 fn on_notice(link: &mut Link, text: &str) {

@@ -6,7 +6,9 @@ use super::error::StanzaError;
 use super::jid::Address;
 use super::link::Link;
 use super::pending::Asked;
-use super::{archive, carbons, disco, muc, ns, ping, private, registration, roster, time, vcard, version};
+use super::{
+    archive, blocking, carbons, disco, muc, ns, ping, private, pubsub, registration, roster, time, vcard, version,
+};
 
 /// Whom a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +63,7 @@ const TABLE: &[Row] = &[
     row("query", ns::VERSION, &[Server, Rooms], version::on_version),
     row("time", ns::TIME, &[Server], time::on_time),
     row("session", ns::SESSION, &[Account, Server], on_session),
-    row("query", ns::ROSTER, &[Account], roster::on_roster),
+    row("query", ns::ROSTER, &[Account, Contact], roster::on_roster),
     row("query", ns::PRIVATE, &[Account, Server], private::on_private),
     row("vCard", ns::VCARD, &[Account, Contact, Server, Rooms, Room], vcard::on_vcard),
     row("query", ns::REGISTER, &[Account, Server], registration::on_request),
@@ -70,6 +72,11 @@ const TABLE: &[Row] = &[
     row("query", ns::MAM, &[Account, Room], archive::on_query),
     row("metadata", ns::MAM, &[Account, Room], archive::on_metadata),
     row("prefs", ns::MAM, &[Account], archive::on_prefs),
+    row("blocklist", ns::BLOCKING, &[Account, Server], blocking::on_request),
+    row("block", ns::BLOCKING, &[Account, Server], blocking::on_request),
+    row("unblock", ns::BLOCKING, &[Account, Server], blocking::on_request),
+    row("pubsub", ns::PUBSUB, &[Account, Contact], pubsub::on_request),
+    row("pubsub", ns::PUBSUB_OWNER, &[Account, Contact], pubsub::on_request),
     row("query", ns::MUC_ADMIN, &[Room], muc::admin::on_admin),
     row("query", ns::MUC_OWNER, &[Room], muc::config::on_owner),
 ];
@@ -87,6 +94,8 @@ pub(crate) fn run(client: &mut Client, link: &mut Link, request: Request) -> Res
 pub(crate) fn features(at: At) -> Vec<&'static str> {
     let mut features: Vec<&'static str> =
         TABLE.iter().filter(|row| row.at.contains(&at) && row.ns != ns::SESSION).map(|row| row.ns).collect();
+    // What others ask for there is only refused.
+    features.retain(|ns| at != At::Contact || !matches!(*ns, ns::ROSTER | ns::PUBSUB_OWNER));
     features.dedup();
     features
 }

@@ -98,6 +98,11 @@ impl Link {
         }
     }
 
+    /// Sends a stanza with the address it has: one to the bare JID stays so (RFC 6121 section 8.5.2.1).
+    pub(crate) fn send_unchanged(&mut self, stanza: &Element) {
+        self.send_bytes(stanza.to_stanza());
+    }
+
     /// Sends the rest of a stanza of that name, as [`Element::to_stanza_tail`] gives it.
     pub(crate) fn send_tail(&mut self, name: &str, tail: Bytes) {
         self.send_bytes(self.head(name));

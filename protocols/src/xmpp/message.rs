@@ -7,7 +7,7 @@ use super::element::Element;
 use super::error::StanzaError;
 use super::jid::{Address, Domains, is_irc_resource};
 use super::link::Link;
-use super::pending::{Asked, Awaited};
+use super::pending::{Asked, Awaited, Pending};
 use super::xml::{LIMITS, parse_standalone};
 use super::{muc, ns, sid};
 use crate::command::{Command, Refusal, Reply, Target};
@@ -22,7 +22,13 @@ const CLIENT_ID_BYTES_MAX: usize = 256;
 pub(crate) fn on_message(client: &mut Client, link: &mut Link, asked: Asked, to: Option<Address>, stanza: &Element) {
     let kind = stanza.get_attr("type").unwrap_or("normal");
     let done = match (kind, to) {
-        // RFC 6121 section 8.3.1: an error is answered by nothing.
+        // RFC 6121 section 8.5.3.1: to a resource that is there goes whatever it is.
+        ("error" | "groupchat", Some(Address::Account(account, Some(resource)))) => {
+            let pending = if kind == "error" { Pending::Nothing } else { Awaited::Delivery(asked).into() };
+            client.whisper(link, Target::Account(account, Some(resource)), stanza, pending);
+            Ok(())
+        }
+        // Section 8.3.1: an error is answered by nothing.
         ("error", _) => Ok(()),
         ("groupchat", Some(Address::Room(room))) => muc::message::on_groupchat(link, &asked, room, stanza),
         ("groupchat", Some(Address::Occupant(..))) => Err(StanzaError::BAD_REQUEST),
@@ -87,7 +93,8 @@ pub(crate) fn content_of(domains: &Domains, stanza: &Element) -> Result<Option<C
     content.kind = match stanza.get_attr("type") {
         _ if content.text.is_empty() => MessageKind::Signal,
         Some("headline") => MessageKind::Notice,
-        Some(_) | None => MessageKind::Message,
+        Some("chat" | "groupchat") => MessageKind::Message,
+        Some(_) | None => MessageKind::Letter,
     };
     let origin_id = stanza.get("origin-id", ns::SID).and_then(|origin| origin.get_attr("id"));
     let id = stanza.get_attr("id").or(origin_id).unwrap_or_default();
@@ -128,11 +135,16 @@ pub(crate) fn on_direct(client: &Client, link: &mut Link, said: &Arc<Said>) {
     // RFC 6121 section 8.5.3.2: a resource that is not there any more stands for the bare JID; section 8.5.2.1.1: which takes in who is available.
     if mine || (elsewhere.is_none() && !outside && client.takes_messages()) {
         let mut message = message;
-        message.remove_attr("to");
         if said.late {
             message = message.child(delay(&link.domains.server, said.id.hlc().ms()));
         }
-        link.send(&message);
+        // To the address that the sender wrote; through a room, and from a client without addresses, to this client's.
+        if said.content.to_resource.is_some() || said.content.via_room.is_some() {
+            message.remove_attr("to");
+            link.send(&message);
+        } else {
+            link.send_unchanged(&message);
+        }
     } else {
         copy(client, link, Way::Received, message);
     }
@@ -152,6 +164,7 @@ pub(crate) fn render(domains: &Domains, said: &Said, owner: &str) -> Element {
     let kind = match content.kind {
         MessageKind::Message | MessageKind::Signal => "chat",
         MessageKind::Notice => "headline",
+        MessageKind::Letter => "normal",
     };
     let message = Element::new("message", ns::CLIENT).attr("from", from).attr("to", to).attr("type", kind);
     let message = with_content(message, said);

@@ -16,6 +16,7 @@
 mod archive;
 mod auth;
 mod bind;
+mod blocking;
 mod carbons;
 mod client;
 mod data;
@@ -36,6 +37,7 @@ mod pending;
 mod ping;
 mod presence;
 mod private;
+mod pubsub;
 mod registration;
 mod roster;
 mod sid;
@@ -322,6 +324,10 @@ impl Session {
     }
 
     fn end(&mut self, reason: &str) {
+        if let Phase::Bound(client) = &mut self.phase {
+            let gone = Element::new("presence", ns::CLIENT).attr("type", "unavailable");
+            presence::take_back(client, &mut self.link, &gone);
+        }
         if !matches!(self.phase, Phase::Closed) {
             self.link.quit(reason);
             self.link.output(Output::Close);

@@ -20,6 +20,8 @@ pub(crate) const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 pub(crate) const SESSION: &str = "urn:ietf:params:xml:ns:xmpp-session";
 /// RFC 6121 section 2.
 pub(crate) const ROSTER: &str = "jabber:iq:roster";
+/// RFC 6121 section 2.6, stream feature.
+pub(crate) const ROSTER_VERSIONS: &str = "urn:xmpp:features:rosterver";
 /// XML itself.
 pub(crate) const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// Namespace declarations.
@@ -51,12 +53,26 @@ pub(crate) const PRIVATE: &str = "jabber:iq:private";
 pub(crate) const VCARD: &str = "vcard-temp";
 /// XEP-0059.
 pub(crate) const RSM: &str = "http://jabber.org/protocol/rsm";
+/// XEP-0060.
+pub(crate) const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
+/// XEP-0060.
+pub(crate) const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
+/// XEP-0060.
+pub(crate) const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
+/// XEP-0060.
+pub(crate) const PUBSUB_ERRORS: &str = "http://jabber.org/protocol/pubsub#errors";
+/// XEP-0115.
+pub(crate) const CAPS: &str = "http://jabber.org/protocol/caps";
 /// XEP-0077.
 pub(crate) const REGISTER: &str = "jabber:iq:register";
 /// XEP-0077, stream feature.
 pub(crate) const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
 /// XEP-0092.
 pub(crate) const VERSION: &str = "jabber:iq:version";
+/// XEP-0191.
+pub(crate) const BLOCKING: &str = "urn:xmpp:blocking";
+/// XEP-0191.
+pub(crate) const BLOCKING_ERRORS: &str = "urn:xmpp:blocking:errors";
 /// XEP-0198.
 pub(crate) const SM: &str = "urn:xmpp:sm:3";
 /// XEP-0199.

@@ -3,7 +3,7 @@
 use super::element::Element;
 use super::error::StanzaError;
 use super::ns;
-use super::{archive, auth, bind, disco, muc, private, registration};
+use super::{archive, auth, bind, blocking, disco, muc, private, pubsub, registration, vcard};
 use lavina_crdt::names::RoomName;
 
 /// Each variant says what becomes of the answer.
@@ -28,12 +28,16 @@ pub(crate) enum Awaited {
     Done(Asked),
     /// A message or presence, or an IQ for somebody else: only a refusal is told.
     Delivery(Asked),
+    /// A step of the subscription exchange: refusals are told, but not that there is nobody (RFC 6121 section 8.5.1).
+    Step(Asked),
+    /// A change of the roster.
+    RosterSet(Asked),
     /// Something said: reflected in its room.
     Said(Asked),
     /// Presence to everybody: the client's own copy (RFC 6121 section 4.2.2).
     Presence(Element),
-    /// A roster asked for.
-    Roster(Asked),
+    /// A roster asked for, and the version that the client has of it.
+    Roster(Asked, Option<String>),
     /// See [`muc`].
     Muc(muc::Waiting),
     /// A place that is given up.
@@ -44,6 +48,12 @@ pub(crate) enum Awaited {
     Archive(archive::Waiting),
     /// See [`private`].
     Private(private::Waiting),
+    /// See [`blocking`].
+    Blocking(blocking::Waiting),
+    /// See [`vcard`].
+    VCard(vcard::Waiting),
+    /// See [`pubsub`].
+    Pubsub(pubsub::Waiting),
 }
 
 impl From<Awaited> for Pending {

@@ -8,14 +8,17 @@ use super::link::Link;
 use super::ns;
 use super::pending::{Asked, Awaited, Pending};
 use super::xml::parse_standalone;
-use super::{muc, subscription};
+use super::{muc, pubsub, subscription};
 use crate::command::{Command, PresenceChange, Target};
 use crate::event::Person;
+use lavina_crdt::names::AccountName;
 use lavina_crdt::presence::{SessionRecord, Show};
 
 /// Payloads of one presence kept for others: capabilities, avatar hashes and the like take some hundred bytes. Everybody who sees the
 /// presence gets them, so what is beyond is left out.
 const PAYLOADS_BYTES_MAX: usize = 4096;
+/// Most addresses of directed presence that are remembered.
+const DIRECTED_MAX: usize = 64;
 /// Longest status text, in bytes.
 const STATUS_BYTES_MAX: usize = 1024;
 
@@ -37,11 +40,34 @@ pub(crate) fn on_presence(client: &mut Client, link: &mut Link, asked: Asked, to
             link.reply(&asked.error(StanzaError::JID_MALFORMED));
         }
         (None | Some("unavailable"), Some(Address::Account(account, resource))) => {
+            remember(client, &account, resource.as_deref(), kind.is_none());
             client.whisper(link, Target::Account(account, resource), stanza, Pending::Nothing);
         }
         (None | Some("unavailable"), Some(Address::Server | Address::Rooms | Address::Guest(_) | Address::Foreign))
         | (Some("probe" | "error"), _) => {}
         (Some(_), _) => link.reply(&asked.error(StanzaError::BAD_REQUEST)),
+    }
+}
+
+/// Section 4.6.3: who was sent directed presence is told when the client goes. Of too many the first are forgotten.
+fn remember(client: &mut Client, account: &AccountName, resource: Option<&str>, available: bool) {
+    let whom = (account.clone(), resource.map(str::to_owned));
+    client.directed.remove(&whom);
+    if available && *account != client.account {
+        client.directed.insert(whom);
+        if client.directed.len() > DIRECTED_MAX {
+            client.directed.pop_first();
+        }
+    }
+}
+
+/// Tells those who were sent directed presence that the client is not available any more.
+pub(crate) fn take_back(client: &mut Client, link: &mut Link, stanza: &Element) {
+    for (account, resource) in std::mem::take(&mut client.directed) {
+        let mut stanza = stanza.clone();
+        let to = link.domains.account(&account);
+        stanza.set_attr("to", resource.as_ref().map_or_else(|| to.clone(), |resource| format!("{to}/{resource}")));
+        client.whisper(link, Target::Account(account, resource), &stanza, Pending::Nothing);
     }
 }
 
@@ -53,7 +79,9 @@ fn broadcast(client: &mut Client, link: &mut Link, available: bool, stanza: &Ele
     let mut copy = stanza.clone();
     copy.set_attr("from", client.full.as_str());
     link.ask(Command::SetPresence(change), Awaited::Presence(copy));
+    pubsub::on_capabilities(client, link, stanza);
     if !available {
+        take_back(client, link, stanza);
         // Section 4.5.2: those who got directed presence are told too, so the client is in no room any more.
         let status = stanza.child_text("status").unwrap_or_default();
         for room in client.rooms.keys().cloned().collect::<Vec<_>>() {

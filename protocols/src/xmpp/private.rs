@@ -18,7 +18,7 @@ const VALUE_BYTES_MAX: usize = 32 * 1024;
 pub(crate) struct Waiting {
     pub(crate) asked: Asked,
     /// What the stored element is shown in.
-    pub(crate) wrapper: Option<Element>,
+    pub(crate) wrapper: Element,
     /// What is shown when nothing is stored.
     pub(crate) empty: Element,
 }
@@ -36,7 +36,7 @@ pub(crate) fn on_private(_: &mut Client, link: &mut Link, request: Request) -> R
         link.ask(Command::RegisterSet(register, value), Awaited::Done(request.asked));
     } else {
         let empty = Element::new(&stored.name, &stored.ns);
-        let wrapper = Some(Element::new("query", ns::PRIVATE));
+        let wrapper = Element::new("query", ns::PRIVATE);
         let waiting = Waiting { asked: request.asked, wrapper, empty };
         link.ask(Command::RegisterGet(register), Awaited::Private(waiting));
     }
@@ -64,9 +64,5 @@ pub(crate) fn on_answer(link: &mut Link, waiting: Waiting, answer: Result<Reply,
     };
     let stored = value.and_then(|value| String::from_utf8(value).ok()).and_then(|text| parse_standalone(&text));
     let shown = stored.unwrap_or(waiting.empty);
-    let payload = match waiting.wrapper {
-        Some(wrapper) => wrapper.child(shown),
-        None => shown,
-    };
-    link.send(&waiting.asked.result(Some(payload)));
+    link.send(&waiting.asked.result(Some(waiting.wrapper.child(shown))));
 }

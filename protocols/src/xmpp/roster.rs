@@ -3,12 +3,12 @@
 use super::client::Client;
 use super::element::Element;
 use super::error::StanzaError;
-use super::iq::Request;
+use super::iq::{At, Request};
 use super::jid::{Address, Domains};
 use super::link::Link;
 use super::ns;
 use super::pending::{Asked, Awaited};
-use crate::command::{Command, Reply, RosterEdit, RosterItem};
+use crate::command::{Command, Reply, RosterEdit, RosterItem, roster_version};
 
 /// Longest name or group, in bytes: what is shown in a line.
 const LABEL_BYTES_MAX: usize = 256;
@@ -17,9 +17,14 @@ const GROUPS_MAX: usize = 16;
 
 /// A roster get or set.
 pub(crate) fn on_roster(client: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
+    if request.at == At::Contact {
+        // Section 2.3.3: nobody edits another's roster.
+        return Err(StanzaError::FORBIDDEN);
+    }
     if !request.set {
         client.interested = true;
-        link.ask(Command::RosterGet, Awaited::Roster(request.asked));
+        let known = request.payload.get_attr("ver").map(str::to_owned);
+        link.ask(Command::RosterGet, Awaited::Roster(request.asked, known));
         return Ok(());
     }
     let mut items = request.payload.elements().filter(|item| item.is("item", ns::ROSTER));
@@ -34,7 +39,7 @@ pub(crate) fn on_roster(client: &mut Client, link: &mut Link, request: Request) 
         Address::Foreign => return Err(StanzaError::REMOTE_SERVER_NOT_FOUND),
     };
     let edit = if item.get_attr("subscription") == Some("remove") { None } else { Some(edit_of(item)?) };
-    link.ask(Command::RosterSet(contact, edit), Awaited::Done(request.asked));
+    link.ask(Command::RosterSet(contact, edit), Awaited::RosterSet(request.asked));
     Ok(())
 }
 
@@ -42,9 +47,12 @@ fn edit_of(item: &Element) -> Result<RosterEdit, StanzaError> {
     let name = item.get_attr("name").unwrap_or_default().to_owned();
     let mut groups: Vec<String> =
         item.elements().filter(|group| group.is("group", ns::ROSTER)).map(Element::content).collect();
-    groups.retain(|group| !group.is_empty());
+    // Section 2.3.3: an error for an empty group and for one named twice.
+    if groups.iter().any(String::is_empty) {
+        return Err(StanzaError::NOT_ACCEPTABLE);
+    }
     groups.sort();
-    groups.dedup();
+    if groups.is_sorted_by(|a, b| a < b) { Ok(()) } else { Err(StanzaError::BAD_REQUEST) }?;
     let long = |text: &String| text.len() > LABEL_BYTES_MAX;
     if long(&name) || groups.iter().any(long) || groups.len() > GROUPS_MAX {
         return Err(StanzaError::NOT_ACCEPTABLE);
@@ -53,15 +61,22 @@ fn edit_of(item: &Element) -> Result<RosterEdit, StanzaError> {
 }
 
 /// The roster has come.
-pub(crate) fn on_answer(link: &mut Link, asked: &Asked, reply: Reply) {
+pub(crate) fn on_answer(link: &mut Link, asked: &Asked, known: Option<&str>, reply: Reply) {
     let Reply::Roster(items) = reply else { return };
+    let version = roster_version(items.iter());
+    if known == Some(version.as_str()) {
+        // Section 2.6.3: nothing has changed.
+        link.send(&asked.result(None));
+        return;
+    }
+    let version = known.map(|_| version);
     let listed = items.iter().filter(|item| item.listed).map(|item| element_of(&link.domains, item));
-    let query = Element::new("query", ns::ROSTER).children(listed);
+    let query = Element::new("query", ns::ROSTER).maybe_attr("ver", version).children(listed);
     link.send(&asked.result(Some(query)));
 }
 
 /// A roster push (section 2.1.6).
-pub(crate) fn push(client: &Client, link: &mut Link, item: &RosterItem, removed: bool) {
+pub(crate) fn push(client: &Client, link: &mut Link, item: &RosterItem, removed: bool, version: &str) {
     if !client.interested {
         return;
     }
@@ -75,7 +90,7 @@ pub(crate) fn push(client: &Client, link: &mut Link, item: &RosterItem, removed:
     let iq = Element::new("iq", ns::CLIENT)
         .attr("id", id)
         .attr("type", "set")
-        .child(Element::new("query", ns::ROSTER).child(element));
+        .child(Element::new("query", ns::ROSTER).attr("ver", version).child(element));
     link.send(&iq);
 }
 

@@ -23,6 +23,7 @@ impl Client {
         }
         match iq.get_attr("type") {
             Some("get" | "set") if iq.elements().count() == 1 => self.on_request(link, asked, to, iq),
+            Some("result" | "error") if super::pubsub::on_features(self, link, &iq) => {}
             Some("result" | "error") => self.on_response(link, to, iq),
             Some(_) | None => self.bounce(link, &iq, StanzaError::BAD_REQUEST),
         }
@@ -47,6 +48,9 @@ impl Client {
                 } else if self.rooms.contains_key(room) {
                     let target = Target::Occupant(room.clone(), nick.clone());
                     self.whisper(link, target, &iq, Awaited::Delivery(asked));
+                } else if iq.elements().any(|query| matches!(query.ns.as_str(), ns::DISCO_INFO | ns::DISCO_ITEMS)) {
+                    // XEP-0045 section 6.6.
+                    link.reply(&asked.error(StanzaError::BAD_REQUEST));
                 } else {
                     // XEP-0410 section 3: this is how a client learns that it is out.
                     link.reply(&asked.error(StanzaError::NOT_OCCUPANT));

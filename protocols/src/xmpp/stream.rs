@@ -124,5 +124,5 @@ impl Session {
 
 fn features_after_login() -> Vec<Element> {
     let session = Element::new("session", ns::SESSION).child(Element::new("optional", ns::SESSION));
-    vec![Element::new("bind", ns::BIND), session, Element::new("sm", ns::SM)]
+    vec![Element::new("bind", ns::BIND), session, Element::new("sm", ns::SM), Element::new("ver", ns::ROSTER_VERSIONS)]
 }

@@ -34,7 +34,7 @@ const fn name_of(step: SubscriptionStep) -> &'static str {
 pub(crate) fn on_step(client: &Client, link: &mut Link, asked: Asked, to: Option<Address>, step: SubscriptionStep) {
     match to {
         Some(Address::Account(contact, _)) if contact != client.account => {
-            link.ask(Command::Subscription(contact, step), Awaited::Delivery(asked));
+            link.ask(Command::Subscription(contact, step), Awaited::Step(asked));
         }
         Some(
             Address::Account(..)

@@ -3,6 +3,7 @@
 
 mod direct;
 mod login;
+mod pep;
 mod rooms;
 mod whole;
 
@@ -239,4 +240,13 @@ fn view(created: bool) -> RoomView {
         own_nick: Some(nick("alice")),
         created,
     }
+}
+
+/// The same room, in which alice has a standing.
+fn view_with(rank: Rank) -> RoomView {
+    let mut view = view(false);
+    let alice = author(1, "alice", true).principal();
+    Arc::make_mut(&mut view.state).ranks.insert(alice, rank);
+    view.occupants[0].rank = rank;
+    view
 }

@@ -164,6 +164,13 @@ impl XmppWire {
             }
             Some("error") => heard.push(Heard::Refused(stanza.to_owned())),
             kind if stanza.contains("code='110'") || stanza.contains("code=\"110\"") => {
+                if stanza.contains("code='201'") {
+                    // The new room is taken as it is (XEP-0045 section 10.1.2).
+                    reply.push_str(&format!(
+                        "<iq type='set' id='instant' to='{room}@{ROOMS}'><query xmlns='http://jabber.org/protocol/muc#owner'>\
+                         <x xmlns='jabber:x:data' type='submit'/></query></iq>"
+                    ));
+                }
                 let room = room.to_owned();
                 heard.push(match kind {
                     Some("unavailable") if stanza.contains("code='307'") => Heard::Kicked(room),

@@ -23,6 +23,8 @@ enum Spot {
     Topic,
     Forward,
     Title,
+    Description,
+    Closed,
 }
 
 /// Where things stand, and what counts there.
@@ -63,6 +65,8 @@ fn spots(act: &Act, author: &Author) -> Vec<Spot> {
         Act::SetTopic(_) => vec![Spot::Topic],
         Act::SetForward(_) => vec![Spot::Forward],
         Act::SetTitle(_) => vec![Spot::Title],
+        Act::SetDescription(_) => vec![Spot::Description],
+        Act::SetClosed(_) => vec![Spot::Closed],
     }
 }
 
@@ -191,7 +195,9 @@ impl RoomModel {
             | Act::SetLimit(_)
             | Act::SetTopic(_)
             | Act::SetForward(_)
-            | Act::SetTitle(_) => false,
+            | Act::SetTitle(_)
+            | Act::SetDescription(_)
+            | Act::SetClosed(_) => false,
         };
         let mut rivals = counted.iter().filter(|(by, by_rank)| **by_rank >= rank && self.concurrent(**by, number));
         rules::may_all(&before, author, acts) && !rivals.any(|(by, _)| self.told[*by].acts.iter().any(strips))
@@ -280,6 +286,15 @@ impl RoomModel {
             }
             (Spot::Forward, Act::SetForward(room)) => state.forward.clone_from(room),
             (Spot::Title, Act::SetTitle(title)) if !title.is_empty() => state.title = Some(title.clone()),
+            (Spot::Description, Act::SetDescription(text)) if !text.is_empty() => {
+                state.description = Some(text.clone())
+            }
+            (Spot::Closed, Act::SetClosed(closed)) => {
+                state.closed.clone_from(closed);
+                if closed.is_none() {
+                    state.opened = at.hlc;
+                }
+            }
             _ => {}
         }
     }

@@ -31,7 +31,9 @@ pub(super) fn may_all(state: &RoomState, author: &Author, acts: &[Act]) -> bool 
             | Act::SetLimit(_)
             | Act::SetTopic(_)
             | Act::SetForward(_)
-            | Act::SetTitle(_) => {}
+            | Act::SetTitle(_)
+            | Act::SetDescription(_) => {}
+            Act::SetClosed(closed) => state.closed.clone_from(closed),
         }
     }
     true
@@ -48,7 +50,11 @@ fn may(state: &RoomState, lowered: bool, author: &Author, act: &Act) -> bool {
         Act::SetRank { who, rank } => may_rank(state, lowered, &author.principal(), who, *rank),
         Act::SetTopic(_) if own >= Rank::HalfOp => true,
         Act::SetTopic(_) => !state.flags.contains(&Flag::TopicLocked) && !is_banned(state, author),
-        Act::SetTitle(_) | Act::SetForward(_) | Act::SetFlag { flag: Flag::Persistent, .. } => own >= Rank::Operator,
+        Act::SetClosed(_) => own == Rank::Founder,
+        Act::SetTitle(_)
+        | Act::SetForward(_)
+        | Act::SetDescription(_)
+        | Act::SetFlag { flag: Flag::Persistent | Flag::Locked | Flag::Anonymous, .. } => own >= Rank::Operator,
         Act::SetFlag { .. }
         | Act::SetKey(_)
         | Act::SetLimit(_)
@@ -61,6 +67,9 @@ fn may(state: &RoomState, lowered: bool, author: &Author, act: &Act) -> bool {
 fn may_rank(state: &RoomState, lowered: bool, author: &Principal, who: &Principal, to: Rank) -> bool {
     let (own, theirs) = (state.rank(author), state.rank(who));
     if author == who {
+        if state.closed.is_some() && to == Rank::Founder {
+            return true;
+        }
         let other_founder = state.ranks.iter().any(|(other, rank)| other != who && *rank == Rank::Founder);
         let abandons = own == Rank::Founder && to < Rank::Founder && (lowered || !other_founder);
         return to <= own && !abandons;

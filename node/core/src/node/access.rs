@@ -31,7 +31,7 @@ const REGISTER_BYTES_MAX: usize = 64 * 1024;
 /// take some hundred.
 const RECORD_BYTES_MAX: usize = 8 * 1024;
 /// Before the keys of registers that clients name, so that they never reach the node's own.
-const CLIENT_REGISTERS: &str = "client/";
+pub(super) const CLIENT_REGISTERS: &str = "client/";
 /// The register of an account's password verifiers.
 const CREDENTIALS: &str = "credentials";
 

@@ -44,6 +44,10 @@ impl<S: Store> Node<S> {
             Command::Watch(nicks) => self.watch(&asker?, nicks),
             Command::RegisterGet(key) => self.register_get(number, &key),
             Command::RegisterSet(key, value) => self.register_set(now, number, key, value),
+            Command::Blocked => self.blocked(number),
+            Command::Block(whom, on) => self.block(now, &asker?, &whom, on),
+            Command::LookAt(account, prefix) => self.look_at(number, &account, &prefix),
+            Command::Latest(prefixes) => self.latest(number, &prefixes),
             // From here on for visible sessions only.
             Command::ClaimNick(nick) => self.claim_nick(now, &asker?, &nick),
             Command::SetPresence(change) => self.set_presence(now, &asker?, change),

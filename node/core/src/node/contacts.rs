@@ -10,7 +10,7 @@ use lavina_crdt::content::{Author, Principal};
 use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::AccountName;
 use lavina_crdt::presence::SessionRecord;
-use lavina_protocols::command::{Refusal, Reply, RosterEdit, RosterItem, SubscriptionStep};
+use lavina_protocols::command::{Refusal, Reply, RosterEdit, RosterItem, SubscriptionStep, roster_version};
 use lavina_protocols::event::Event;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ impl<S: Store> Node<S> {
     ) -> Result<Reply, Refusal> {
         let account = asker.record.account.clone().ok_or(Refusal::NeedsAccount)?;
         self.replicas.account(&contact).ok_or(Refusal::NoSuchAccount)?;
-        if contact == account {
+        if contact == account || self.blocks(&contact, &account) {
             return Ok(Reply::Done);
         }
         let (mut own, mut theirs) = (self.roster_item(&account, &contact), self.roster_item(&contact, &account));
@@ -122,7 +122,7 @@ impl<S: Store> Node<S> {
         if contacts < CONTACTS_MAX { Ok(()) } else { Err(Refusal::TooMany("contacts")) }
     }
 
-    fn roster_item(&self, owner: &AccountName, contact: &AccountName) -> RosterItem {
+    pub(super) fn roster_item(&self, owner: &AccountName, contact: &AccountName) -> RosterItem {
         let kept = self.rosters.get(owner).and_then(|roster| roster.get(contact)).cloned();
         let stored = || self.register(owner, &rosters::key(contact)).and_then(|value| rosters::decode(&value));
         kept.or_else(stored).unwrap_or_else(|| rosters::blank(contact.clone()))
@@ -173,7 +173,10 @@ impl<S: Store> Node<S> {
             return;
         }
         let to = self.xmpp_sessions(owner, true);
-        self.sessions.deliver(to, Event::RosterPush(new.clone(), !new.listed), &mut self.out);
+        let roster = self.rosters.get(owner).into_iter().flat_map(BTreeMap::values);
+        let version = roster_version(roster);
+        let event = Event::RosterPush { item: new.clone(), removed: !new.listed, version };
+        self.sessions.deliver(to, event, &mut self.out);
     }
 
     /// The account of the session whose command is at work.
@@ -183,7 +186,7 @@ impl<S: Store> Node<S> {
     }
 
     /// XMPP sessions of an account here: those that asked for the roster, or those that are available.
-    fn xmpp_sessions(&self, account: &AccountName, roster: bool) -> Vec<SessionNumber> {
+    pub(super) fn xmpp_sessions(&self, account: &AccountName, roster: bool) -> Vec<SessionNumber> {
         let sessions = self.people.directory().sessions_of(account);
         let wanted = |session: SessionId| {
             let number = self.sessions.number(session)?;
@@ -224,7 +227,7 @@ impl<S: Store> Node<S> {
         let own = self.sessions.number(session);
         let mut to: Vec<SessionNumber> = self.xmpp_sessions(&account, false);
         to.retain(|number| Some(*number) != own);
-        for watcher in self.rosters.watchers(&account) {
+        for watcher in self.rosters.watchers(&account).filter(|watcher| !self.is_between(&account, watcher)) {
             to.extend(self.xmpp_sessions(watcher, false));
         }
         let event = Event::ContactPresence { person: self.person_as(session, record), available };
@@ -239,6 +242,7 @@ impl<S: Store> Node<S> {
         let waiting: Vec<AccountName> =
             roster.values().filter(|item| item.subscription.asked_by).map(|item| item.contact.clone()).collect();
         let seen = roster.values().filter(|item| item.subscription.to).map(|item| &item.contact);
+        let seen = seen.filter(|contact| !self.is_between(account, contact));
         let directory = self.people.directory();
         let sessions = seen.chain([account]).flat_map(|contact| directory.sessions_of(contact));
         let others: Vec<SessionId> = sessions.filter(|session| *session != asker.session).collect();

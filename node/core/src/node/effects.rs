@@ -41,7 +41,11 @@ impl<S: Store> Node<S> {
                     }
                 }
                 Effect::RoomChanged { room, key, author, acts, old, new } => {
-                    self.on_room_changed(room, key, author, acts, old, new);
+                    let closed = new.closed.clone().filter(|_| old.closed.is_none());
+                    self.on_room_changed(room.clone(), key, author.clone(), acts, old, new);
+                    if let Some(closed) = closed {
+                        self.on_closed(now, &room, &author, &closed);
+                    }
                 }
                 Effect::Kicked { room, key, author, kick } => self.on_kicked(now, &room, &author, &kick, key),
                 Effect::Account(account) => self.on_account(now, account),
@@ -149,7 +153,7 @@ impl<S: Store> Node<S> {
         self.settle_sessions(now, &account);
     }
 
-    fn on_register(&mut self, now: Now, account: &AccountName, key: &str, _at: OrderKey) {
+    fn on_register(&mut self, now: Now, account: &AccountName, key: &str, at: OrderKey) {
         if Self::is_about_always_on(key) {
             self.show_always_on(now, account);
         }
@@ -160,6 +164,8 @@ impl<S: Store> Node<S> {
             self.on_contact_changed(account, &contact);
         } else {
             self.on_mark(account, key);
+            self.on_block_register(account, key);
+            self.on_shown(account, key, at);
         }
     }
 }

@@ -6,12 +6,13 @@ use crate::people::principal;
 use crate::replica::{Message, Query};
 use crate::said::said;
 use crate::store::Store;
+use lavina_crdt::clock::Hlc;
 use lavina_crdt::content::Principal;
 use lavina_crdt::ids::{OrderKey, Scope};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::RoomName;
 use lavina_crdt::room::{Denied, Flag};
-use lavina_protocols::command::{ConversationName, HistoryOf, HistoryQuery, Refusal, Reply, Target};
+use lavina_protocols::command::{Bound, ConversationName, HistoryOf, HistoryQuery, Refusal, Reply, Target};
 use lavina_protocols::event::{HistoryPage, Said};
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ impl<S: Store> Node<S> {
         let scopes = match &query.of {
             HistoryOf::Room(room) => {
                 self.may_read(asker, room)?;
-                vec![Scope::Room(room.clone())]
+                return self.read_since_opened(room, query);
             }
             HistoryOf::With(target) => vec![self.conversation_with(asker, target)?],
             HistoryOf::Account => {
@@ -54,6 +55,20 @@ impl<S: Store> Node<S> {
         Ok(HistoryPage { messages, complete: page.complete })
     }
 
+    /// A page of what was said since the room was last opened anew: what was said before is not its occupants' to read.
+    fn read_since_opened(&mut self, room: &RoomName, query: &HistoryQuery) -> Result<Reply, Refusal> {
+        let opened = self.load_room(room).opened;
+        let is_later = |bound: &Bound| match bound {
+            Bound::Id(id) => id.hlc() >= opened,
+            Bound::Time(ms) => *ms >= opened.ms(),
+        };
+        let mut query = query.clone();
+        if opened > Hlc(0) && !query.after.as_ref().is_some_and(is_later) {
+            query.after = Some(Bound::Time(opened.ms()));
+        }
+        self.read_page(&[Scope::Room(room.clone())], &query).map(Reply::History)
+    }
+
     fn said_before(&self, message: Message) -> Option<Arc<Said>> {
         let via = message.content.via_room.clone();
         said(message, true, |who| self.nick_of(who, via.as_ref())).map(Arc::new)
@@ -62,7 +77,7 @@ impl<S: Store> Node<S> {
     /// Whether the asker may read a room's history: from inside; from outside when anybody could come in and see it.
     fn may_read(&mut self, asker: &Asker, room: &RoomName) -> Result<(), Refusal> {
         let state = self.load_room(room);
-        if state.created.is_none() {
+        if !state.is_open() {
             return Err(Refusal::Denied(Denied::NoRoom));
         }
         if asker.record.rooms.contains_key(room) || mutant::is_planted(Mutant::HistoryOpen) {

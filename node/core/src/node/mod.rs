@@ -5,7 +5,9 @@ mod accounts;
 mod admin;
 mod always_on;
 mod bars;
+mod blocks;
 mod clock;
+mod closing;
 mod commands;
 mod contacts;
 mod effects;
@@ -23,6 +25,7 @@ mod questions;
 mod relate;
 mod rooms;
 mod say;
+mod shown;
 mod signals;
 mod split;
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl<S: Store> Node<S> {
     }
 
     pub(super) fn room_info(&mut self, asker: &Asker, room: &RoomName) -> Option<Arc<RoomView>> {
-        let exists = self.load_room(room).created.is_some() || self.people.occupants(room).is_some();
+        let exists = self.load_room(room).is_open() || self.people.occupants(room).is_some();
         let seen = exists && self.sees_room(&asker.record, room);
         seen.then(|| self.room_view(room, asker.session, false))
     }
@@ -46,7 +46,7 @@ impl<S: Store> Node<S> {
         for name in self.replicas.rooms() {
             let state = self.load_room(&name);
             let occupants = self.people.occupants_len(&name);
-            let there = occupants > 0 || state.has(Flag::Persistent);
+            let there = occupants > 0 || (state.has(Flag::Persistent) && state.is_open());
             if there && self.sees_room(&asker.record, &name) {
                 let topic = state.topic.as_ref().map(|topic| topic.text.clone()).unwrap_or_default();
                 let title = state.title.clone().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Places in rooms and acts upon rooms.
 
-use super::Node;
 use super::commands::Asker;
 use super::presence::Why;
+use super::{Node, closing};
 use crate::farewells;
 use crate::people::principal;
 use crate::store::Store;
@@ -74,6 +74,13 @@ impl<S: Store> Node<S> {
             self.append_acts(now, room, author, &[Act::Create])?;
             return Ok(true);
         }
+        if state.closed.is_some() {
+            self.append_acts(now, room, author, &closing::anew(&state, &who))?;
+            return Ok(true);
+        }
+        if self.is_locked_to(room, &state, &who) {
+            return Err(Refusal::Denied(Denied::NoRoom));
+        }
         let inside = self.people.occupants_len(room);
         let shares_a_place = self.people.place(room, &nick.key()).next().is_some();
         // A second session of a nick takes no further place.
@@ -128,12 +135,17 @@ impl<S: Store> Node<S> {
             return Err(Refusal::TooMany("changes"));
         }
         let state = self.load_room(room);
-        if state.created.is_none() {
+        if !state.is_open() {
             return Err(Refusal::Denied(Denied::NoRoom));
         }
         let author = self.author_in(asker, room);
         state.allows_all(&author, acts).map_err(Refusal::Denied)?;
         self.within_bounds(&author, &state, acts)?;
+        if acts.iter().any(|act| matches!(act, Act::SetClosed(Some(_)))) {
+            for acts in closing::cleared(&state, &author.principal()).chunks(ACTS_MAX) {
+                self.append_acts(now, room, author.clone(), acts)?;
+            }
+        }
         if !acts.is_empty() {
             self.append_acts(now, room, author, acts)?;
         }
@@ -154,7 +166,9 @@ impl<S: Store> Node<S> {
             | Act::SetLimit(_)
             | Act::SetTopic(_)
             | Act::SetForward(_)
-            | Act::SetTitle(_) => false,
+            | Act::SetTitle(_)
+            | Act::SetDescription(_)
+            | Act::SetClosed(_) => false,
         };
         let added = acts.iter().filter(adds).count();
         let held = state.bans.len() + state.exceptions.len() + state.invite_exceptions.len();
@@ -180,7 +194,7 @@ impl<S: Store> Node<S> {
         reason: String,
     ) -> Result<Reply, Refusal> {
         let state = self.load_room(room);
-        if state.created.is_none() {
+        if !state.is_open() {
             return Err(Refusal::Denied(Denied::NoRoom));
         }
         let sessions: Vec<SessionId> = self.people.place(room, &nick.key()).collect();
@@ -221,7 +235,13 @@ impl<S: Store> Node<S> {
         }
     }
 
-    fn append_acts(&mut self, now: Now, room: &RoomName, author: Author, acts: &[Act]) -> Result<(), Refusal> {
+    pub(super) fn append_acts(
+        &mut self,
+        now: Now,
+        room: &RoomName,
+        author: Author,
+        acts: &[Act],
+    ) -> Result<(), Refusal> {
         self.may_write()?;
         let appended = self.replicas.append_acts(now, room, author, acts)?;
         self.on_appended(&appended);
@@ -237,6 +257,6 @@ impl<S: Store> Node<S> {
 
     /// Why somebody outside cannot do what occupants do.
     fn absent(&self, room: &RoomName) -> Denied {
-        if self.room_state(room).created.is_some() { Denied::NotPresent } else { Denied::NoRoom }
+        if self.room_state(room).is_open() { Denied::NotPresent } else { Denied::NoRoom }
     }
 }

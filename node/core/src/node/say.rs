@@ -6,12 +6,12 @@ use super::names::account_of;
 use crate::people::principal;
 use crate::store::Store;
 use lavina_crdt::clock::Now;
-use lavina_crdt::content::{Author, Content, Principal};
+use lavina_crdt::content::{Author, Content, MessageKind, Principal};
 use lavina_crdt::entry::Body;
 use lavina_crdt::ids::Scope;
 use lavina_crdt::modes::UserMode;
 use lavina_crdt::mutant::{self, Mutant};
-use lavina_crdt::names::{Nick, RoomName};
+use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::room::{Denied, Right};
 use lavina_protocols::command::{Refusal, Reply, Target};
 use lavina_protocols::event::{Conversation, Event, Said};
@@ -46,6 +46,11 @@ impl<S: Store> Node<S> {
             }
             Target::Account(account, resource) => {
                 self.replicas.account(&account).ok_or(Refusal::NoSuchAccount)?;
+                // RFC 6121 section 8.5.3.2.1: only what belongs to a conversation is for whoever is there instead.
+                let is_for_one = matches!(content.kind, MessageKind::Letter | MessageKind::Notice);
+                if is_for_one && resource.as_deref().is_some_and(|resource| !self.has_resource(&account, resource)) {
+                    return Err(Refusal::NoSuchNick);
+                }
                 let content = Content { to_resource: resource, ..content };
                 self.say_to(now, asker, Principal::Account(account), content)
             }
@@ -62,9 +67,14 @@ impl<S: Store> Node<S> {
         if is_guest && shut { Err(Refusal::WantsAccount) } else { Ok(()) }
     }
 
+    fn has_resource(&self, account: &AccountName, resource: &str) -> bool {
+        let mut sessions = self.people.directory().sessions_of(account);
+        sessions.any(|id| self.people.get(id).is_some_and(|record| record.resource.as_deref() == Some(resource)))
+    }
+
     fn say_in(&mut self, now: Now, asker: &Asker, room: RoomName, content: Content) -> Result<Reply, Refusal> {
         let state = self.load_room(&room);
-        if state.created.is_none() {
+        if !state.is_open() {
             return Err(Refusal::Denied(Denied::NoRoom));
         }
         let present = asker.record.rooms.contains_key(&room);
@@ -103,6 +113,7 @@ impl<S: Store> Node<S> {
             Some(room) => self.author_in(asker, room),
             None => self.author(asker.session, &asker.record, &asker.record.nick),
         };
+        self.may_reach(&author.principal(), &to)?;
         let content = Content { from_resource: asker.record.resource.clone(), ..content };
         let scope = Scope::direct(principal(asker.session, &asker.record), to);
         self.append_said(now, scope, author, content)

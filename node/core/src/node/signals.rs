@@ -9,7 +9,7 @@ use bytes::Bytes;
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::Principal;
 use lavina_crdt::ids::SessionId;
-use lavina_crdt::names::{Nick, RoomName};
+use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::room::{Denied, Rank, Right};
 use lavina_gossip::machine;
 use lavina_protocols::command::{Refusal, Reply, Target};
@@ -93,8 +93,35 @@ impl<S: Store> Node<S> {
         target: &Target,
         stanza: Bytes,
     ) -> Result<Reply, Refusal> {
+        if let (Target::Account(account, _), Some(own)) = (target, &asker.record.account) {
+            self.may_reach(&Principal::Account(own.clone()), &Principal::Account(account.clone()))?;
+        }
+        if let Target::Account(account, None) = target {
+            return self.whisper_to_all(now, asker, account, &stanza);
+        }
         let (to, via) = self.whispered_to(asker, target)?;
         self.signal(now, to, &Signal::Whisper { from: asker.session, via, stanza });
+        Ok(Reply::Done)
+    }
+
+    /// To an account: all of its sessions that are available (RFC 6121 section 8.5.2.1.2).
+    fn whisper_to_all(
+        &mut self,
+        now: Now,
+        asker: &Asker,
+        account: &AccountName,
+        stanza: &Bytes,
+    ) -> Result<Reply, Refusal> {
+        let is_there = |session: &SessionId| self.people.get(*session).is_some_and(|record| record.available);
+        let sessions = self.people.directory().sessions_of(account);
+        let to: Vec<SessionId> = sessions.filter(|session| is_there(session) && self.takes_stanzas(*session)).collect();
+        if to.is_empty() {
+            return Err(Refusal::NoSuchNick);
+        }
+        for session in to {
+            let whisper = Signal::Whisper { from: asker.session, via: None, stanza: stanza.clone() };
+            self.signal(now, session, &whisper);
+        }
         Ok(Reply::Done)
     }
 
@@ -112,10 +139,8 @@ impl<S: Store> Node<S> {
             Target::Account(account, resource) => {
                 let sessions = self.people.directory().sessions_of(account);
                 let record = |session: &SessionId| self.people.get(*session);
-                let wanted = |session: &SessionId| match (record(session), resource) {
-                    (Some(record), Some(resource)) => record.resource.as_ref() == Some(resource),
-                    (Some(record), None) => record.available && record.priority >= 0 && self.takes_stanzas(*session),
-                    (None, _) => false,
+                let wanted = |session: &SessionId| {
+                    record(session).is_some_and(|record| record.resource.is_some() && record.resource == *resource)
                 };
                 let best = sessions.filter(wanted).max_by_key(|session| record(session).map(|record| record.priority));
                 Ok((best.ok_or(Refusal::NoSuchNick)?, None))
@@ -141,7 +166,7 @@ impl<S: Store> Node<S> {
         reason: String,
     ) -> Result<Reply, Refusal> {
         let state = self.load_room(&room);
-        if state.created.is_none() {
+        if !state.is_open() {
             return Err(Refusal::Denied(Denied::NoRoom));
         }
         if !asker.record.rooms.contains_key(&room) {

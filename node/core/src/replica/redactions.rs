@@ -131,7 +131,7 @@ fn emptied(said: Message, redacted: Redacted) -> Message {
     let kept = Content {
         kind: match said.content.kind {
             MessageKind::Signal => MessageKind::Signal,
-            MessageKind::Message | MessageKind::Notice => MessageKind::Message,
+            MessageKind::Message | MessageKind::Notice | MessageKind::Letter => MessageKind::Message,
         },
         client_id: said.content.client_id.clone(),
         to_resource: said.content.to_resource.clone(),

@@ -267,6 +267,10 @@ impl FakeCore {
             | Command::RosterSet(..)
             | Command::Subscription(..)
             | Command::Whisper(..)
+            | Command::Blocked
+            | Command::Block(..)
+            | Command::LookAt(..)
+            | Command::Latest(_)
             | Command::RegisterGet(_)
             | Command::RegisterSet(..) => Reply::Done,
         })

@@ -13,8 +13,10 @@ use crate::xmpp::ns;
 use crate::xmpp::pending::{Asked, Awaited, Pending};
 use lavina_crdt::content::Principal;
 use lavina_crdt::names::{Nick, RoomName};
-use lavina_crdt::room::{Act, Denied, Flag, Mask, Rank};
+use lavina_crdt::room::{Act, Flag, Mask, PHRASE_BYTES_MAX, Rank};
 
+/// What somebody is told who is put out of a room for members for being none any more.
+pub(super) const NO_MEMBER: &str = "No longer a member.";
 /// Items in one request.
 const ITEMS_MAX: usize = 32;
 
@@ -48,6 +50,8 @@ pub(crate) struct Change {
 enum Whom {
     Nick(Nick),
     Account(Principal),
+    /// An address that no account of this mesh has.
+    Nobody,
 }
 
 /// A request about affiliations or roles.
@@ -83,12 +87,20 @@ fn change_of(domains: &Domains, item: &Element) -> Result<Change, StanzaError> {
             | Address::Room(_)
             | Address::Occupant(..)
             | Address::Guest(_)
-            | Address::Foreign => return Err(StanzaError::ITEM_NOT_FOUND),
+            | Address::Foreign => Whom::Nobody,
         },
         (None, Some(nick)) => Whom::Nick(Nick::new(nick).map_err(|_| StanzaError::ITEM_NOT_FOUND)?),
         (None, None) => return Err(StanzaError::BAD_REQUEST),
     };
-    Ok(Change { whom, wish, reason: item.child_text("reason").unwrap_or_default() })
+    Ok(Change { whom, wish, reason: phrase(item.child_text("reason")) })
+}
+
+/// Words of a client's as a room can keep them: in one line, and not longer than that.
+pub(super) fn phrase(text: Option<String>) -> String {
+    let mut text = text.unwrap_or_default().replace(['\r', '\n'], " ");
+    let fits = |(at, c): (usize, char)| (at + c.len_utf8() <= PHRASE_BYTES_MAX).then_some(at + c.len_utf8());
+    text.truncate(text.char_indices().map_while(fits).last().unwrap_or(0));
+    text
 }
 
 /// An answer of the core.
@@ -100,7 +112,9 @@ pub(super) fn on_room(client: &Client, link: &mut Link, waiting: Waiting, answer
             (asked, query.map(Some))
         }
         Waiting::Changes(asked, room, changes) => {
-            match view_of(answer).and_then(|view| change(link, asked.clone(), &room, &view, &changes)) {
+            match view_of(answer)
+                .and_then(|view| change(link, &client.principal(), asked.clone(), &room, &view, &changes))
+            {
                 Ok(()) => return,
                 Err(error) => (asked, Err(error)),
             }
@@ -193,10 +207,13 @@ struct Plan {
     banned: Vec<(Nick, String)>,
     /// Removed by wish.
     kicked: Vec<(Nick, String)>,
+    /// Founders who are to be none.
+    fewer_founders: usize,
 }
 
 fn change(
     link: &mut Link,
+    me: &Principal,
     asked: Asked,
     room: &RoomName,
     view: &RoomView,
@@ -204,7 +221,7 @@ fn change(
 ) -> Result<(), StanzaError> {
     let mut plan = Plan::default();
     for change in changes {
-        plan.add(view, change)?;
+        plan.add(view, me, change)?;
     }
     let kick = |(nick, reason)| Command::Kick { room: room.clone(), nick, reason };
     if !plan.acts.is_empty() {
@@ -224,8 +241,11 @@ fn change(
 }
 
 impl Plan {
-    fn add(&mut self, view: &RoomView, change: &Change) -> Result<(), StanzaError> {
+    fn add(&mut self, view: &RoomView, me: &Principal, change: &Change) -> Result<(), StanzaError> {
+        let own = view.state.rank(me);
         let occupant = match &change.whom {
+            Whom::Nobody if own < Rank::Admin => return Err(StanzaError::FORBIDDEN),
+            Whom::Nobody => return Err(StanzaError::ITEM_NOT_FOUND),
             Whom::Nick(nick) => {
                 let who = view.occupants.iter().find(|who| who.nick.key() == nick.key());
                 Some(who.ok_or(StanzaError::ITEM_NOT_FOUND)?)
@@ -236,20 +256,23 @@ impl Plan {
         };
         let principal = match &change.whom {
             Whom::Account(principal) => principal.clone(),
-            Whom::Nick(_) => {
+            Whom::Nick(_) | Whom::Nobody => {
                 let person = occupant.and_then(occupant::face);
                 person.map(crate::event::Person::principal).ok_or(StanzaError::ITEM_NOT_FOUND)?
             }
         };
         match &change.wish {
-            Wish::Role(role) => self.add_role(view, role, occupant, principal, &change.reason),
-            Wish::Affiliation(affiliation) => self.add_affiliation(view, affiliation, principal, &change.reason),
+            Wish::Role(role) => self.add_role(view, own, role, occupant, principal, &change.reason),
+            Wish::Affiliation(affiliation) => {
+                self.add_affiliation(view, (own, me), affiliation, principal, &change.reason)
+            }
         }
     }
 
     fn add_role(
         &mut self,
         view: &RoomView,
+        own: Rank,
         role: &str,
         occupant: Option<&Occupant>,
         who: Principal,
@@ -258,15 +281,29 @@ impl Plan {
         let occupant = occupant.ok_or(StanzaError::ITEM_NOT_FOUND)?;
         let rank = view.state.rank(&who);
         let moderated = view.state.has(Flag::Moderated);
+        if own < Rank::HalfOp {
+            return Err(StanzaError::FORBIDDEN);
+        }
+        let is_above = occupant::affiliation(rank) != occupant::affiliation(own) && rank > own;
         if role == "none" {
+            // Section 8.2: nobody is kicked by somebody of a lower affiliation.
+            if is_above {
+                return Err(StanzaError::NOT_ALLOWED);
+            }
             self.kicked.push((occupant.nick.clone(), reason.to_owned()));
             return Ok(());
         }
-        if role == occupant::role(rank, moderated) {
+        let before = occupant::role(rank, moderated);
+        if role == before {
             return Ok(());
         }
+        // Sections 9.6 and 9.7: moderators are made and unmade by admins.
+        if (role == "moderator" || before == "moderator") && own < Rank::Admin {
+            let is_senior = rank >= Rank::Admin;
+            return Err(if is_senior { StanzaError::NOT_ALLOWED } else { StanzaError::FORBIDDEN });
+        }
         let rank = match role {
-            // Section 8.6: who is owner or admin stays moderator.
+            // Sections 8.4 and 9.7: who is owner or admin stays moderator.
             "participant" | "visitor" if rank >= Rank::Admin => return Err(StanzaError::NOT_ALLOWED),
             "moderator" => Rank::Operator,
             "participant" => Rank::Voice,
@@ -278,9 +315,11 @@ impl Plan {
         Ok(())
     }
 
+    /// Sections 9.1 to 9.4 and 10.3 to 10.7.
     fn add_affiliation(
         &mut self,
         view: &RoomView,
+        (own, me): (Rank, &Principal),
         affiliation: &str,
         who: Principal,
         reason: &str,
@@ -291,15 +330,38 @@ impl Plan {
             "admin" => Rank::Admin,
             "member" if occupant::affiliation(rank) == "member" => rank,
             "member" => Rank::Member,
-            "none" => Rank::None,
-            "outcast" => return self.add_ban(view, rank, who, reason),
+            "none" | "outcast" => Rank::None,
             _ => return Err(StanzaError::BAD_REQUEST),
         };
+        if own < Rank::Admin || (wanted >= Rank::Admin && own < Rank::Founder) {
+            return Err(StanzaError::FORBIDDEN);
+        }
+        if affiliation == "outcast" && who == *me {
+            return Err(StanzaError::CONFLICT);
+        }
+        if rank >= Rank::Admin && own < Rank::Founder && wanted < rank {
+            return Err(StanzaError::NOT_ALLOWED);
+        }
+        if rank == Rank::Founder && wanted < rank {
+            self.fewer_founders += 1;
+            let founders = view.state.ranks.values().filter(|rank| **rank == Rank::Founder).count();
+            if self.fewer_founders >= founders {
+                // Section 10.4: the last owner stays.
+                return Err(StanzaError::CONFLICT);
+            }
+        }
+        if affiliation == "outcast" {
+            return self.add_ban(view, rank, who, reason);
+        }
         if let Principal::Account(account) = &who {
             let mask = Mask::Account(account.clone());
             if view.state.bans.contains_key(&mask) {
                 self.acts.push(Act::SetBan { mask, ban: None });
             }
+        }
+        if wanted == Rank::None && view.state.has(Flag::InviteOnly) {
+            let places = view.occupants.iter().filter(|o| o.people.iter().any(|person| person.principal() == who));
+            self.banned.extend(places.map(|place| (place.nick.clone(), NO_MEMBER.to_owned())));
         }
         if wanted != rank {
             self.acts.push(Act::SetRank { who, rank: wanted });
@@ -308,9 +370,6 @@ impl Plan {
     }
 
     fn add_ban(&mut self, view: &RoomView, rank: Rank, who: Principal, reason: &str) -> Result<(), StanzaError> {
-        if rank == Rank::Founder {
-            return Err(Denied::Rank.into());
-        }
         let places = || view.occupants.iter().filter(|o| o.people.iter().any(|person| person.principal() == who));
         let mask = match &who {
             Principal::Account(account) => Mask::Account(account.clone()),

@@ -22,7 +22,7 @@ pub(crate) fn features(state: &RoomState) -> Vec<&'static str> {
         ns::SID,
         ns::OCCUPANT_ID,
         ns::MAM_EXTENDED,
-        "muc_nonanonymous",
+        either(state.has(Flag::Anonymous), "muc_semianonymous", "muc_nonanonymous"),
         either(state.has(Flag::InviteOnly), "muc_membersonly", "muc_open"),
         either(state.has(Flag::Moderated), "muc_moderated", "muc_unmoderated"),
         either(state.has(Flag::Secret), "muc_hidden", "muc_public"),
@@ -35,15 +35,21 @@ pub(crate) fn features(state: &RoomState) -> Vec<&'static str> {
 pub(crate) fn form(view: &RoomView) -> Element {
     let subject = view.state.topic.as_ref().map(|topic| topic.text.as_str()).unwrap_or_default();
     data::form("result", "http://jabber.org/protocol/muc#roominfo")
-        .child(data::field("muc#roominfo_description", "text-single", "Description", title(view)))
+        .child(data::field(
+            "muc#roominfo_description",
+            "text-single",
+            "Description",
+            view.state.description.as_deref().unwrap_or_else(|| title(view)),
+        ))
         .child(data::field("muc#roominfo_subject", "text-single", "Subject", subject))
         .child(data::field("muc#roominfo_occupants", "text-single", "Occupants", &view.occupants.len().to_string()))
         .child(data::boolean("muc#roominfo_changesubject", "May be changed", !view.state.has(Flag::TopicLocked)))
 }
 
-/// The occupants, told to occupants only.
+/// The occupants: for everybody where the room is shown to everybody and open (section 6.5), else for occupants.
 pub(crate) fn items(domains: &Domains, view: &RoomView) -> Vec<Element> {
-    if view.own_nick.is_none() {
+    let is_public = !view.state.has(Flag::Secret) && !view.state.has(Flag::InviteOnly) && view.state.key.is_none();
+    if view.own_nick.is_none() && !is_public {
         return Vec::new();
     }
     let item = |jid: String| Element::new("item", ns::DISCO_ITEMS).attr("jid", jid);

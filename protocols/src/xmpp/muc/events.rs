@@ -1,6 +1,6 @@
 //! What happens in a room, as its occupants see it (XEP-0045 sections 7.2 to 9). What is equal for all is rendered once (see [`crate::render`]).
 
-use super::{Held, join, leave, message, occupant};
+use super::{Held, Sight, admin, config, join, leave, message, occupant};
 use crate::event::{Event, Leave, Occupant, Person};
 use crate::render::{RenderClass, Renders};
 use crate::xmpp::client::Client;
@@ -11,11 +11,11 @@ use crate::xmpp::ns;
 use bytes::Bytes;
 use lavina_crdt::content::Author;
 use lavina_crdt::names::{Nick, RoomName};
-use lavina_crdt::room::{Flag, Rank, RoomState};
+use lavina_crdt::room::{Closed, Flag, Rank, RoomState};
 use std::sync::Arc;
 
-/// Sets this protocol's ways of rendering apart from those of others.
-const CLASS: u64 = 1 << 63;
+/// Sets this protocol's ways of rendering apart from those of IRC, which has the highest bit.
+const CLASS: u64 = 1 << 62;
 
 /// One event in one room on its way to one client.
 struct Showing<'a> {
@@ -27,7 +27,7 @@ struct Showing<'a> {
     index: u32,
     /// How many stanzas of this room have been rendered.
     stanzas: u32,
-    moderated: bool,
+    sight: Sight,
 }
 
 impl Showing<'_> {
@@ -53,18 +53,18 @@ impl Showing<'_> {
 
     fn class(&mut self) -> RenderClass {
         self.stanzas += 1;
-        let place = u64::from(self.index) << 16 | u64::from(self.stanzas & 0x7fff) << 1;
-        RenderClass(CLASS | place | u64::from(self.moderated))
+        let place = u64::from(self.index) << 16 | u64::from(self.stanzas & 0x3fff) << 2;
+        RenderClass(CLASS | place | u64::from(self.sight.real) << 1 | u64::from(self.sight.moderated))
     }
 
     fn arrived(&mut self, who: &Occupant) {
-        let (room, moderated) = (self.room, self.moderated);
-        self.share("presence", |domains| occupant::available(domains, room, who, moderated, &[]));
+        let (room, sight) = (self.room, self.sight);
+        self.share("presence", |domains| occupant::available(domains, room, who, sight, &[]));
     }
 
     fn departed(&mut self, nick: &Nick, person: &Person, rank: Rank, status: &str) {
-        let room = self.room;
-        self.share("presence", |domains| departure(domains, room, nick, person, rank, status));
+        let (room, sight) = (self.room, self.sight);
+        self.share("presence", |domains| departure(domains, room, nick, person, (rank, sight), status));
     }
 }
 
@@ -82,9 +82,9 @@ impl Client {
             return;
         }
         let Some(place) = self.rooms.get(room) else { return };
-        let moderated = place.moderated;
+        let sight = place.sight();
         let own = place.nick.key();
-        let mut showing = Showing { link, renders, event, room, index, stanzas: 0, moderated };
+        let mut showing = Showing { link, renders, event, room, index, stanzas: 0, sight };
         match event.as_ref() {
             Event::Said(said) => {
                 showing.share("message", |domains| message::render(domains, room, said, said.late));
@@ -115,16 +115,19 @@ impl Client {
             Event::Netsplit { gone, .. } => showing.share_all(|domains| {
                 let places = gone.iter().flat_map(|(person, places)| places.iter().map(move |place| (person, place)));
                 let here = places.filter(|(_, (at, _))| at == room);
-                here.map(|(person, (_, nick))| departure(domains, room, nick, person, Rank::None, "netsplit")).collect()
+                here.map(|(person, (_, nick))| departure(domains, room, nick, person, (Rank::None, sight), "netsplit"))
+                    .collect()
             }),
             Event::Netjoin { back, .. } => showing.share_all(|domains| {
                 let here = back.iter().filter(|(at, _)| at == room);
-                here.map(|(_, who)| occupant::available(domains, room, who, moderated, &[])).collect()
+                here.map(|(_, who)| occupant::available(domains, room, who, sight, &[])).collect()
             }),
             Event::Joined { .. }
             | Event::Invited { .. }
             | Event::Caught { .. }
-            | Event::RosterPush(..)
+            | Event::RosterPush { .. }
+            | Event::Shown { .. }
+            | Event::Blocked { .. }
             | Event::Subscription(..)
             | Event::ContactPresence { .. }
             | Event::Whisper { .. }
@@ -138,31 +141,32 @@ impl Client {
     }
 
     fn on_left(&mut self, mut showing: Showing<'_>, who: &Occupant, how: &Leave, own: bool) {
-        let room = showing.room;
+        let (room, sight) = (showing.room, showing.sight);
         if !own {
-            showing.share("presence", |domains| left(domains, room, who, how, &[]));
+            showing.share("presence", |domains| left(domains, room, who, how, sight, &[]));
             return;
         }
         if let Leave::Part(reason) = how {
             leave::on_left(self, showing.link, room, reason);
         } else if self.rooms.remove(room).is_some() {
-            let presence = left(&showing.link.domains, room, who, how, &[110]);
+            let presence = left(&showing.link.domains, room, who, how, sight.own(), &[110]);
             showing.link.send(&presence);
         }
     }
 
     /// Section 7.6: the old nick goes with status 303 and the new one comes.
     fn on_nick_changed(&mut self, mut showing: Showing<'_>, person: &Person, old: &Nick, new: &Nick, rank: Rank) {
-        let (room, moderated) = (showing.room, showing.moderated);
+        let (room, sight) = (showing.room, showing.sight);
         let Some(place) = self.rooms.get_mut(room) else { return };
         let mine = person.session == self.session;
+        let sight = if mine { sight.own() } else { sight };
         let renamed = |domains: &Domains, codes: &[u16]| {
-            let item = occupant::item(domains, Some(person), occupant::affiliation(rank), "none");
+            let item = occupant::item(domains, sight.of(person), occupant::affiliation(rank), "none");
             let item = item.attr("nick", new.as_str());
             occupant::gone(domains, room, old, Some(person), item, codes)
         };
         let present =
-            |domains: &Domains, codes: &[u16]| occupant::present(domains, room, new, person, (rank, moderated), codes);
+            |domains: &Domains, codes: &[u16]| occupant::present(domains, room, new, person, (rank, sight), codes);
         if mine {
             place.nick = new.clone();
             let forced: &[u16] = if is_forced(showing.event) { &[110, 210] } else { &[110] };
@@ -184,19 +188,26 @@ impl Client {
         ranks: &[Occupant],
     ) {
         let room = showing.room;
+        if let (None, Some(closed)) = (&old.closed, &new.closed) {
+            self.on_closed(&mut showing, closed);
+            return;
+        }
         let Some(place) = self.rooms.get_mut(room) else { return };
-        let was_moderated = place.moderated;
-        let own_before = place.rank;
+        let (was_moderated, own_before) = (place.moderated, place.rank);
+        let was_anonymous = place.anonymous;
         place.moderated = new.has(Flag::Moderated);
-        showing.moderated = place.moderated;
+        place.anonymous = new.has(Flag::Anonymous);
         let own = place.nick.key();
         if let Some(occupant) = ranks.iter().find(|occupant| occupant.nick.key() == own) {
             place.rank = occupant.rank;
         }
-        let (moderated, rank) = (place.moderated, place.rank);
+        showing.sight = place.sight();
+        let (sight, moderated, rank) = (place.sight(), place.moderated, place.rank);
         for who in ranks {
             if who.nick.key() == own {
-                let presence = occupant::available(&showing.link.domains, room, who, moderated, &[110]);
+                // Others are shown a stanza of theirs here, which counts.
+                showing.class();
+                let presence = occupant::available(&showing.link.domains, room, who, sight.own(), &[110]);
                 showing.link.send(&presence);
             } else {
                 showing.arrived(who);
@@ -213,14 +224,35 @@ impl Client {
                 subject.attr("from", domains.occupant(room, &by.nick))
             });
         }
-        let settings = |state: &RoomState| (state.flags.clone(), state.key.clone(), state.limit, state.title.clone());
         if settings(old) != settings(new) {
+            let mut codes = vec!["104"];
+            if was_anonymous != new.has(Flag::Anonymous) {
+                codes.push(if was_anonymous { "172" } else { "173" });
+            }
             showing.share("message", |domains| {
                 // Section 10.2.1.
-                let status = Element::new("status", ns::MUC_USER).attr("code", "104");
-                notice(domains, room).child(Element::new("x", ns::MUC_USER).child(status))
+                let codes = codes.into_iter().map(|code| Element::new("status", ns::MUC_USER).attr("code", code));
+                notice(domains, room).child(Element::new("x", ns::MUC_USER).children(codes))
             });
         }
+    }
+
+    /// Section 10.9: the room is no more, so nobody is told of its occupants.
+    fn on_closed(&mut self, showing: &mut Showing<'_>, closed: &Closed) {
+        let Some(place) = self.rooms.remove(showing.room) else { return };
+        let item = occupant::item(&showing.link.domains, None, "none", "none");
+        let venue = (!closed.venue.is_empty()).then_some(closed.venue.as_str());
+        let destroy = Element::new("destroy", ns::MUC_USER).maybe_attr("jid", venue);
+        let destroy =
+            if closed.reason.is_empty() { destroy } else { destroy.text_child("reason", closed.reason.as_str()) };
+        let password = closed.password.as_str();
+        let destroy = if password.is_empty() { destroy } else { destroy.text_child("password", password) };
+        let user = occupant::user(item, &[110]).child(destroy);
+        let presence = Element::new("presence", ns::CLIENT)
+            .attr("from", showing.link.domains.occupant(showing.room, &place.nick))
+            .attr("type", "unavailable")
+            .child(user);
+        showing.link.send(&presence);
     }
 
     fn show_own_role(&self, showing: &mut Showing<'_>, rank: Rank) {
@@ -240,22 +272,21 @@ fn is_forced(event: &Event) -> bool {
 }
 
 fn on_person_changed(showing: &mut Showing<'_>, person: &Person, nick: &Nick, rank: Rank, own: bool) {
-    let (room, moderated) = (showing.room, showing.moderated);
+    let (room, sight) = (showing.room, showing.sight);
     if own {
-        let presence = occupant::present(&showing.link.domains, room, nick, person, (rank, moderated), &[110]);
+        let presence = occupant::present(&showing.link.domains, room, nick, person, (rank, sight.own()), &[110]);
         showing.link.send(&presence);
     } else {
-        showing.share("presence", |domains| occupant::present(domains, room, nick, person, (rank, moderated), &[]));
+        showing.share("presence", |domains| occupant::present(domains, room, nick, person, (rank, sight), &[]));
     }
 }
 
 /// A cut or its end: one line for the room, and how its occupants are.
 fn on_reach_changed(showing: &mut Showing<'_>, text: &str, occupants: &[Occupant]) {
-    let (room, moderated) = (showing.room, showing.moderated);
+    let (room, sight) = (showing.room, showing.sight);
     showing.share("message", |domains| notice(domains, room).text_child("body", text));
-    showing.share_all(|domains| {
-        occupants.iter().map(|who| occupant::available(domains, room, who, moderated, &[])).collect()
-    });
+    showing
+        .share_all(|domains| occupants.iter().map(|who| occupant::available(domains, room, who, sight, &[])).collect());
 }
 
 /// A message of the room itself.
@@ -263,26 +294,47 @@ fn notice(domains: &Domains, room: &RoomName) -> Element {
     Element::new("message", ns::CLIENT).attr("from", domains.room(room)).attr("type", "groupchat")
 }
 
-fn departure(domains: &Domains, room: &RoomName, nick: &Nick, person: &Person, rank: Rank, status: &str) -> Element {
-    let item = occupant::item(domains, Some(person), occupant::affiliation(rank), "none");
+fn departure(
+    domains: &Domains,
+    room: &RoomName,
+    nick: &Nick,
+    person: &Person,
+    (rank, sight): (Rank, Sight),
+    status: &str,
+) -> Element {
+    let item = occupant::item(domains, sight.of(person), occupant::affiliation(rank), "none");
     let presence = occupant::gone(domains, room, nick, Some(person), item, &[]);
     if status.is_empty() { presence } else { presence.text_child("status", status) }
 }
 
-/// Sections 7.14, 8.2 and 9.1.
-fn left(domains: &Domains, room: &RoomName, who: &Occupant, how: &Leave, codes: &[u16]) -> Element {
+/// What a room tells its occupants as 104 when it changes (section 10.2.1).
+fn settings(state: &RoomState) -> impl PartialEq + use<> {
+    let mut flags = state.flags.clone();
+    flags.remove(&Flag::Locked);
+    (flags, state.key.clone(), state.limit, state.title.clone(), state.description.clone())
+}
+
+/// Sections 7.14, 8.2, 9.1, 9.4 and 10.2.
+fn left(domains: &Domains, room: &RoomName, who: &Occupant, how: &Leave, sight: Sight, codes: &[u16]) -> Element {
     let person = occupant::face(who);
+    let shown = person.filter(|_| sight.real);
     let (item, status, code) = match how {
         Leave::Part(reason) => {
-            let item = occupant::item(domains, person, occupant::affiliation(who.rank), "none");
+            let item = occupant::item(domains, shown, occupant::affiliation(who.rank), "none");
             (item, reason.as_str(), None)
         }
         Leave::Kick { by, reason, banned } => {
             let affiliation = if *banned { "outcast" } else { occupant::affiliation(who.rank) };
             let actor = Element::new("actor", ns::MUC_USER).attr("nick", by.nick.as_str());
-            let item = occupant::item(domains, person, affiliation, "none").child(actor);
+            let item = occupant::item(domains, shown, affiliation, "none").child(actor);
             let item = if reason.is_empty() { item } else { item.text_child("reason", reason.as_str()) };
-            (item, "", Some(if *banned { 301 } else { 307 }))
+            let code = match reason.as_str() {
+                _ if *banned => 301,
+                config::MEMBERS_ONLY => 322,
+                admin::NO_MEMBER => 321,
+                _ => 307,
+            };
+            (item, "", Some(code))
         }
     };
     let codes: Vec<u16> = codes.iter().copied().chain(code).collect();

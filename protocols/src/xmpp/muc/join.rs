@@ -9,11 +9,11 @@ use crate::xmpp::datetime;
 use crate::xmpp::element::Element;
 use crate::xmpp::error::StanzaError;
 use crate::xmpp::link::Link;
-use crate::xmpp::pending::{Asked, Awaited};
+use crate::xmpp::pending::{Asked, Awaited, Pending};
 use crate::xmpp::{ns, sid};
 use lavina_crdt::ids::MsgId;
 use lavina_crdt::names::{Nick, RoomName};
-use lavina_crdt::room::Flag;
+use lavina_crdt::room::{Act, Flag};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -163,6 +163,11 @@ impl Wanted {
 pub(super) fn on_joined(client: &mut Client, link: &mut Link, waiting: Waiting, answer: Result<Reply, Refusal>) {
     match answer {
         Ok(Reply::Joined(view, _)) => {
+            if view.created {
+                // Section 10.1.1: nobody else comes in until the owner has taken or configured it.
+                let lock = vec![Act::SetFlag { flag: Flag::Locked, on: true }];
+                link.ask(Command::Act(waiting.room.clone(), lock), Pending::Nothing);
+            }
             let place = enter(link, &view, waiting.nick);
             client.rooms.insert(waiting.room.clone(), place);
             if !waiting.history {
@@ -182,15 +187,24 @@ pub(super) fn on_joined(client: &mut Client, link: &mut Link, waiting: Waiting, 
 /// Shows the presences of all occupants, the client's own last.
 fn enter(link: &mut Link, view: &RoomView, asked_nick: Nick) -> Place {
     let room = &view.name;
-    let moderated = view.state.has(Flag::Moderated);
     let nick = view.own_nick.clone().unwrap_or_else(|| asked_nick.clone());
     let is_own = |candidate: &Nick| candidate.key() == nick.key();
+    let own = view.occupants.iter().find(|occupant| is_own(&occupant.nick));
+    let place = Place {
+        nick: nick.clone(),
+        rank: own.map(|own| own.rank).unwrap_or_default(),
+        moderated: view.state.has(Flag::Moderated),
+        anonymous: view.state.has(Flag::Anonymous),
+        joining: Some(Joining { topic: view.state.topic.clone(), held: Vec::new() }),
+    };
     for other in view.occupants.iter().filter(|occupant| !is_own(&occupant.nick)) {
-        let presence = occupant::available(&link.domains, room, other, moderated, &[]);
+        let presence = occupant::available(&link.domains, room, other, place.sight(), &[]);
         link.send(&presence);
     }
-    let own = view.occupants.iter().find(|occupant| is_own(&occupant.nick));
-    let mut codes = vec![100, 110];
+    let mut codes = vec![110];
+    if !place.anonymous {
+        codes.insert(0, 100);
+    }
     if view.created {
         codes.push(201);
     }
@@ -198,12 +212,10 @@ fn enter(link: &mut Link, view: &RoomView, asked_nick: Nick) -> Place {
         codes.push(210);
     }
     if let Some(own) = own {
-        let presence = occupant::available(&link.domains, room, own, moderated, &codes);
+        let presence = occupant::available(&link.domains, room, own, place.sight().own(), &codes);
         link.send(&presence);
     }
-    let rank = own.map(|own| own.rank).unwrap_or_default();
-    let joining = Joining { topic: view.state.topic.clone(), held: Vec::new() };
-    Place { nick, rank, moderated, joining: Some(joining) }
+    place
 }
 
 /// The history has come.

@@ -6,6 +6,7 @@ use crate::xmpp::client::Client;
 use crate::xmpp::element::Element;
 use crate::xmpp::link::Link;
 use crate::xmpp::pending::Awaited;
+use crate::xmpp::sid;
 use lavina_crdt::names::RoomName;
 
 /// Unavailable presence to a room or to a nick in it.
@@ -19,6 +20,7 @@ pub(crate) fn on_left(client: &mut Client, link: &mut Link, room: &RoomName, sta
     let Some(place) = client.rooms.remove(room) else { return };
     let item = occupant::item(&link.domains, None, occupant::affiliation(place.rank), "none");
     let presence = occupant::gone(&link.domains, room, &place.nick, None, item, &[110]);
+    let presence = presence.child(sid::occupant_id(room, &client.principal()));
     let presence = if status.is_empty() { presence } else { presence.text_child("status", status) };
     link.send(&presence);
 }

@@ -9,7 +9,7 @@
 //! | member | member | participant, visitor in a moderated room |
 //! | none | none | participant, visitor in a moderated room |
 //!
-//! Rooms show everybody's real JID (status 100). A nick that several sessions of one account share is one occupant, with one presence.
+//! Rooms show everybody's real JID (status 100), semi-anonymous ones to moderators only. A nick that several sessions of one account share is one occupant, with one presence.
 
 pub(super) mod admin;
 pub(super) mod config;
@@ -25,7 +25,7 @@ use super::client::Client;
 use super::link::Link;
 use super::pending::Asked;
 use crate::command::{Refusal, Reply};
-use crate::event::{Event, Said};
+use crate::event::{Event, Person, Said};
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::room::{Rank, Topic};
 use std::sync::Arc;
@@ -39,6 +39,8 @@ pub(crate) struct Place {
     pub(crate) rank: Rank,
     /// Whether the room is moderated: decides the roles shown.
     pub(crate) moderated: bool,
+    /// Whether real addresses are for moderators only.
+    pub(crate) anonymous: bool,
     /// While the history has not come: what is to be shown after it.
     joining: Option<Joining>,
 }
@@ -78,6 +80,35 @@ pub(crate) enum Waiting {
     Last(Asked),
 }
 
+impl Place {
+    /// What the client is to see of the room's occupants.
+    fn sight(&self) -> Sight {
+        let is_moderator = occupant::role(self.rank, self.moderated) == "moderator";
+        Sight { moderated: self.moderated, real: !self.anonymous || is_moderator }
+    }
+}
+
+/// What one occupant sees of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sight {
+    /// Whether the room is moderated.
+    moderated: bool,
+    /// Whether real addresses are shown.
+    real: bool,
+}
+
+impl Sight {
+    /// Somebody, where it is to be seen who that is.
+    fn of(self, person: &Person) -> Option<&Person> {
+        self.real.then_some(person)
+    }
+
+    /// The same for one's own place.
+    const fn own(self) -> Self {
+        Self { real: true, ..self }
+    }
+}
+
 impl Client {
     /// The core's answer.
     pub(crate) fn on_muc_answer(&mut self, link: &mut Link, waiting: Waiting, answer: Result<Reply, Refusal>) {
@@ -85,7 +116,7 @@ impl Client {
             Waiting::Join(waiting) => join::on_joined(self, link, waiting, answer),
             Waiting::History(waiting) => join::on_history(self, link, &waiting, answer),
             Waiting::Admin(waiting) => admin::on_room(self, link, waiting, answer),
-            Waiting::Config(waiting) => config::on_room(link, waiting, answer),
+            Waiting::Config(waiting) => config::on_room(self, link, waiting, answer),
             Waiting::Nick(asked, room, nick) => join::on_nick(self, link, (asked, room, nick), answer),
             Waiting::Anew(room) => join::on_anew(self, link, &room, answer),
             Waiting::Last(asked) => match answer {

@@ -1,5 +1,6 @@
 //! How an occupant is shown: affiliation, role, presence (XEP-0045 sections 5 and 7.2.2).
 
+use super::Sight;
 use crate::event::{Occupant, Person};
 use crate::xmpp::element::Element;
 use crate::xmpp::jid::Domains;
@@ -55,24 +56,24 @@ pub(super) fn face(occupant: &Occupant) -> Option<&Person> {
 }
 
 /// The presence of an occupant who is there.
-pub(super) fn available(domains: &Domains, room: &RoomName, who: &Occupant, moderated: bool, codes: &[u16]) -> Element {
+pub(super) fn available(domains: &Domains, room: &RoomName, who: &Occupant, sight: Sight, codes: &[u16]) -> Element {
     match face(who) {
-        Some(person) => present(domains, room, &who.nick, person, (who.rank, moderated), codes),
+        Some(person) => present(domains, room, &who.nick, person, (who.rank, sight), codes),
         None => Element::new("presence", ns::CLIENT).attr("from", domains.occupant(room, &who.nick)),
     }
 }
 
-/// The presence of one session under a nick; `standing` is its rank and whether the room is moderated.
+/// The presence of one session under a nick; `standing` is its rank and what the receiver sees.
 pub(super) fn present(
     domains: &Domains,
     room: &RoomName,
     nick: &Nick,
     person: &Person,
-    standing: (Rank, bool),
+    standing: (Rank, Sight),
     codes: &[u16],
 ) -> Element {
-    let (rank, moderated) = standing;
-    let item = item(domains, Some(person), affiliation(rank), role(rank, moderated));
+    let (rank, sight) = standing;
+    let item = item(domains, sight.of(person), affiliation(rank), role(rank, sight.moderated));
     let presence = match person.unreachable_since {
         None => presence::of_record(&person.record),
         Some(since) => unreachable(since.ms()),

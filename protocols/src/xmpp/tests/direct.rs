@@ -34,9 +34,9 @@ fn a_message_goes_to_whom_it_is_for_and_comes_with_a_full_jid() {
     expect![[r#"
             Say(Account(bob, Some("phone")), Content { kind: Message, text: "hi", tags: [], payloads: ["<active xmlns='http://jabber.org/protocol/chatstates'/>"], to_resource: Some("phone"), from_resource: Some("r1"), via_room: None, client_id: "d1", relation: None, joints: [], typing: None })
         <message to='alice@a.example/r1' from='bob@a.example/phone' id='d1' type='error'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>no such account</text></error></message>
-        <message to='alice@a.example/r1' from='bob@a.example/phone' type='chat' id='d2'><body>hello</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
-        <message to='alice@a.example/r1' from='carol@guests.a.example' type='chat' id='06dndmlnk00001850k2ga18000000004'><body>from IRC</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
-            Say(Nick(carol), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "", relation: None, joints: [], typing: None })
+        <message from='bob@a.example/phone' to='alice@a.example' type='chat' id='d2'><body>hello</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
+        <message from='carol@guests.a.example' to='alice@a.example' type='chat' id='06dndmlnk00001850k2ga18000000004'><body>from IRC</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
+            Say(Nick(carol), Content { kind: Letter, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "", relation: None, joints: [], typing: None })
     "#]].assert_eq(&chat.take());
 }
 
@@ -81,7 +81,7 @@ fn rosters_and_subscriptions() {
     chat.answer(Ok(Reply::Roster(vec![item.clone()])));
     chat.send("<iq type='set' id='s'><query xmlns='jabber:iq:roster'><item jid='bob@a.example' name='B'><group>G</group></item></query></iq>");
     chat.answer(Ok(Reply::Done));
-    chat.event(Event::RosterPush(item, true));
+    chat.event(Event::RosterPush { item, removed: true, version: "v2".into() });
     chat.send("<presence to='bob@a.example' type='subscribe'/>");
     chat.answer(Ok(Reply::Done));
     chat.event(Event::Subscription(account("bob"), SubscriptionStep::Subscribed));
@@ -91,7 +91,7 @@ fn rosters_and_subscriptions() {
         <iq to='alice@a.example/r1' id='r' type='result'><query xmlns='jabber:iq:roster'><item jid='bob@a.example' name='Bob' subscription='to' ask='subscribe'><group>Friends</group></item></query></iq>
             RosterSet(bob, Some(RosterEdit { name: "B", groups: ["G"] }))
         <iq to='alice@a.example/r1' id='s' type='result'/>
-        <iq to='alice@a.example/r1' id='427f867a270f6fc867fc50e77d3679c5' type='set'><query xmlns='jabber:iq:roster'><item jid='bob@a.example' subscription='remove'/></query></iq>
+        <iq to='alice@a.example/r1' id='427f867a270f6fc867fc50e77d3679c5' type='set'><query xmlns='jabber:iq:roster' ver='v2'><item jid='bob@a.example' subscription='remove'/></query></iq>
             Subscription(bob, Subscribe)
         <presence to='alice@a.example/r1' from='bob@a.example' type='subscribed'/>
         <iq to='alice@a.example/r1' id='x' type='error'><error type='cancel'><remote-server-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
@@ -116,6 +116,7 @@ fn presence_goes_out_and_comes_in() {
     expect![[r#"
             SetPresence(PresenceChange { available: Some(true), show: Some(Away), status: Some("lunch"), priority: Some(5), payloads: Some(["<c xmlns='http://jabber.org/protocol/caps' node='n' ver='v' hash='sha-1'/>"]) })
         <presence to='alice@a.example/r1' from='alice@a.example/r1'><show>away</show><status>lunch</status><priority>5</priority><c xmlns='http://jabber.org/protocol/caps' node='n' ver='v' hash='sha-1'/></presence>
+        <iq to='alice@a.example/r1' from='alice@a.example' id='427f867a270f6fc867fc50e77d3679c5' type='get'><query xmlns='http://jabber.org/protocol/disco#info' node='n#v'/></iq>
         <presence to='alice@a.example/r1' from='bob@a.example/phone'><show>dnd</show><status>busy</status><c xmlns='urn:c' a='1'/></presence>
         <presence to='alice@a.example/r1' from='bob@a.example/phone' type='unavailable'><status>busy</status></presence>
     "#]].assert_eq(&chat.take());
@@ -186,11 +187,11 @@ fn small_requests_are_answered() {
     expect![[r#"
         <iq to='alice@a.example/r1' from='a.example' id='1' type='result'><query xmlns='jabber:iq:version'><name>Lavina</name><version>0.1.0</version></query></iq>
         <iq to='alice@a.example/r1' from='a.example' id='2' type='result'><time xmlns='urn:xmpp:time'><tzo>+00:00</tzo><utc>2026-01-01T00:00:00.000Z</utc></time></iq>
-        <iq to='alice@a.example/r1' from='a.example' id='3' type='result'><query xmlns='http://jabber.org/protocol/disco#info'><identity category='server' type='im' name='Lavina'/><feature var='http://jabber.org/protocol/disco#info'/><feature var='http://jabber.org/protocol/disco#items'/><feature var='urn:xmpp:ping'/><feature var='jabber:iq:version'/><feature var='urn:xmpp:time'/><feature var='jabber:iq:private'/><feature var='vcard-temp'/><feature var='jabber:iq:register'/><feature var='urn:xmpp:carbons:2'/></query></iq>
-        <iq to='alice@a.example/r1' id='4' type='result'><query xmlns='http://jabber.org/protocol/disco#info'><identity category='account' type='registered'/><feature var='http://jabber.org/protocol/disco#info'/><feature var='http://jabber.org/protocol/disco#items'/><feature var='urn:xmpp:ping'/><feature var='jabber:iq:roster'/><feature var='jabber:iq:private'/><feature var='vcard-temp'/><feature var='jabber:iq:register'/><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:mam:2'/><feature var='urn:xmpp:mam:2#extended'/><feature var='urn:xmpp:sid:0'/></query></iq>
+        <iq to='alice@a.example/r1' from='a.example' id='3' type='result'><query xmlns='http://jabber.org/protocol/disco#info'><identity category='server' type='im' name='Lavina'/><feature var='http://jabber.org/protocol/disco#info'/><feature var='http://jabber.org/protocol/disco#items'/><feature var='urn:xmpp:ping'/><feature var='jabber:iq:version'/><feature var='urn:xmpp:time'/><feature var='jabber:iq:private'/><feature var='vcard-temp'/><feature var='jabber:iq:register'/><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:blocking'/></query></iq>
+        <iq to='alice@a.example/r1' id='4' type='result'><query xmlns='http://jabber.org/protocol/disco#info'><identity category='account' type='registered'/><feature var='http://jabber.org/protocol/disco#info'/><feature var='http://jabber.org/protocol/disco#items'/><feature var='urn:xmpp:ping'/><feature var='jabber:iq:roster'/><feature var='jabber:iq:private'/><feature var='vcard-temp'/><feature var='jabber:iq:register'/><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:mam:2'/><feature var='urn:xmpp:blocking'/><feature var='http://jabber.org/protocol/pubsub'/><feature var='http://jabber.org/protocol/pubsub#owner'/><feature var='urn:xmpp:mam:2#extended'/><feature var='urn:xmpp:sid:0'/><feature var='http://jabber.org/protocol/pubsub#access-open'/><feature var='http://jabber.org/protocol/pubsub#access-presence'/><feature var='http://jabber.org/protocol/pubsub#access-roster'/><feature var='http://jabber.org/protocol/pubsub#access-whitelist'/><feature var='http://jabber.org/protocol/pubsub#auto-create'/><feature var='http://jabber.org/protocol/pubsub#config-node'/><feature var='http://jabber.org/protocol/pubsub#config-node-max'/><feature var='http://jabber.org/protocol/pubsub#create-nodes'/><feature var='http://jabber.org/protocol/pubsub#delete-nodes'/><feature var='http://jabber.org/protocol/pubsub#filtered-notifications'/><feature var='http://jabber.org/protocol/pubsub#multi-items'/><feature var='http://jabber.org/protocol/pubsub#persistent-items'/><feature var='http://jabber.org/protocol/pubsub#publish'/><feature var='http://jabber.org/protocol/pubsub#publish-options'/><feature var='http://jabber.org/protocol/pubsub#retrieve-items'/><identity category='pubsub' type='pep'/></query></iq>
         <iq to='alice@a.example/r1' from='a.example' id='5' type='result'><query xmlns='http://jabber.org/protocol/disco#items'><item jid='rooms.a.example' name='Rooms'/></query></iq>
-            RegisterGet("private/vcard-temp")
-        <iq to='alice@a.example/r1' id='6' type='result'><vCard xmlns='vcard-temp'/></iq>
+            LookAt(alice, "shown/vcard-temp")
+        <iq to='alice@a.example/r1' id='6' type='error'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
             RegisterGet("private/storage storage:bookmarks")
         <iq to='alice@a.example/r1' id='7' type='result'><query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'><conference jid='r'/></storage></query></iq>
     "#]].assert_eq(&chat.take());
@@ -236,8 +237,39 @@ fn a_stanza_is_acknowledged_when_it_has_been_dealt_with() {
     chat.answer(Err(Refusal::Storage));
     expect![[r#"
         <enabled xmlns='urn:xmpp:sm:3'/>
-            Say(Account(bob, None), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "1", relation: None, joints: [], typing: None })
+            Say(Account(bob, None), Content { kind: Letter, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "1", relation: None, joints: [], typing: None })
         <message to='alice@a.example/r1' from='bob@a.example' id='1' type='error'><error type='wait'><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>the server cannot store anything at the moment</text></error></message>
         <a xmlns='urn:xmpp:sm:3' h='1'/>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn accounts_are_blocked_and_clients_that_know_the_list_are_told() {
+    let mut chat = Chat::bound();
+    let blocked = || Event::Blocked { account: account("bob"), on: true };
+    chat.event(blocked());
+    chat.send("<iq type='get' id='1'><blocklist xmlns='urn:xmpp:blocking'/></iq>");
+    chat.answer(Ok(Reply::Accounts(vec![account("carol")])));
+    chat.send("<iq type='set' id='2'><block xmlns='urn:xmpp:blocking'><item jid='bob@a.example'/></block></iq>");
+    chat.event(blocked());
+    chat.answer(Ok(Reply::Done));
+    chat.send("<iq type='set' id='3'><unblock xmlns='urn:xmpp:blocking'/></iq>");
+    chat.answer(Ok(Reply::Accounts(vec![account("bob"), account("carol")])));
+    chat.answer(Ok(Reply::Done));
+    chat.send("<iq type='set' id='4'><block xmlns='urn:xmpp:blocking'/></iq>");
+    chat.send("<message to='bob@a.example' type='chat' id='5'><body>x</body></message>");
+    chat.answer(Err(Refusal::Blocked));
+    expect![[r#"
+            Blocked
+        <iq to='alice@a.example/r1' id='1' type='result'><blocklist xmlns='urn:xmpp:blocking'><item jid='carol@a.example'/></blocklist></iq>
+            Block([bob], true)
+        <iq to='alice@a.example/r1' id='427f867a270f6fc867fc50e77d3679c5' type='set'><block xmlns='urn:xmpp:blocking'><item jid='bob@a.example'/></block></iq>
+        <iq to='alice@a.example/r1' id='2' type='result'/>
+            Blocked
+            Block([bob, carol], false)
+        <iq to='alice@a.example/r1' id='3' type='result'/>
+        <iq to='alice@a.example/r1' id='4' type='error'><error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+            Say(Account(bob, None), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "5", relation: None, typing: None })
+        <message to='alice@a.example/r1' from='bob@a.example' id='5' type='error'><error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>you block them</text><blocked xmlns='urn:xmpp:blocking:errors'/></error></message>
     "#]].assert_eq(&chat.take());
 }

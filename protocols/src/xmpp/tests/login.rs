@@ -22,7 +22,7 @@ fn plain_login_and_binding() {
             LogIn(alice)
         <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
         <?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' id='5f9ae747e239f68412558968d738e8cb' version='1.0' xml:lang='en'>
-        <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session><sm xmlns='urn:xmpp:sm:3'/></stream:features>
+        <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session><sm xmlns='urn:xmpp:sm:3'/><ver xmlns='urn:xmpp:features:rosterver'/></stream:features>
             Open(Open { nick: alice, user: "alice", realname: "alice", resource: Some("427f867a270f6fc867fc50e77d3679c5"), available: false })
         <iq id='b' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>alice@a.example/427f867a270f6fc867fc50e77d3679c5</jid></bind></iq>
     "#]].assert_eq(&chat.take());

@@ -5,7 +5,7 @@ use super::*;
 use crate::command::HistoryOf;
 use crate::event::{HistoryPage, Leave};
 use expect_test::expect;
-use lavina_crdt::room::{Act, Denied, Flag};
+use lavina_crdt::room::{Act, Closed, Denied, Flag};
 
 const JOIN: &str =
     "<presence to='rust@rooms.a.example/alice' id='j'><x xmlns='http://jabber.org/protocol/muc'/></presence>";
@@ -37,6 +37,7 @@ fn joining_shows_occupants_then_history_then_subject_then_what_is_live() {
     expect![[r#"
             Join { room: rust, nick: Some(alice), key: None }
             History(HistoryQuery { of: Room(rust), after: None, before: None, ids: [], limit: 20, newest: true, texts: false })
+            Act(rust, [SetFlag { flag: Locked, on: true }])
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/bob'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='08da0438ff9dc4c0beca2d0454e54673'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' jid='bob@a.example/phone' role='moderator'/></x></presence>
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/carol'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant'/></x></presence>
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/alice'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='alice@a.example/r1' role='participant'/><status code='100'/><status code='110'/><status code='201'/></x></presence>
@@ -311,7 +312,7 @@ fn moderators_kick_ban_and_list() {
         ("<item affiliation='outcast'/>", "get"),
     ] {
         chat.send(&admin(item, kind));
-        chat.answer(Ok(Reply::Room(Some(Arc::new(view(false))))));
+        chat.answer(Ok(Reply::Room(Some(Arc::new(view_with(Rank::Admin))))));
         while !chat.asked.is_empty() {
             chat.answer(Ok(Reply::Done));
         }
@@ -330,14 +331,14 @@ fn moderators_kick_ban_and_list() {
             RoomInfo(rust)
         <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='a' type='error'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
             RoomInfo(rust)
-        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='a' type='result'><query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='member' jid='bob@a.example/phone' nick='bob' role='moderator'/></query></iq>
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='a' type='result'><query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='admin' jid='alice@a.example/r1' nick='alice' role='moderator'/><item affiliation='member' jid='bob@a.example/phone' nick='bob' role='moderator'/></query></iq>
             RoomInfo(rust)
-        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='a' type='error'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='a' type='result'><query xmlns='http://jabber.org/protocol/muc#admin'/></iq>
     "#]].assert_eq(&chat.take());
 }
 
 #[test]
-fn a_room_is_configured_with_a_form() {
+fn a_room_is_configured_by_its_owner_with_a_form() {
     let mut chat = inside();
     let owner = |inner: &str, kind: &str| {
         format!(
@@ -345,28 +346,99 @@ fn a_room_is_configured_with_a_form() {
              <query xmlns='http://jabber.org/protocol/muc#owner'>{inner}</query></iq>"
         )
     };
-    chat.send(&owner("<x xmlns='jabber:x:data' type='submit'/>", "set"));
-    chat.send(&owner(
-        "<x xmlns='jabber:x:data' type='submit'>\
+    let submitted = "<x xmlns='jabber:x:data' type='submit'>\
          <field var='muc#roomconfig_membersonly'><value>1</value></field>\
          <field var='muc#roomconfig_publicroom'><value>0</value></field>\
          <field var='muc#roomconfig_roomname'><value>Rust people</value></field>\
+         <field var='muc#roomconfig_roomadmins'><value>carol@a.example</value></field>\
+         <field var='muc#roomconfig_whois'><value>moderators</value></field>\
          <field var='muc#roomconfig_passwordprotectedroom'><value>1</value></field>\
-         <field var='muc#roomconfig_roomsecret'><value>pw</value></field></x>",
-        "set",
-    ));
-    chat.answer(Ok(Reply::Room(Some(Arc::new(view(false))))));
-    chat.answer(Ok(Reply::Done));
-    chat.send(&owner("", "get"));
-    chat.answer(Ok(Reply::Room(Some(Arc::new(view(false))))));
+         <field var='muc#roomconfig_roomsecret'><value>pw</value></field></x>";
+    let nobody = "<x xmlns='jabber:x:data' type='submit'><field var='muc#roomconfig_roomowners'/></x>";
+    for (inner, kind, rank) in [
+        ("<x xmlns='jabber:x:data' type='submit'/>", "set", Rank::Admin),
+        ("<x xmlns='jabber:x:data' type='submit'/>", "set", Rank::Founder),
+        (submitted, "set", Rank::Founder),
+        (nobody, "set", Rank::Founder),
+        ("", "get", Rank::Founder),
+    ] {
+        chat.send(&owner(inner, kind));
+        chat.answer(Ok(Reply::Room(Some(Arc::new(view_with(rank))))));
+        while !chat.asked.is_empty() {
+            chat.answer(Ok(Reply::Done));
+        }
+    }
     expect![[r#"
-        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='o' type='result'/>
-            RoomInfo(rust)
-            Act(rust, [SetFlag { flag: InviteOnly, on: true }, SetFlag { flag: Secret, on: true }, SetTitle("Rust people"), SetKey(Some("pw"))])
-        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='o' type='result'/>
             RoomInfo(rust)
         <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='o' type='error'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+            RoomInfo(rust)
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='o' type='result'/>
+            RoomInfo(rust)
+            Act(rust, [SetRank { who: Account(carol), rank: Admin }, SetFlag { flag: InviteOnly, on: true }, SetFlag { flag: Secret, on: true }, SetFlag { flag: Anonymous, on: true }, SetTitle("Rust people"), SetKey(Some("pw"))])
+            Kick { room: rust, nick: carol, reason: "The room is for members only." }
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='o' type='result'/>
+            RoomInfo(rust)
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='o' type='error'><error type='cancel'><conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>a room has an owner</text></error></iq>
+            RoomInfo(rust)
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='o' type='result'><query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='form'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/muc#roomconfig</value></field><field var='muc#roomconfig_roomname' type='text-single' label='Name'><value/></field><field var='muc#roomconfig_roomdesc' type='text-single' label='Description'><value/></field><field var='muc#roomconfig_persistentroom' type='boolean' label='Stays when everybody has left'><value>0</value></field><field var='muc#roomconfig_publicroom' type='boolean' label='Is shown in lists'><value>1</value></field><field var='muc#roomconfig_membersonly' type='boolean' label='Only for members'><value>0</value></field><field var='muc#roomconfig_moderatedroom' type='boolean' label='Only with voice may one speak'><value>0</value></field><field var='muc#roomconfig_changesubject' type='boolean' label='Everybody may change the subject'><value>1</value></field><field var='muc#roomconfig_passwordprotectedroom' type='boolean' label='Needs a password'><value>0</value></field><field var='muc#roomconfig_roomsecret' type='text-private' label='Password'><value/></field><field var='muc#roomconfig_maxusers' type='list-single' label='Most occupants'><value>none</value><option label='10'><value>10</value></option><option label='20'><value>20</value></option><option label='50'><value>50</value></option><option label='100'><value>100</value></option><option label='500'><value>500</value></option><option label='none'><value>none</value></option></field><field var='muc#roomconfig_whois' type='list-single' label='Who sees real addresses'><value>anyone</value><option label='anyone'><value>anyone</value></option><option label='moderators'><value>moderators</value></option></field><field var='muc#roomconfig_roomowners' type='jid-multi' label='Owners'><value>alice@a.example</value></field><field var='muc#roomconfig_roomadmins' type='jid-multi' label='Admins'/></x></query></iq>
     "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn a_new_room_that_its_owner_does_not_want_is_closed_and_one_that_is_destroyed_says_where_to_go() {
+    let mut chat = inside();
+    let owner = |inner: &str| {
+        format!(
+            "<iq type='set' id='o' to='rust@rooms.a.example'>\
+             <query xmlns='http://jabber.org/protocol/muc#owner'>{inner}</query></iq>"
+        )
+    };
+    let mut locked = view_with(Rank::Founder);
+    Arc::make_mut(&mut locked.state).flags.insert(Flag::Locked);
+    chat.send(&owner("<x xmlns='jabber:x:data' type='cancel'/>"));
+    chat.answer(Ok(Reply::Room(Some(Arc::new(locked)))));
+    chat.answer(Ok(Reply::Done));
+    chat.send(&owner("<destroy jid='go@rooms.a.example'><reason>moved</reason></destroy>"));
+    chat.answer(Ok(Reply::Room(Some(Arc::new(view_with(Rank::Founder))))));
+    let old = Arc::clone(&view(false).state);
+    let closed = Closed { reason: "moved".into(), venue: "go@rooms.a.example".into(), password: String::new() };
+    let new = RoomState { closed: Some(closed), ..RoomState::clone(&old) };
+    chat.event(Event::RoomChanged {
+        room: room("rust"),
+        by: author(1, "alice", true),
+        id: msg_id(5),
+        acts: Vec::new(),
+        old,
+        new: Arc::new(new),
+        ranks: Vec::new(),
+    });
+    chat.answer(Ok(Reply::Done));
+    expect![[r#"
+            RoomInfo(rust)
+            Act(rust, [SetClosed(Some(Closed { reason: "", venue: "", password: "" }))])
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='o' type='result'/>
+            RoomInfo(rust)
+            Act(rust, [SetClosed(Some(Closed { reason: "moved", venue: "go@rooms.a.example", password: "" }))])
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='unavailable'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='none'/><status code='110'/><destroy jid='go@rooms.a.example'><reason>moved</reason></destroy></x></presence>
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='o' type='result'/>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn real_addresses_of_a_semi_anonymous_room_are_for_its_moderators() {
+    for (rank, seen) in [(Rank::None, false), (Rank::Operator, true)] {
+        let mut chat = Chat::bound();
+        chat.send(JOIN);
+        let mut view = view_with(rank);
+        Arc::make_mut(&mut view.state).flags.insert(Flag::Anonymous);
+        chat.answer(Ok(Reply::Joined(Arc::new(view), true)));
+        let shown = chat.take();
+        assert_eq!(shown.contains("bob@a.example"), seen, "{shown}");
+        assert!(shown.contains("jid='alice@a.example/r1'") && !shown.contains("code='100'"), "{shown}");
+        chat.event(Event::Joined { room: room("rust"), occupant: occupant(4, "dave", Some("d"), Rank::None) });
+        chat.answer(Ok(page(Vec::new())));
+        assert_eq!(chat.take().contains("dave@a.example"), seen);
+    }
 }
 
 #[test]
@@ -407,7 +479,7 @@ fn a_self_ping_tells_whether_one_is_still_in() {
     expect![[r#"
         <iq to='alice@a.example/r1' from='rust@rooms.a.example/alice' id='sp' type='result'/>
             Part { room: rust, reason: "off" }
-        <presence to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='unavailable'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='none'/><status code='110'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='unavailable'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='none'/><status code='110'/></x><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/></presence>
         <iq to='alice@a.example/r1' from='rust@rooms.a.example/alice' id='sp' type='error'><error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
     "#]].assert_eq(&chat.take());
 }

@@ -1,7 +1,8 @@
 //! Contacts: subscriptions, rosters and presence between accounts, on one node and across nodes.
 
 use super::world::{World, account};
-use lavina_protocols::command::{Command, Reply, RosterEdit, SubscriptionStep};
+use lavina_crdt::content::Content;
+use lavina_protocols::command::{Command, Refusal, Reply, RosterEdit, SubscriptionStep, Target};
 
 fn step(contact: &str, step: SubscriptionStep) -> Command {
     Command::Subscription(account(contact), step)
@@ -79,4 +80,67 @@ fn private_storage_is_kept_per_account() {
     assert!(
         matches!(world.ask(other, Command::RegisterGet("notes".to_owned())), Ok(Reply::Register(Some(value))) if value == [1, 2])
     );
+}
+
+#[test]
+fn what_an_account_shows_is_told_to_who_sees_its_presence_on_every_node() {
+    let mut world = World::new(2);
+    for name in ["juliet", "romeo", "tybalt"] {
+        world.register(0, name);
+    }
+    world.run_ms(300);
+    let juliet = world.member(0, "juliet", "balcony");
+    let (romeo, tybalt) = (world.member(1, "romeo", "orchard"), world.member(1, "tybalt", "street"));
+    world.ask(romeo, step("juliet", SubscriptionStep::Subscribe)).unwrap();
+    world.run_ms(300);
+    world.ask(juliet, step("romeo", SubscriptionStep::Subscribed)).unwrap();
+    world.run_ms(300);
+    world.heard(romeo);
+    world.ask(juliet, Command::RegisterSet("shown/pep/x".to_owned(), b"x".to_vec())).unwrap();
+    world.ask(juliet, Command::RegisterSet("private/x".to_owned(), b"x".to_vec())).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(romeo), ["juliet shows shown/pep/x"]);
+    assert!(world.words(tybalt).is_empty());
+    for (who, sees) in [(romeo, true), (tybalt, false)] {
+        let look = |prefix: &str| Command::LookAt(account("juliet"), prefix.to_owned());
+        let Ok(Reply::LookedAt(Some(found))) = world.ask(who, look("shown/pep/")) else { panic!("not found") };
+        assert_eq!((found.sees, found.registers.len()), (sees, 1));
+        let Ok(Reply::LookedAt(Some(found))) = world.ask(who, look("")) else { panic!("not found") };
+        assert!(found.registers.is_empty());
+    }
+    let latest = Command::Latest(vec!["shown/pep/".to_owned()]);
+    let Ok(Reply::Latest(latest)) = world.ask(romeo, latest) else { panic!("not told") };
+    assert_eq!(latest.len(), 1);
+}
+
+#[test]
+fn who_is_blocked_reaches_nobody_and_sees_them_go_whatever_node_they_are_on() {
+    let mut world = World::new(2);
+    for name in ["juliet", "romeo"] {
+        world.register(0, name);
+    }
+    world.run_ms(300);
+    let (juliet, romeo) = (world.member(0, "juliet", "balcony"), world.member(1, "romeo", "orchard"));
+    world.ask(romeo, step("juliet", SubscriptionStep::Subscribe)).unwrap();
+    world.run_ms(300);
+    world.ask(juliet, step("romeo", SubscriptionStep::Subscribed)).unwrap();
+    world.run_ms(300);
+    world.heard(romeo);
+    world.heard(juliet);
+    let say = |to: &str| Command::Say(Target::Account(account(to), None), Content::text("hello"));
+    let block = |on| Command::Block(vec![account("romeo")], on);
+    world.ask(juliet, block(true)).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(romeo), ["presence juliet false"]);
+    assert_eq!(world.ask(romeo, say("juliet")).unwrap_err(), Refusal::NoSuchNick);
+    assert_eq!(world.ask(juliet, say("romeo")).unwrap_err(), Refusal::Blocked);
+    let Ok(Reply::Accounts(blocked)) = world.ask(juliet, Command::Blocked) else { panic!("no list") };
+    assert_eq!(blocked, [account("romeo")]);
+    assert_eq!(world.words(juliet), ["romeo blocked=true"]);
+    world.ask(juliet, block(false)).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(romeo), ["presence juliet true"]);
+    world.ask(romeo, say("juliet")).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(juliet), ["romeo blocked=false", "romeo: hello"]);
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod always_on;
+mod closing;
 mod contacts;
 mod gate;
 mod mesh;

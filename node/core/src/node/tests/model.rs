@@ -89,7 +89,9 @@ impl Eyes {
             | Event::Unreachable { .. }
             | Event::Reachable { .. }
             | Event::Caught { .. }
-            | Event::RosterPush(..)
+            | Event::RosterPush { .. }
+            | Event::Shown { .. }
+            | Event::Blocked { .. }
             | Event::Subscription(..)
             | Event::ContactPresence { .. }
             | Event::Whisper { .. }

@@ -461,7 +461,9 @@ fn event_word(event: &Event) -> String {
             )
         }
         Event::Caught { begin, .. } => if *begin { "catch-up" } else { "caught up" }.to_owned(),
-        Event::RosterPush(item, removed) => {
+        Event::Blocked { account, on } => format!("{account} blocked={on}"),
+        Event::Shown { account, register, .. } => format!("{account} shows {}", register.key),
+        Event::RosterPush { item, removed, .. } => {
             let ways = item.subscription;
             format!("roster {} to={} from={} removed={removed}", item.contact, ways.to, ways.from)
         }
