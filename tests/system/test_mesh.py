@@ -105,6 +105,23 @@ class ThreeNodes(unittest.IsolatedAsyncioTestCase):
         self.assertIsNone(alice.lost)
         self.assertIsNone(carol.lost)
 
+    async def test_the_node_a_room_was_created_on_is_turned_off_and_nobody_elsewhere_is_removed(self):
+        founder = await self.in_room(XmppClient("founder"), "a")
+        alice = await self.in_room(IrcClient("alice"), "b")
+        bob = await self.in_room(XmppClient("bob"), "b")
+        carol = await self.in_room(XmppClient("carol"), "c")
+        before = await founder.say("made here")
+        rest = [alice, bob, carol]
+        await asyncio.gather(*(client.sees([before]) for client in rest))
+        self.mesh.nodes["a"].kill()
+        said = [before]
+        for client in rest:
+            said.append(await client.say(f"{client} goes on"))
+        await asyncio.gather(*(client.sees(said) for client in rest))
+        await self.one_history(rest, containing=said)
+        for client in rest:
+            self.assertIsNone(client.lost, f"{client} was removed")
+
     async def kill_under_load(self, name, survivors, acknowledged, about):
         """Lets everyone talk, kills a node in the middle of it and starts it again; what was acknowledged is added."""
         crowd = [await self.in_room(IrcClient(nick), name) for nick in ("bea", "ben", "bob")]
