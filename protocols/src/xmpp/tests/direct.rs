@@ -269,7 +269,7 @@ fn accounts_are_blocked_and_clients_that_know_the_list_are_told() {
             Block([bob, carol], false)
         <iq to='alice@a.example/r1' id='3' type='result'/>
         <iq to='alice@a.example/r1' id='4' type='error'><error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
-            Say(Account(bob, None), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "5", relation: None, typing: None })
+            Say(Account(bob, None), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "5", relation: None, joints: [], typing: None })
         <message to='alice@a.example/r1' from='bob@a.example' id='5' type='error'><error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>you block them</text><blocked xmlns='urn:xmpp:blocking:errors'/></error></message>
     "#]].assert_eq(&chat.take());
 }
