@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Time after its login in which a client may not be available yet, microseconds.
 const SETTLED_US: u64 = 1_000_000;
 
-pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
+pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     for index in world.counted() {
         let client = &world.clients[index];
@@ -31,7 +31,7 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
             }
         }
     }
-    let kept = kept(world);
+    let mut kept = kept(world);
     for (index, receiver) in world.clients.iter().enumerate() {
         if !world.is_judged_client(index) {
             continue;
@@ -58,6 +58,8 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
             }
         }
     }
+    // What was said in a room before it was closed is nobody's any more.
+    kept.retain(|room, _| !rest.closed.iter().any(|closed| closed.as_str() == *room));
     wrong.extend(lost_after_reading(world, &kept));
     wrong
 }

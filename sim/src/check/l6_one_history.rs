@@ -59,7 +59,9 @@ fn as_clients_read(world: &World, rest: &Rest) -> Vec<String> {
         if !caught.is_done() {
             wrong.push(format!("{} asked for history and was not answered", client.nick));
         }
-        for (room, read) in &caught.read {
+        // What was said in a room before it was closed is there, and nobody's to read.
+        let is_closed = |room: &str| rest.closed.iter().any(|closed| closed.as_str() == room);
+        for (room, read) in caught.read.iter().filter(|(room, _)| !is_closed(room)) {
             let index = world.plan.rooms.iter().position(|plan| plan.name == *room);
             let all = index.and_then(|index| histories.get(&(index, client.home)));
             let (Some(all), true) = (all, caught.is_done()) else { continue };

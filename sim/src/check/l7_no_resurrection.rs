@@ -32,7 +32,8 @@ fn lost_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
         let alone = is_held_by(rest.judged[room].as_ref(), &own);
         // An act that went with a destroyed disk binds nobody.
         let lost = world.lost.touch(&Scope::Room(rest.rooms[room].clone()));
-        if lost || world.plan.rooms[room].founder != Some(index) || !alone || !world.is_judged_client(index) {
+        let closed = rest.closed.contains(&rest.rooms[room]);
+        if lost || closed || world.plan.rooms[room].founder != Some(index) || !alone || !world.is_judged_client(index) {
             continue;
         }
         for node in world.judged() {

@@ -30,7 +30,9 @@ mod l9_names;
 
 use crate::client::Client;
 use crate::world::World;
+use lavina_crdt::clock::Hlc;
 use lavina_crdt::names::RoomName;
+use lavina_crdt::room::RoomState;
 use lavina_protocols::event::Said;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -53,6 +55,8 @@ pub(crate) struct Rest {
     pub(crate) histories: BTreeMap<(usize, usize), Vec<Arc<Said>>>,
     /// Per room, what the reference model says.
     pub(crate) judged: Vec<Option<judged::Judged>>,
+    /// Rooms that their owners closed at some time: what was said and set before is nobody's any more.
+    pub(crate) closed: BTreeSet<RoomName>,
 }
 
 /// Clients that were only ever connected to judged nodes.
@@ -106,6 +110,13 @@ pub(crate) fn invariants() -> BTreeSet<&'static str> {
 /// Most violations of one invariant that are listed.
 const LISTED_MAX: usize = 5;
 
+/// Whether a room was closed at some time, as the model says or any node that is judged.
+fn was_closed(world: &mut World, room: &RoomName, judged: Option<&judged::Judged>) -> bool {
+    let is_so = |state: &RoomState| state.closed.is_some() || state.opened > Hlc::default();
+    judged.is_some_and(|judged| is_so(&judged.state))
+        || world.judged().into_iter().any(|node| world.room_state(node, room).is_some_and(|state| is_so(&state)))
+}
+
 /// Checks everything at the end of a run.
 pub(crate) fn check(world: &mut World) -> Vec<Violation> {
     for node in world.judged() {
@@ -128,7 +139,9 @@ pub(crate) fn check(world: &mut World) -> Vec<Violation> {
             }
         }
     }
-    let rest = Rest { rooms, histories, judged };
+    let closed = rooms.iter().zip(&judged).filter(|(room, judged)| was_closed(world, room, judged.as_ref()));
+    let closed = closed.map(|(room, _)| room.clone()).collect();
+    let rest = Rest { rooms, histories, judged, closed };
     for (invariant, checker) in CHECKERS {
         let found = checker(world, &rest).into_iter().take(LISTED_MAX);
         violations.extend(found.map(|what| Violation { invariant, what }));

@@ -332,7 +332,7 @@ const BAD: &[Deed] = &[
     raw("forged-from", "<message from='root@{domain}' to='{account}@{domain}'><body>{text}</body></message>").end(),
     raw("no-payload", "<iq type='get' id='{n}'/>").error(),
     raw("bad-affiliation", "<iq type='set' id='{n}' to='{room}@{rooms}'><query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='king' jid='{account}@{domain}'/></query></iq>").error(),
-    raw("destroy", "<iq type='set' id='{n}' to='{room}@{rooms}'><query xmlns='http://jabber.org/protocol/muc#owner'><destroy/></query></iq>").error(),
+    raw("destroy", "<iq type='set' id='{n}' to='{room}@{rooms}'><query xmlns='http://jabber.org/protocol/muc#owner'><destroy/></query></iq>"),
     raw("not-xml", "<message><<<").end(),
     raw("crossed-tags", "<message><body></message></body>").end(),
     raw("comment", "<!-- hello -->").end(),
