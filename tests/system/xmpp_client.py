@@ -59,8 +59,8 @@ class XmppClient(Client):
 
     async def join(self):
         """Comes in; a room that is new is taken as it is, so that others may come in (XEP-0045 section 10.1.2)."""
-        joined = await self.stream.plugin["xep_0045"].join_muc_wait(ROOM_JID, self.nick, maxstanzas=0, timeout=20)
-        if any(status.get("code") == "201" for status in joined.presence.xml.iter(STATUS)):
+        presence, *_ = await self.stream.plugin["xep_0045"].join_muc_wait(ROOM_JID, self.nick, maxstanzas=0, timeout=20)
+        if any(status.get("code") == "201" for status in presence.xml.iter(STATUS)):
             owner = self.stream.make_iq_set(ito=ROOM_JID)
             query = ElementTree.SubElement(owner.xml, "{http://jabber.org/protocol/muc#owner}query")
             ElementTree.SubElement(query, "{jabber:x:data}x", type="submit")
