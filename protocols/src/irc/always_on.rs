@@ -2,7 +2,8 @@
 //! device has missed.
 //!
 //! A device is what comes after `@` in the user name (`alice@phone`). Until when it has seen what was said is kept when the session ends and now and
-//! then before, as the time at which the client was heard last: after a crash some lines may come twice, and none is left out.
+//! then before, as the time at which the client was heard last: after a crash some lines may come twice. What comes from behind a cut with an
+//! earlier stamp is not shown again by itself; history has it.
 
 use super::history::shown_target;
 use super::said::{self, Look};
