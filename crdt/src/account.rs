@@ -142,12 +142,13 @@ impl AccountState {
 
     /// Takes a register in, written by `author`. It counts when it names a registration and the author's account goes by that registration's
     /// name, or went by this one; `roster/NAME` may also be written by the account of that name, as the subscription exchange
-    /// (RFC 6121 section 3) changes both rosters.
+    /// (RFC 6121 section 3) changes both rosters, and `waiting/NAME`, which says that a message of that account found nobody there.
     pub fn set(&mut self, at: OrderKey, author: &Author, set: &RegisterSet) -> AccountChange {
         let Some(of) = set.of else { return AccountChange::None };
         let created = self.accounts.keys().find(|created| created.dot() == of).copied();
         let may_write = author.account.as_ref().is_some_and(|writer| {
-            let is_contact = set.key.strip_prefix("roster/") == Some(writer.as_str());
+            let is_by = |prefix| set.key.strip_prefix(prefix) == Some(writer.as_str());
+            let is_contact = is_by("roster/") || is_by("waiting/");
             let is_own = || *writer == self.name || *writer == derived_name(&self.name, of);
             is_contact || is_own()
         });

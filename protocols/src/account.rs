@@ -1,8 +1,10 @@
 //! What an account's owner asks about it and its sessions: a part of [`Command`](crate::command::Command) and
-//! [`Reply`](crate::command::Reply). All but [`AccountCommand::Info`] and [`AccountCommand::ByCertificate`] need the session to be logged in.
+//! [`Reply`](crate::command::Reply). All but [`AccountCommand::Info`], [`AccountCommand::ByCertificate`] and [`AccountCommand::Secret`] need the session
+//! to be logged in.
 
 use crate::event::Person;
-use lavina_crdt::ids::SessionId;
+use lavina_crdt::account::Credentials;
+use lavina_crdt::ids::{MsgId, SessionId};
 use lavina_crdt::names::AccountName;
 
 /// What is asked.
@@ -28,6 +30,16 @@ pub enum AccountCommand {
     SetCertificates(Vec<String>),
     /// Whose certificate has that fingerprint. [`AccountReply::Named`].
     ByCertificate(String),
+    /// What is kept of an account's password and one of its registers below `secret/`, for the session to check a log-in against. No client is shown
+    /// either. [`AccountReply::Secret`].
+    Secret(AccountName, String),
+    /// Where the direct messages begin that none of the account's sessions took; from now on they count as taken. [`AccountReply::Waiting`].
+    TakeWaiting,
+    /// The session was given messages and never said that it has got them, from this one on: unless another one takes messages, they wait for
+    /// the next. [`AccountReply::Done`].
+    WaitsFrom(MsgId),
+    /// When an account whose presence the asker sees was last there. [`AccountReply::LastActive`].
+    LastActive(AccountName),
 }
 
 /// What comes back.
@@ -47,6 +59,12 @@ pub enum AccountReply {
     Certificates(Vec<String>),
     /// An account's name.
     Named(Option<AccountName>),
+    /// See [`AccountCommand::Secret`]; `None` for an account that does not exist.
+    Secret(Option<Box<(Credentials, Option<Vec<u8>>)>>),
+    /// A message; `None` when none waits.
+    Waiting(Option<MsgId>),
+    /// `None` where it is not known.
+    LastActive(Option<LastActive>),
 }
 
 /// An account as anybody may know it.
@@ -60,4 +78,18 @@ pub struct AccountInfo {
     pub sessions: usize,
     /// Whether it stays in its rooms with no session anywhere.
     pub is_always_on: bool,
+}
+
+/// When an account was last there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LastActive {
+    /// It is there.
+    There,
+    /// It went.
+    Gone {
+        /// When, milliseconds since the Unix epoch.
+        at_ms: u64,
+        /// With what words; may be empty.
+        words: String,
+    },
 }

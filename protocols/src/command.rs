@@ -49,6 +49,8 @@ pub enum MessageRef {
     Id(MsgId),
     /// By the id that the asker's own client gave it ([`Content::client_id`]); found among the newest of the conversation.
     Own(String),
+    /// By the id that its author's client gave it, whoever that is; found in the same way.
+    Given(String),
 }
 
 /// What a message is to the earlier one.

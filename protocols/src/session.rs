@@ -2,6 +2,13 @@
 //!
 //! Drive it: feed [`Session::handle_bytes`], [`Session::handle_event`], [`Session::handle_answer`], [`Session::handle_tls`] and
 //! [`Session::handle_timeout`]; after each, drain [`Session::poll_output`]. [`Session::next_timeout`] says when to call again.
+//!
+//! A session may outlive its connection. After [`Output::Keep`] the shell keeps it, and remembers it by that key, also when
+//! [`Session::is_detached`] says so after [`Session::handle_eof`] or any other call: then the connection is to be closed and the session still
+//! driven. Another connection's session that says [`Output::Resume`] with the key is to be taken apart by [`Session::hand_over`], and what that gives
+//! is for [`Session::handle_passage`] of the one that was kept, with the connection. Where there is none, it is told by
+//! [`Session::handle_no_resumption`].
+//!
 //! After [`Output::Close`] nothing more comes out; tell the core with a `Quit` only if the session did not (it emits its own).
 
 use crate::command::{Command, CommandId, Refusal, Reply};
@@ -10,6 +17,7 @@ use crate::render::Renders;
 use crate::{irc, xmpp};
 use bytes::Bytes;
 use lavina_crdt::clock::Now;
+use lavina_crdt::names::AccountName;
 use std::sync::Arc;
 
 /// What every session of a node needs to know of it.
@@ -110,6 +118,21 @@ pub enum Output {
     StartTls,
     /// Send what is queued, then close.
     Close,
+    /// Who shows this key may take the session over.
+    Keep(ResumptionKey),
+    /// Nobody may any more; the client's stanzas of which so many were handled.
+    Forget(ResumptionKey, u32),
+    /// The client asks to go on with the session of that key over this connection. Nothing is read until the shell has answered.
+    Resume(ResumptionKey),
+}
+
+/// What a client shows to go on with a session: its account's name, which it has proven, and a secret.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ResumptionKey {
+    /// Whose session.
+    pub account: AccountName,
+    /// Which of them; nobody can guess it.
+    pub id: String,
 }
 
 /// One connection's session.
@@ -188,5 +211,47 @@ impl Session {
     #[must_use]
     pub fn wants_pause(&self) -> bool {
         each!(self, inner => inner.wants_pause())
+    }
+
+    /// Whether the session goes on without its connection, which is to be closed.
+    #[must_use]
+    pub fn is_detached(&self) -> bool {
+        match self {
+            Self::Irc(_) => false,
+            Self::Xmpp(session) => session.is_detached(),
+        }
+    }
+
+    /// Ends the connection with a word, not the session, where another one is to take its place.
+    pub fn interrupt(&mut self, now: Now) {
+        match self {
+            Self::Irc(_) => {}
+            Self::Xmpp(session) => session.interrupt(now),
+        }
+    }
+
+    /// Gives what another session needs to go on over this one's connection, and is over; without a word to the core. `None` when it has not asked for
+    /// another session.
+    pub fn hand_over(&mut self) -> Option<xmpp::Passage> {
+        match self {
+            Self::Irc(_) => None,
+            Self::Xmpp(session) => session.hand_over(),
+        }
+    }
+
+    /// The session goes on over another connection.
+    pub fn handle_passage(&mut self, now: Now, passage: xmpp::Passage) {
+        match self {
+            Self::Irc(_) => {}
+            Self::Xmpp(session) => session.handle_passage(now, passage),
+        }
+    }
+
+    /// There is no session of the key that was asked for; of one that has ended it may be known how many stanzas it handled.
+    pub fn handle_no_resumption(&mut self, now: Now, handled: Option<u32>) {
+        match self {
+            Self::Irc(_) => {}
+            Self::Xmpp(session) => session.handle_no_resumption(now, handled),
+        }
     }
 }

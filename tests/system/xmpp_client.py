@@ -20,9 +20,12 @@ PAGE = 20
 
 
 class XmppClient(Client):
-    def __init__(self, name):
+    def __init__(self, name, resumable=False):
         super().__init__(f"xmpp:{name}")
         self.nick = name
+        self.resumable = resumable
+        # Nicks that it saw leave the room.
+        self.left = set()
         self.acknowledged = {}
         self.numbers = itertools.count(1)
         self.stream: ClientXMPP | None = None
@@ -33,7 +36,7 @@ class XmppClient(Client):
         self.lost, self.state, self.acknowledged = None, "connecting", {}
         self.stream = stream = ClientXMPP(f"{self.nick}@{DOMAIN}/test", password, ssl_context=node.trusted())
         stream.enable_direct_tls = False
-        for plugin in ("xep_0030", "xep_0045", "xep_0313", "xep_0359"):
+        for plugin in ("xep_0030", "xep_0045", "xep_0313", "xep_0359", *(("xep_0198",) if self.resumable else ())):
             stream.register_plugin(plugin)
 
         def on(event, handle):
@@ -42,8 +45,10 @@ class XmppClient(Client):
         on("session_start", lambda _: self.becomes("started"))
         on("failed_all_auth", lambda _: self.becomes("refused"))
         on("connection_failed", lambda reason: self.becomes(f"not connected: {reason}"))
-        on("disconnected", lambda reason: self.disconnected(str(reason)))
+        on("disconnected", self.on_disconnected)
         on("groupchat_message", self.take_message)
+        on("groupchat_presence", self.take_presence)
+        on("session_resumed", lambda _: self.becomes("resumed"))
         stream.connect(node.address, 5222)
         await self.until(lambda: self.lost or self.state != "connecting", "no session")
         if self.lost or self.state != "started":
@@ -52,6 +57,26 @@ class XmppClient(Client):
             raise ConnectionRefusedError(reason)
         stream.send_presence()
         return True
+
+    async def cut_connection(self):
+        """The connection ends as if the network had gone."""
+        self.state = "cut"
+        self.stream.abort()
+        await self.until(lambda: self.state == "gone", "the connection is still there")
+
+    def on_disconnected(self, reason):
+        if self.state == "cut":
+            self.becomes("gone")
+        else:
+            self.disconnected(str(reason))
+
+    async def resume(self, node):
+        """Connects again and goes on with the stream; ConnectionRefusedError when that is not to be had."""
+        self.lost, self.state = None, "connecting"
+        self.stream.connect(node.address, 5222)
+        await self.until(lambda: self.lost or self.state != "connecting", "no stream")
+        if self.lost or self.state != "resumed":
+            raise ConnectionRefusedError(f"{self}: {self.state}, {self.lost}")
 
     def becomes(self, state):
         self.state = state
@@ -73,6 +98,10 @@ class XmppClient(Client):
         except AssertionError as problem:
             self.disconnected(f"{problem}: {stanza}")
 
+    def take_presence(self, stanza):
+        if stanza["type"] == "unavailable":
+            self.left.add(stanza["from"].resource)
+
     def on_message(self, stanza):
         # What the room says itself comes from its bare address (XEP-0045 section 7.4) and is no one's message.
         if stanza["from"].bare != ROOM_JID.bare or not stanza["body"] or not stanza["from"].resource:
@@ -82,11 +111,16 @@ class XmppClient(Client):
             self.acknowledged[stanza["id"]] = message
         self.saw(message)
 
-    async def say(self, text):
-        """Speaks in the room; the message, once it is reflected: durable at the node."""
+    def send(self, text):
+        """Speaks in the room and waits for nothing; the id."""
         stanza = self.stream.make_message(mto=ROOM_JID, mbody=text, mtype="groupchat")
         stanza["id"] = id = f"{self.nick}-{next(self.numbers)}"
         stanza.send()
+        return id
+
+    async def say(self, text):
+        """Speaks in the room; the message, once it is reflected: durable at the node."""
+        id = self.send(text)
         await self.until(lambda: self.lost or id in self.acknowledged, f"{text!r} is not reflected")
         if id not in self.acknowledged:
             raise ConnectionError(f"{self}: {self.lost}")

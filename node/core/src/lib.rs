@@ -7,6 +7,7 @@ mod farewells;
 mod gate;
 mod invites;
 mod kicks;
+mod last_seen;
 mod lookalikes;
 pub mod node;
 mod people;

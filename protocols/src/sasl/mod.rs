@@ -15,6 +15,7 @@
 mod password;
 mod plain;
 mod scram;
+pub(crate) mod token;
 mod verifier;
 
 pub use password::{ITERATIONS, PasswordError, derive_credentials, derive_credentials_with};

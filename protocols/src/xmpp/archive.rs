@@ -43,12 +43,14 @@ pub(crate) struct Shape {
 }
 
 /// `<query/>`: the form, or a page.
-pub(crate) fn on_query(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
+pub(crate) fn on_query(client: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
     if !request.set {
         link.reply(&request.asked.result(Some(Element::new("query", ns::MAM).child(form()))));
         return Ok(());
     }
     let room = room_of(&request)?;
+    // Section 7.3: who asks before it becomes available is not given the same again.
+    client.knows_archive |= room.is_none() && !client.available;
     let page = Page::of(&request.payload);
     let shape = Shape {
         room: room.clone(),
@@ -182,7 +184,8 @@ pub(crate) fn on_metadata(_: &mut Client, link: &mut Link, request: Request) -> 
     Ok(())
 }
 
-fn edge(room: Option<RoomName>, newest: bool) -> HistoryQuery {
+/// The oldest or the newest message of an archive.
+pub(crate) fn edge(room: Option<RoomName>, newest: bool) -> HistoryQuery {
     let of = room.map_or(HistoryOf::Account, HistoryOf::Room);
     HistoryQuery { of, after: None, before: None, ids: Vec::new(), limit: 1, newest, texts: false }
 }
@@ -224,7 +227,8 @@ pub(crate) fn on_answer(client: &Client, link: &mut Link, waiting: Waiting, answ
     }
 }
 
-fn edge_of(name: &str, said: &Said) -> Element {
+/// Such a message in `<metadata/>`.
+pub(crate) fn edge_of(name: &str, said: &Said) -> Element {
     let stamp = datetime::format(said.id.hlc().ms());
     Element::new(name, ns::MAM).attr("id", said.id.to_string()).attr("timestamp", stamp)
 }

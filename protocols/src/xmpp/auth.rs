@@ -2,13 +2,16 @@
 
 use super::element::Element;
 use super::error::StreamError;
+use super::fast::Tokens;
 use super::pending::Pending;
+use super::sasl2::Request;
 use super::{Phase, Session, ns};
 use crate::command::{Command, Refusal, Reply};
 use crate::sasl::{Exchange, Failure, Mechanism, Step, Surroundings};
 use crate::session::Output;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use lavina_crdt::account::Credentials;
 use lavina_crdt::names::AccountName;
 
 /// Failed log-ins and registrations on one connection before it is closed (RFC 6120 section 6.4.5 suggests 2 to 5). Each costs a key derivation.
@@ -22,8 +25,47 @@ pub(crate) const SALT_BYTES: usize = 16;
 pub(crate) enum Waiting {
     /// What is kept of the password.
     Credentials,
-    /// The log-in itself, and what is to be said with the success.
-    LogIn(AccountName, Vec<u8>),
+    /// The log-in itself.
+    LogIn(Box<Proven>),
+}
+
+/// A log-in whose proof has been given.
+#[derive(Debug)]
+pub(crate) struct Proven {
+    account: AccountName,
+    /// What is to be said with the success.
+    data: Vec<u8>,
+    credentials: Option<Credentials>,
+    profile: Profile,
+    tokens: Option<Tokens>,
+}
+
+/// How the client frames the exchange, and what it wants along with it.
+#[derive(Clone, Debug)]
+pub(crate) enum Profile {
+    /// RFC 6120 section 6.
+    Plain,
+    /// XEP-0388.
+    Extensible(Box<Request>),
+}
+
+impl Profile {
+    const fn ns(&self) -> &'static str {
+        match self {
+            Self::Plain => ns::SASL,
+            Self::Extensible(_) => ns::SASL2,
+        }
+    }
+}
+
+/// A log-in that is under way.
+#[derive(Debug)]
+pub(crate) struct Login {
+    profile: Profile,
+    /// `None` while a token is looked at.
+    exchange: Option<Exchange>,
+    /// What is kept of the password, once it has been looked up.
+    credentials: Option<Credentials>,
 }
 
 impl Session {
@@ -55,7 +97,8 @@ impl Session {
         exporter.into_iter().chain(end_point)
     }
 
-    fn offers(&self, mechanism: Mechanism) -> bool {
+    /// Whether a mechanism may be used over this connection.
+    pub(super) fn offers(&self, mechanism: Mechanism) -> bool {
         let safe = self.link.connection.tls.is_some() || self.link.config.plain_without_tls;
         match mechanism {
             Mechanism::Plain => safe,
@@ -93,7 +136,26 @@ impl Session {
     }
 
     fn on_auth(&mut self, element: &Element) {
-        let Some(mechanism) = element.get_attr("mechanism").and_then(Mechanism::parse) else {
+        let Some(initial) = decode(element) else {
+            self.profile(Profile::Plain);
+            self.refuse("incorrect-encoding");
+            return;
+        };
+        self.begin(element.get_attr("mechanism").unwrap_or_default(), initial, Profile::Plain);
+    }
+
+    /// A log-in begins; nothing of it is known but its framing.
+    pub(super) fn profile(&mut self, profile: Profile) {
+        if let Phase::Anonymous { login, .. } = &mut self.phase {
+            *login = Some(Box::new(Login { profile, exchange: None, credentials: None }));
+        }
+    }
+
+    /// A log-in begins by that mechanism.
+    pub(super) fn begin(&mut self, mechanism: &str, initial: Option<Vec<u8>>, profile: Profile) {
+        let ns = profile.ns();
+        self.profile(profile);
+        let Some(mechanism) = Mechanism::parse(mechanism) else {
             self.refuse("invalid-mechanism");
             return;
         };
@@ -102,10 +164,6 @@ impl Session {
             self.refuse(if unsafe_here { "encryption-required" } else { "invalid-mechanism" });
             return;
         }
-        let Some(initial) = decode(element) else {
-            self.refuse("incorrect-encoding");
-            return;
-        };
         let nonce = self.link.token();
         let surroundings = Surroundings {
             domain: &self.link.domains.server,
@@ -114,76 +172,109 @@ impl Session {
             salt_secret: &self.link.config.salt_secret,
         };
         let fresh = Exchange::new(mechanism, surroundings, nonce);
-        if let Phase::Anonymous { exchange, .. } = &mut self.phase {
-            *exchange = Some(Box::new(fresh));
+        if let Phase::Anonymous { login: Some(login), .. } = &mut self.phase {
+            login.exchange = Some(fresh);
         }
         match initial {
             Some(initial) => self.on_response(&initial),
             // RFC 6120 section 6.4.2: without an initial response the first challenge is empty.
-            None => self.link.send_bytes(Element::new("challenge", ns::SASL).to_standalone()),
+            None => self.link.send_bytes(Element::new("challenge", ns).to_standalone()),
         }
     }
 
-    fn on_response(&mut self, response: &[u8]) {
-        if let Phase::Anonymous { exchange: Some(exchange), .. } = &mut self.phase {
-            let step = exchange.handle_response(response);
-            self.on_step(step);
+    /// A client's response, decoded.
+    pub(super) fn on_response(&mut self, response: &[u8]) {
+        let step = if let Phase::Anonymous { login: Some(login), .. } = &mut self.phase {
+            login.exchange.as_mut().map(|exchange| exchange.handle_response(response))
         } else {
-            self.refuse("malformed-request");
+            None
+        };
+        match step {
+            Some(step) => self.on_step(step),
+            None => self.refuse("malformed-request"),
         }
     }
 
     fn on_step(&mut self, step: Step) {
+        let Phase::Anonymous { login: Some(login), .. } = &mut self.phase else { return };
         match step {
             Step::LookUp(account) => {
                 let pending = Pending::Login(Waiting::Credentials);
                 self.link.ask_and_hold(Command::LookupCredentials(account), pending);
             }
             Step::Challenge(data) => {
-                let challenge = Element::new("challenge", ns::SASL).text(STANDARD.encode(data));
+                let challenge = Element::new("challenge", login.profile.ns()).text(STANDARD.encode(data));
                 self.link.send_bytes(challenge.to_standalone());
             }
             Step::Success { account, data } => {
-                let pending = Pending::Login(Waiting::LogIn(account.clone(), data));
-                self.link.ask_and_hold(Command::LogIn(account), pending);
+                let (credentials, profile) = (login.credentials.take(), login.profile.clone());
+                self.log_in(account, data, credentials, profile, None);
             }
             Step::Failure(failure) => self.refuse(condition(failure)),
         }
+    }
+
+    /// Somebody has proven who they are.
+    pub(super) fn log_in(
+        &mut self,
+        account: AccountName,
+        data: Vec<u8>,
+        credentials: Option<Credentials>,
+        profile: Profile,
+        tokens: Option<Tokens>,
+    ) {
+        let command = Command::LogIn(account.clone());
+        let proven = Proven { account, data, credentials, profile, tokens };
+        self.link.ask_and_hold(command, Pending::Login(Waiting::LogIn(Box::new(proven))));
     }
 
     /// The core's answer to a step of a log-in.
     pub(super) fn on_login_answer(&mut self, waiting: Waiting, answer: Result<Reply, Refusal>) {
         match (waiting, answer) {
             (Waiting::Credentials, Ok(Reply::Credentials(credentials))) => {
-                if let Phase::Anonymous { exchange: Some(exchange), .. } = &mut self.phase {
-                    let step = exchange.handle_credentials(credentials);
+                let Phase::Anonymous { login: Some(login), .. } = &mut self.phase else { return };
+                login.credentials.clone_from(&credentials);
+                let step = login.exchange.as_mut().map(|exchange| exchange.handle_credentials(credentials));
+                if let Some(step) = step {
                     self.on_step(step);
                 }
             }
-            (Waiting::LogIn(account, data), Ok(_)) => {
-                if !matches!(self.phase, Phase::Anonymous { .. }) {
-                    return;
+            (Waiting::LogIn(proven), Ok(_)) => {
+                if matches!(self.phase, Phase::Anonymous { .. }) {
+                    self.logged_in(*proven);
                 }
+            }
+            (Waiting::Credentials | Waiting::LogIn(..), _) => self.refuse("temporary-auth-failure"),
+        }
+    }
+
+    fn logged_in(&mut self, proven: Proven) {
+        let Proven { account, data, credentials, profile, tokens } = proven;
+        match profile {
+            Profile::Extensible(request) => self.on_inline_login(account, &data, (*request, credentials, tokens)),
+            Profile::Plain => {
                 let success = Element::new("success", ns::SASL);
                 let success = if data.is_empty() { success } else { success.text(STANDARD.encode(data)) };
                 self.link.send_bytes(success.to_standalone());
                 self.phase = Phase::Authenticated(account);
                 self.restart();
             }
-            (Waiting::Credentials | Waiting::LogIn(..), _) => self.refuse("temporary-auth-failure"),
         }
     }
 
-    fn refuse(&mut self, condition: &str) {
-        let failure = Element::new("failure", ns::SASL).child(Element::new(condition, ns::SASL));
+    /// A log-in has come to nothing.
+    pub(super) fn refuse(&mut self, condition: &str) {
+        let ns =
+            if let Phase::Anonymous { login: Some(login), .. } = &self.phase { login.profile.ns() } else { ns::SASL };
+        let failure = Element::new("failure", ns).child(Element::new(condition, ns::SASL));
         self.link.send_bytes(failure.to_standalone());
         self.count_attempt();
     }
 
     /// One more attempt has come to nothing; the last one ends the stream.
     pub(super) fn count_attempt(&mut self) {
-        let Phase::Anonymous { exchange, attempts } = &mut self.phase else { return };
-        *exchange = None;
+        let Phase::Anonymous { login, attempts } = &mut self.phase else { return };
+        *login = None;
         *attempts = attempts.saturating_add(1);
         if *attempts >= ATTEMPTS_MAX {
             self.fail(StreamError::policy("too many attempts"));
@@ -201,7 +292,7 @@ fn decode(element: &Element) -> Option<Option<Vec<u8>>> {
 }
 
 /// RFC 6120 section 6.5.
-const fn condition(failure: Failure) -> &'static str {
+pub(super) const fn condition(failure: Failure) -> &'static str {
     match failure {
         Failure::Malformed | Failure::UnsupportedBinding => "malformed-request",
         Failure::NotAuthorized | Failure::Downgrade => "not-authorized",

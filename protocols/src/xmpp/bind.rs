@@ -5,6 +5,7 @@ use super::element::Element;
 use super::error::StanzaError;
 use super::jid::{RESOURCE_BYTES_MAX, is_irc_resource};
 use super::pending::{Asked, Pending};
+use super::sasl2::Progress;
 use super::{IDLE_MS_MAX, Phase, Session, ns};
 use crate::command::{Command, Open, Refusal, Reply};
 use lavina_crdt::ids::SessionId;
@@ -16,9 +17,25 @@ const NICKS_MAX: u8 = 5;
 /// A bind that the core is asked for.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    asked: Asked,
+    how: How,
     resource: String,
     tried: u8,
+}
+
+/// How a resource was asked for.
+#[derive(Debug)]
+enum How {
+    /// By a request of its own.
+    Request(Asked),
+    /// Along with the log-in (XEP-0386).
+    Inline(Box<Progress>),
+}
+
+impl Waiting {
+    /// A resource that is asked for along with the log-in.
+    pub(crate) fn inline(resource: String, progress: Box<Progress>) -> Self {
+        Self { how: How::Inline(progress), resource, tried: 0 }
+    }
 }
 
 impl Session {
@@ -41,12 +58,13 @@ impl Session {
             self.link.reply(&asked.error(StanzaError::BAD_REQUEST));
             return;
         }
-        self.open_as(&account, Waiting { asked, resource, tried: 0 });
+        self.open_as(&account, Waiting { how: How::Request(asked), resource, tried: 0 });
     }
 
-    fn open_as(&mut self, account: &AccountName, waiting: Waiting) {
+    /// Opens the session under a nick that is free.
+    pub(super) fn open_as(&mut self, account: &AccountName, waiting: Waiting) {
         let Some(nick) = nick_for(account, waiting.tried) else {
-            self.link.send(&waiting.asked.error(StanzaError::CONFLICT));
+            self.refuse_binding(waiting.how, StanzaError::CONFLICT);
             return;
         };
         let open = Open {
@@ -64,24 +82,40 @@ impl Session {
         let Phase::Authenticated(account) = &self.phase else { return };
         let account = account.clone();
         match answer {
-            Ok(Reply::Opened(opened)) => self.bound(account, &waiting, opened.session),
-            Ok(_) => self.link.send(&waiting.asked.error(StanzaError::SERVICE_UNAVAILABLE)),
+            Ok(Reply::Opened(opened)) => self.bound(account, waiting, opened.session),
+            Ok(_) => self.refuse_binding(waiting.how, StanzaError::SERVICE_UNAVAILABLE),
             Err(Refusal::NickInUse) if waiting.tried < NICKS_MAX => {
                 self.open_as(&account, Waiting { tried: waiting.tried + 1, ..waiting });
             }
-            Err(refusal) => self.link.send(&waiting.asked.error(refusal)),
+            Err(refusal) => self.refuse_binding(waiting.how, refusal.into()),
         }
     }
 
-    fn bound(&mut self, account: AccountName, waiting: &Waiting, session: SessionId) {
-        let client = Client::new(&self.link.domains, account, waiting.resource.clone(), session);
+    fn refuse_binding(&mut self, how: How, error: StanzaError) {
+        match how {
+            How::Request(asked) => self.link.send(&asked.error(error)),
+            How::Inline(progress) => self.on_unbound_inline(progress),
+        }
+    }
+
+    fn bound(&mut self, account: AccountName, waiting: Waiting, session: SessionId) {
+        let client = Box::new(Client::new(&self.link.domains, account, waiting.resource, session));
+        let asked = match waiting.how {
+            How::Request(asked) => asked,
+            How::Inline(progress) => return self.on_bound_inline(progress, client),
+        };
         let jid = Element::new("jid", ns::BIND).text(client.full.as_str());
         let bind = Element::new("bind", ns::BIND).child(jid);
-        self.link.send(&waiting.asked.result(Some(bind)));
+        self.link.send(&asked.result(Some(bind)));
         self.link.address(&client.full);
         self.deadline = self.link.now.deadline_ms(IDLE_MS_MAX);
-        self.phase = Phase::Bound(Box::new(client));
+        self.phase = Phase::Bound(client);
     }
+}
+
+/// Whether a resource that begins so is one that no client may have.
+pub(crate) fn is_reserved(tag: &str) -> bool {
+    is_irc_resource(tag)
 }
 
 fn is_resource(text: &str) -> bool {

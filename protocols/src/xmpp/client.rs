@@ -44,6 +44,10 @@ pub(crate) struct Client {
     pub(crate) caps_asked: Option<String>,
     /// The PEP nodes that it wants to be told of.
     pub(crate) wanted: BTreeSet<String>,
+    /// It has been told where its archive ends (XEP-0386), and asks for what it missed by itself.
+    pub(crate) knows_archive: bool,
+    /// It has been given what came while nobody was there.
+    pub(crate) asked_offline: bool,
     /// Rooms the client is in.
     pub(crate) rooms: BTreeMap<RoomName, Place>,
 }
@@ -66,6 +70,8 @@ impl Client {
             caps: None,
             caps_asked: None,
             wanted: BTreeSet::new(),
+            knows_archive: false,
+            asked_offline: false,
             rooms: BTreeMap::new(),
         }
     }
@@ -89,7 +95,8 @@ impl Client {
                 link.mark_handled();
                 Ok(())
             }
-            ns::SM => super::stream_management::on_element(link, &element),
+            ns::SM => super::stream_management::on_element(self, link, &element),
+            ns::CSI => on_state(link, &element),
             _ => Err(StreamError::new("unsupported-stanza-type")),
         }
     }
@@ -160,6 +167,9 @@ impl Client {
             (Awaited::Blocking(waiting), answer) => super::blocking::on_answer(link, waiting, answer),
             (Awaited::VCard(waiting), answer) => super::vcard::on_answer(link, waiting, answer),
             (Awaited::Pubsub(waiting), answer) => super::pubsub::on_answer(self, link, waiting, answer),
+            (Awaited::Moderated(asked), answer) => super::relation::on_moderated(self, link, &asked, answer),
+            (Awaited::Offline(waiting), answer) => super::offline::on_answer(self, link, waiting, answer),
+            (Awaited::LastActivity(asked), answer) => super::last_activity::on_answer(link, &asked, answer),
             (Awaited::Private(waiting), answer) => super::private::on_answer(link, waiting, answer),
             (Awaited::Presence(presence), Ok(_)) => link.send(&presence),
             (Awaited::Presence(_), Err(_)) | (Awaited::Delivery(_), Ok(_)) => {}
@@ -178,4 +188,14 @@ impl Client {
     fn on_message(&mut self, link: &mut Link, asked: Asked, to: Option<Address>, stanza: &Element) {
         message::on_message(self, link, asked, to, stanza);
     }
+}
+
+/// Whether somebody looks at the client (XEP-0352 section 4).
+fn on_state(link: &mut Link, element: &Element) -> Result<(), StreamError> {
+    match element.name.as_str() {
+        "active" => link.wake(),
+        "inactive" => link.quiet.begin(),
+        _ => return Err(StreamError::new("unsupported-stanza-type")),
+    }
+    Ok(())
 }

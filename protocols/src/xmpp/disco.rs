@@ -8,16 +8,19 @@ use super::jid::Address;
 use super::link::Link;
 use super::paging::{self, Page};
 use super::pending::{Asked, Awaited};
-use super::{muc, ns, pubsub};
+use super::{caps, muc, ns, pubsub};
 use crate::command::{Command, Refusal, Reply, RoomSummary};
+use crate::session::SessionConfig;
 
 /// Rooms on one page of a list.
 const ROOMS_PAGE_MAX: usize = 200;
 
 /// What an account can do, beside answering requests: the parts of XEP-0060 among them (section 10, "Feature Summary").
-const ACCOUNT_FEATURES: [&str; 17] = [
+const ACCOUNT_FEATURES: [&str; 19] = [
     ns::MAM_EXTENDED,
     ns::SID,
+    ns::RETRACT,
+    ns::TOMBSTONE,
     "http://jabber.org/protocol/pubsub#access-open",
     "http://jabber.org/protocol/pubsub#access-presence",
     "http://jabber.org/protocol/pubsub#access-roster",
@@ -61,10 +64,22 @@ pub(crate) fn on_info(_: &mut Client, link: &mut Link, request: Request) -> Resu
         link.ask(Command::LookAt(account.clone(), String::new()), Awaited::Disco(waiting));
         return Ok(());
     }
+    if request.at == At::Server && !request.set {
+        let info = server(&link.config);
+        let node = request.payload.get_attr("node").filter(|node| !node.is_empty());
+        if node.is_some_and(|node| !caps::names(node, &info)) {
+            return Err(StanzaError::ITEM_NOT_FOUND);
+        }
+        let mut info = info;
+        if let Some(node) = node {
+            info.set_attr("node", node);
+        }
+        link.reply(&request.asked.result(Some(info)));
+        return Ok(());
+    }
     check(&request)?;
     let (category, kind, name) = match (request.at, request.to) {
-        (At::Account | At::Contact, _) => ("account", "registered", None),
-        (At::Server, _) => ("server", "im", Some(link.config.network.as_str())),
+        (At::Account | At::Contact | At::Server, _) => ("account", "registered", None),
         (At::Rooms, _) => ("conference", "text", Some("Rooms")),
         (At::Room, Some(Address::Room(room))) => {
             link.ask(Command::RoomInfo(room), Awaited::Disco(Waiting::Info(request.asked)));
@@ -81,6 +96,12 @@ pub(crate) fn on_info(_: &mut Client, link: &mut Link, request: Request) -> Resu
     let query = info(category, kind, name, features).maybe_child((request.at == At::Account).then(pep));
     link.reply(&request.asked.result(Some(query)));
     Ok(())
+}
+
+/// What the server is and can do.
+pub(crate) fn server(config: &SessionConfig) -> Element {
+    let features = iq::features(At::Server).into_iter().chain(["msgoffline", ns::CAPS, ns::CAPS2]);
+    info("server", "im", Some(config.network.as_str()), features)
 }
 
 /// `disco#items`.

@@ -2,6 +2,7 @@
 
 use super::element::Element;
 use super::ns;
+use super::unacked::TooHigh;
 use super::xml::XmlError;
 use crate::command::Refusal;
 use lavina_crdt::room::Denied;
@@ -124,17 +125,24 @@ pub(crate) struct StreamError {
     pub(crate) condition: &'static str,
     /// Words for people; may be empty.
     pub(crate) text: &'static str,
+    /// XEP-0198 section 4: what `<handled-count-too-high/>` says.
+    too_high: Option<TooHigh>,
 }
 
 impl StreamError {
     /// A condition without words.
     pub(crate) const fn new(condition: &'static str) -> Self {
-        Self { condition, text: "" }
+        Self { condition, text: "", too_high: None }
     }
 
     /// A broken bound or rule of this server.
     pub(crate) const fn policy(text: &'static str) -> Self {
-        Self { condition: "policy-violation", text }
+        Self { condition: "policy-violation", text, too_high: None }
+    }
+
+    /// An acknowledgement of what was never sent.
+    pub(crate) const fn handled_too_high(too_high: TooHigh) -> Self {
+        Self { condition: "undefined-condition", text: "", too_high: Some(too_high) }
     }
 
     /// `<stream:error/>` as it is written.
@@ -144,7 +152,13 @@ impl StreamError {
         } else {
             Element::new("text", ns::STREAM_ERRORS).text(self.text).to_standalone()
         };
-        format!("<stream:error><{} xmlns='{}'/>{text}</stream:error>", self.condition, ns::STREAM_ERRORS)
+        let more = self.too_high.map_or_else(String::new, |too_high| {
+            Element::new("handled-count-too-high", ns::SM)
+                .attr("h", too_high.handled.to_string())
+                .attr("send-count", too_high.sent.to_string())
+                .to_standalone()
+        });
+        format!("<stream:error><{} xmlns='{}'/>{text}{more}</stream:error>", self.condition, ns::STREAM_ERRORS)
     }
 }
 

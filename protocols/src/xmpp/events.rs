@@ -13,6 +13,12 @@ use std::sync::Arc;
 impl Client {
     /// An event.
     pub(crate) fn on_event(&mut self, link: &mut Link, event: &Arc<Event>, renders: &mut Renders) {
+        link.quiet.tell(event);
+        self.show(link, event, renders);
+        link.quiet.told();
+    }
+
+    fn show(&mut self, link: &mut Link, event: &Arc<Event>, renders: &mut Renders) {
         match event.as_ref() {
             Event::Said(said) => match &said.conversation {
                 Conversation::Room(room) => self.on_room_event(link, room, event, 0, renders),

@@ -7,7 +7,8 @@ use super::jid::Address;
 use super::link::Link;
 use super::pending::Asked;
 use super::{
-    archive, blocking, carbons, disco, muc, ns, ping, private, pubsub, registration, roster, time, vcard, version,
+    archive, blocking, carbons, disco, last_activity, muc, ns, ping, private, pubsub, registration, relation, roster,
+    time, vcard, version,
 };
 
 /// Whom a request is for.
@@ -61,6 +62,7 @@ const TABLE: &[Row] = &[
     row("query", ns::DISCO_ITEMS, &[Account, Contact, Server, Rooms, Room], disco::on_items),
     row("ping", ns::PING, &[Account, Server, Rooms, Room], ping::on_ping),
     row("query", ns::VERSION, &[Server, Rooms], version::on_version),
+    row("query", ns::LAST, &[Account, Contact, Server], last_activity::on_query),
     row("time", ns::TIME, &[Server], time::on_time),
     row("session", ns::SESSION, &[Account, Server], on_session),
     row("query", ns::ROSTER, &[Account, Contact], roster::on_roster),
@@ -77,6 +79,7 @@ const TABLE: &[Row] = &[
     row("unblock", ns::BLOCKING, &[Account, Server], blocking::on_request),
     row("pubsub", ns::PUBSUB, &[Account, Contact], pubsub::on_request),
     row("pubsub", ns::PUBSUB_OWNER, &[Account, Contact], pubsub::on_request),
+    row("moderate", ns::MODERATE, &[Room], relation::on_moderate),
     row("query", ns::MUC_ADMIN, &[Room], muc::admin::on_admin),
     row("query", ns::MUC_OWNER, &[Room], muc::config::on_owner),
 ];

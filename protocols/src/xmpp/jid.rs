@@ -10,6 +10,7 @@
 //!
 //! An IRC session of an account has no resource of its own; it is shown under `irc.` and a number, so that a full JID names it.
 
+use crate::command::Target;
 use crate::event::Person;
 use crate::session::SessionConfig;
 use lavina_crdt::content::{Author, Principal};
@@ -42,6 +43,19 @@ pub(crate) enum Address {
     Guest(Nick),
     /// Something at another server.
     Foreign,
+}
+
+impl Address {
+    /// One client, which stanzas can be handed through to.
+    pub(crate) fn client(self) -> Option<Target> {
+        match self {
+            Self::Account(account, resource @ Some(_)) => Some(Target::Account(account, resource)),
+            Self::Occupant(room, nick) => Some(Target::Occupant(room, nick)),
+            Self::Account(_, None) | Self::Server | Self::Rooms | Self::Room(_) | Self::Guest(_) | Self::Foreign => {
+                None
+            }
+        }
+    }
 }
 
 /// The text is no JID, or names nothing that could exist here.

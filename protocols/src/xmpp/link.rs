@@ -5,10 +5,14 @@
 //! that has just come in.
 
 use super::element::Element;
+use super::error::StreamError;
 use super::jid::Domains;
+use super::ns;
 use super::pending::Pending;
+use super::quiet::Quiet;
+use super::unacked::{Sent, Unacked};
 use crate::command::{Command, CommandId};
-use crate::session::{Connection, Output, SessionConfig};
+use crate::session::{Connection, Output, ResumptionKey, SessionConfig};
 use bytes::Bytes;
 use lavina_crdt::clock::Now;
 use std::collections::VecDeque;
@@ -20,6 +24,9 @@ const SLOTS_MAX: usize = 64;
 
 /// What an idle connection may keep of its output queue: a message is two outputs.
 const IDLE_QUEUE_LEN_MAX: usize = 8;
+
+/// Stanzas of presence alone that may wait until an acknowledgement is asked for.
+const UNASKED_PRESENCES_MAX: u32 = 32;
 
 /// See the module's head.
 #[derive(Debug)]
@@ -40,6 +47,24 @@ pub(crate) struct Link {
     heads: Option<Heads>,
     /// Stanzas handled since stream management was enabled (XEP-0198); `None` before.
     handled: Option<u32>,
+    /// Stanzas sent since then.
+    unacked: Option<Unacked>,
+    /// By what the client may come back over another connection.
+    key: Option<ResumptionKey>,
+    attachment: Attachment,
+    /// What waits while nobody looks at the client (XEP-0352).
+    pub(super) quiet: Quiet,
+}
+
+/// Whether there is a connection to send over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attachment {
+    /// There is.
+    Attached,
+    /// There was; what is sent waits for another one.
+    Detached,
+    /// There is another one, and what the core owes from before comes first.
+    Resuming,
 }
 
 /// One thing the client is owed, in order.
@@ -47,12 +72,18 @@ pub(crate) struct Link {
 enum Slot {
     /// The core's answer to a command, and what it was asked for.
     Answer(CommandId, Pending),
-    /// Bytes that are ready.
-    Ready(Vec<Bytes>),
+    /// A stanza that is ready.
+    Ready(Sent),
+    /// Bytes that are ready and no stanza.
+    Nonza(Bytes),
     /// A stanza is handled when everything before is done.
     Handled,
     /// XEP-0198 `<a/>`.
     Acknowledge,
+    /// The answer to `<enable/>`; what is sent after it counts.
+    Enabled(Element, Option<ResumptionKey>),
+    /// The answer to `<resume/>` goes into this element, or is one of its own; then what the client has not got is sent again.
+    Resumed(Option<Element>),
 }
 
 #[derive(Debug)]
@@ -78,6 +109,10 @@ impl Link {
             handled_after_hold: false,
             heads: None,
             handled: None,
+            unacked: None,
+            key: None,
+            attachment: Attachment::Attached,
+            quiet: Quiet::default(),
         }
     }
 
@@ -93,36 +128,86 @@ impl Link {
 
     /// Sends a stanza with this client's address.
     pub(crate) fn send(&mut self, stanza: &Element) {
-        for bytes in self.render(stanza) {
-            self.send_bytes(bytes);
-        }
+        let sent = self.render(stanza);
+        self.send_stanza(sent);
     }
 
     /// Sends a stanza with the address it has: one to the bare JID stays so (RFC 6121 section 8.5.2.1).
     pub(crate) fn send_unchanged(&mut self, stanza: &Element) {
-        self.send_bytes(stanza.to_stanza());
+        self.send_stanza(Sent::whole(stanza.to_stanza()));
     }
 
     /// Sends the rest of a stanza of that name, as [`Element::to_stanza_tail`] gives it.
     pub(crate) fn send_tail(&mut self, name: &str, tail: Bytes) {
-        self.send_bytes(self.head(name));
-        self.send_bytes(tail);
+        self.send_stanza(Sent { head: self.head(name), tail });
+    }
+
+    /// Sends presences that follow one another, each as [`Element::to_stanza`] gives it.
+    pub(crate) fn send_presences(&mut self, presences: &Bytes) {
+        const OPEN: &[u8] = b"<presence";
+        let mut rest = presences.clone();
+        while !rest.is_empty() {
+            // No presence holds another one, and no text a `<`.
+            let next = rest.windows(OPEN.len()).skip(1).position(|window| window == OPEN);
+            let one = rest.split_to(next.map_or(rest.len(), |next| next + 1));
+            self.send_stanza(Sent::whole(one));
+        }
+    }
+
+    /// Sends a stanza now, or when somebody looks at the client again.
+    fn send_stanza(&mut self, stanza: Sent) {
+        if self.quiet.is_off() {
+            self.write_stanza(stanza);
+            return;
+        }
+        for stanza in self.quiet.pass(stanza) {
+            self.write_stanza(stanza);
+        }
+    }
+
+    /// **Invariant:** everything that a client is sent as a stanza goes through here, so that it is counted.
+    fn write_stanza(&mut self, stanza: Sent) {
+        let Some(unacked) = &mut self.unacked else {
+            self.send_bytes(stanza.head);
+            self.send_bytes(stanza.tail);
+            return;
+        };
+        if !unacked.push(&stanza, self.now.wall_ms)
+            && let Some(key) = self.key.take()
+        {
+            self.outputs.push_back(Output::Forget(key, self.handled.unwrap_or_default()));
+        }
+        let pressing = stanza.is_pressing();
+        self.send_bytes(stanza.head);
+        self.send_bytes(stanza.tail);
+        self.ask_for_acknowledgement(pressing);
+    }
+
+    fn ask_for_acknowledgement(&mut self, pressing: bool) {
+        let Some(unacked) = &mut self.unacked else { return };
+        if unacked.keeps() && !unacked.asked && (pressing || unacked.waiting() >= UNASKED_PRESENCES_MAX) {
+            unacked.asked = self.attachment == Attachment::Attached;
+            self.send_bytes(Element::new("r", ns::SM).to_stanza());
+        }
     }
 
     /// Sends bytes as they are.
     pub(crate) fn send_bytes(&mut self, bytes: impl Into<Bytes>) {
-        self.outputs.push_back(Output::Send(bytes.into()));
+        let bytes = bytes.into();
+        if self.attachment == Attachment::Attached && !bytes.is_empty() {
+            self.outputs.push_back(Output::Send(bytes));
+        }
     }
 
     /// Sends a stanza behind the answers that the core still owes.
     pub(crate) fn reply(&mut self, stanza: &Element) {
-        let bytes = self.render(stanza);
-        self.push(Slot::Ready(bytes));
+        let sent = self.render(stanza);
+        self.push(Slot::Ready(sent));
     }
 
     /// Sends an element that is no stanza behind the answers that the core still owes.
     pub(crate) fn reply_nonza(&mut self, element: &Element) {
-        self.push(Slot::Ready(vec![Bytes::from(element.to_stanza())]));
+        self.push(Slot::Nonza(Bytes::from(element.to_stanza())));
     }
 
     /// Hands a command to the core; `pending` says what its answer is for.
@@ -140,6 +225,9 @@ impl Link {
 
     /// Ends the session in the core; that has no answer.
     pub(crate) fn quit(&mut self, reason: &str) {
+        if let Some(key) = self.key.take() {
+            self.outputs.push_back(Output::Forget(key, self.handled.unwrap_or_default()));
+        }
         self.issue(Command::Quit(reason.to_owned()));
         self.slots.clear();
     }
@@ -168,7 +256,15 @@ impl Link {
                 }
                 Some(pending)
             }
-            Some(Slot::Ready(_) | Slot::Handled | Slot::Acknowledge) | None => None,
+            Some(
+                Slot::Ready(_)
+                | Slot::Nonza(_)
+                | Slot::Handled
+                | Slot::Acknowledge
+                | Slot::Enabled(..)
+                | Slot::Resumed(_),
+            )
+            | None => None,
         }
     }
 
@@ -188,9 +284,12 @@ impl Link {
                     self.slots.push_front(slot);
                     return;
                 }
-                Slot::Ready(parts) => self.outputs.extend(parts.into_iter().map(Output::Send)),
+                Slot::Ready(stanza) => self.send_stanza(stanza),
+                Slot::Nonza(bytes) => self.send_bytes(bytes),
                 Slot::Handled => self.handled = self.handled.map(|handled| handled.wrapping_add(1)),
                 Slot::Acknowledge => self.acknowledge(),
+                Slot::Enabled(enabled, key) => self.enable(&enabled, key),
+                Slot::Resumed(success) => self.resume(success),
             }
         }
     }
@@ -203,11 +302,6 @@ impl Link {
     /// Whether input is to wait.
     pub(crate) fn is_blocked(&self) -> bool {
         self.hold.is_some() || self.slots.len() >= SLOTS_MAX
-    }
-
-    /// Starts to count handled stanzas (XEP-0198 section 4).
-    pub(crate) fn count_handled(&mut self) {
-        self.handled = Some(0);
     }
 
     /// Whether handled stanzas are counted.
@@ -231,6 +325,113 @@ impl Link {
         }
     }
 
+    /// Stream management begins (XEP-0198 section 3): stanzas handled are counted from here on, and those sent from when `enabled` goes out.
+    pub(crate) fn start_counting(&mut self, enabled: Element, key: Option<ResumptionKey>) {
+        self.handled = Some(0);
+        self.push(Slot::Enabled(enabled, key));
+    }
+
+    /// The same at once, for an answer that carries `<enabled/>` inside.
+    pub(crate) fn count_from_here(&mut self, key: Option<ResumptionKey>) {
+        self.handled = Some(0);
+        self.unacked = Some(Unacked::new(key.is_some()));
+        self.key.clone_from(&key);
+        self.outputs.extend(key.map(Output::Keep));
+    }
+
+    fn enable(&mut self, enabled: &Element, key: Option<ResumptionKey>) {
+        let handled = self.handled;
+        self.send_bytes(enabled.to_stanza());
+        self.count_from_here(key);
+        self.handled = handled;
+    }
+
+    /// By what the client may come back, where it may.
+    pub(crate) fn key(&self) -> Option<&ResumptionKey> {
+        self.key.as_ref()
+    }
+
+    /// Whether the client's connection is gone.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.attachment == Attachment::Detached
+    }
+
+    /// Whether the connection is gone and none can take its place.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.attachment != Attachment::Attached && self.key.is_none()
+    }
+
+    /// The connection is gone: what is sent waits for another one.
+    pub(crate) fn detach(&mut self) {
+        // What nobody looked at is owed as well, and a stream begins with somebody who looks (XEP-0352 section 4.2).
+        self.attachment = Attachment::Detached;
+        self.slots.retain(|slot| !matches!(slot, Slot::Resumed(_)));
+        self.wake();
+    }
+
+    /// Another connection is there, over which the client has got so many stanzas in all; `success` is what `<resumed/>` is to go into.
+    pub(crate) fn attach(
+        &mut self,
+        connection: Connection,
+        handled: u32,
+        success: Option<Element>,
+    ) -> Result<(), StreamError> {
+        self.connection = connection;
+        self.attachment = Attachment::Attached;
+        if let Some(unacked) = &mut self.unacked {
+            unacked.acknowledge(handled).map_err(StreamError::handled_too_high)?;
+        }
+        self.attachment = Attachment::Resuming;
+        // The client must not be told less than what the core still works on, or it would say that again.
+        self.push(Slot::Resumed(success));
+        Ok(())
+    }
+
+    fn resume(&mut self, success: Option<Element>) {
+        let (Some(key), Some(unacked)) = (&self.key, &mut self.unacked) else { return };
+        let resumed = Element::new("resumed", ns::SM)
+            .attr("previd", key.id.as_str())
+            .attr("h", self.handled.unwrap_or_default().to_string());
+        let again = unacked.again(&self.domains.server, self.now.wall_ms);
+        unacked.asked = false;
+        let pressing = unacked.is_pressing();
+        self.attachment = Attachment::Attached;
+        match success {
+            Some(success) => {
+                self.send_bytes(success.child(resumed).to_stanza());
+                self.send_bytes(super::stream::write_features(&super::stream::features_when_bound(&self.config, true)));
+            }
+            None => self.send_bytes(resumed.to_stanza()),
+        }
+        for stanza in again {
+            self.send_bytes(stanza.head);
+            self.send_bytes(stanza.tail);
+        }
+        self.ask_for_acknowledgement(pressing);
+    }
+
+    /// XEP-0198 `<a/>`.
+    pub(crate) fn on_acknowledgement(&mut self, handled: u32) -> Result<(), StreamError> {
+        let Some(unacked) = &mut self.unacked else { return Ok(()) };
+        unacked.asked = false;
+        unacked.acknowledge(handled).map_err(StreamError::handled_too_high)?;
+        let waits = unacked.is_pressing();
+        self.ask_for_acknowledgement(waits);
+        Ok(())
+    }
+
+    /// Stanzas that the client never acknowledged.
+    pub(crate) fn unread(&self) -> Vec<Element> {
+        self.unacked.as_ref().map(|unacked| unacked.unread().collect()).unwrap_or_default()
+    }
+
+    /// Somebody looks at the client again (XEP-0352): what was held back goes out.
+    pub(crate) fn wake(&mut self) {
+        for stanza in self.quiet.end() {
+            self.write_stanza(stanza);
+        }
+    }
+
     /// Text that nobody can guess and that never comes twice: for stream ids, nonces, resources.
     pub(crate) fn token(&mut self) -> String {
         blake3::Hash::from(self.random()).to_hex().as_str().get(..32).unwrap_or_default().to_owned()
@@ -248,7 +449,7 @@ impl Link {
 
     fn acknowledge(&mut self) {
         let handled = self.handled.unwrap_or_default().to_string();
-        let element = Element::new("a", super::ns::SM).attr("h", handled);
+        let element = Element::new("a", ns::SM).attr("h", handled);
         self.send_bytes(element.to_stanza());
     }
 
@@ -273,7 +474,7 @@ impl Link {
         }
     }
 
-    fn render(&self, stanza: &Element) -> Vec<Bytes> {
-        vec![self.head(&stanza.name), Bytes::from(stanza.to_stanza_tail())]
+    fn render(&self, stanza: &Element) -> Sent {
+        Sent { head: self.head(&stanza.name), tail: Bytes::from(stanza.to_stanza_tail()) }
     }
 }

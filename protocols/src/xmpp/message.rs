@@ -9,8 +9,8 @@ use super::jid::{Address, Domains, is_irc_resource};
 use super::link::Link;
 use super::pending::{Asked, Awaited, Pending};
 use super::xml::{LIMITS, parse_standalone};
-use super::{muc, ns, sid};
-use crate::command::{Command, Refusal, Reply, Target};
+use super::{muc, ns, relation, sid};
+use crate::command::{Refusal, Reply, Target};
 use crate::event::{Conversation, Said};
 use lavina_crdt::content::{Content, MessageKind};
 use std::sync::Arc;
@@ -66,7 +66,8 @@ fn say(client: &Client, link: &mut Link, asked: &Asked, target: Target, stanza: 
         Target::Occupant(room, _) => content.via_room = Some(room.clone()),
         Target::Nick(_) | Target::Room(_) => content.from_resource = Some(client.resource.clone()),
     }
-    link.ask(Command::Say(target, content), Awaited::Said(asked.clone()));
+    let command = relation::command(target, relation::of(stanza, false), content);
+    link.ask(command, Awaited::Said(asked.clone()));
     Ok(())
 }
 
@@ -89,6 +90,9 @@ pub(crate) fn content_of(domains: &Domains, stanza: &Element) -> Result<Option<C
     }
     if bytes + content.text.len() > LIMITS.stanza_bytes {
         return Err(StanzaError::POLICY_VIOLATION.text("the message is too large"));
+    }
+    if content.text.is_empty() {
+        content.typing = relation::typing(stanza);
     }
     content.kind = match stanza.get_attr("type") {
         _ if content.text.is_empty() => MessageKind::Signal,
@@ -150,6 +154,11 @@ pub(crate) fn on_direct(client: &Client, link: &mut Link, said: &Arc<Said>) {
     }
 }
 
+/// Whether a message is one to the client's account.
+pub(crate) fn is_to(client: &Client, said: &Said) -> bool {
+    matches!(&said.conversation, Conversation::Direct { to, .. } if *to == client.principal())
+}
+
 fn copy(client: &Client, link: &mut Link, way: Way, message: Element) {
     let payloads: Vec<Element> = message.elements().cloned().collect();
     if client.carbons && !carbons::is_private(&payloads) {
@@ -167,9 +176,9 @@ pub(crate) fn render(domains: &Domains, said: &Said, owner: &str) -> Element {
         MessageKind::Letter => "normal",
     };
     let message = Element::new("message", ns::CLIENT).attr("from", from).attr("to", to).attr("type", kind);
-    let message = with_content(message, said);
+    let message = with_content(domains, message, said);
     let via_room = content.via_room.as_ref().map(|_| Element::new("x", ns::MUC_USER));
-    message.maybe_child(via_room).child(sid::stanza_id(owner, said.id))
+    message.maybe_child(via_room).maybe_child(sid::of(owner, said))
 }
 
 fn correspondents(domains: &Domains, said: &Said) -> (String, String) {
@@ -186,14 +195,19 @@ fn correspondents(domains: &Domains, said: &Said) -> (String, String) {
 }
 
 /// Id, body and payloads. A message from IRC has no id of its client's, so it goes by its public one.
-pub(crate) fn with_content(message: Element, said: &Said) -> Element {
+pub(crate) fn with_content(domains: &Domains, message: Element, said: &Said) -> Element {
     let content = &said.content;
     let id = if content.client_id.is_empty() { said.id.to_string() } else { content.client_id.clone() };
     let mut message = message.attr("id", id);
     if !content.text.is_empty() {
         message = message.text_child("body", plain(&content.text));
     }
-    message.children(content.payloads.iter().filter_map(|payload| parse_standalone(payload)))
+    relation::with_elements(domains, message, said)
+}
+
+/// The payloads that a message came with.
+pub(crate) fn with_payloads(message: Element, said: &Said) -> Element {
+    message.children(said.content.payloads.iter().filter_map(|payload| parse_standalone(payload)))
 }
 
 /// Text without the formatting codes of IRC clients (modern.ircdocs.horse/formatting), which XML could not hold.

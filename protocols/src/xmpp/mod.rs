@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `tag`, `xml`, `element` | bytes to trees of elements and back |
-//! | `stream`, `auth`, `bind` | the stream from its header to a bound resource |
+//! | `stream`, `auth`, `sasl2`, `bind` | the stream from its header to a bound resource |
 //! | `link`, `pending` | the way out, and what is owed to the client in which order |
 //! | `client`, `stanza`, `iq` | a bound client: where its stanzas go |
 //! | `events` | what the core tells |
@@ -17,6 +17,7 @@ mod archive;
 mod auth;
 mod bind;
 mod blocking;
+mod caps;
 mod carbons;
 mod client;
 mod data;
@@ -26,20 +27,26 @@ mod disco;
 mod element;
 mod error;
 mod events;
+mod fast;
 mod iq;
 mod jid;
+mod last_activity;
 mod link;
 mod message;
 mod muc;
 mod ns;
+mod offline;
 mod paging;
 mod pending;
 mod ping;
 mod presence;
 mod private;
 mod pubsub;
+mod quiet;
 mod registration;
+mod relation;
 mod roster;
+mod sasl2;
 mod sid;
 mod stanza;
 mod stream;
@@ -47,6 +54,7 @@ mod stream_management;
 mod subscription;
 mod tag;
 mod time;
+mod unacked;
 mod vcard;
 mod version;
 mod xml;
@@ -54,11 +62,12 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
+pub use stream_management::Passage;
+
 use crate::command::{CommandId, Refusal, Reply};
 use crate::event::{CloseReason, Event};
 use crate::flood::Bucket;
 use crate::render::Renders;
-use crate::sasl::Exchange;
 use crate::session::{Connection, Output, SessionConfig, Tls};
 use client::Client;
 use element::Element;
@@ -96,13 +105,15 @@ pub struct Session {
     bucket: Bucket,
     /// What an empty bucket keeps waiting, and until when.
     waiting: Option<(Element, u64)>,
+    /// Nothing is read until it is known whether an earlier stream can be resumed (XEP-0198).
+    resuming: Option<stream_management::Resuming>,
 }
 
 /// How far the stream has come.
 #[derive(Debug)]
 enum Phase {
-    /// Nobody has logged in; the exchange that is under way, and how many log-ins and registrations have come to nothing.
-    Anonymous { exchange: Option<Box<Exchange>>, attempts: u8 },
+    /// Nobody has logged in; the log-in that is under way, and how many log-ins and registrations have come to nothing.
+    Anonymous { login: Option<Box<auth::Login>>, attempts: u8 },
     /// STARTTLS has been agreed on; the shell does the handshake.
     Handshake,
     /// Logged in, without a resource.
@@ -114,7 +125,7 @@ enum Phase {
 }
 
 impl Phase {
-    const FRESH: Self = Self::Anonymous { exchange: None, attempts: 0 };
+    const FRESH: Self = Self::Anonymous { login: None, attempts: 0 };
 }
 
 impl Session {
@@ -131,6 +142,7 @@ impl Session {
             pinged: false,
             ending: None,
             waiting: None,
+            resuming: None,
         }
     }
 
@@ -157,7 +169,9 @@ impl Session {
     /// See [`crate::session::Session::handle_eof`].
     pub fn handle_eof(&mut self, now: Now, reason: &str) {
         self.link.now = now;
-        self.end(reason);
+        if !self.detach() {
+            self.end(reason);
+        }
     }
 
     /// See [`crate::session::Session::handle_event`].
@@ -167,6 +181,7 @@ impl Session {
             self.on_closed(*reason);
         } else if let Phase::Bound(client) = &mut self.phase {
             client.on_event(&mut self.link, event, renders);
+            self.end_lost();
         }
     }
 
@@ -178,6 +193,7 @@ impl Session {
             Pending::Login(waiting) => self.on_login_answer(waiting, answer),
             Pending::Registration(waiting) => self.on_registration_answer(waiting, answer),
             Pending::Bind(waiting) => self.on_bind_answer(waiting, answer),
+            Pending::Inline(waiting) => self.on_inline_answer(waiting, answer),
             Pending::Client(waiting) => {
                 if let Phase::Bound(client) = &mut self.phase {
                     client.on_answer(&mut self.link, *waiting, answer);
@@ -186,6 +202,7 @@ impl Session {
             Pending::Nothing => {}
         }
         self.link.settle();
+        self.end_lost();
         self.end_in_order();
         self.drive();
     }
@@ -208,12 +225,20 @@ impl Session {
         if now.mono_us < self.deadline {
             return;
         }
-        if matches!(self.phase, Phase::Bound(_)) && !self.pinged && self.ending.is_none() {
+        if self.link.is_detached() {
+            self.end("Connection lost");
+        } else if matches!(self.phase, Phase::Bound(_)) && !self.pinged && self.ending.is_none() {
             self.pinged = true;
             self.deadline = now.deadline_ms(PING_MS_MAX);
             ping::ask(&mut self.link);
         } else {
-            self.fail_now(StreamError::new("connection-timeout"));
+            let error = StreamError::new("connection-timeout");
+            if self.may_detach() {
+                self.link.send_bytes(format!("{}</stream:stream>", error.write()));
+                self.detach();
+            } else {
+                self.fail_now(error);
+            }
         }
     }
 
@@ -233,13 +258,21 @@ impl Session {
     /// See [`crate::session::Session::wants_pause`].
     #[must_use]
     pub fn wants_pause(&self) -> bool {
-        self.link.is_blocked() || self.waiting.is_some()
+        self.link.is_blocked() || self.waiting.is_some() || self.resuming.is_some()
+    }
+
+    /// More has gathered for a client without a connection than is kept: it cannot go on from there.
+    fn end_lost(&mut self) {
+        if self.link.is_lost() {
+            self.end("Connection lost");
+        }
     }
 
     /// Handles what has been read, as long as nothing must be waited for.
     fn drive(&mut self) {
         while !self.link.is_blocked() && self.ending.is_none() {
-            if matches!(self.phase, Phase::Closed | Phase::Handshake) {
+            let idle = matches!(self.phase, Phase::Closed | Phase::Handshake);
+            if idle || self.resuming.is_some() || self.link.is_detached() {
                 return;
             }
             if let Some((_, until)) = self.waiting
@@ -327,6 +360,7 @@ impl Session {
         if let Phase::Bound(client) = &mut self.phase {
             let gone = Element::new("presence", ns::CLIENT).attr("type", "unavailable");
             presence::take_back(client, &mut self.link, &gone);
+            stream_management::give_back(client, &mut self.link);
         }
         if !matches!(self.phase, Phase::Closed) {
             self.link.quit(reason);

@@ -12,6 +12,10 @@ pub(crate) const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
 pub(crate) const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
 /// RFC 6120 section 6.
 pub(crate) const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+/// XEP-0386.
+pub(crate) const BIND2: &str = "urn:xmpp:bind:0";
+/// XEP-0388.
+pub(crate) const SASL2: &str = "urn:xmpp:sasl:2";
 /// XEP-0440.
 pub(crate) const SASL_CHANNEL_BINDING: &str = "urn:xmpp:sasl-cb:0";
 /// RFC 6120 section 7.
@@ -29,6 +33,8 @@ pub(crate) const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 
 /// XEP-0004.
 pub(crate) const DATA: &str = "jabber:x:data";
+/// XEP-0012.
+pub(crate) const LAST: &str = "jabber:iq:last";
 /// XEP-0030.
 pub(crate) const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 /// XEP-0030.
@@ -61,8 +67,14 @@ pub(crate) const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
 pub(crate) const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
 /// XEP-0060.
 pub(crate) const PUBSUB_ERRORS: &str = "http://jabber.org/protocol/pubsub#errors";
+/// XEP-0085.
+pub(crate) const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 /// XEP-0115.
 pub(crate) const CAPS: &str = "http://jabber.org/protocol/caps";
+/// XEP-0300.
+pub(crate) const HASHES: &str = "urn:xmpp:hashes:2";
+/// XEP-0390.
+pub(crate) const CAPS2: &str = "urn:xmpp:caps";
 /// XEP-0077.
 pub(crate) const REGISTER: &str = "jabber:iq:register";
 /// XEP-0077, stream feature.
@@ -85,11 +97,31 @@ pub(crate) const DELAY: &str = "urn:xmpp:delay";
 pub(crate) const CARBONS: &str = "urn:xmpp:carbons:2";
 /// XEP-0297.
 pub(crate) const FORWARD: &str = "urn:xmpp:forward:0";
+/// XEP-0308.
+pub(crate) const CORRECT: &str = "urn:xmpp:message-correct:0";
 /// XEP-0313.
 pub(crate) const MAM: &str = "urn:xmpp:mam:2";
 /// XEP-0313.
 pub(crate) const MAM_EXTENDED: &str = "urn:xmpp:mam:2#extended";
+/// XEP-0334.
+pub(crate) const HINTS: &str = "urn:xmpp:hints";
+/// XEP-0352.
+pub(crate) const CSI: &str = "urn:xmpp:csi:0";
 /// XEP-0359.
 pub(crate) const SID: &str = "urn:xmpp:sid:0";
 /// XEP-0421.
 pub(crate) const OCCUPANT_ID: &str = "urn:xmpp:occupant-id:0";
+/// XEP-0424.
+pub(crate) const RETRACT: &str = "urn:xmpp:message-retract:1";
+/// XEP-0424 section 5.
+pub(crate) const TOMBSTONE: &str = "urn:xmpp:message-retract:1#tombstone";
+/// XEP-0425.
+pub(crate) const MODERATE: &str = "urn:xmpp:message-moderate:1";
+/// XEP-0444.
+pub(crate) const REACTIONS: &str = "urn:xmpp:reactions:0";
+/// XEP-0461.
+pub(crate) const REPLY: &str = "urn:xmpp:reply:0";
+/// XEP-0478.
+pub(crate) const STREAM_LIMITS: &str = "urn:xmpp:stream-limits:0";
+/// XEP-0484.
+pub(crate) const FAST: &str = "urn:xmpp:fast:0";

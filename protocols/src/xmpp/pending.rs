@@ -3,7 +3,7 @@
 use super::element::Element;
 use super::error::StanzaError;
 use super::ns;
-use super::{archive, auth, bind, blocking, disco, muc, private, pubsub, registration, vcard};
+use super::{archive, auth, bind, blocking, disco, muc, offline, private, pubsub, registration, sasl2, vcard};
 use lavina_crdt::names::RoomName;
 
 /// Each variant says what becomes of the answer.
@@ -17,6 +17,8 @@ pub(crate) enum Pending {
     Registration(registration::Waiting),
     /// See [`bind`].
     Bind(bind::Waiting),
+    /// See [`sasl2`].
+    Inline(sasl2::Waiting),
     /// Something that a bound client asked.
     Client(Box<Awaited>),
 }
@@ -40,6 +42,8 @@ pub(crate) enum Awaited {
     Roster(Asked, Option<String>),
     /// See [`muc`].
     Muc(muc::Waiting),
+    /// See [`super::relation`].
+    Moderated(Asked),
     /// A place that is given up.
     Part(RoomName),
     /// See [`disco`].
@@ -54,6 +58,10 @@ pub(crate) enum Awaited {
     VCard(vcard::Waiting),
     /// See [`pubsub`].
     Pubsub(pubsub::Waiting),
+    /// See [`offline`].
+    Offline(offline::Waiting),
+    /// See [`super::last_activity`].
+    LastActivity(Asked),
 }
 
 impl From<Awaited> for Pending {

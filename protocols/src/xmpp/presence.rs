@@ -8,7 +8,7 @@ use super::link::Link;
 use super::ns;
 use super::pending::{Asked, Awaited, Pending};
 use super::xml::parse_standalone;
-use super::{muc, pubsub, subscription};
+use super::{muc, offline, pubsub, subscription};
 use crate::command::{Command, PresenceChange, Target};
 use crate::event::Person;
 use lavina_crdt::names::AccountName;
@@ -79,6 +79,7 @@ fn broadcast(client: &mut Client, link: &mut Link, available: bool, stanza: &Ele
     let mut copy = stanza.clone();
     copy.set_attr("from", client.full.as_str());
     link.ask(Command::SetPresence(change), Awaited::Presence(copy));
+    offline::ask(client, link);
     pubsub::on_capabilities(client, link, stanza);
     if !available {
         take_back(client, link, stanza);

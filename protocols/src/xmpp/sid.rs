@@ -5,13 +5,14 @@
 use super::element::Element;
 use super::jid::Domains;
 use super::ns;
+use crate::event::Said;
 use lavina_crdt::content::Principal;
-use lavina_crdt::ids::MsgId;
 use lavina_crdt::names::RoomName;
 
-/// `<stanza-id/>`: the message's id, which is its place in the archive of `by`.
-pub(crate) fn stanza_id(by: &str, id: MsgId) -> Element {
-    Element::new("stanza-id", ns::SID).attr("by", by).attr("id", id.to_string())
+/// `<stanza-id/>`: the message's id, which is its place in the archive of `by`; none for what is kept nowhere.
+pub(crate) fn of(by: &str, said: &Said) -> Option<Element> {
+    let id = || Element::new("stanza-id", ns::SID).attr("by", by).attr("id", said.id.to_string());
+    (!said.content.is_passing()).then(id)
 }
 
 /// `<occupant-id/>`: the same for a person in a room whatever the nick, and another in each room.

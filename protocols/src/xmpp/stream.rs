@@ -2,7 +2,9 @@
 
 use super::element::{Element, write_attr};
 use super::error::StreamError;
-use super::{Phase, Session, ns};
+use super::xml::{LIMITS, LIMITS_BEFORE_LOGIN, Limits};
+use super::{IDLE_MS_MAX, LOGIN_MS_MAX, Phase, Session, caps, disco, ns};
+use crate::session::SessionConfig;
 use std::fmt::Write;
 
 impl Session {
@@ -53,19 +55,14 @@ impl Session {
         self.open = true;
     }
 
-    fn send_features(&mut self) {
+    /// `<stream:features/>`.
+    pub(super) fn send_features(&mut self) {
         let features = match &self.phase {
             Phase::Anonymous { .. } => self.features_before_login(),
-            Phase::Authenticated(_) => features_after_login(),
+            Phase::Authenticated(_) => features_after_login(&self.link.config),
             Phase::Bound(_) | Phase::Handshake | Phase::Closed => Vec::new(),
         };
-        let mut out = String::from("<stream:features>");
-        for feature in features {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "{}", feature.to_standalone());
-        }
-        out.push_str("</stream:features>");
-        self.link.send_bytes(out);
+        self.link.send_bytes(write_features(&features));
     }
 
     fn features_before_login(&self) -> Vec<Element> {
@@ -75,7 +72,9 @@ impl Session {
             features.push(Element::new("starttls", ns::TLS).maybe_child(required));
         }
         features.extend(self.sasl_features());
+        features.extend(self.sasl2_feature());
         features.extend(self.registration_feature());
+        features.push(limits(LIMITS_BEFORE_LOGIN, LOGIN_MS_MAX));
         features
     }
 
@@ -102,6 +101,7 @@ impl Session {
         match (element.name.as_str(), element.ns.as_str()) {
             ("starttls", ns::TLS) => self.on_starttls(),
             (_, ns::SASL) => self.on_sasl(element),
+            (_, ns::SASL2) => self.on_sasl2(element),
             ("iq", ns::CLIENT) if element.elements().any(|child| child.ns == ns::REGISTER) => {
                 self.on_registration(element);
             }
@@ -112,6 +112,10 @@ impl Session {
     }
 
     fn on_element_before_binding(&mut self, element: &Element) {
+        if element.ns == ns::SM {
+            self.on_management_before_binding(element);
+            return;
+        }
         match element.elements().next() {
             Some(payload) if element.is("iq", ns::CLIENT) && payload.is("bind", ns::BIND) => {
                 self.on_bind(element, payload);
@@ -122,7 +126,34 @@ impl Session {
     }
 }
 
-fn features_after_login() -> Vec<Element> {
+/// What is left to negotiate where a resource came with the log-in; `managed`: stream management did as well.
+pub(super) fn features_when_bound(config: &SessionConfig, managed: bool) -> Vec<Element> {
+    let management = (!managed).then(|| Element::new("sm", ns::SM));
+    let more = [Element::new("csi", ns::CSI), Element::new("ver", ns::ROSTER_VERSIONS), limits(LIMITS, IDLE_MS_MAX)];
+    management.into_iter().chain(more).chain(caps::features(&disco::server(config))).collect()
+}
+
+/// `<stream:features/>` as it is written.
+pub(super) fn write_features(features: &[Element]) -> String {
+    let mut out = String::from("<stream:features>");
+    for feature in features {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{}", feature.to_standalone());
+    }
+    out.push_str("</stream:features>");
+    out
+}
+
+/// What a client may send (XEP-0478).
+fn limits(limits: Limits, idle_ms: u64) -> Element {
+    Element::new("limits", ns::STREAM_LIMITS)
+        .text_child("max-bytes", limits.stanza_bytes.to_string())
+        .text_child("idle-seconds", (idle_ms / 1000).to_string())
+}
+
+fn features_after_login(config: &SessionConfig) -> Vec<Element> {
     let session = Element::new("session", ns::SESSION).child(Element::new("optional", ns::SESSION));
-    vec![Element::new("bind", ns::BIND), session, Element::new("sm", ns::SM), Element::new("ver", ns::ROSTER_VERSIONS)]
+    let mut features = vec![Element::new("bind", ns::BIND), session];
+    features.extend(features_when_bound(config, false));
+    features
 }

@@ -3,11 +3,16 @@
 
 mod direct;
 mod login;
+mod offline;
 mod pep;
+mod relations;
+mod resumption;
 mod rooms;
+mod sasl2;
 mod whole;
 
 use super::Session;
+use crate::account::AccountReply;
 use crate::command::{Command, CommandId, Opened, Refusal, Reply};
 use crate::event::{Conversation, Event, Occupant, Person, RoomView, Said};
 use crate::render::Renders;
@@ -72,6 +77,7 @@ impl Chat {
         chat.answer(Ok(Reply::Opened(opened())));
         chat.send("<presence/>");
         chat.answer(Ok(Reply::Done));
+        chat.answer(Ok(Reply::Account(AccountReply::Waiting(None))));
         chat.log.clear();
         chat
     }
@@ -121,6 +127,9 @@ impl Chat {
                 }
                 Output::StartTls => self.line("    (handshake)"),
                 Output::Close => self.line("    (closed)"),
+                Output::Keep(key) => self.line(&format!("    (kept as {})", key.id)),
+                Output::Forget(key, handled) => self.line(&format!("    (forget {} at {handled})", key.id)),
+                Output::Resume(key) => self.line(&format!("    (resume {})", key.id)),
             }
         }
     }

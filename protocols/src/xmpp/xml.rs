@@ -121,6 +121,11 @@ impl Parser {
         self.buffer = rest;
     }
 
+    /// From here on stanzas may be larger.
+    pub(crate) fn relax(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// More bytes.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if !self.ended {
@@ -450,8 +455,17 @@ fn text_of(bytes: &[u8]) -> Result<String, XmlError> {
 
 /// One element that stands for itself, as [`Element::to_standalone`] writes it; `None` when it is not one or breaks a bound.
 pub(crate) fn parse_standalone(text: &str) -> Option<Element> {
+    parse_below("<r>", text)
+}
+
+/// An element as [`Element::to_stanza`] writes it.
+pub(crate) fn parse_stanza(text: &str) -> Option<Element> {
+    parse_below(&format!("<r xmlns='{}'>", ns::CLIENT), text)
+}
+
+fn parse_below(root: &str, text: &str) -> Option<Element> {
     let mut parser = Parser::new(LIMITS);
-    parser.push(b"<r>");
+    parser.push(root.as_bytes());
     parser.push(text.as_bytes());
     parser.push(b"</r>");
     let Some(Ok(Token::Open(..))) = parser.next() else { return None };

@@ -169,7 +169,12 @@ impl World {
                 moved = true;
                 match output {
                     session::Output::Send(more) => bytes.extend_from_slice(&more),
-                    other @ (session::Output::Command(..) | session::Output::StartTls | session::Output::Close) => {
+                    other @ (session::Output::Command(..)
+                    | session::Output::StartTls
+                    | session::Output::Close
+                    | session::Output::Keep(_)
+                    | session::Output::Forget(..)
+                    | session::Output::Resume(_)) => {
                         self.write(index, number, bytes.split().freeze());
                         self.on_session_output(index, number, other);
                     }
@@ -189,7 +194,14 @@ impl World {
                 self.pump_core(index);
             }
             session::Output::Send(bytes) => self.write(index, number, bytes),
-            session::Output::StartTls => {}
+            // A connection that ends takes its session with it.
+            session::Output::Resume(_) => {
+                let now = self.nodes[index].now(self.now_us);
+                if let Some(link) = self.nodes[index].touch(number) {
+                    link.session.handle_no_resumption(now, None);
+                }
+            }
+            session::Output::StartTls | session::Output::Keep(_) | session::Output::Forget(..) => {}
             session::Output::Close => self.close(index, number),
         }
     }

@@ -1,5 +1,6 @@
 //! What an account's owner asks about it: its sessions on all nodes, its certificates, its leave.
 
+use super::access::CLIENT_REGISTERS;
 use super::presence::Why;
 use super::{Node, SessionNumber};
 use crate::signal::Signal;
@@ -14,6 +15,8 @@ use lavina_protocols::event::{CloseReason, Person};
 
 /// The register of the certificates that stand for an account's password: a fingerprint a line.
 const CERTIFICATES: &str = "certificates";
+/// Before the keys of registers that log-ins are checked against.
+const SECRETS: &str = "client/secret/";
 /// Longest value of it, bytes: a few dozen fingerprints.
 const CERTIFICATES_BYTES_MAX: usize = 4096;
 
@@ -29,6 +32,17 @@ impl<S: Store> Node<S> {
             AccountCommand::ByCertificate(fingerprint) => {
                 AccountReply::Named(self.certificates.get(&fingerprint).cloned())
             }
+            AccountCommand::Secret(account, key) => {
+                let key = format!("{CLIENT_REGISTERS}{key}");
+                let register = self.register(&account, &key).filter(|_| key.starts_with(SECRETS));
+                AccountReply::Secret(self.credentials(&account).map(|credentials| Box::new((credentials, register))))
+            }
+            AccountCommand::TakeWaiting => AccountReply::Waiting(self.take_waiting(now, number)?),
+            AccountCommand::WaitsFrom(id) => {
+                self.waits_from(now, number, id)?;
+                AccountReply::Done
+            }
+            AccountCommand::LastActive(account) => AccountReply::LastActive(self.last_active(number, &account)?),
             AccountCommand::LogOut => self.log_out(now, number)?,
             AccountCommand::Sessions => AccountReply::Sessions(self.own_sessions(number)?),
             AccountCommand::End(which) => AccountReply::Ended(self.end_own(now, number, which)?),

@@ -166,6 +166,7 @@ impl<S: Store> Node<S> {
             self.on_mark(account, key);
             self.on_block_register(account, key);
             self.on_shown(account, key, at);
+            self.on_waiting(now, account, key);
         }
     }
 }

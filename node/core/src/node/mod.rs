@@ -14,6 +14,7 @@ mod effects;
 mod gauges;
 mod history;
 mod io;
+mod last_active;
 mod marks;
 mod mesh;
 mod names;
@@ -31,6 +32,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 mod versions;
+mod waiting;
 mod watch;
 mod writes;
 
@@ -43,6 +45,7 @@ pub use io::{
 use crate::farewells::Farewells;
 use crate::invites::Invites;
 use crate::kicks::Kicks;
+use crate::last_seen::LastSeen;
 use crate::lookalikes::Lookalikes;
 use crate::people::People;
 use crate::replica::Replicas;
@@ -95,6 +98,7 @@ pub struct Node<S> {
     splits: Splits,
     lookalikes: Lookalikes,
     watches: Watches,
+    last_seen: LastSeen,
     /// States of rooms, as far as they were asked for.
     states: BTreeMap<RoomName, Arc<RoomState>>,
     catch_ups: effects::CatchUps,
@@ -164,6 +168,7 @@ impl<S: Store> Node<S> {
             splits: Splits::default(),
             lookalikes: Lookalikes::default(),
             watches: Watches::default(),
+            last_seen: LastSeen::default(),
             states: BTreeMap::new(),
             catch_ups: BTreeMap::new(),
             together: presence::Together::default(),

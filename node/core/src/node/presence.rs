@@ -175,6 +175,7 @@ impl<S: Store> Node<S> {
             (Some(_) | None, Some(_) | None) => {}
         }
         self.show_to_contacts(session, old.as_ref(), new.as_ref());
+        self.note_gone(now, old.as_ref(), new.as_ref());
         self.tell_watchers(&nicks);
         self.unmask_nicks(now, &nicks);
     }

@@ -69,9 +69,11 @@ impl<S: Store> Node<S> {
                 let page = self.replicas.history(&Query { scopes, ids: &ids, limit: 1, ..Query::default() })?;
                 Ok(page.messages.into_iter().next())
             }
-            MessageRef::Own(id) => {
+            MessageRef::Own(id) | MessageRef::Given(id) => {
                 let newest = Query { scopes, limit: LOOKED_THROUGH_MAX, newest: true, ..Query::default() };
-                let is_meant = |said: &Message| said.content.client_id == *id && said.author.principal() == *me;
+                let anybody = matches!(of, MessageRef::Given(_));
+                let is_meant =
+                    |said: &Message| said.content.client_id == *id && (anybody || said.author.principal() == *me);
                 Ok(self.replicas.history(&newest)?.messages.into_iter().rev().find(is_meant))
             }
         }

@@ -116,7 +116,14 @@ impl<S: Store> Node<S> {
         self.may_reach(&author.principal(), &to)?;
         let content = Content { from_resource: asker.record.resource.clone(), ..content };
         let scope = Scope::direct(principal(asker.session, &asker.record), to);
-        self.append_said(now, scope, author, content)
+        let reply = self.append_said(now, scope, author, content)?;
+        if let Reply::Said(said) = &reply
+            && self.note_waiting(now, said).is_err()
+        {
+            // It is said and in the history; only nobody will be told of it.
+            self.count("waiting_not_noted");
+        }
+        Ok(reply)
     }
 
     fn append_said(&mut self, now: Now, scope: Scope, author: Author, content: Content) -> Result<Reply, Refusal> {

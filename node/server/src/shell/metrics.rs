@@ -59,6 +59,8 @@ metrics! {
     tls_failures: "counter",
     /// Clients ended because they read too slowly.
     slow_readers: "counter",
+    /// Sessions gone on with over another connection.
+    resumptions: "counter",
     /// Bytes read from clients.
     bytes_in: "counter",
     /// Bytes written to clients.

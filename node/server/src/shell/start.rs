@@ -14,7 +14,7 @@ use crate::admin::{Admin, Parts};
 use crate::config::Config;
 use crate::identity::{DataDir, Identity, id_of};
 use crate::ticket::Book;
-use crate::worker::{ORDERS_MAX, Order, Worker, number};
+use crate::worker::{ORDERS_MAX, Order, Resumptions, Worker, number};
 use anyhow::{Context, Result};
 use lavina_core::node::{AdminCommand, Limits, Node, NodeConfig, SessionNumber};
 use lavina_core::store::redb::RedbStore;
@@ -157,17 +157,22 @@ fn start_core(
 fn start_workers(base: &Base, threads: &mut Threads, count: Option<usize>) -> Result<Vec<mpsc::Sender<Order>>> {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let count = count.unwrap_or_else(cores).clamp(1, number::WORKERS_MAX);
-    let mut workers = Vec::with_capacity(count);
-    for index in 0..count {
-        let (sender, orders) = mpsc::channel(ORDERS_MAX);
-        let worker =
-            Worker { index, clock: base.clock, inbox: Arc::clone(&base.inbox), metrics: Arc::clone(&base.metrics) };
+    let (workers, orders): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(ORDERS_MAX)).unzip();
+    let resumptions = Arc::<Resumptions>::default();
+    for (index, orders) in orders.into_iter().enumerate() {
+        let worker = Worker {
+            index,
+            clock: base.clock,
+            inbox: Arc::clone(&base.inbox),
+            metrics: Arc::clone(&base.metrics),
+            resumptions: Arc::clone(&resumptions),
+            peers: workers.iter().map(mpsc::Sender::downgrade).collect(),
+        };
         threads.spawn("worker", move || {
             if let Err(error) = worker.run(orders) {
                 tracing::error!(%error, "a worker cannot run");
             }
         })?;
-        workers.push(sender);
     }
     Ok(workers)
 }

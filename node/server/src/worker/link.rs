@@ -8,7 +8,8 @@ use lavina_crdt::clock::Now;
 use lavina_protocols::command::{Command, CommandId, Refusal, Reply};
 use lavina_protocols::event::Event;
 use lavina_protocols::render::Renders;
-use lavina_protocols::session::{Connection, Output, Session, SessionConfig, Tls};
+use lavina_protocols::session::{Connection, Output, ResumptionKey, Session, SessionConfig, Tls};
+use lavina_protocols::xmpp::Passage;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -66,9 +67,38 @@ pub(crate) struct Arrival {
     pub(crate) unregistered: Unregistered,
 }
 
-/// The connection.
+/// One of the connections that a session has had, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ConnectionNumber {
+    /// The session.
+    pub(super) session: SessionNumber,
+    /// Counts its connections.
+    turn: u32,
+}
+
+/// What a session wants of its worker.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// Who shows this key may take the session over.
+    Keep(ResumptionKey),
+    /// Nobody may any more.
+    Forget(ResumptionKey, u32),
+    /// To go on with the session of that key.
+    Resume(ResumptionKey),
+}
+
+/// What a connection takes along to another session.
+#[derive(Debug)]
+pub(super) struct Moving {
+    passage: Passage,
+    tls: Option<TlsStream>,
+    outbox: Outbox,
+}
+
+/// The session and its connection.
 pub(super) struct Link {
     number: SessionNumber,
+    turn: u32,
     listener: Arc<Listener>,
     host: String,
     address: Option<std::net::IpAddr>,
@@ -77,7 +107,11 @@ pub(super) struct Link {
     session: Option<Session>,
     tls: Option<TlsStream>,
     outbox: Outbox,
-    socket: Rc<OwnedWriteHalf>,
+    /// `None` while the session waits for its client to come back.
+    socket: Option<Rc<OwnedWriteHalf>>,
+    wishes: Vec<Wish>,
+    /// Where the connection is to go.
+    moves_to: Option<SessionNumber>,
     /// Wakes the connection's task: what it is to wait for has changed.
     pub(super) wake: Rc<Notify>,
     /// In the list of connections to write.
@@ -118,6 +152,7 @@ impl Link {
     pub(super) fn new(number: SessionNumber, arrival: Arrival, socket: Rc<OwnedWriteHalf>, now: Now) -> Self {
         Self {
             number,
+            turn: 0,
             listener: arrival.listener,
             host: arrival.host,
             address: arrival.address,
@@ -126,7 +161,9 @@ impl Link {
             session: None,
             tls: None,
             outbox: Outbox::default(),
-            socket,
+            socket: Some(socket),
+            wishes: Vec::new(),
+            moves_to: None,
             wake: Rc::new(Notify::new()),
             dirty: false,
             blocked: false,
@@ -166,6 +203,92 @@ impl Link {
 
     pub(super) fn number(&self) -> SessionNumber {
         self.number
+    }
+
+    /// The connection that the session has.
+    pub(super) fn connection(&self) -> ConnectionNumber {
+        ConnectionNumber { session: self.number, turn: self.turn }
+    }
+
+    /// Whether the session wants something of its worker.
+    pub(super) fn has_wishes(&self) -> bool {
+        !self.wishes.is_empty()
+    }
+
+    /// What that is.
+    pub(super) fn take_wishes(&mut self) -> Vec<Wish> {
+        std::mem::take(&mut self.wishes)
+    }
+
+    /// The connection is to go to that session.
+    pub(super) fn move_to(&mut self, to: SessionNumber) {
+        self.moves_to = Some(to);
+        self.wake.notify_one();
+    }
+
+    /// Where the connection is to go.
+    pub(super) fn moves_to(&self) -> Option<SessionNumber> {
+        self.moves_to
+    }
+
+    /// There is no session that the client could go on with.
+    pub(super) fn on_no_resumption(&mut self, now: Now, handled: Option<u32>, inputs: &mut Vec<Input>) {
+        if let Some(session) = &mut self.session {
+            session.handle_no_resumption(now, handled);
+            self.pump(now, inputs, true);
+        }
+        self.wake.notify_one();
+    }
+
+    /// Ends the session, which nobody has seen yet, and gives what its connection takes along.
+    pub(super) fn leave(mut self, inputs: &mut Vec<Input>) -> Option<Moving> {
+        let passage = self.session.as_mut()?.hand_over()?;
+        if std::mem::take(&mut self.known) {
+            inputs.push(Input::SessionClosed(self.number, String::new()));
+        }
+        Some(Moving { passage, tls: self.tls, outbox: self.outbox })
+    }
+
+    /// Goes on over another connection. One that is still there ends with a word.
+    pub(super) fn take_over(&mut self, now: Now, moving: Moving, socket: Rc<OwnedWriteHalf>, inputs: &mut Vec<Input>) {
+        if let Some(session) = &mut self.session {
+            session.interrupt(now);
+        }
+        self.pump(now, inputs, false);
+        self.let_go();
+        let Moving { passage, tls, outbox } = moving;
+        self.socket = Some(socket);
+        self.tls = tls;
+        self.outbox = outbox;
+        self.wake = Rc::new(Notify::new());
+        if let Some(session) = &mut self.session {
+            session.handle_passage(now, passage);
+        }
+        self.pump(now, inputs, true);
+    }
+
+    /// Whether the session waits for its client to come back.
+    pub(super) fn is_detached(&self) -> bool {
+        !self.closing && self.socket.is_none() && self.session.as_ref().is_some_and(Session::is_detached)
+    }
+
+    /// Closes the connection, not the session: what can be written at once is.
+    fn let_go(&mut self) {
+        if self.socket.is_none() {
+            return;
+        }
+        // Whoever is not there any more does not read it.
+        let _ = self.write_all();
+        if let (Some(tls), Some(socket)) = (&mut self.tls, &self.socket) {
+            tls.close(socket);
+        }
+        self.turn = self.turn.wrapping_add(1);
+        self.socket = None;
+        self.tls = None;
+        self.outbox = Outbox::default();
+        self.blocked = false;
+        self.deadline = None;
+        self.wake.notify_one();
     }
 
     /// Bytes from the client. `plain` is scratch for what TLS unseals.
@@ -242,6 +365,9 @@ impl Link {
             session.handle_eof(now, reason);
             self.pump(now, inputs, false);
         }
+        if self.is_detached() {
+            return;
+        }
         if std::mem::take(&mut self.known) {
             inputs.push(Input::SessionClosed(self.number, reason.to_owned()));
         }
@@ -300,7 +426,14 @@ impl Link {
                     self.deadline = Some(now.deadline_ms(HANDSHAKE_MS_MAX));
                 }
                 Output::Close => close = true,
+                Output::Keep(key) => self.wishes.push(Wish::Keep(key)),
+                Output::Forget(key, handled) => self.wishes.push(Wish::Forget(key, handled)),
+                Output::Resume(key) => self.wishes.push(Wish::Resume(key)),
             }
+        }
+        let detached = session.is_detached();
+        if detached && !self.closing {
+            self.let_go();
         }
         if close {
             if std::mem::take(&mut self.known) {
@@ -335,9 +468,13 @@ impl Link {
     fn write_all(&mut self) -> Written {
         let mut written = Written::default();
         loop {
+            let Some(socket) = &self.socket else {
+                written.done = self.closing;
+                return written;
+            };
             let (bytes, calls, result) = match &mut self.tls {
-                Some(tls) => tls.write(&mut self.outbox, &self.socket),
-                None => self.outbox.write(&self.socket),
+                Some(tls) => tls.write(&mut self.outbox, socket),
+                None => self.outbox.write(socket),
             };
             written.bytes += bytes;
             written.calls += calls;
@@ -364,7 +501,7 @@ impl Link {
             if self.closing
                 && let Some(tls) = &mut self.tls
             {
-                tls.close(&self.socket);
+                tls.close(socket);
             }
             written.done = self.closing;
             return written;
@@ -390,7 +527,8 @@ impl Link {
 
     /// What the connection's task is to wait for. `held`: the core has too much to do.
     pub(super) fn wants(&self, held: bool) -> Wants {
-        let read = !held && !self.is_paused() && !self.closing && self.outbox.bytes() < PAUSE_BYTES;
+        let read =
+            !held && !self.is_paused() && self.socket.is_some() && !self.closing && self.outbox.bytes() < PAUSE_BYTES;
         Wants { read, write: self.blocked }
     }
 }

@@ -9,11 +9,14 @@
 mod link;
 pub(crate) mod number;
 mod outbox;
+mod resumptions;
 mod state;
+mod takeover;
 mod task;
 mod tls;
 
 pub(crate) use link::{Accepted, Arrival, Listener, Protocol};
+pub(crate) use resumptions::Resumptions;
 pub(crate) use tls::{TlsCell, TlsSettings};
 
 use crate::shell::clock::Clock;
@@ -57,6 +60,8 @@ pub(crate) enum Order {
     Accept(Accepted),
     /// One round of the core.
     FromCore(Vec<FromCore>),
+    /// Go on with a session over this connection.
+    TakeOver(Box<takeover::Takeover>),
     /// Write what is queued, close all connections and end.
     Stop,
     /// End where you stand.
@@ -74,6 +79,10 @@ pub(crate) struct Worker {
     pub(crate) inbox: Arc<Inbox>,
     /// Counters.
     pub(crate) metrics: Arc<Metrics>,
+    /// Sessions that may be gone on with.
+    pub(crate) resumptions: Arc<Resumptions>,
+    /// All workers, by number; weak, so that they end when nobody else has orders for them.
+    pub(crate) peers: Vec<mpsc::WeakSender<Order>>,
 }
 
 /// What the worker's own loop and the tasks of its connections share.
@@ -119,6 +128,7 @@ impl Worker {
             for order in taken.drain(..) {
                 match order {
                     Order::Accept(accepted) => task::accept(&shared, accepted),
+                    Order::TakeOver(takeover) => takeover::accept(&shared, *takeover),
                     Order::FromCore(said) => shared.state.borrow_mut().on_core(said),
                     Order::Stop => {
                         shared.state.borrow_mut().close_all();

@@ -1,8 +1,9 @@
 //! All connections of one worker.
 
-use super::link::{Arrival, Link, Wants};
+use super::link::{Arrival, ConnectionNumber, Link, Moving, Wants, Wish};
 use super::number::{SLOTS_MAX, compose, slot};
-use super::{FromCore, Worker};
+use super::resumptions::Found;
+use super::{FromCore, Order, Worker};
 use crate::shell::inbox::Inbound;
 use lavina_core::node::{Input, SessionNumber};
 use lavina_crdt::clock::Now;
@@ -10,10 +11,20 @@ use lavina_protocols::render::Renders;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 /// Reason shown to others when a client is cut for reading too slowly.
 const SLOW_READER: &str = "Read too slowly";
+
+/// What a connection's task is to do.
+pub(super) enum Next {
+    /// Wait for this.
+    Wait(Wants),
+    /// Take the connection to the worker of that session.
+    Move(SessionNumber, Box<Moving>),
+    /// End.
+    End,
+}
 
 /// The connections.
 pub(super) struct State {
@@ -120,13 +131,14 @@ impl State {
         &mut self,
         arrival: Arrival,
         socket: Rc<OwnedWriteHalf>,
-    ) -> Option<(SessionNumber, Rc<Notify>)> {
+    ) -> Option<(ConnectionNumber, Rc<Notify>)> {
         let place = self.links.reserve()?;
         self.counter = self.counter.wrapping_add(1);
         let number = compose(self.counter, place, self.worker.index);
         let now = self.now();
         let mut link = Link::new(number, arrival, socket, now);
         let begun = link.begin(now, &mut self.inputs);
+        let connection = link.connection();
         let wake = Rc::clone(&link.wake);
         self.due.settle(&mut link);
         self.links.put(place, link);
@@ -136,39 +148,95 @@ impl State {
             self.remove(number);
             return None;
         }
-        Some((number, wake))
+        Some((connection, wake))
     }
 
-    /// What the connection's task is to wait for; `None` when the connection is over.
-    pub(super) fn wants(&mut self, number: SessionNumber) -> Option<Wants> {
+    /// The way to another worker, or to this one.
+    pub(super) fn peer(&self, worker: usize) -> Option<mpsc::Sender<Order>> {
+        self.worker.peers.get(worker).and_then(mpsc::WeakSender::upgrade)
+    }
+
+    /// What the connection's task is to do.
+    pub(super) fn next(&mut self, connection: ConnectionNumber) -> Next {
         let held = self.held;
-        self.links.get(number).map(|link| link.wants(held))
+        let Some(link) = self.links.get(connection.session).filter(|link| link.connection() == connection) else {
+            return Next::End;
+        };
+        let Some(to) = link.moves_to() else { return Next::Wait(link.wants(held)) };
+        let moving = self.remove(connection.session).and_then(|link| link.leave(&mut self.inputs));
+        moving.map_or(Next::End, |moving| Next::Move(to, Box::new(moving)))
+    }
+
+    /// Another connection goes on with a session. `None`: the session is gone.
+    pub(super) fn take_over(
+        &mut self,
+        number: SessionNumber,
+        moving: Moving,
+        socket: Rc<OwnedWriteHalf>,
+    ) -> Option<(ConnectionNumber, Rc<Notify>)> {
+        let now = self.now();
+        let link = self.links.get(number)?;
+        link.take_over(now, moving, socket, &mut self.inputs);
+        let taken = (link.connection(), Rc::clone(&link.wake));
+        self.settle(now, number);
+        self.worker.metrics.resumptions.add(1);
+        Some(taken)
     }
 
     /// Bytes from a client.
-    pub(super) fn on_bytes(&mut self, number: SessionNumber, bytes: &[u8]) {
+    pub(super) fn on_bytes(&mut self, connection: ConnectionNumber, bytes: &[u8]) {
         let now = self.now();
+        let number = connection.session;
         self.worker.metrics.bytes_in.add_len(bytes.len());
-        let Some(link) = self.links.get(number) else { return };
+        let Some(link) = self.links.get(number).filter(|link| link.connection() == connection) else { return };
         if let Err(error) = link.on_bytes(now, bytes, &mut self.plain, &mut self.inputs) {
             tracing::debug!(%error, "a client's TLS failed");
             link.on_eof(now, "TLS failed", &mut self.inputs);
             self.worker.metrics.tls_failures.add(1);
         }
-        self.due.settle(link);
+        self.settle(now, number);
     }
 
     /// The client sends no more, or the connection broke.
-    pub(super) fn on_eof(&mut self, number: SessionNumber, reason: &str) {
+    pub(super) fn on_eof(&mut self, connection: ConnectionNumber, reason: &str) {
         let now = self.now();
-        let Some(link) = self.links.get(number) else { return };
+        let number = connection.session;
+        let Some(link) = self.links.get(number).filter(|link| link.connection() == connection) else { return };
         link.on_eof(now, reason, &mut self.inputs);
-        self.due.settle(link);
+        self.settle(now, number);
     }
 
     /// The socket takes bytes again.
-    pub(super) fn on_writable(&mut self, number: SessionNumber) {
-        self.write(number);
+    pub(super) fn on_writable(&mut self, connection: ConnectionNumber) {
+        if self.links.get(connection.session).is_some_and(|link| link.connection() == connection) {
+            self.write(connection.session);
+        }
+    }
+
+    /// After anything was done with a connection: its timer, its place among those to write, and what its session wants of this worker.
+    fn settle(&mut self, now: Now, number: SessionNumber) {
+        let Some(link) = self.links.get(number) else { return };
+        self.due.settle(link);
+        if link.has_wishes() {
+            self.grant(now, number);
+        }
+    }
+
+    fn grant(&mut self, now: Now, number: SessionNumber) {
+        let Some(link) = self.links.get(number) else { return };
+        let resumptions = &self.worker.resumptions;
+        for wish in link.take_wishes() {
+            match wish {
+                Wish::Keep(key) => resumptions.keep(key, number),
+                Wish::Forget(key, handled) => resumptions.forget(key, handled),
+                Wish::Resume(key) => match resumptions.find(&key) {
+                    Found::Session(to) if to != number => link.move_to(to),
+                    Found::Session(_) | Found::Nothing => link.on_no_resumption(now, None, &mut self.inputs),
+                    Found::Ended(handled) => link.on_no_resumption(now, Some(handled), &mut self.inputs),
+                },
+            }
+        }
+        self.due.settle(link);
     }
 
     /// One round of the core.
@@ -184,19 +252,22 @@ impl State {
                         let Some(link) = self.links.get(session) else { continue };
                         link.on_event(now, &event, &mut renders, &mut self.inputs);
                         self.due.settle(link);
+                        if link.has_wishes() {
+                            self.grant(now, session);
+                        }
                     }
                 }
                 FromCore::Answer(session, id, answer) => {
                     deliveries += 1;
                     let Some(link) = self.links.get(session) else { continue };
                     link.on_answer(now, id, answer, &mut self.inputs);
-                    self.due.settle(link);
+                    self.settle(now, session);
                 }
                 FromCore::Disconnect(session, reason) => {
                     let Some(link) = self.links.get(session) else { continue };
                     tracing::debug!(?reason, "the core ends a session");
                     link.shut(now);
-                    self.due.settle(link);
+                    self.settle(now, session);
                 }
             }
         }
@@ -231,8 +302,9 @@ impl State {
             let Some(link) = self.links.get(number) else { continue };
             link.armed = None;
             if link.on_timeout(now, &mut self.inputs) {
-                self.due.settle(link);
+                self.settle(now, number);
             } else {
+                self.settle(now, number);
                 self.remove(number);
             }
         }
@@ -257,16 +329,20 @@ impl State {
         if let Some(link) = self.links.get(number) {
             link.on_eof(now, &reason, &mut self.inputs);
         }
-        self.remove(number);
+        self.settle(now, number);
+        if !self.links.get(number).is_some_and(|link| link.is_detached()) {
+            self.remove(number);
+        }
     }
 
-    fn remove(&mut self, number: SessionNumber) {
-        let Some(link) = self.links.take(number) else { return };
+    fn remove(&mut self, number: SessionNumber) -> Option<Link> {
+        let link = self.links.take(number)?;
         if let Some(armed) = link.armed {
             self.due.timers.remove(&(armed, number));
         }
         link.wake.notify_one();
         self.worker.metrics.connections.less(1);
+        Some(link)
     }
 
     /// Closes everything once what is queued has been written.

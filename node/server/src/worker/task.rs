@@ -1,8 +1,8 @@
 //! The task of one connection: waits for bytes, and for room in the socket when it was full.
 
-use super::Shared;
-use super::link::Accepted;
-use lavina_core::node::SessionNumber;
+use super::link::{Accepted, ConnectionNumber};
+use super::state::Next;
+use super::{Shared, takeover};
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
@@ -36,19 +36,37 @@ pub(super) fn accept(shared: &Rc<Shared>, accepted: Accepted) {
     let write = Rc::new(write);
     let inserted = shared.state.borrow_mut().insert(accepted.arrival, Rc::clone(&write));
     if let Some((number, wake)) = inserted {
-        tokio::task::spawn_local(drive(Rc::clone(shared), number, read, write, wake));
+        start(shared, number, (read, write), wake);
     }
+}
+
+/// Starts the task of a connection.
+pub(super) fn start(
+    shared: &Rc<Shared>,
+    number: ConnectionNumber,
+    (read, write): (OwnedReadHalf, Rc<OwnedWriteHalf>),
+    wake: Rc<Notify>,
+) {
+    tokio::task::spawn_local(drive(Rc::clone(shared), number, read, write, wake));
 }
 
 async fn drive(
     shared: Rc<Shared>,
-    number: SessionNumber,
+    number: ConnectionNumber,
     mut read: OwnedReadHalf,
     write: Rc<OwnedWriteHalf>,
     wake: Rc<Notify>,
 ) {
     loop {
-        let Some(wants) = shared.state.borrow_mut().wants(number) else { break };
+        let next = shared.state.borrow_mut().next(number);
+        let wants = match next {
+            Next::Wait(wants) => wants,
+            Next::Move(to, moving) => {
+                takeover::send(&shared, to, *moving, (read, write)).await;
+                return;
+            }
+            Next::End => break,
+        };
         tokio::select! {
             biased;
             () = wake.notified() => {}
@@ -71,7 +89,7 @@ async fn drive(
 }
 
 /// Reads once and handles what came, in one step. Gives the number of bytes.
-async fn take(shared: &Shared, number: SessionNumber, read: &mut OwnedReadHalf) -> io::Result<usize> {
+async fn take(shared: &Shared, number: ConnectionNumber, read: &mut OwnedReadHalf) -> io::Result<usize> {
     poll_fn(|context| {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);

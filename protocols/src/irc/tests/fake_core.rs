@@ -292,6 +292,10 @@ impl FakeCore {
                 self.account = None;
                 AccountReply::Done
             }
+            AccountCommand::Secret(..) => AccountReply::Secret(None),
+            AccountCommand::TakeWaiting => AccountReply::Waiting(None),
+            AccountCommand::WaitsFrom(_) => AccountReply::Done,
+            AccountCommand::LastActive(_) => AccountReply::LastActive(None),
             AccountCommand::Sessions => AccountReply::Sessions(vec![person("alice"), person("bob")]),
             AccountCommand::End(_) => AccountReply::Ended(1),
             AccountCommand::Seen(device) => AccountReply::Seen((device == "phone").then_some(2_000)),

@@ -111,6 +111,7 @@ impl Client {
                     }
                     Output::StartTls => self.text.extend_from_slice(b"<starttls>\r\n"),
                     Output::Close => self.text.extend_from_slice(b"<close>\r\n"),
+                    Output::Keep(_) | Output::Forget(..) | Output::Resume(_) => unreachable!("IRC has no resumption"),
                 }
             }
             if self.slow || !self.answer_one() {

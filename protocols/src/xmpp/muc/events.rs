@@ -46,9 +46,7 @@ impl Showing<'_> {
         let bytes = self.renders.get_or_render(self.event, class, || {
             Bytes::from(make(domains).iter().map(Element::to_stanza).collect::<String>())
         });
-        if !bytes.is_empty() {
-            self.link.send_bytes(bytes);
-        }
+        self.link.send_presences(&bytes);
     }
 
     fn class(&mut self) -> RenderClass {

@@ -11,7 +11,7 @@ use crate::xmpp::jid::Domains;
 use crate::xmpp::link::Link;
 use crate::xmpp::message::{content_of, with_content};
 use crate::xmpp::pending::{Asked, Awaited};
-use crate::xmpp::{ns, sid};
+use crate::xmpp::{ns, relation, sid};
 use lavina_crdt::names::RoomName;
 use lavina_crdt::room::{Act, Topic};
 use std::sync::Arc;
@@ -31,7 +31,8 @@ pub(crate) fn on_groupchat(
         return Ok(());
     }
     if let Some(content) = content_of(&link.domains, stanza)? {
-        link.ask(Command::Say(Target::Room(room), content), Awaited::Said(asked.clone()));
+        let command = relation::command(Target::Room(room), relation::of(stanza, true), content);
+        link.ask(command, Awaited::Said(asked.clone()));
     }
     Ok(())
 }
@@ -48,14 +49,13 @@ pub(crate) fn on_own(client: &mut Client, link: &mut Link, room: &RoomName, said
 /// A room's message as everybody in it sees it.
 pub(crate) fn render(domains: &Domains, room: &RoomName, said: &Said, delayed: bool) -> Element {
     let jid = domains.room(room);
-    let message = Element::new("message", ns::CLIENT)
-        .attr("from", domains.occupant(room, &said.author.nick))
-        .attr("type", "groupchat");
+    // XEP-0425 section 3: what a moderator does the room says.
+    let moderated = relation::is_moderated(said);
+    let from = if moderated { jid.clone() } else { domains.occupant(room, &said.author.nick) };
+    let message = Element::new("message", ns::CLIENT).attr("from", from).attr("type", "groupchat");
     let delayed = delayed.then(|| delay(&jid, said.id.hlc().ms()));
-    with_content(message, said)
-        .child(sid::stanza_id(&jid, said.id))
-        .child(sid::occupant_id(room, &said.author.principal()))
-        .maybe_child(delayed)
+    let author = (!moderated).then(|| sid::occupant_id(room, &said.author.principal()));
+    with_content(domains, message, said).maybe_child(sid::of(&jid, said)).maybe_child(author).maybe_child(delayed)
 }
 
 /// The subject; at entry also where there is none, since it says that the history has ended.

@@ -12,4 +12,5 @@ mod operators;
 mod personal;
 mod relations;
 mod rooms;
+mod waiting;
 mod world;
