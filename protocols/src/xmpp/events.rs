@@ -89,10 +89,16 @@ fn on_whisper(client: &Client, link: &mut Link, from: &Person, via: Option<&(Roo
     let expected = match stanza.name.as_str() {
         "iq" => matches!(kind, "get" | "set" | "result" | "error"),
         "presence" => matches!(kind, "" | "unavailable"),
-        "message" => matches!(kind, "error" | "groupchat"),
+        "message" => matches!(kind, "error" | "groupchat") || muc::invite::is_word(&stanza),
         _ => false,
     };
     if stanza.ns != ns::CLIENT || !expected {
+        return;
+    }
+    if stanza.name == "message" && muc::invite::is_word(&stanza) {
+        if let Some(word) = muc::invite::as_word(&link.domains, from, via, &stanza) {
+            link.send(&word);
+        }
         return;
     }
     let sender = match via {

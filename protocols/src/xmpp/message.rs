@@ -33,7 +33,7 @@ pub(crate) fn on_message(client: &mut Client, link: &mut Link, asked: Asked, to:
         ("groupchat", Some(Address::Room(room))) => muc::message::on_groupchat(link, &asked, room, stanza),
         ("groupchat", Some(Address::Occupant(..))) => Err(StanzaError::BAD_REQUEST),
         ("groupchat", _) => Err(StanzaError::SERVICE_UNAVAILABLE),
-        (_, Some(Address::Room(room))) => muc::invite::on_message(link, &asked, room, stanza),
+        (_, Some(Address::Room(room))) => muc::invite::on_message(client, link, &asked, room, stanza),
         (_, to) => address(client, to).and_then(|target| say(client, link, &asked, target, stanza)),
     };
     if let Err(error) = done {

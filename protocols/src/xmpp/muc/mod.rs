@@ -20,6 +20,7 @@ pub(super) mod join;
 pub(super) mod leave;
 pub(super) mod message;
 mod occupant;
+pub(super) mod voice;
 
 use super::client::Client;
 use super::link::Link;
@@ -72,6 +73,8 @@ pub(crate) enum Waiting {
     Admin(admin::Waiting),
     /// The room as it is, for its configuration.
     Config(config::Waiting),
+    /// The room as it is, for a request for voice.
+    Voice(voice::Waiting),
     /// Another nick in a room.
     Nick(Asked, RoomName, Nick),
     /// The room as it is, to be shown anew.
@@ -117,6 +120,7 @@ impl Client {
             Waiting::History(waiting) => join::on_history(self, link, &waiting, answer),
             Waiting::Admin(waiting) => admin::on_room(self, link, waiting, answer),
             Waiting::Config(waiting) => config::on_room(self, link, waiting, answer),
+            Waiting::Voice(waiting) => voice::on_room(self, link, waiting, answer),
             Waiting::Nick(asked, room, nick) => join::on_nick(self, link, (asked, room, nick), answer),
             Waiting::Anew(room) => join::on_anew(self, link, &room, answer),
             Waiting::Last(asked) => match answer {

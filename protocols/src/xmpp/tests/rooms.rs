@@ -506,3 +506,54 @@ fn rooms_are_discovered() {
         <iq to='alice@a.example/r1' from='none@rooms.a.example' id='3' type='error'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
     "#]].assert_eq(&chat.take());
 }
+
+#[test]
+fn a_declined_invitation_reaches_who_invited_in_the_rooms_name() {
+    let mut chat = Chat::bound();
+    chat.send(
+        "<message to='rust@rooms.a.example'><x xmlns='http://jabber.org/protocol/muc#user'>\
+         <decline to='bob@a.example/phone'><reason>no time</reason></decline></x></message>",
+    );
+    let Some((_, Command::Whisper(_, stanza))) = chat.asked.pop_front() else { panic!("nothing was passed on") };
+    let mut other = Chat::bound();
+    other.event(Event::Whisper { from: person(3, "carol", Some("desk")), via: None, stanza });
+    expect![[r#"
+        <message to='alice@a.example/r1' from='rust@rooms.a.example'><x xmlns='http://jabber.org/protocol/muc#user'><decline from='carol@a.example'><reason>no time</reason></decline></x></message>
+    "#]].assert_eq(&other.take());
+}
+
+#[test]
+fn a_visitor_asks_for_voice_and_a_moderator_gives_it() {
+    let mut room = view(false);
+    Arc::make_mut(&mut room.state).flags.insert(Flag::Moderated);
+    let mut chat = Chat::bound();
+    let form = |more: &str| {
+        format!(
+            "<message to='rust@rooms.a.example'><x xmlns='jabber:x:data' type='submit'>\
+             <field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field>\
+             <field var='muc#role'><value>participant</value></field>{more}</x></message>"
+        )
+    };
+    chat.send(&form(""));
+    chat.answer(Ok(Reply::Room(Some(Arc::new(room.clone())))));
+    let Some((_, Command::Whisper(to, stanza))) = chat.asked.pop_front() else { panic!("nobody is asked") };
+    assert_eq!(to, crate::command::Target::Occupant(super::room("rust"), nick("bob")));
+    let mut moderator = Chat::bound();
+    let via = Some((super::room("rust"), nick("carol")));
+    moderator.event(Event::Whisper { from: person(3, "carol", Some("desk")), via, stanza });
+    expect![[r#"
+        <message to='alice@a.example/r1' from='rust@rooms.a.example'><x xmlns='jabber:x:data' type='form'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/muc#request</value></field><field var='muc#role' type='list-single' label='Requested role'><value>participant</value><option label='participant'><value>participant</value></option></field><field var='muc#jid' type='jid-single' label='User ID'><value>alice@a.example/r1</value></field><field var='muc#roomnick' type='text-single' label='Room Nickname'><value>alice</value></field><field var='muc#request_allow' type='boolean' label='Grant voice to this person?'><value>0</value></field></x></message>
+    "#]].assert_eq(&moderator.take());
+
+    let allow = "<field var='muc#roomnick'><value>carol</value></field>\
+                 <field var='muc#request_allow'><value>true</value></field>";
+    moderator.send(&form(allow));
+    moderator.answer(Ok(Reply::Room(Some(Arc::new(room.clone())))));
+    assert!(moderator.take().contains("<forbidden "), "only moderators give voice");
+    let mut senior = view_with(Rank::Operator);
+    Arc::make_mut(&mut senior.state).flags.insert(Flag::Moderated);
+    moderator.send(&form(allow));
+    moderator.answer(Ok(Reply::Room(Some(Arc::new(senior)))));
+    let log = moderator.take();
+    assert!(log.contains("SetRank { who: Guest(") && log.contains("rank: Voice"), "{log}");
+}
