@@ -149,7 +149,9 @@ impl<S: Store> Replicas<S> {
     fn load(&mut self) -> Result<(), StoreError> {
         for (scope, vector) in self.store.vectors()? {
             for (origin, _) in vector.iter() {
-                if let Some(key) = self.store.origin_key(origin)? {
+                if !self.nodes.contains_key(&origin)
+                    && let Some(key) = self.store.origin_key(origin)?
+                {
                     self.nodes.insert(origin, key.node);
                 }
                 self.heads.note(&scope, origin);

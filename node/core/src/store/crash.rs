@@ -1,11 +1,11 @@
 //! A kill, a power cut, a full or a failing disk: what was said to be written is there.
 
-use super::redb::{FORMAT, Opening, RedbStore};
+use super::redb::{FORMAT, Opening, RedbStore, Sealing};
 use super::testing::{Disk, batch, opening, room, run, writer};
 use super::{Batch, Commit, Store, StoreError};
 use lavina_crdt::ids::Scope;
 use proptest::prelude::*;
-use redb::TableDefinition;
+use redb::{ReadableDatabase, ReadableTableMetadata, TableDefinition};
 
 fn next(store: &impl Store, scope: &Scope) -> u64 {
     store.vectors().unwrap().get(scope).map_or(0, |vector| vector.next(writer(1).origin()))
@@ -106,6 +106,46 @@ fn a_store_of_a_later_version_is_refused_by_its_number() {
     drop(database);
     let opened = RedbStore::open(disk.opener(), opening(1));
     assert_eq!(opened.err(), Some(StoreError::Newer { found: FORMAT + 1, known: FORMAT }));
+}
+
+#[test]
+fn a_store_of_the_format_before_segments_is_taken_over() {
+    let disk = Disk::default();
+    let never = Sealing { per_commit: 0, ..opening(1).sealing };
+    let store = RedbStore::open(disk.opener(), Opening { sealing: never, ..opening(1) }).unwrap();
+    store.commit(&batches(&[3, 50])).unwrap();
+    drop(store);
+    let database = redb::Builder::new().create_with_backend(disk.clone()).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(TableDefinition::<&str, u64>::new("identity")).unwrap().insert("format", 2).unwrap();
+    for table in ["sealed", "segments"] {
+        assert!(write.delete_table(TableDefinition::<&[u8; 32], &[u8]>::new(table)).unwrap());
+    }
+    write.commit().unwrap();
+    drop(database);
+    let store = disk.open();
+    assert_eq!((store.origin().epoch, read_all(&store)), (1, Ok(53)));
+}
+
+#[test]
+fn at_rest_a_store_seals_all_but_the_newest_and_shows_what_it_showed() {
+    let disk = Disk::default();
+    let late = Sealing { per_commit: 0, ..opening(1).sealing };
+    let store = RedbStore::open(disk.opener(), Opening { sealing: late, ..opening(1) }).unwrap();
+    store.commit(&batches(&[40, 60])).unwrap();
+    let whole = store.run(&room(0), writer(1).origin(), 0, usize::MAX).unwrap();
+    let mut rests = 1;
+    while store.tidy().unwrap() {
+        rests += 1;
+    }
+    assert!(rests > 2, "a few segments at a time");
+    assert_eq!(store.run(&room(0), writer(1).origin(), 0, usize::MAX).unwrap(), whole);
+    assert_eq!(read_all(&store), Ok(100));
+    drop(store);
+    let database = redb::Builder::new().create_with_backend(disk).unwrap();
+    let read = database.begin_read().unwrap();
+    let rows = read.open_table(TableDefinition::<&[u8; 32], &[u8]>::new("entries")).unwrap().len().unwrap();
+    assert!(rows < 2 + 5, "{rows} rows are left");
 }
 
 fn filled(disk: &Disk) -> Vec<Batch> {

@@ -131,4 +131,12 @@ pub trait Commit {
     /// [`StoreError`] says why nothing was written. After [`StoreError::Failed`] every further call fails alike; after
     /// [`StoreError::Full`] the same batches may be given again when there may be room.
     fn commit(&self, batches: &[Batch]) -> Result<(), StoreError>;
+
+    /// Does a part of what the store has to do for itself; for when nothing waits to be written. Whether there is more.
+    ///
+    /// # Errors
+    /// As [`Commit::commit`]: the next one says the same.
+    fn tidy(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 }

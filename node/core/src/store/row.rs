@@ -108,7 +108,7 @@ pub(super) fn between(
 }
 
 /// The first number of the range for which `holds` does not; it holds for all before that one.
-fn halve<E>(mut range: Range<u64>, mut holds: impl FnMut(u64) -> Result<bool, E>) -> Result<u64, E> {
+pub(super) fn halve<E>(mut range: Range<u64>, mut holds: impl FnMut(u64) -> Result<bool, E>) -> Result<u64, E> {
     while !range.is_empty() {
         let middle = range.start.midpoint(range.end);
         if holds(middle)? {

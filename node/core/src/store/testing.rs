@@ -1,6 +1,6 @@
 //! What the tests of stores share: entries that look real to a store, and a disk that loses power, room or reliability.
 
-use super::redb::{CACHE_BYTES, Opener, Opening, RedbStore};
+use super::redb::{CACHE_BYTES, Opener, Opening, RedbStore, Sealing};
 use super::{Batch, BatchId};
 use bytes::Bytes;
 use lavina_crdt::clock::Hlc;
@@ -49,7 +49,8 @@ pub(crate) fn batch(id: u64, runs: Vec<Run>) -> Batch {
 
 /// How tests open a store, with an epoch for a new one.
 pub(crate) fn opening(new_epoch: u64) -> Opening {
-    Opening { node: NodeId([1; 32]), new_epoch, medium: 1, cache_bytes: CACHE_BYTES }
+    let sealing = Sealing { tail: 2, chunk: 5, per_commit: 2, per_rest: 4 };
+    Opening { node: NodeId([1; 32]), new_epoch, medium: 1, cache_bytes: CACHE_BYTES, sealing, check: true }
 }
 
 /// A disk with a write cache: what was not synced may be lost when the power goes.

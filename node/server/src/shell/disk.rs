@@ -4,7 +4,7 @@ use super::clock::Clock;
 use crate::identity::{DataDir, Identity, id_of, random_u64};
 use anyhow::{Context, Result};
 use lavina_core::node::{Node, NodeConfig};
-use lavina_core::store::redb::{CACHE_BYTES, Opener, Opening, RedbStore};
+use lavina_core::store::redb::{CACHE_BYTES, Opener, Opening, RedbStore, Sealing};
 use lavina_core::store::{StoreError, recover};
 use lavina_crdt::ids::NodeId;
 use std::fs::{self, File};
@@ -24,6 +24,7 @@ pub(super) fn open(data: &DataDir, config: &NodeConfig, clock: Clock) -> Result<
         Ok((store, node))
     };
     let aside = |damage: &StoreError| {
+        doubt(data);
         let to = set_aside(&path).map_err(|error| StoreError::Failed(format!("{damage}, and: {error}")))?;
         tracing::error!(%damage, kept = %to.display(), "the store is set aside; this node begins with an empty one and is filled by its peers");
         Ok(())
@@ -45,8 +46,35 @@ pub(crate) fn open_store(data: &DataDir, identity: &Identity) -> Result<RedbStor
 
 fn open_at(path: &Path, node: NodeId) -> Result<RedbStore, StoreError> {
     let medium = medium(path).map_err(|error| StoreError::Failed(error.to_string()))?;
-    let opening = Opening { node, new_epoch: random_u64(), medium, cache_bytes: CACHE_BYTES };
-    RedbStore::open(opener(path.to_owned()), opening)
+    let (known, now) = (fs::read_to_string(checked(path)).ok(), occasion(medium));
+    let check = now.is_none() || known != now;
+    let (new_epoch, sealing) = (random_u64(), Sealing::SERVER);
+    let opening = Opening { node, new_epoch, medium, cache_bytes: CACHE_BYTES, sealing, check };
+    let store = RedbStore::open(opener(path.to_owned()), opening)?;
+    if let Some(now) = now.filter(|_| check) {
+        // Where it cannot be written the next start reads everything again.
+        let _ = fs::write(checked(path), now);
+    }
+    Ok(store)
+}
+
+/// The file that says on which occasion the store was read through.
+fn checked(path: &Path) -> PathBuf {
+    path.with_extension("checked")
+}
+
+/// The run of the machine, and the file. As long as both are the same, what was found whole has been in the hands of this system: a process that
+/// was killed is back at once, however large its store. After a power cut, or on another disk, everything is read through first. `None` where the
+/// system does not tell its runs apart.
+fn occasion(medium: u64) -> Option<String> {
+    let run = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(format!("{} {medium:016x}\n", run.trim()))
+}
+
+/// Something in the store was not what was written: the next start reads it through.
+pub(super) fn doubt(data: &DataDir) {
+    // Where there is none it does so anyway.
+    let _ = fs::remove_file(checked(&data.store()));
 }
 
 fn open_file(path: &Path) -> io::Result<File> {

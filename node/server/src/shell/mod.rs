@@ -36,7 +36,8 @@ use lavina_core::node::{AdminCommand, AdminReply, Status};
 use lavina_protocols::command::Refusal;
 use lavina_protocols::session::Flood;
 use lavina_quic::wan::Wan;
-use std::sync::Arc;
+use lavina_quic::{Counters, Endpoint};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use threads::Threads;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -67,6 +68,7 @@ pub(crate) struct Running {
     writer: Arc<WriteQueue>,
     stop: watch::Sender<Stop>,
     threads: Threads,
+    endpoint: Weak<Endpoint>,
 }
 
 /// How the node is to end.
@@ -104,6 +106,11 @@ impl Running {
         }
     }
 
+    /// What the data plane has counted; nothing once it has ended.
+    pub(crate) fn passed(&self) -> Counters {
+        self.endpoint.upgrade().map(|endpoint| endpoint.counters()).unwrap_or_default()
+    }
+
     /// Asks the core for something else.
     pub(crate) async fn ask(&self, command: AdminCommand) -> Option<Result<AdminReply, Refusal>> {
         ask(&self.inbox, command).await
@@ -136,7 +143,7 @@ impl Running {
     }
 
     fn end(self, how: Stop) {
-        let Self { inbox, workers, writer, stop, mut threads } = self;
+        let Self { inbox, workers, writer, stop, mut threads, endpoint: _ } = self;
         drop(workers);
         let _ = stop.send(how);
         threads.join("worker");

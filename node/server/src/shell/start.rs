@@ -71,6 +71,7 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
     let mesh_stopped = stopped.clone();
     threads.spawn("mesh", move || mesh_runtime.block_on(mesh.run(events, orders, mesh_stopped)))?;
 
+    let watched = Arc::downgrade(&endpoint);
     let parts = Parts { inbox: Arc::clone(&base.inbox), endpoint, reception, metrics: Arc::clone(&base.metrics) };
     let admin = Admin::new(&base.config, &base.identity, &base.data, parts)?;
     let reloader = reload::Reloader {
@@ -82,7 +83,7 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
     };
     let (door, front_runtime) = (base.door(&workers), runtime()?);
     threads.spawn("front", move || front_runtime.block_on(serve_front(sockets, door, admin, reloader, stopped)))?;
-    Ok(Running { inbox: base.inbox, workers, writer, stop, threads })
+    Ok(Running { inbox: base.inbox, workers, writer, stop, threads, endpoint: watched })
 }
 
 impl Base {
@@ -150,7 +151,14 @@ fn start_core(
     };
     threads.spawn("core", move || core.run())?;
     let (writer, inbox, metrics) = (Arc::clone(&queue), Arc::clone(&base.inbox), Arc::clone(&base.metrics));
-    threads.spawn_fallible("writer", move || writer::run(&writer, &store, &inbox, &metrics))?;
+    let data = base.data.clone();
+    threads.spawn_fallible("writer", move || {
+        let well = writer::run(&writer, &store, &inbox, &metrics);
+        if !well {
+            disk::doubt(&data);
+        }
+        well
+    })?;
     Ok(queue)
 }
 

@@ -6,6 +6,7 @@
 use super::inbox::{Inbox, Progress};
 use super::metrics::Metrics;
 use lavina_core::store::{Batch, Commit, StoreError};
+use lavina_crdt::entry::SealedEntry;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +16,27 @@ const COMPANY_WAIT: Duration = Duration::from_millis(100);
 
 /// Most batches of one commit: bounds the memory of one transaction and how long the first of them waits for the last.
 const BATCHES_PER_COMMIT_MAX: usize = 2048;
+
+/// Bytes of entries that are company enough: a commit of so many costs little beside them, and who sends them waits for room to send more.
+const COMPANY_BYTES: usize = 512 * 1024;
+
+/// After so long without anything to write the store may do what it has to do for itself.
+const REST_AFTER: Duration = Duration::from_millis(200);
+
+/// What the writer does next.
+#[derive(Debug)]
+enum Next {
+    /// Writes these with one commit.
+    Write(Vec<Batch>),
+    /// Lets the store tidy up.
+    Rest,
+    /// Ends.
+    End,
+}
+
+fn bytes_of(batch: &Batch) -> usize {
+    batch.runs.iter().flat_map(|run| &run.entries).map(SealedEntry::len).sum()
+}
 
 /// Batches on their way to the disk. The core bounds how many there can be (it takes no input above its own limit).
 #[derive(Debug, Default)]
@@ -27,6 +49,8 @@ pub(crate) struct WriteQueue {
 struct State {
     batches: VecDeque<Batch>,
     urgent: usize,
+    /// Bytes of entries in all batches.
+    bytes: usize,
     stopping: bool,
     /// Set by a failed commit until the core has heard of it: what comes before that was made without knowing of the failure.
     refusing: bool,
@@ -44,6 +68,7 @@ impl WriteQueue {
             return;
         }
         state.urgent += usize::from(batch.urgent);
+        state.bytes += bytes_of(&batch);
         state.batches.push_back(batch);
         drop(state);
         self.filled.notify_one();
@@ -60,59 +85,77 @@ impl WriteQueue {
         state.stopping = true;
         if at_once {
             state.batches.clear();
-            state.urgent = 0;
+            (state.urgent, state.bytes) = (0, 0);
         }
         drop(state);
         self.filled.notify_one();
     }
 
-    /// The batches of the next commit; `None` when there will be no more.
-    fn next(&self) -> Option<Vec<Batch>> {
+    /// What to do next. With `untidy` nothing to write for a while is a rest.
+    fn next(&self, untidy: bool) -> Next {
         let mut state = self.lock();
+        let began = Instant::now();
         let mut company_until: Option<Instant> = None;
         loop {
             if state.stopping && state.batches.is_empty() {
-                return None;
+                return Next::End;
             }
             let now = Instant::now();
             let go = state.urgent > 0
                 || state.stopping
                 || state.batches.len() >= BATCHES_PER_COMMIT_MAX
+                || state.bytes >= COMPANY_BYTES
                 || company_until.is_some_and(|until| until <= now);
             if go && !state.batches.is_empty() {
                 break;
             }
-            if state.batches.is_empty() {
-                company_until = None;
-                state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let until = if !state.batches.is_empty() {
+                Some(*company_until.get_or_insert(now + COMPANY_WAIT))
+            } else if untidy {
+                Some(began + REST_AFTER)
             } else {
-                let until = *company_until.get_or_insert(now + COMPANY_WAIT);
-                let wait = until.saturating_duration_since(now);
-                state = self
+                None
+            };
+            let wait = until.map(|until| until.saturating_duration_since(now));
+            state = match wait {
+                Some(wait) if wait.is_zero() => return Next::Rest,
+                Some(wait) => self
                     .filled
                     .wait_timeout(state, wait)
-                    .map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state);
-            }
+                    .map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state),
+                None => self.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
         }
         let count = state.batches.len().min(BATCHES_PER_COMMIT_MAX);
         let batches: Vec<Batch> = state.batches.drain(..count).collect();
         state.urgent -= batches.iter().filter(|batch| batch.urgent).count();
-        Some(batches)
+        state.bytes = state.batches.iter().map(bytes_of).sum();
+        Next::Write(batches)
     }
 
     fn refuse(&self) {
         let mut state = self.lock();
         state.refusing = true;
         state.batches.clear();
-        state.urgent = 0;
+        (state.urgent, state.bytes) = (0, 0);
     }
 }
 
 /// The writer's thread. It ends well when it is told to, and `false` when the store is damaged: then the node must end too, because its
 /// next start sets the store aside and is filled by the peers.
 pub(crate) fn run(queue: &WriteQueue, store: &impl Commit, inbox: &Arc<Inbox>, metrics: &Metrics) -> bool {
-    let mut failing = false;
-    while let Some(batches) = queue.next() {
+    let (mut failing, mut untidy) = (false, true);
+    loop {
+        let batches = match queue.next(untidy) {
+            Next::Write(batches) => batches,
+            Next::Rest => {
+                // What goes wrong here the next commit meets again, and says so.
+                untidy = store.tidy().unwrap_or(false);
+                continue;
+            }
+            Next::End => return true,
+        };
+        untidy = true;
         let (Some(first), Some(last)) = (batches.first().map(|batch| batch.id), batches.last().map(|batch| batch.id))
         else {
             continue;
@@ -142,7 +185,6 @@ pub(crate) fn run(queue: &WriteQueue, store: &impl Commit, inbox: &Arc<Inbox>, m
             }
         }
     }
-    true
 }
 
 #[cfg(test)]
@@ -194,10 +236,10 @@ mod tests {
         queue.stop(false);
         run(&queue, &disk, &inbox, &Metrics::default());
         queue.push(batch(2, true));
-        assert!(queue.next().is_none(), "a batch made before the core knew is dropped");
+        assert!(matches!(queue.next(false), Next::End), "a batch made before the core knew is dropped");
         queue.resume();
         queue.push(batch(1, true));
-        assert_eq!(queue.next().map(|batches| batches.len()), Some(1));
+        assert!(matches!(queue.next(false), Next::Write(batches) if batches.len() == 1));
         let taken = inbox.take(None, true);
         assert!(matches!(taken.progress.as_slice(), [Progress::Failed(BatchId(1), StoreError::Full)]), "{taken:?}");
     }

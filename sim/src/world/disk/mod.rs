@@ -11,7 +11,7 @@ pub(crate) use store::SimStore;
 
 use crate::plan::Level;
 use lavina_core::store::memory::MemoryStore;
-use lavina_core::store::redb::{Opening, RedbStore};
+use lavina_core::store::redb::{Opening, RedbStore, Sealing};
 use lavina_core::store::{Batch, Commit, Recovered, Store, StoreError, recover};
 use lavina_crdt::ids::{NodeId, OriginKey, Scope};
 use lavina_crdt::version::VersionVector;
@@ -21,6 +21,9 @@ use std::collections::BTreeMap;
 
 /// Pages that the real store keeps in memory: few, so that many nodes are cheap and the disk is asked.
 const CACHE_BYTES: usize = 256 * 1024;
+
+/// Short segments of what is hardly old, so that short runs read and lose some; all of them made by commits, where the power fails.
+const SEALING: Sealing = Sealing { tail: 3, chunk: 5, per_commit: 2, per_rest: 1 };
 
 /// Most writes of a commit after which a power cut may come: more than a commit makes.
 pub(crate) const WRITES_MAX: u64 = 40;
@@ -101,7 +104,14 @@ impl Disk {
             || match &**bytes.borrow() {
                 Bytes::Model(store) => then(SimStore::Memory(store.clone())),
                 Bytes::Platter(platter) => {
-                    let opening = Opening { node, new_epoch: seed, medium: platter.medium(), cache_bytes: CACHE_BYTES };
+                    let opening = Opening {
+                        node,
+                        new_epoch: seed,
+                        medium: platter.medium(),
+                        cache_bytes: CACHE_BYTES,
+                        sealing: SEALING,
+                        check: true,
+                    };
                     then(SimStore::File(RedbStore::open(platter.opener(), opening)?))
                 }
             },

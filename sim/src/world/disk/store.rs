@@ -83,4 +83,8 @@ impl Commit for SimStore {
     fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {
         ask!(self, store => store.commit(batches))
     }
+
+    fn tidy(&self) -> Result<bool, StoreError> {
+        ask!(self, store => store.tidy())
+    }
 }

@@ -1,30 +1,40 @@
 //! The store in one redb file: copy-on-write pages, one writer, checksummed, recovered without a log after a kill at any moment.
 //!
-//! Any [`StorageBackend`] will do: a file in the server, a faulty block of bytes in the simulator. The log is kept in rows by
-//! (scope, origin, seq) and in nothing else; a scope's order is a merge of its origins' tails, because within an origin the stamp
+//! Any [`StorageBackend`] will do: a file in the server, a faulty block of bytes in the simulator. The log is kept by (scope, origin, seq) and in
+//! nothing else, its newest part in rows and the rest in compressed segments; a scope's order is a merge of its origins' tails, because within an origin the stamp
 //! grows with the number. Reads take one short transaction each and never wait for the writer.
 
 mod backend;
 mod layout;
 mod pages;
 mod read;
+mod rows;
+mod sealing;
+mod segment;
 
 use super::{Batch, Commit, RENEW_EPOCH, StoreError, row};
 use backend::{Fault, WatchedBackend, from_io, guarded};
 use lavina_crdt::entry::Run;
 use lavina_crdt::ids::{NodeId, OriginKey, Scope};
 use lavina_crdt::mutant::{self, Mutant};
-use layout::{ENTRIES, IDENTITY, META, NEXT, ORIGINS, SCOPES, entry_key, next_key, origin_value, scope_name};
+use layout::{
+    ENTRIES, IDENTITY, META, NEXT, ORIGINS, SCOPES, SEALED, SEGMENTS, entry_key, next_key, origin_value, scope_name,
+};
 use redb::{
     Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend,
     WriteTransaction,
 };
-use std::cmp::Ordering;
+use rows::Segments;
+pub use sealing::Sealing;
+use sealing::{Ripe, is_ripe};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 /// The file format this build writes, and the newest it reads.
-pub const FORMAT: u64 = 2;
+pub const FORMAT: u64 = 3;
+/// The oldest one it reads: without segments, otherwise the same.
+const FORMAT_OLDEST: u64 = 2;
 
 /// Memory for cached pages in a server: room for the tails of some thousand busy scopes, little beside what sessions take.
 pub const CACHE_BYTES: usize = 64 * 1024 * 1024;
@@ -44,6 +54,11 @@ pub struct Opening {
     pub medium: u64,
     /// Memory for cached pages, [`CACHE_BYTES`] in a server.
     pub cache_bytes: usize,
+    /// When entries move into segments.
+    pub sealing: Sealing,
+    /// Whether to read the whole store through first and compare every page with its checksum: a start then knows that nothing but what was written is
+    /// read later. Without it a start takes as long however much there is.
+    pub check: bool,
 }
 
 /// A store in redb. A clone is another handle of the same store.
@@ -56,6 +71,9 @@ pub struct RedbStore {
 struct Shared {
     opener: Opener,
     cache_bytes: usize,
+    sealing: Sealing,
+    segments: Segments,
+    ripe: Ripe,
     /// The database, or why there is none at the moment.
     database: RwLock<Result<Database, StoreError>>,
     /// Why nothing is written any more.
@@ -106,17 +124,19 @@ fn begin_write(database: &Database) -> Result<WriteTransaction, Fault> {
 }
 
 impl RedbStore {
-    /// Opens the store that `opener` leads to and reads it through once, so that a node starts from nothing but what was written. An empty one is
-    /// made a store with the new epoch; one on another medium, or that asks for it ([`RENEW_EPOCH`]), takes it too.
+    /// Opens the store that `opener` leads to. An empty one is made a store with the new epoch; one on another medium, or that asks for it ([`RENEW_EPOCH`]), takes it too.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read or made, is damaged, or is of a later version.
     pub fn open(opener: Opener, opening: Opening) -> Result<Self, StoreError> {
-        let database = open_database(&opener, opening.cache_bytes, true)?;
+        let database = open_database(&opener, opening.cache_bytes, opening.check)?;
         let epoch = guarded(|| prepare(&database, &opening))?;
         let shared = Shared {
             opener,
             cache_bytes: opening.cache_bytes,
+            sealing: opening.sealing,
+            segments: Segments::default(),
+            ripe: Ripe::default(),
             database: RwLock::new(Ok(database)),
             failed: Mutex::default(),
         };
@@ -152,13 +172,62 @@ impl RedbStore {
             drop(old);
             Ok(())
         });
+        self.shared.segments.forget();
+        self.shared.ripe.pairs().clear();
         *slot = open_database(&self.shared.opener, self.shared.cache_bytes, false);
     }
 
     fn commit_once(&self, batches: &[Batch]) -> Result<(), StoreError> {
         match &*self.database() {
-            Ok(database) => guarded(|| write_batches(database, batches)),
+            Ok(database) => {
+                let most = self.shared.sealing.per_commit;
+                let ripe = guarded(|| write_batches(database, batches, &self.shared.sealing, most))?;
+                self.note_ripe(ripe);
+                Ok(())
+            }
             Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// Remembers who has enough in rows for a segment.
+    fn note_ripe(&self, counted: BTreeMap<[u8; 24], u64>) {
+        let mut pairs = self.shared.ripe.pairs();
+        for (pair, rows) in counted {
+            if is_ripe(rows, &self.shared.sealing) {
+                pairs.insert(pair, rows);
+            } else {
+                pairs.remove(&pair);
+            }
+        }
+    }
+
+    fn seal_some(&self) -> Result<(), StoreError> {
+        let pairs: Vec<[u8; 24]> = self.shared.ripe.pairs().keys().copied().collect();
+        let database = self.database();
+        let database = database.as_ref().map_err(StoreError::clone)?;
+        let sealing = &self.shared.sealing;
+        let ripe = guarded(|| {
+            let write = begin_write(database)?;
+            let ripe = Writer::open(&write)?.seal(pairs, sealing, sealing.per_rest)?;
+            write.commit()?;
+            Ok(ripe)
+        })?;
+        self.note_ripe(ripe);
+        Ok(())
+    }
+
+    /// What a write that failed leaves behind.
+    fn on_failure(&self, error: &StoreError) {
+        match error {
+            StoreError::Newer { .. } => {}
+            // The handle refuses everything after a failed write, reads too.
+            StoreError::Full => self.reopen(),
+            StoreError::Failed(_) => {
+                *self.failed() = Some(error.clone());
+                self.reopen();
+            }
+            // Batches that do not fit are the caller's fault or the disk's; either way nothing good comes of going on.
+            StoreError::Damaged(_) => *self.failed() = Some(error.clone()),
         }
     }
 }
@@ -172,18 +241,21 @@ impl Commit for RedbStore {
             self.reopen();
         }
         let done = self.commit_once(batches);
-        match &done {
-            Ok(()) | Err(StoreError::Newer { .. }) => {}
-            // The handle refuses everything after a failed write, reads too.
-            Err(StoreError::Full) => self.reopen(),
-            Err(StoreError::Failed(_)) => {
-                *self.failed() = done.clone().err();
-                self.reopen();
-            }
-            // Batches that do not fit are the caller's fault or the disk's; either way nothing good comes of going on.
-            Err(StoreError::Damaged(_)) => *self.failed() = done.clone().err(),
+        if let Err(error) = &done {
+            self.on_failure(error);
         }
         done
+    }
+
+    fn tidy(&self) -> Result<bool, StoreError> {
+        if self.failed().is_some() || self.database().is_err() || self.shared.ripe.pairs().is_empty() {
+            return Ok(false);
+        }
+        let done = self.seal_some();
+        if let Err(error) = &done {
+            self.on_failure(error);
+        }
+        done.map(|()| !self.shared.ripe.pairs().is_empty())
     }
 }
 
@@ -197,8 +269,8 @@ fn prepare(database: &Database, opening: &Opening) -> Result<u64, Fault> {
         let medium = identity.get("medium")?.map(|medium| medium.value());
         let renew = write.open_table(META)?.remove(RENEW_EPOCH)?.is_some();
         let moved = medium != Some(opening.medium) && !mutant::is_planted(Mutant::EpochKept);
+        identity.insert("format", FORMAT)?;
         if format.is_none() || renew || moved {
-            identity.insert("format", FORMAT)?;
             identity.insert("epoch", opening.new_epoch)?;
             identity.insert("medium", opening.medium)?;
         }
@@ -208,32 +280,39 @@ fn prepare(database: &Database, opening: &Opening) -> Result<u64, Fault> {
     write.open_table(ORIGINS)?;
     write.open_table(NEXT)?;
     write.open_table(ENTRIES)?;
+    write.open_table(SEALED)?;
+    write.open_table(SEGMENTS)?;
     write.commit()?;
     epoch.ok_or_else(|| StoreError::Damaged("it has no epoch".to_owned()).into())
 }
 
 fn check_format(format: u64) -> Result<(), StoreError> {
-    match format.cmp(&FORMAT) {
-        Ordering::Equal => Ok(()),
-        Ordering::Greater => Err(StoreError::Newer { found: format, known: FORMAT }),
-        Ordering::Less => Err(StoreError::Failed(format!(
-            "it has format {format}, from before the first release: move it away, and the node's peers fill a new one"
-        ))),
+    if format > FORMAT {
+        return Err(StoreError::Newer { found: format, known: FORMAT });
     }
+    if format < FORMAT_OLDEST {
+        return Err(StoreError::Failed(format!(
+            "it has format {format}, from before the first release: move it away, and the node's peers fill a new one"
+        )));
+    }
+    Ok(())
 }
 
-fn write_batches(database: &Database, batches: &[Batch]) -> Result<(), Fault> {
+/// Writes batches, and seals up to `most` segments of what has grown by them; how many rows those who did have.
+fn write_batches(
+    database: &Database,
+    batches: &[Batch],
+    sealing: &Sealing,
+    most: usize,
+) -> Result<BTreeMap<[u8; 24], u64>, Fault> {
     let write = begin_write(database)?;
-    {
-        let mut writer = Writer {
-            scopes: write.open_table(SCOPES)?,
-            origins: write.open_table(ORIGINS)?,
-            next: write.open_table(NEXT)?,
-            entries: write.open_table(ENTRIES)?,
-        };
+    let ripe = {
+        let mut writer = Writer::open(&write)?;
+        let mut touched = BTreeSet::new();
         for run in batches.iter().flat_map(|batch| &batch.runs) {
-            writer.put(run)?;
+            touched.insert(writer.put(run)?);
         }
+        let ripe = writer.seal(touched, sealing, most)?;
         let mut meta = write.open_table(META)?;
         for (key, value) in batches.iter().flat_map(|batch| &batch.meta) {
             if value.is_empty() {
@@ -244,9 +323,10 @@ fn write_batches(database: &Database, batches: &[Batch]) -> Result<(), Fault> {
                 meta.insert(key.as_str(), value.as_slice())?;
             }
         }
-    }
+        ripe
+    };
     write.commit()?;
-    Ok(())
+    Ok(ripe)
 }
 
 struct Writer<'t> {
@@ -254,10 +334,24 @@ struct Writer<'t> {
     origins: redb::Table<'t, &'static [u8; 16], &'static [u8; 40]>,
     next: redb::Table<'t, &'static [u8; 24], u64>,
     entries: redb::Table<'t, &'static [u8; 32], &'static [u8]>,
+    sealed: redb::Table<'t, &'static [u8; 32], &'static [u8]>,
+    segments: redb::Table<'t, &'static [u8; 32], &'static [u8]>,
 }
 
-impl Writer<'_> {
-    fn put(&mut self, run: &Run) -> Result<(), Fault> {
+impl<'t> Writer<'t> {
+    fn open(write: &'t WriteTransaction) -> Result<Self, Fault> {
+        Ok(Self {
+            scopes: write.open_table(SCOPES)?,
+            origins: write.open_table(ORIGINS)?,
+            next: write.open_table(NEXT)?,
+            entries: write.open_table(ENTRIES)?,
+            sealed: write.open_table(SEALED)?,
+            segments: write.open_table(SEGMENTS)?,
+        })
+    }
+
+    /// Appends a run; returns the key of its origin in its scope.
+    fn put(&mut self, run: &Run) -> Result<[u8; 24], Fault> {
         let scope = self.scope(&run.scope)?;
         let origin = run.origin.origin();
         let next = self.next.get(&next_key(scope, origin))?.map_or(0, |next| next.value());
@@ -275,8 +369,9 @@ impl Writer<'_> {
             row::protect(&key, &mut value);
             self.entries.insert(&key, value.as_slice())?;
         }
-        self.next.insert(&next_key(scope, origin), next + run.entries.len() as u64)?;
-        Ok(())
+        let pair = next_key(scope, origin);
+        self.next.insert(&pair, next + run.entries.len() as u64)?;
+        Ok(pair)
     }
 
     /// The number of a scope; a new one gets the next.

@@ -2,10 +2,10 @@
 
 use super::RedbStore;
 use super::backend::Fault;
-use super::layout::{ENTRIES, META, NEXT, ORIGINS, SCOPES, entry_key, next_key, origin_key, origin_of, scope_name};
+use super::layout::{META, NEXT, ORIGINS, SCOPES, next_key, origin_key, origin_of, scope_name};
+use super::rows::{Cursor, Rows};
 use crate::store::{Store, StoreError, row};
 use lavina_crdt::chain;
-use lavina_crdt::clock::Hlc;
 use lavina_crdt::entry::{Hash, Run, SealedEntry};
 use lavina_crdt::ids::{MsgId, OrderKey, Origin, OriginKey, Scope};
 use lavina_crdt::version::VersionVector;
@@ -36,53 +36,19 @@ fn key_of(read: &ReadTransaction, origin: Origin) -> Result<Option<OriginKey>, F
     Ok(Some(key))
 }
 
-type Entries = redb::ReadOnlyTable<&'static [u8; 32], &'static [u8]>;
-
-fn stamp_at(entries: &Entries, scope: u64, origin: Origin, seq: u64) -> Result<Option<Hlc>, Fault> {
-    match entries.get(&entry_key(scope, origin, seq))? {
-        Some(found) => Ok(Some(row::stamp(row::checked(&entry_key(scope, origin, seq), found.value())?)?)),
-        None => Ok(None),
-    }
-}
-
-/// The part of one origin's entries that a scan covers, read from one end.
-struct Cursor {
-    origin: Origin,
-    rows: redb::Range<'static, &'static [u8; 32], &'static [u8]>,
-}
-
-impl Cursor {
-    fn step(&mut self, newest_first: bool) -> Result<Option<(OrderKey, SealedEntry)>, Fault> {
-        let Some(found) = (if newest_first { self.rows.next_back() } else { self.rows.next() }) else {
-            return Ok(None);
-        };
-        let (key, value) = found?;
-        let row = row::checked(key.value(), value.value())?;
-        let mut seq = [0; 8];
-        seq.copy_from_slice(&key.value()[24..]);
-        let key = OrderKey { hlc: row::stamp(row)?, origin: self.origin, seq: u64::from_be_bytes(seq) };
-        Ok(Some((key, row::decode(row)?)))
-    }
-}
-
+/// A cursor over what a scan covers of each origin.
 fn cursors(
     read: &ReadTransaction,
+    rows: &Rows<'_>,
     scope: u64,
     after: Option<OrderKey>,
     before: Option<OrderKey>,
 ) -> Result<Vec<Cursor>, Fault> {
-    let entries = read.open_table(ENTRIES)?;
     let mut cursors = Vec::new();
     for (origin, next) in origins(read, scope)? {
-        let stamp = |seq| {
-            let stamp = stamp_at(&entries, scope, origin, seq).map_err(StoreError::from)?;
-            stamp.ok_or_else(|| StoreError::Damaged(format!("entry {seq} of {origin:?} is missing")))
-        };
-        let part = row::between(origin, next, after, before, stamp)?;
+        let part = rows.between(scope, origin, next, after, before)?;
         if !part.is_empty() {
-            let (from, to) = (entry_key(scope, origin, part.start), entry_key(scope, origin, part.end));
-            let rows = entries.range::<&[u8; 32]>(&from..&to)?;
-            cursors.push(Cursor { origin, rows });
+            cursors.push(Cursor::new(scope, origin, part));
         }
     }
     Ok(cursors)
@@ -119,10 +85,9 @@ impl Store for RedbStore {
             let Some(scope) = scope_number(read, scope)? else { return Ok(None) };
             let next = read.open_table(NEXT)?.get(&next_key(scope, origin))?.map_or(0, |next| next.value());
             let Some(newest) = next.checked_sub(1) else { return Ok(None) };
-            let key = entry_key(scope, origin, newest);
-            let found = read.open_table(ENTRIES)?.get(&key)?;
+            let found = Rows::open(read, &self.shared.segments)?.get(scope, origin, newest)?;
             let found = found.ok_or_else(|| StoreError::Damaged(format!("entry {newest} of {origin:?} is missing")))?;
-            Ok(Some(chain::hash(&row::decode(row::checked(&key, found.value())?)?)))
+            Ok(Some(chain::hash(&found.1)))
         })
     }
 
@@ -132,21 +97,15 @@ impl Store for RedbStore {
             let Some(key) = key_of(read, origin)? else { return Ok(None) };
             let mut run = Run { scope: scope.clone(), origin: key, first, entries: Vec::new() };
             let (mut bytes, mut signed) = (0, false);
-            let entries = read.open_table(ENTRIES)?;
-            let (from, to) = (entry_key(number, origin, first), entry_key(number, origin, u64::MAX));
-            for (found, seq) in entries.range::<&[u8; 32]>(&from..=&to)?.zip(first..) {
-                let (at, value) = found?;
-                if *at.value() != entry_key(number, origin, seq) {
-                    return Err(StoreError::Damaged(format!("entry {seq} of {origin:?} is missing")).into());
-                }
-                let sealed = row::decode(row::checked(at.value(), value.value())?)?;
+            Rows::open(read, &self.shared.segments)?.each_from(number, origin, first, |sealed| {
                 bytes += sealed.bytes.len();
                 if bytes > bytes_max && signed {
-                    break;
+                    return false;
                 }
                 signed |= sealed.signature.is_some();
                 run.entries.push(sealed);
-            }
+                true
+            })?;
             Ok(row::signed_part(run))
         })
     }
@@ -161,17 +120,18 @@ impl Store for RedbStore {
     ) -> Result<(), StoreError> {
         self.read(|read| {
             let Some(number) = scope_number(read, scope)? else { return Ok(()) };
-            let mut cursors = cursors(read, number, after, before)?;
+            let rows = Rows::open(read, &self.shared.segments)?;
+            let mut cursors = cursors(read, &rows, number, after, before)?;
             let mut front = BTreeMap::new();
             for (index, cursor) in cursors.iter_mut().enumerate() {
-                front.extend(cursor.step(newest_first)?.map(|(key, sealed)| (key, (index, sealed))));
+                front.extend(cursor.step(&rows, newest_first)?.map(|(key, sealed)| (key, (index, sealed))));
             }
             while let Some((key, (index, sealed))) = if newest_first { front.pop_last() } else { front.pop_first() } {
                 if !visit(key, &sealed) {
                     break;
                 }
                 if let Some(cursor) = cursors.get_mut(index) {
-                    front.extend(cursor.step(newest_first)?.map(|(key, sealed)| (key, (index, sealed))));
+                    front.extend(cursor.step(&rows, newest_first)?.map(|(key, sealed)| (key, (index, sealed))));
                 }
             }
             Ok(())
@@ -181,10 +141,9 @@ impl Store for RedbStore {
     fn find(&self, scope: &Scope, id: MsgId) -> Result<Option<OrderKey>, StoreError> {
         self.read(|read| {
             let Some(number) = scope_number(read, scope)? else { return Ok(None) };
-            let entries = read.open_table(ENTRIES)?;
+            let rows = Rows::open(read, &self.shared.segments)?;
             for (origin, _) in origins(read, number)? {
-                if origin.0.starts_with(&id.origin_prefix())
-                    && stamp_at(&entries, number, origin, id.seq())? == Some(id.hlc())
+                if origin.0.starts_with(&id.origin_prefix()) && rows.stamp(number, origin, id.seq())? == Some(id.hlc())
                 {
                     return Ok(Some(OrderKey { hlc: id.hlc(), origin, seq: id.seq() }));
                 }
