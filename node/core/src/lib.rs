@@ -11,6 +11,7 @@ mod last_seen;
 mod lookalikes;
 pub mod node;
 mod people;
+mod quotas;
 pub mod replica;
 mod rosters;
 mod said;

@@ -142,7 +142,7 @@ impl<S: Store> Node<S> {
             self.clock.told = Some(*peer);
             self.tell_clock(now, *peer);
         }
-        self.tell_heads(&peers);
+        self.tell_heads(now, &peers);
     }
 
     /// The clocks of these count.

@@ -18,8 +18,36 @@ const GATEWAY_PATIENCE_MS: u64 = 500;
 
 /// How many of its next ones in the circle of nodes each tells its heads.
 const HEADS_RING: usize = 4;
+/// A connection that goes on for longer than this after something was said on it has brought that: it would have been given up else.
+const DELIVERED_MS: u64 = 15_000;
 /// Every how manieth time another one is told them too.
 const HEADS_TURN_EVERY: u64 = 16;
+
+/// How far a peer was told heads.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HeadsTold {
+    /// The version told last.
+    told: u64,
+    /// The version that has arrived.
+    arrived: u64,
+    /// When it was told last, microseconds.
+    at_us: u64,
+}
+
+impl HeadsTold {
+    /// What was told a while ago has arrived.
+    fn settle(&mut self, now: Now) {
+        if now.mono_us.saturating_sub(self.at_us) > DELIVERED_MS * 1000 {
+            self.arrived = self.told;
+        }
+    }
+
+    /// What was told on a connection that is gone may be lost with it.
+    pub(super) fn on_down(&mut self, now: Now) {
+        self.settle(now);
+        self.told = self.arrived;
+    }
+}
 
 pub(super) fn gossip_config(config: &NodeConfig, me: NodeId, generation: u64) -> GossipConfig {
     GossipConfig {
@@ -108,14 +136,17 @@ impl<S: Store> Node<S> {
     }
 
     /// Tells some of the connected peers, given in order, which heads have changed since they were told last.
-    pub(super) fn tell_heads(&mut self, peers: &[NodeId]) {
+    pub(super) fn tell_heads(&mut self, now: Now, peers: &[NodeId]) {
         let to = told_heads(self.me(), peers, &mut self.heads_turn);
         // Most peers were told at the same time.
         let mut news: BTreeMap<u64, (u64, Vec<HeadRow>)> = BTreeMap::new();
         for peer in to {
-            let told = self.heads_told.get(&peer).copied().unwrap_or(0);
-            let (version, rows) = news.entry(told).or_insert_with(|| self.replicas.heads_since(told));
-            self.heads_told.insert(peer, *version);
+            let known = self.heads_told.entry(peer).or_default();
+            let (version, rows) = news.entry(known.told).or_insert_with(|| self.replicas.heads_since(known.told));
+            if *version > known.told {
+                known.settle(now);
+                (known.told, known.at_us) = (*version, now.mono_us);
+            }
             if !rows.is_empty() {
                 let frame = Frame::Heads(rows.clone());
                 self.out.push_back(Output::Send(peer, frame.lane(), frame));
@@ -177,6 +208,9 @@ impl<S: Store> Node<S> {
         self.names = admitted.iter().map(|one| (one.node, Arc::from(one.name.as_str()))).collect();
         self.names.entry(self.replicas.me()).or_insert_with(|| Arc::from(self.config.name.as_str()));
         self.set_clock_members();
+        let names = &self.names;
+        self.quotas.retain(|peer| names.contains_key(&peer));
+        self.heads_told.retain(|peer, _| names.contains_key(peer));
         let peer =
             |one: &Admission| Peer { node: one.node, place: one.place.clone(), addresses: one.addresses.clone() };
         let roster = admitted.iter().map(peer).collect();

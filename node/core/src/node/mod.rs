@@ -48,6 +48,7 @@ use crate::kicks::Kicks;
 use crate::last_seen::LastSeen;
 use crate::lookalikes::Lookalikes;
 use crate::people::People;
+use crate::quotas::Quotas;
 use crate::replica::Replicas;
 use crate::rosters::Rosters;
 use crate::sessions::{Outputs, Sessions};
@@ -80,10 +81,11 @@ pub struct Node<S> {
     replicas: Replicas<S>,
     gossip: Gossip,
     clock: clock::Clock,
-    /// Which version of the heads each peer was told last.
-    heads_told: BTreeMap<NodeId, u64>,
+    /// How far each peer was told heads.
+    heads_told: BTreeMap<NodeId, mesh::HeadsTold>,
     /// How often they were told, and the peer that was told them in turn last.
     heads_turn: (u64, Option<NodeId>),
+    quotas: Quotas,
     presence: PresenceMap,
     /// This start's number, for presence and membership.
     incarnation: u64,
@@ -156,6 +158,7 @@ impl<S: Store> Node<S> {
             clock,
             heads_told: BTreeMap::new(),
             heads_turn: (0, None),
+            quotas: Quotas::default(),
             presence: PresenceMap::new(),
             incarnation,
             people: People::new(me, base),
@@ -214,13 +217,17 @@ impl<S: Store> Node<S> {
             Input::Persisted(batch) => self.on_persisted(now, batch),
             Input::PersistFailed(batch, error) => self.on_persist_failed(now, batch, error),
             Input::PeerUp(peer) => {
-                // What was under way on an earlier connection may be lost.
-                self.heads_told.remove(&peer);
                 self.tell_clock(shell_now, peer);
                 self.gossip(now, machine::Input::PeerUp(peer));
             }
-            Input::PeerDown(peer) => self.gossip(now, machine::Input::PeerDown(peer)),
+            Input::PeerDown(peer) => {
+                if let Some(heads) = self.heads_told.get_mut(&peer) {
+                    heads.on_down(now);
+                }
+                self.gossip(now, machine::Input::PeerDown(peer));
+            }
             Input::RoundTrip(peer, us) => self.gossip(now, machine::Input::RoundTrip(peer, us)),
+            Input::Frame(peer, frame) if self.is_over_quota(now, peer, &frame) => {}
             Input::Frame(peer, Frame::Clock(wall_ms)) => self.on_clock(shell_now, peer, wall_ms),
             Input::Frame(peer, Frame::Heads(rows)) => self.on_heads(peer, &rows),
             Input::Frame(peer, frame) => self.gossip(now, machine::Input::Frame(peer, frame)),
@@ -242,6 +249,16 @@ impl<S: Store> Node<S> {
             self.settle(now);
         }
         self.out.pop_front()
+    }
+
+    /// Whether a peer says too much with this frame; it is cut off then.
+    fn is_over_quota(&mut self, now: Now, peer: NodeId, frame: &Frame) -> bool {
+        let spent = self.quotas.spend(now, peer, frame);
+        if let Err(excess) = spent {
+            self.count("peers_over_quota");
+            self.out.push_back(Output::Hangup(peer, excess.to_owned()));
+        }
+        spent.is_err()
     }
 
     /// The store it reads.

@@ -1,9 +1,10 @@
 //! Several nodes: rooms, names, cuts and healing as clients see them.
 
 use super::world::{World, account, nick, room};
-use crate::node::AdminCommand;
+use crate::node::{AdminCommand, Input, Status};
 use lavina_crdt::content::Content;
 use lavina_crdt::room::{Act, Denied, Mask};
+use lavina_gossip::frame::Frame;
 use lavina_protocols::command::{Command, Refusal, Reply, Target};
 
 #[test]
@@ -315,4 +316,25 @@ fn the_people_of_a_revoked_node_are_gone_at_once() {
     world.run_ms(10_000);
     let Ok(Reply::People(people)) = world.ask(alice, Command::FindNick(nick("bob"))) else { panic!("not found") };
     assert!(people.is_empty());
+}
+
+#[test]
+fn a_peer_that_asks_without_end_is_cut_off_and_others_go_on() {
+    let mut world = World::new(3);
+    let (alice, bob) = (world.guest(0, "alice"), world.guest(2, "bob"));
+    world.join(alice, "rust").unwrap();
+    world.join(bob, "rust").unwrap();
+    world.run_ms(200);
+    let peer = world.node(1);
+    world.hangups = Some(Vec::new());
+    for _ in 0..2_000 {
+        world.input(0, Input::Frame(peer, Frame::Resend(Vec::new())));
+    }
+    let over = |status: Status| status.counters.iter().any(|(name, count)| *name == "peers_over_quota" && *count > 0);
+    assert!(over(world.status(0)));
+    assert!(world.hangups.take().unwrap().iter().any(|reason| reason == "it asks too often"));
+    world.heard(alice);
+    world.say(bob, "rust", "unmoved");
+    world.run_ms(500);
+    assert_eq!(world.words(alice), ["bob: unmoved"]);
 }

@@ -47,6 +47,8 @@ pub(super) struct World {
     pub(super) now: Now,
     wire: VecDeque<(usize, Input)>,
     cuts: BTreeSet<(usize, usize)>,
+    /// Why nodes hung up on peers, in tests where they may.
+    pub(super) hangups: Option<Vec<String>>,
     heard: BTreeMap<Client, Vec<Heard>>,
     commands: u64,
     clients: u64,
@@ -118,6 +120,7 @@ impl World {
             now,
             wire: VecDeque::new(),
             cuts: BTreeSet::new(),
+            hangups: None,
             heard: BTreeMap::new(),
             commands: 0,
             clients: 0,
@@ -244,7 +247,10 @@ impl World {
                 }
                 Output::Timeout(at) => self.seats[index].timeout = Some(at),
                 Output::AdminAnswer(_, answer) => self.seats[index].admin.push(answer),
-                Output::Hangup(_, reason) => panic!("node {index} hangs up: {reason}"),
+                Output::Hangup(_, reason) => match &mut self.hangups {
+                    Some(hangups) => hangups.push(reason),
+                    None => panic!("node {index} hangs up: {reason}"),
+                },
                 Output::Dial(..) | Output::Admitted(_) | Output::Reload(_) => {}
             }
         }
@@ -283,6 +289,11 @@ impl World {
         let meta = SessionMeta { host: format!("host{}", self.clients), address: None, secure: true };
         self.input(index, Input::SessionOpened(client.1, meta));
         client
+    }
+
+    /// Who a node is.
+    pub(super) fn node(&self, index: usize) -> NodeId {
+        self.seats[index].id
     }
 
     pub(super) fn input(&mut self, index: usize, input: Input) {
