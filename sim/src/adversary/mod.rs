@@ -11,6 +11,7 @@ use crate::world::disk::SimStore;
 use ed25519_dalek::SigningKey;
 use equivocate::Branches;
 use lavina_crdt::entry::Run;
+use lavina_crdt::version::VersionVector;
 use lavina_gossip::frame::Frame;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -67,6 +68,10 @@ impl Adversary {
                 vectors.clear();
                 Frame::Vectors { buckets, vectors, answer }
             }
+            Frame::Changed { mut vectors, answer } if self.does(&PeerFault::FakeVectors(0)) => {
+                vectors.iter_mut().for_each(|(_, vector)| *vector = VersionVector::default());
+                Frame::Changed { vectors, answer }
+            }
             other @ (Frame::Durable(_)
             | Frame::Root { .. }
             | Frame::Buckets(_)
@@ -77,7 +82,8 @@ impl Adversary {
             | Frame::Membership(_)
             | Frame::Resend(_)
             | Frame::Clock(_)
-            | Frame::Heads(_)) => other,
+            | Frame::Heads(_)
+            | Frame::Changed { .. }) => other,
         }];
         if self.replays() {
             self.old.push_back(frames[0].clone());

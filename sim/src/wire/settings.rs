@@ -4,14 +4,16 @@ use super::handshake::{Acceptor, Dialler, Party};
 use super::keys::{ConnectionIds, NodeKey};
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::plane::{
-    CONNECTION_WINDOW_BYTES, DATAGRAM_BUFFER_BYTES, IDLE_TIMEOUT, KEEP_ALIVES, LANES, STRANGER_WINDOW_BYTES,
-    STREAM_WINDOW_BYTES,
+    CONNECTION_WINDOW_BYTES, DATAGRAM_BUFFER_BYTES, IDLE_TIMEOUT, INITIAL_WINDOW_BYTES, KEEP_ALIVES, LANES,
+    STRANGER_WINDOW_BYTES, STREAM_WINDOW_BYTES,
 };
+use quinn_proto::congestion::CubicConfig;
 use quinn_proto::{
     ClientConfig, ConnectionIdGenerator, EndpointConfig, IdleTimeout, NoneTokenStore, ServerConfig, TransportConfig,
     ValidationTokenConfig, VarInt,
 };
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Version 1 of QUIC.
 const VERSION: u32 = 1;
@@ -39,7 +41,7 @@ pub(super) fn server(party: &Arc<Party>) -> ServerConfig {
     let mut unused = ValidationTokenConfig::default();
     unused.sent(0);
     let mut config = ServerConfig::new(Arc::new(Acceptor(Arc::clone(party))), Arc::new(tokens));
-    config.transport_config(Arc::new(transport())).validation_token_config(unused);
+    config.transport_config(Arc::new(transport(None))).validation_token_config(unused);
     config
 }
 
@@ -50,18 +52,22 @@ pub(super) fn client(party: &Arc<Party>, boot: u64, peer: NodeId, dials: u64) ->
     let mut config = ClientConfig::new(Arc::new(Dialler(Arc::clone(party), peer)));
     config
         .version(VERSION)
-        .transport_config(Arc::new(transport()))
+        .transport_config(Arc::new(transport(Some(IDLE_TIMEOUT / KEEP_ALIVES))))
         .token_store(Arc::new(NoneTokenStore))
         .initial_dst_cid_provider(Arc::new(move || ids.lock().unwrap_or_else(PoisonError::into_inner).generate_cid()));
     config
 }
 
-fn transport() -> TransportConfig {
+/// The dialling side keeps a connection alive.
+fn transport(keep_alive: Option<Duration>) -> TransportConfig {
     let mut config = TransportConfig::default();
+    let mut congestion = CubicConfig::default();
+    congestion.initial_window(INITIAL_WINDOW_BYTES);
     config
+        .congestion_controller_factory(Arc::new(congestion))
         // As long as the number says; it is far from what QUIC cannot express.
         .max_idle_timeout(IdleTimeout::try_from(IDLE_TIMEOUT).ok())
-        .keep_alive_interval(Some(IDLE_TIMEOUT / KEEP_ALIVES))
+        .keep_alive_interval(keep_alive)
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(LANES))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))

@@ -3,8 +3,8 @@
 //! The origin sends one copy to each live node of its own region and one, to be relayed, to one gateway in every other region. Who is
 //! the gateway is a rendezvous hash of (scope, origin) over the region's live nodes, so there is no election and load spreads. A gateway
 //! relays because the frame says so, not because the entries are new to it: sync may have brought them first. Without a
-//! durable acknowledgement in time the next in rank gets a copy, once each; what is in time is learnt from the gateway's own answers, since a
-//! busy disk is no reason for a second copy. What is still missing then is sync's to repair.
+//! durable acknowledgement in time the next in rank gets a copy, once each; what is in time is learnt from the gateway's own answers, and a gateway
+//! that is heard of after it must have got the copy is waited for longer, since a busy disk is no reason for a second copy. What is still missing then is sync's to repair.
 
 use crate::frame::{FRAME_BYTES_MAX, Frame};
 use crate::gauges::Gauge;
@@ -29,7 +29,7 @@ const OUTSTANDING_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const PATIENCE_FACTOR: u64 = 3;
 /// With each acknowledgement the slowest one before counts for one in so many less.
 const SLOWEST_FADES: u64 = 64;
-/// Longest wait learnt from a gateway: by then membership knows whether it is there.
+/// Longest wait for a gateway, learnt from it or because it is heard of: by then membership knows whether it is there.
 const PATIENCE_MS_MAX: u64 = 3_000;
 /// Most gateways of a region tried for a run: beyond it the region is as good as cut off.
 const RANKS_MAX: usize = 4;
@@ -218,7 +218,24 @@ impl Dissemination {
 
     pub(crate) fn on_time(&mut self, now: Now, links: &Links, flights: &mut InFlight, out: &mut Outbox) {
         let ids: Vec<u64> = self.due.range(..=(now.mono_us, u64::MAX)).map(|(_, id)| *id).collect();
-        self.retry(now, ids, links, flights, out);
+        let (alive, silent): (Vec<u64>, Vec<u64>) = ids.into_iter().partition(|id| self.is_at_work(now, *id, links));
+        for id in alive {
+            if let Some(copy) = self.outstanding.get_mut(&id) {
+                self.due.remove(&(copy.due_us, id));
+                copy.due_us = now.deadline_ms(self.patience_ms);
+                self.due.insert((copy.due_us, id));
+            }
+        }
+        self.retry(now, silent, links, flights, out);
+    }
+
+    /// Whether the gateway of a copy has it and works on it, as far as can be told: something came from it that it sent after the copy had come.
+    fn is_at_work(&self, now: Now, id: u64, links: &Links) -> bool {
+        let Some(copy) = self.outstanding.get(&id) else { return false };
+        let Some(link) = copy.tried.last().and_then(|gateway| links.get(*gateway)) else { return false };
+        let there_and_back_us = link.round_trip_us.unwrap_or(0).max(1);
+        link.heard_us >= copy.sent_us.saturating_add(there_and_back_us)
+            && now.mono_us < copy.sent_us.saturating_add(PATIENCE_MS_MAX * 1000)
     }
 
     fn retry(&mut self, now: Now, ids: Vec<u64>, links: &Links, flights: &mut InFlight, out: &mut Outbox) {

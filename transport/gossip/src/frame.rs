@@ -90,12 +90,59 @@ pub enum Frame {
     Clock(u64),
     /// Hashes of the newest durable entries of some origins: (scope, origin, seq, hash). Who has another hash for one sends its own entries.
     Heads(Vec<(Scope, Origin, u64, Hash)>),
+    /// Sync in short, between two that have been equal before: the vectors of the scopes that have changed at the sender since. The receiver sends what the
+    /// sender lacks of them, and with `answer` its own vectors of those of which it lacks something itself.
+    Changed {
+        /// The vectors.
+        vectors: Vec<(Scope, VersionVector)>,
+        /// Whether the receiver is to answer with its own.
+        answer: bool,
+    },
 }
 
 /// How many kinds of frames this version knows: what begins with a higher number is a newer version's.
-pub const KINDS: u32 = 13;
+pub const KINDS: u32 = 14;
+
+/// What each kind of frame is called in metrics, by its number.
+pub const KIND_NAMES: [&str; KINDS as usize] = [
+    "push",
+    "durable",
+    "root",
+    "buckets",
+    "vectors",
+    "delta",
+    "presence_have",
+    "presence",
+    "signal",
+    "membership",
+    "resend",
+    "clock",
+    "heads",
+    "changed",
+];
 
 impl Frame {
+    /// Its number among the kinds, as its encoding begins.
+    #[must_use]
+    pub const fn kind(&self) -> usize {
+        match self {
+            Self::Push { .. } => 0,
+            Self::Durable(_) => 1,
+            Self::Root { .. } => 2,
+            Self::Buckets(_) => 3,
+            Self::Vectors { .. } => 4,
+            Self::Delta { .. } => 5,
+            Self::PresenceHave(_) => 6,
+            Self::Presence(_) => 7,
+            Self::Signal { .. } => 8,
+            Self::Membership(_) => 9,
+            Self::Resend(_) => 10,
+            Self::Clock(_) => 11,
+            Self::Heads(_) => 12,
+            Self::Changed { .. } => 13,
+        }
+    }
+
     /// The lane it travels on. Vectors go with catch-up, since they can be as large.
     #[must_use]
     pub const fn lane(&self) -> Lane {
@@ -110,7 +157,8 @@ impl Frame {
             | Self::Membership(_)
             | Self::Resend(_)
             | Self::Clock(_)
-            | Self::Heads(_) => Lane::Control,
+            | Self::Heads(_)
+            | Self::Changed { .. } => Lane::Control,
         }
     }
 }
@@ -168,8 +216,12 @@ mod tests {
 
     #[test]
     fn a_frame_of_a_newer_kind_is_told_from_a_malformed_one() {
-        let last = encode(&Frame::Heads(Vec::new())).unwrap();
+        let changed = Frame::Changed { vectors: Vec::new(), answer: true };
+        let last = encode(&changed).unwrap();
         assert_eq!(u32::from(last[0]) + 1, KINDS);
+        assert_eq!(usize::from(last[0]), changed.kind());
+        let root = Frame::Root { entries: Hash::default(), presence: Hash::default() };
+        assert_eq!(usize::from(encode(&root).unwrap()[0]), root.kind());
         assert_eq!(decode(&[last[0] + 1, 1, 2, 3]), Err(FrameError::Unknown(KINDS)));
         assert_eq!(decode(&[0xff, 0xff, 0x03]), Err(FrameError::Unknown(0xffff)));
         assert_eq!(decode(&[0, 9]), Err(FrameError::Malformed));

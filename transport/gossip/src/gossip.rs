@@ -180,6 +180,7 @@ impl Gossip {
 
     fn on_roster(&mut self, now: Now, roster: Vec<Peer>, presence: &PresenceMap) {
         for gone in self.links.set_roster(now, roster) {
+            self.sync.on_gone(gone);
             self.forget(now, gone);
         }
         let changes = self.membership.on_roster(&mut self.links, &mut self.out);
@@ -209,6 +210,8 @@ impl Gossip {
     fn on_peer_down(&mut self, now: Now, peer: NodeId) {
         self.early.remove(&peer);
         self.links.down(now, peer, &mut self.rng);
+        self.membership.on_news(now);
+        self.sync.on_lost(now, peer);
         self.forget(now, peer);
     }
 
@@ -237,6 +240,7 @@ impl Gossip {
             self.out.refuse();
             return;
         }
+        self.links.heard(now, from);
         let changes = self.membership.on_packet(now, from, packet, &mut self.links, &mut self.out);
         self.on_reach(now, &changes);
     }
@@ -246,6 +250,7 @@ impl Gossip {
             self.out.refuse();
             return;
         }
+        self.links.heard(now, from);
         let Self { links, sync, flights, arrivals, out, .. } = self;
         let view = View { now, links, replica };
         match frame {
@@ -259,13 +264,21 @@ impl Gossip {
             Frame::Durable(marks) => self.on_marks(now, from, &marks, replica),
             Frame::Root { entries, presence: theirs } => {
                 sync.on_root(from, entries, out);
-                self.presence.on_digest(now, from, theirs, presence, links, out);
+                if self.presence.on_digest(now, from, theirs, presence, links, out) {
+                    sync.differs(from);
+                }
             }
             Frame::Buckets(buckets) => sync.on_buckets(&view, from, buckets, arrivals, out),
             Frame::Vectors { buckets, vectors, answer } => {
                 sync.on_vectors(&view, from, buckets, vectors, answer, arrivals, flights, out);
             }
-            Frame::PresenceHave(have) => self.presence.on_have(now, from, &have, presence, links, out),
+            Frame::Changed { vectors, answer } => {
+                sync.on_changed(&view, from, vectors, answer, arrivals, flights, out);
+            }
+            Frame::PresenceHave(have) => {
+                sync.differs(from);
+                self.presence.on_have(now, from, &have, presence, links, out);
+            }
             Frame::Presence(update) => self.presence.on_update(now, from, update, presence, links, out),
             Frame::Signal { to, bytes, hops } => self.on_signal_frame(to, bytes, hops),
             Frame::Membership(packet) => self.on_packet(now, from, &packet),
@@ -415,7 +428,7 @@ impl Gossip {
         }
         let view = View { now, links: &self.links, replica };
         let digest = || self.presence.digest(presence, &self.links);
-        if self.sync.on_time(&view, digest, &mut self.flights, &mut self.out) {
+        if self.sync.on_time(&view, digest, &self.arrivals, &mut self.flights, &mut self.out) {
             self.flights.expire(now.mono_us);
             self.arrivals.expire(now.mono_us);
         }

@@ -36,6 +36,8 @@ pub(crate) struct Link {
     connected_at_us: Option<u64>,
     reach: Reach,
     pub(crate) round_trip_us: Option<u64>,
+    /// When anything last came from it.
+    pub(crate) heard_us: u64,
     dials: u32,
     dial_at_us: Option<u64>,
 }
@@ -49,6 +51,7 @@ impl Link {
             connected_at_us: None,
             reach: Reach::Unknown,
             round_trip_us: None,
+            heard_us: 0,
             dials: 0,
             dial_at_us,
         }
@@ -139,6 +142,12 @@ impl Links {
     pub(crate) fn set_reach(&mut self, node: NodeId, up: bool) {
         if let Some(link) = self.peers.get_mut(&node) {
             link.reach = if up { Reach::Up } else { Reach::Down };
+        }
+    }
+
+    pub(crate) fn heard(&mut self, now: Now, node: NodeId) {
+        if let Some(link) = self.peers.get_mut(&node) {
+            link.heard_us = now.mono_us;
         }
     }
 

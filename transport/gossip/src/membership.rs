@@ -3,7 +3,8 @@
 //! A node's identity is its id, its start's generation and how often it has renewed itself: one that was declared down, wrongly or
 //! after a cut, renews and wins over its old self. Packets travel as datagrams to connected peers; a peer that is not connected is
 //! probed through others, so that a node within reach of some is within reach for all. Timers are kept here and keyed by the driver's
-//! monotonic clock. Only admitted nodes enter the member list, and a packet counts only as that of the peer it came from.
+//! monotonic clock, which lets the probes of a quiet mesh be few: where every node in reach is connected, its connection tells of its end sooner than
+//! a probe would, and probing in earnest begins with the first sign of anything else. Only admitted nodes enter the member list, and a packet counts only as that of the peer it came from.
 
 use crate::frame::Frame;
 use crate::links::Links;
@@ -32,6 +33,12 @@ const SUSPECT_PERIODS: u32 = 3;
 const TRANSMISSIONS_MAX: NonZeroU8 = NonZeroU8::new(10).expect("not zero");
 /// Members asked to probe on behalf of another, and members gossiped to at once.
 const FANOUT: NonZeroUsize = NonZeroUsize::new(3).expect("not zero");
+/// Probe periods without news after which the mesh is quiet.
+const QUIET_AFTER_PERIODS: u64 = 10;
+/// Probe periods between two probes of a quiet mesh.
+const QUIET_STRETCH: u64 = 30;
+/// Probe periods between two announcements to somebody, which mend a list that has gone wrong.
+const ANNOUNCE_PERIODS: u64 = 30;
 /// Shortest probe period taken, so that a bad configuration does not spin.
 const PROBE_PERIOD_MS_MIN: u64 = 10;
 
@@ -91,6 +98,8 @@ pub(crate) struct Membership {
     told: BTreeMap<NodeId, bool>,
     period_ms: u64,
     announce_at_us: u64,
+    /// When there was last any sign of change.
+    news_us: u64,
 }
 
 impl fmt::Debug for Membership {
@@ -112,14 +121,45 @@ impl Membership {
             told: BTreeMap::new(),
             period_ms,
             announce_at_us: 0,
+            news_us: 0,
         }
     }
 
     /// A connection is there: make oneself known. Returns whose reach changed.
     pub(crate) fn on_up(&mut self, now: Now, peer: NodeId, links: &mut Links, out: &mut Outbox) -> Vec<(NodeId, bool)> {
+        self.on_news(now);
         let mut wishes = Wishes::default();
         self.announce(peer, &mut wishes);
         self.fulfil(now, wishes, links, out)
+    }
+
+    /// Something has changed or may have: whatever probe waits for a quiet mesh comes after the usual period.
+    pub(crate) fn on_news(&mut self, now: Now) {
+        self.news_us = now.mono_us;
+        let soon = |timer: &Timer<Member>| match timer {
+            Timer::ProbeRandomMember(_) => Some(now.deadline_ms(self.period_ms)),
+            Timer::PeriodicAnnounce(_) => Some(now.deadline_ms(self.period_ms * ANNOUNCE_PERIODS)),
+            Timer::SendIndirectProbe { .. }
+            | Timer::ChangeSuspectToDown { .. }
+            | Timer::PeriodicGossip(_)
+            | Timer::PeriodicAnnounceDown(_)
+            | Timer::RemoveDown(_) => None,
+        };
+        let late =
+            |(key, timer): (&(u64, u64), &Timer<Member>)| Some((*key, soon(timer).filter(|soon| *soon < key.0)?));
+        let late: Vec<((u64, u64), u64)> = self.timers.iter().filter_map(late).collect();
+        for (key, soon_us) in late {
+            if let Some(timer) = self.timers.remove(&key) {
+                self.timers.insert((soon_us, key.1), timer);
+            }
+        }
+    }
+
+    /// Whether there has been nothing to look into for a while, and connections tell of whatever ends.
+    fn is_quiet(&self, now: Now, links: &Links) -> bool {
+        let calm = now.mono_us.saturating_sub(self.news_us) > QUIET_AFTER_PERIODS * self.period_ms * 1000;
+        calm && self.active.iter().all(|node| links.is_connected(*node))
+            && links.connected().all(|node| self.active.contains(&node))
     }
 
     pub(crate) fn on_roster(&mut self, links: &mut Links, out: &mut Outbox) -> Vec<(NodeId, bool)> {
@@ -148,9 +188,16 @@ impl Membership {
 
     pub(crate) fn on_time(&mut self, now: Now, links: &mut Links, out: &mut Outbox) -> Vec<(NodeId, bool)> {
         let mut wishes = Wishes::default();
+        let mut unanswered = false;
         while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now.mono_us) {
+            let timer = entry.remove();
+            let (is_second, before) = (matches!(timer, Timer::SendIndirectProbe { .. }), wishes.packets.len());
             // An error here says that a probe was cut short by a long pause of this process; foca then starts the next one.
-            let _ = self.foca.handle_timer(entry.remove(), &mut wishes);
+            let _ = self.foca.handle_timer(timer, &mut wishes);
+            unanswered |= is_second && wishes.packets.len() > before;
+        }
+        if unanswered {
+            self.on_news(now);
         }
         if self.announce_at_us <= now.mono_us {
             self.announce_at_us = now.deadline_ms(self.period_ms);
@@ -175,12 +222,17 @@ impl Membership {
     /// Sends, schedules and takes note; a renewed identity is announced to everybody at once.
     fn fulfil(&mut self, now: Now, mut wishes: Wishes, links: &mut Links, out: &mut Outbox) -> Vec<(NodeId, bool)> {
         let news = std::mem::take(&mut wishes.news);
+        if !news.is_empty() {
+            self.on_news(now);
+        }
+        let stretch = if self.is_quiet(now, links) { QUIET_STRETCH } else { 1 };
         if news.iter().any(|news| matches!(news, OwnedNotification::Rejoin(_))) {
             let peers: Vec<NodeId> = links.connected().collect();
             peers.into_iter().for_each(|peer| self.announce(peer, &mut wishes));
         }
         for (timer, after) in wishes.timers {
             let after_us = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
+            let after_us = if is_probe(&timer) { after_us.saturating_mul(stretch) } else { after_us };
             self.timers_made += 1;
             self.timers.insert((now.mono_us.saturating_add(after_us), self.timers_made), timer);
         }
@@ -251,11 +303,19 @@ fn foca_config(period_ms: u64) -> foca::Config {
         remove_down_after: None,
         max_packet_size: PACKET_BYTES_MAX,
         notify_down_members: true,
-        periodic_announce: Some(PeriodicParams { frequency: period * 30, num_members: NonZeroUsize::MIN }),
+        periodic_announce: Some(PeriodicParams {
+            frequency: Duration::from_millis(period_ms * ANNOUNCE_PERIODS),
+            num_members: NonZeroUsize::MIN,
+        }),
         // Announcements to connected peers that are held to be down are this module's own: foca's stop when nobody is left.
         periodic_announce_to_down_members: None,
         periodic_gossip: Some(PeriodicParams { frequency: period / 2, num_members: FANOUT }),
     }
+}
+
+/// Whether a timer begins a probe or an announcement: what goes on for ever, and may go slower.
+fn is_probe(timer: &Timer<Member>) -> bool {
+    matches!(timer, Timer::ProbeRandomMember(_) | Timer::PeriodicAnnounce(_))
 }
 
 enum Part {

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 /// A dead link is noticed after this much silence.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Keep-alives in one idle timeout: so many less one may be lost before a link counts as dead.
-pub const KEEP_ALIVES: u32 = 5;
+/// Keep-alives in one idle timeout, sent by the side that dialled while nothing else passes. Each is sent again, sooner and sooner than the next
+/// one, until it is acknowledged (RFC 9002 section 6.2), so that a few are enough over a link that loses much.
+pub const KEEP_ALIVES: u32 = 3;
 /// Resolving and the TLS handshake; also how long the acceptor waits for the dialler's hello.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The hello's answer: it may wait at the peer until a dial of its own has timed out.
@@ -41,6 +42,9 @@ pub const STREAM_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 pub const CONNECTION_WINDOW_BYTES: u32 = 2 * STREAM_WINDOW_BYTES + 8 * 1024 * 1024;
 /// What a peer may make this node buffer before it has said hello or shown a ticket.
 pub const STRANGER_WINDOW_BYTES: u32 = 64 * 1024;
+/// What a new connection sends before the first acknowledgement, spread over a round trip: what a small divergence takes, and three round trips less until a
+/// long fat link is full. Both ends are known servers; a link that is too slow for it says so by loss, as with any window.
+pub const INITIAL_WINDOW_BYTES: u64 = 128 * 1024;
 /// SWIM packets waiting for the reader; more are dropped, as datagrams may be.
 pub const DATAGRAM_BUFFER_BYTES: usize = 256 * 1024;
 /// Longest datagram that every path carries (QUIC's least packet of 1,200 bytes less its headers).

@@ -67,7 +67,7 @@ impl PresenceExchange {
         Hash(*hasher.finalize().as_bytes())
     }
 
-    /// A peer knows something else than this node: they tell each other what.
+    /// A peer knows something else than this node: they tell each other what. Whether it does.
     pub(crate) fn on_digest(
         &mut self,
         now: Now,
@@ -76,10 +76,12 @@ impl PresenceExchange {
         map: &PresenceMap,
         links: &Links,
         out: &mut Outbox,
-    ) {
-        if theirs != self.digest(map, links) {
+    ) -> bool {
+        let differs = theirs != self.digest(map, links);
+        if differs {
             self.ask(now, from, map, links, out);
         }
+        differs
     }
 
     /// Sends what the peer lacks, and asks when it is the one that knows more.

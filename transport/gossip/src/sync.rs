@@ -5,6 +5,11 @@
 //! turn, so that a mesh in which not all are connected converges too. When two regions find together again, one pair of
 //! nodes compares first and what it brings is relayed within each region; the other pairs wait their turn and mostly find nothing to do.
 //!
+//! Two that were equal before they lost one another tell at once what has changed since, when that is little, and have caught up a round trip later
+//! ([`Frame::Changed`]); whether that was all the tree says afterwards.
+//!
+//! Who was told the same already, and did not find that it differs, is not told again for a while: whichever side changes says so.
+//!
 //! **Invariant:** equal replicas exchange one [`Frame::Root`] and nothing else.
 
 use crate::arrivals::Arrivals;
@@ -24,7 +29,7 @@ use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::{NodeId, Scope};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::version::VersionVector;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// About the most bytes of vectors in one frame; the buckets left out are compared again afterwards.
 const VECTORS_BYTES_MAX: usize = 1024 * 1024;
@@ -43,6 +48,15 @@ const FAR_WAIT_MS_MAX: u64 = 4_000;
 const AGAIN_MS: u64 = 1_000;
 /// A peer connected for longer than this was compared with already when it comes into reach.
 const SETTLED_MS: u64 = 5_000;
+/// Most scopes told as changed since two were connected last: more are found through the tree.
+const CHANGED_MAX: usize = 64;
+/// What was sent to a peer so long before its connection was given up has arrived.
+const ARRIVED_MS: u64 = 15_000;
+/// How often the moment is noted up to which everything has arrived at those who are connected.
+const MOMENT_MS: u64 = 5_000;
+/// How long what a peer was told goes without saying: as long as two replicas may stay unequal if a comparison was lost for a reason that nobody has
+/// thought of.
+const TOLD_MS: u64 = 30_000;
 /// Rounds of the slow timer for one with far peers, when there are near ones.
 const FAR_EVERY: u64 = 2;
 
@@ -60,6 +74,12 @@ pub(crate) struct Sync {
     round_at_us: Option<u64>,
     rounds: u64,
     turns: Turns,
+    /// The root and the presence that each peer was told last, and when; forgotten where it is known to differ.
+    told: BTreeMap<NodeId, (Hash, Hash, u64)>,
+    /// Moments in the life of the tree, oldest first, with when they were: one that is old enough, and those after it.
+    moments: VecDeque<(u64, u64)>,
+    /// Up to which moment a peer that was lost had what is here.
+    left_at: BTreeMap<NodeId, u64>,
 }
 
 impl Sync {
@@ -74,6 +94,9 @@ impl Sync {
             round_at_us: None,
             rounds: 0,
             turns: Turns::default(),
+            told: BTreeMap::new(),
+            moments: VecDeque::new(),
+            left_at: BTreeMap::new(),
         }
     }
 
@@ -99,18 +122,108 @@ impl Sync {
         }
     }
 
+    /// Notes a moment now and then.
+    fn note_moment(&mut self, now: Now) {
+        if self.moments.back().is_none_or(|(at_us, _)| now.mono_us.saturating_sub(*at_us) >= MOMENT_MS * 1000) {
+            self.moments.push_back((now.mono_us, self.tree.changes()));
+        }
+        while self.moments.get(1).is_some_and(|(at_us, _)| has_arrived(*at_us, now)) {
+            self.moments.pop_front();
+        }
+    }
+
+    /// A connection that was there is gone. What was told on it long enough ago has arrived, when the two were equal then.
+    pub(crate) fn on_lost(&mut self, now: Now, peer: NodeId) {
+        self.note_moment(now);
+        let moment = self.moments.front().filter(|(at_us, _)| has_arrived(*at_us, now)).map(|(_, moment)| *moment);
+        if let Some(moment) = moment.filter(|_| self.told.contains_key(&peer)) {
+            self.left_at.insert(peer, moment);
+        }
+    }
+
+    /// The peer does not belong to the mesh any more.
+    pub(crate) fn on_gone(&mut self, peer: NodeId) {
+        self.left_at.remove(&peer);
+    }
+
     pub(crate) fn forget(&mut self, peer: NodeId) {
         self.due.remove(&peer);
         self.incoming.remove(&peer);
         self.catch_up.forget(peer);
+        self.told.remove(&peer);
+    }
+
+    /// The peer is known to have something else, so that it is asked again at the next turn.
+    pub(crate) fn differs(&mut self, peer: NodeId) {
+        self.told.remove(&peer);
     }
 
     /// Step 1.
     pub(crate) fn on_root(&mut self, from: NodeId, root: Hash, out: &mut Outbox) {
         self.due.remove(&from);
         if root != self.tree.root() {
+            self.differs(from);
             out.send(from, Frame::Buckets(self.tree.bucket_hashes()));
         }
+    }
+
+    /// The short way: sends what the peer lacks of these scopes, and asks for what it has and this node does not.
+    #[expect(clippy::too_many_arguments, reason = "the frame's parts and the tables they are held against")]
+    pub(crate) fn on_changed(
+        &mut self,
+        view: &View<'_>,
+        from: NodeId,
+        vectors: Vec<(Scope, VersionVector)>,
+        answer: bool,
+        arrivals: &Arrivals,
+        flights: &mut InFlight,
+        out: &mut Outbox,
+    ) {
+        self.differs(from);
+        let (mut lacking, mut complete) = (Vec::new(), vectors.len() <= CHANGED_MAX);
+        for (scope, theirs) in vectors.into_iter().take(CHANGED_MAX) {
+            let key = scope_hash(&scope);
+            let durable = view.replica.vector(&scope);
+            let mut ours = durable.clone();
+            arrivals.add_to(view.now.mono_us, key, &mut ours);
+            let lacks = theirs.missing_in(&ours).next().is_some();
+            if durable.missing_in(&theirs).next().is_some() {
+                complete &= self.catch_up.want(from, &scope, self.tree.touched(&key), theirs);
+            }
+            if lacks {
+                lacking.push((scope, ours));
+            }
+        }
+        if !complete {
+            out.overflow();
+        }
+        if answer && self.left_at.contains_key(&from) {
+            // The peer is to know as soon what has changed here.
+            self.due.insert(from, view.now.mono_us);
+        } else {
+            // Whether that was all is compared afterwards.
+            self.due.insert(from, view.now.deadline_ms(AGAIN_MS));
+        }
+        self.catch_up.pump(view, from, &self.fresh, flights, out);
+        if answer && !lacking.is_empty() && view.links.is_connected(from) {
+            out.send(from, Frame::Changed { vectors: lacking, answer: false });
+        }
+    }
+
+    /// What has changed since a peer was lost, when it had all before and it is little.
+    fn changed_for(&mut self, view: &View<'_>, peer: NodeId, arrivals: &Arrivals) -> Option<Frame> {
+        let moment = self.left_at.remove(&peer)?;
+        // Of two regions one pair of nodes is enough, and the others would say the same.
+        if far_wait_ms(peer, view.links) > NEAR_FIRST_MS {
+            return None;
+        }
+        let touched = self.tree.touched_since(moment, CHANGED_MAX).filter(|touched| !touched.is_empty())?;
+        let vector = |(key, scope, _): (Hash, Scope, u64)| {
+            let mut vector = view.replica.vector(&scope);
+            arrivals.add_to(view.now.mono_us, key, &mut vector);
+            (scope, vector)
+        };
+        Some(Frame::Changed { vectors: touched.into_iter().map(vector).collect(), answer: true })
     }
 
     /// Step 2.
@@ -123,6 +236,7 @@ impl Sync {
         out: &mut Outbox,
     ) {
         self.due.remove(&from);
+        self.differs(from);
         let theirs: BTreeMap<u8, Hash> = theirs.into_iter().collect();
         let ours: BTreeMap<u8, Hash> = self.tree.bucket_hashes().into_iter().collect();
         let all: BTreeSet<u8> = ours.keys().chain(theirs.keys()).copied().collect();
@@ -247,6 +361,7 @@ impl Sync {
         &mut self,
         view: &View<'_>,
         presence: impl Fn() -> Hash,
+        arrivals: &Arrivals,
         flights: &mut InFlight,
         out: &mut Outbox,
     ) -> bool {
@@ -254,16 +369,26 @@ impl Sync {
         for peer in self.catch_up.overdue(now.mono_us) {
             self.catch_up.pump(view, peer, &self.fresh, flights, out);
         }
+        self.note_moment(now);
         let round = self.round(now, view.links);
+        let mut digest = None;
         for peer in &round {
-            self.due.entry(*peer).or_insert(now.mono_us);
+            if !self.was_told(now, *peer, || *digest.get_or_insert_with(&presence)) {
+                self.due.entry(*peer).or_insert(now.mono_us);
+            }
         }
         if mutant::is_planted(Mutant::NoSync) {
             self.due.clear();
         }
-        let mut digest = None;
         let due: Vec<NodeId> = self.due.iter().filter(|(_, at)| **at <= now.mono_us).map(|(peer, _)| *peer).collect();
         for peer in due {
+            if view.links.is_connected(peer)
+                && let Some(changed) = self.changed_for(view, peer, arrivals)
+            {
+                out.send(peer, changed);
+                self.due.insert(peer, now.deadline_ms(AGAIN_MS));
+                continue;
+            }
             let far = !view.links.is_near(peer);
             let same_source = |from: NodeId| from == peer || (far && !view.links.is_near(from));
             let receiving = self.incoming.iter().any(|(from, until)| *until > now.mono_us && same_source(*from));
@@ -274,10 +399,18 @@ impl Sync {
             self.due.remove(&peer);
             if view.links.is_connected(peer) {
                 let presence = *digest.get_or_insert_with(&presence);
-                out.send(peer, Frame::Root { entries: self.tree.root(), presence });
+                let entries = self.tree.root();
+                self.told.insert(peer, (entries, presence, now.mono_us));
+                out.send(peer, Frame::Root { entries, presence });
             }
         }
         !round.is_empty()
+    }
+
+    /// Whether a peer was told what is here a while ago, and has not been known to differ since.
+    fn was_told(&mut self, now: Now, peer: NodeId, presence: impl FnOnce() -> Hash) -> bool {
+        let Some((entries, digest, at_us)) = self.told.get(&peer).copied() else { return false };
+        now.mono_us.saturating_sub(at_us) < TOLD_MS * 1000 && entries == self.tree.root() && digest == presence()
     }
 
     fn round(&mut self, now: Now, links: &Links) -> Vec<NodeId> {
@@ -298,6 +431,10 @@ impl Sync {
         let due = self.due.values().copied().min().unwrap_or(u64::MAX);
         due.min(self.round_at_us.unwrap_or(0)).min(self.catch_up.deadline_us().unwrap_or(u64::MAX))
     }
+}
+
+const fn has_arrived(at_us: u64, now: Now) -> bool {
+    now.mono_us.saturating_sub(at_us) >= ARRIVED_MS * 1000
 }
 
 /// How long to leave the comparison of two regions to whoever ranks before this pair of nodes; not at all within a region.

@@ -87,6 +87,25 @@ impl Tree {
         self.buckets.iter_mut().map(|(index, bucket)| (*index, bucket.hash())).collect()
     }
 
+    /// How often it has changed: a moment in its life.
+    pub(crate) const fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The scopes touched since a moment, with when each was; `None` when they are more than `most`.
+    pub(crate) fn touched_since(&self, moment: u64, most: usize) -> Option<Vec<(Hash, Scope, u64)>> {
+        let leaves = self.buckets.values().flat_map(|bucket| &bucket.leaves);
+        let touched = leaves.filter(|(_, leaf)| leaf.touched > moment).take(most.saturating_add(1));
+        let touched: Vec<_> = touched.map(|(key, leaf)| (*key, leaf.scope.clone(), leaf.touched)).collect();
+        (touched.len() <= most).then_some(touched)
+    }
+
+    /// When a scope was last touched.
+    pub(crate) fn touched(&self, key: &Hash) -> u64 {
+        let leaf = self.buckets.get(&bucket_of(key)).and_then(|bucket| bucket.leaves.get(key));
+        leaf.map_or(0, |leaf| leaf.touched)
+    }
+
     /// The scopes of a bucket, with when each was last touched.
     pub(crate) fn scopes(&self, bucket: u8) -> impl Iterator<Item = (Hash, &Scope, u64)> + '_ {
         let leaves = self.buckets.get(&bucket).map(|bucket| &bucket.leaves);

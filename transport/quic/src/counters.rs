@@ -1,6 +1,43 @@
 //! What the data plane counts.
 
+use lavina_gossip::frame::{KIND_NAMES, KINDS};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Kinds of frames, and datagrams, which come last.
+const COUNTED: usize = KINDS as usize + 1;
+/// The place of datagrams among them.
+pub(crate) const DATAGRAMS: usize = KINDS as usize;
+
+/// How many of one kind there were, and their bytes: as they lie on a stream, without what QUIC, UDP and IP put around them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// How many.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What passed of each kind, one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kinds([Passed; COUNTED]);
+
+impl Kinds {
+    /// Each kind by its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, Passed)> + '_ {
+        KIND_NAMES.into_iter().chain(["datagram"]).zip(self.0)
+    }
+
+    /// What has been added since an earlier look.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut more = *self;
+        for (now, before) in more.0.iter_mut().zip(&earlier.0) {
+            now.count = now.count.saturating_sub(before.count);
+            now.bytes = now.bytes.saturating_sub(before.bytes);
+        }
+        more
+    }
+}
 
 /// Counters; all only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +58,10 @@ pub struct Counters {
     pub malformed: u64,
     /// Frames skipped because only a newer version knows their kind.
     pub frames_unknown: u64,
+    /// What was handed to connections, by kind.
+    pub sent: Kinds,
+    /// What was received and decoded, by kind.
+    pub received: Kinds,
 }
 
 /// The living counters behind [`Counters`].
@@ -34,6 +75,30 @@ pub(crate) struct Tally {
     pub(crate) strangers_refused: AtomicU64,
     pub(crate) malformed: AtomicU64,
     pub(crate) frames_unknown: AtomicU64,
+    pub(crate) sent: KindsTally,
+    pub(crate) received: KindsTally,
+}
+
+/// The living counters behind [`Kinds`].
+#[derive(Debug, Default)]
+pub(crate) struct KindsTally([(AtomicU64, AtomicU64); COUNTED]);
+
+impl KindsTally {
+    /// One more of a kind, of so many bytes.
+    pub(crate) fn add(&self, kind: usize, bytes: usize) {
+        if let Some((count, sum)) = self.0.get(kind) {
+            count.fetch_add(1, Ordering::Relaxed);
+            sum.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+    }
+
+    fn snapshot(&self) -> Kinds {
+        let mut kinds = Kinds::default();
+        for (passed, (count, bytes)) in kinds.0.iter_mut().zip(&self.0) {
+            *passed = Passed { count: count.load(Ordering::Relaxed), bytes: bytes.load(Ordering::Relaxed) };
+        }
+        kinds
+    }
 }
 
 impl Tally {
@@ -47,6 +112,8 @@ impl Tally {
             strangers_refused: self.strangers_refused.load(Ordering::Relaxed),
             malformed: self.malformed.load(Ordering::Relaxed),
             frames_unknown: self.frames_unknown.load(Ordering::Relaxed),
+            sent: self.sent.snapshot(),
+            received: self.received.snapshot(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The endpoint: see [`Endpoint`].
 
 use crate::close::Code;
-use crate::counters::{Counters, Tally, count};
+use crate::counters::{Counters, DATAGRAMS, Tally, count};
 use crate::dial::{self, DialError};
 use crate::event::Event;
 use crate::handshakes::{Entry, Handshakes};
@@ -18,6 +18,7 @@ use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::frame::{self, Frame, Lane};
+use lavina_gossip::framing::PREFIX_BYTES;
 pub use lavina_gossip::plane::{DATAGRAM_BYTES_MAX, IDLE_TIMEOUT};
 use lavina_gossip::plane::{HANDSHAKE_TIMEOUT, TURN_TIMEOUT};
 use lavina_gossip::versions::Versions;
@@ -148,8 +149,12 @@ impl Endpoint {
                 return count(&tally.frames_dropped);
             }
         };
+        let length = bytes.len() + PREFIX_BYTES;
         match (link.outbox.push(lane, bytes), lane) {
-            (Ok(()), _) => count(&tally.frames_sent),
+            (Ok(()), _) => {
+                count(&tally.frames_sent);
+                tally.sent.add(frame.kind(), length);
+            }
             (Err(Full), Lane::Control) => link.close(Code::Overload, "the peer does not read fast enough"),
             (Err(Full), Lane::Live | Lane::Bulk) => count(&tally.frames_dropped),
         }
@@ -157,8 +162,11 @@ impl Endpoint {
 
     /// Sends a datagram of at most [`DATAGRAM_BYTES_MAX`]; it may be lost.
     pub fn datagram(&self, peer: NodeId, bytes: Bytes) {
+        let length = bytes.len();
         let sent = self.shared.peers.link(peer).is_some_and(|link| link.connection().send_datagram(bytes).is_ok());
-        if !sent {
+        if sent {
+            self.shared.tally.sent.add(DATAGRAMS, length);
+        } else {
             count(&self.shared.tally.datagrams_dropped);
         }
     }

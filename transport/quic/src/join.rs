@@ -66,7 +66,7 @@ pub enum JoinRefusal {
     Expired,
     /// Another node has used the ticket.
     Used,
-    /// The node has been revoked.
+    /// The node has been thrown out, or the ticket taken back.
     Revoked,
     /// This node cannot admit anyone at present.
     Unavailable,

@@ -29,7 +29,7 @@ mod tls;
 pub mod wan;
 mod wire;
 
-pub use counters::Counters;
+pub use counters::{Counters, Kinds, Passed};
 pub use dial::DialError;
 pub use endpoint::{BindError, DATAGRAM_BYTES_MAX, Endpoint, EndpointConfig, IDLE_TIMEOUT};
 pub use event::Event;

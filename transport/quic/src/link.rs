@@ -5,7 +5,7 @@
 //! is ready to leave, quinn sends the stream of the highest priority first.
 
 use crate::close::{self, Code};
-use crate::counters::{Tally, count};
+use crate::counters::{DATAGRAMS, Tally, count};
 use crate::event::Event;
 use crate::outbox::Outbox;
 use bytes::BytesMut;
@@ -145,10 +145,13 @@ impl Link {
         let mut buffer = BytesMut::new();
         while let Some(chunk) = stream.read_chunk(READ_BYTES, true).await? {
             buffer.extend_from_slice(&chunk.bytes);
-            while let Some(taken) = framing::take_frame(&mut buffer)? {
+            loop {
+                let waiting = buffer.len();
+                let Some(taken) = framing::take_frame(&mut buffer)? else { break };
                 match taken {
                     Taken::Frame(frame) => {
                         count(&tally.frames_received);
+                        tally.received.add(frame.kind(), waiting - buffer.len());
                         self.tell(events, Event::Frame(self.peer, frame)).await?;
                     }
                     Taken::Unknown => count(&tally.frames_unknown),
@@ -162,6 +165,7 @@ impl Link {
         loop {
             match self.connection.read_datagram().await {
                 Ok(bytes) => {
+                    tally.received.add(DATAGRAMS, bytes.len());
                     if events.try_send(Event::Datagram(self.peer, bytes)).is_err() {
                         count(&tally.datagrams_dropped);
                     }

@@ -5,8 +5,10 @@ use crate::identity::{self, PeerIdError};
 use ed25519_dalek::SigningKey;
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::plane::{
-    CONNECTION_WINDOW_BYTES, DATAGRAM_BUFFER_BYTES, KEEP_ALIVES, LANES, STRANGER_WINDOW_BYTES, STREAM_WINDOW_BYTES,
+    CONNECTION_WINDOW_BYTES, DATAGRAM_BUFFER_BYTES, INITIAL_WINDOW_BYTES, KEEP_ALIVES, LANES, STRANGER_WINDOW_BYTES,
+    STREAM_WINDOW_BYTES,
 };
+use quinn::congestion::CubicConfig;
 use quinn::crypto::rustls::{HandshakeData, NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
 use quinn::{Connection, IdleTimeout, TransportConfig, VarInt, VarIntBoundsExceeded};
 use rustls::pki_types::CertificateDer;
@@ -43,7 +45,7 @@ pub(crate) fn server(key: &SigningKey, idle_timeout: Duration) -> Result<quinn::
     tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     tls.send_tls13_tickets = 0;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
-    config.transport_config(Arc::new(transport(idle_timeout)?));
+    config.transport_config(Arc::new(transport(idle_timeout, None)?));
     Ok(config)
 }
 
@@ -59,15 +61,19 @@ pub(crate) fn client(
     tls.key_log = Arc::new(rustls::NoKeyLog);
     tls.resumption = rustls::client::Resumption::disabled();
     let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
-    config.transport_config(Arc::new(transport(idle_timeout)?));
+    config.transport_config(Arc::new(transport(idle_timeout, Some(idle_timeout / KEEP_ALIVES))?));
     Ok(config)
 }
 
-fn transport(idle_timeout: Duration) -> Result<TransportConfig, TlsError> {
+/// One side keeping a connection alive is enough (RFC 9000 section 10.1.2): its peer hears it, and it hears the acknowledgement.
+fn transport(idle_timeout: Duration, keep_alive: Option<Duration>) -> Result<TransportConfig, TlsError> {
     let mut config = TransportConfig::default();
+    let mut congestion = CubicConfig::default();
+    congestion.initial_window(INITIAL_WINDOW_BYTES);
     config
+        .congestion_controller_factory(Arc::new(congestion))
         .max_idle_timeout(Some(IdleTimeout::try_from(idle_timeout)?))
-        .keep_alive_interval(Some(idle_timeout / KEEP_ALIVES))
+        .keep_alive_interval(keep_alive)
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(LANES))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))

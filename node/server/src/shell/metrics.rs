@@ -85,8 +85,35 @@ metrics! {
     tickets_redeemed: "counter",
 }
 
-/// Writes one metric.
-pub(crate) fn write_metric(out: &mut String, name: &str, kind: &str, help: &str, value: u64) {
+/// Writes what a metric is; its values come right behind.
+pub(crate) fn write_head(out: &mut String, name: &str, kind: &str, help: &str) {
     // Writing to a string cannot fail.
-    let _ = writeln!(out, "# HELP lavina_{name} {help}\n# TYPE lavina_{name} {kind}\nlavina_{name} {value}");
+    let _ = writeln!(out, "# HELP lavina_{name} {help}\n# TYPE lavina_{name} {kind}");
+}
+
+/// Writes one value of a metric that has several; labels hold nothing that would have to be escaped.
+pub(crate) fn write_labelled(out: &mut String, name: &str, labels: &[(&str, &str)], value: u64) {
+    let labels: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+    let _ = writeln!(out, "lavina_{name}{{{}}} {value}", labels.join(","));
+}
+
+/// Writes a metric with one value.
+pub(crate) fn write_metric(out: &mut String, name: &str, kind: &str, help: &str, value: u64) {
+    write_head(out, name, kind, help);
+    let _ = writeln!(out, "lavina_{name} {value}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_with_labels_lie_under_one_head() {
+        let mut text = String::new();
+        write_head(&mut text, "bytes", "counter", "Bytes.");
+        write_labelled(&mut text, "bytes", &[("way", "sent"), ("kind", "push")], 7);
+        let expected =
+            "# HELP lavina_bytes Bytes.\n# TYPE lavina_bytes counter\nlavina_bytes{way=\"sent\",kind=\"push\"} 7\n";
+        assert_eq!(text, expected);
+    }
 }

@@ -1,6 +1,7 @@
 //! Cuts, deaths and what comes after.
 
 use super::net::{Net, id, room};
+use crate::frame::{Frame, encode};
 use crate::machine::Input;
 use lavina_crdt::ids::Scope;
 
@@ -146,6 +147,31 @@ fn a_gap_in_a_stream_is_asked_for_at_once() {
     net.write(0, &room(1), 1);
     net.run_ms(150);
     assert!(net.converged());
+}
+
+#[test]
+fn the_little_that_was_missed_is_asked_for_at_once() {
+    let mut net = Net::new(&[0, 1], 5);
+    (0..500).for_each(|n| (0..2).for_each(|node| net.preload(node, 0, &room(n), 2)));
+    net.start();
+    net.run_ms(25_000);
+    net.cut(0, 1);
+    net.run_ms(10_000);
+    net.write(0, &room(1), 10);
+    net.write(1, &room(2), 5);
+    net.write(0, &room(2), 5);
+    net.run_ms(1_000);
+    net.heal();
+    let since_us = net.now_us;
+    net.run_ms(7_000);
+    assert!(net.converged());
+    let said = net.log.iter().filter(|(at, ..)| *at >= since_us).map(|(.., frame)| frame);
+    let asked = said.clone().filter(|frame| matches!(frame, Frame::Buckets(_) | Frame::Vectors { .. })).count();
+    let changed = said.filter(|frame| matches!(frame, Frame::Changed { .. }));
+    let told: usize = changed.map(|frame| encode(frame).unwrap().len()).sum();
+    assert_eq!(asked, 0, "nobody has asked the tree");
+    assert!((1..1_000).contains(&told), "{told} bytes");
+    assert_eq!(net.copies_into(0, since_us) + net.copies_into(1, since_us), 20);
 }
 
 #[test]

@@ -113,6 +113,8 @@ pub(super) struct Net {
     blocked: BTreeSet<(usize, usize)>,
     /// Every frame sent over a connection: (when, from, to, frame).
     pub(super) log: Vec<(u64, usize, usize, Frame)>,
+    /// Datagrams sent.
+    pub(super) packets: usize,
     pub(super) trace: blake3::Hasher,
     seed: u64,
     /// Percentage of pushes and marks that vanish though the connection lives; no transport of ours does that, overflowing queues do.
@@ -144,6 +146,7 @@ impl Net {
             connections: BTreeMap::new(),
             blocked: BTreeSet::new(),
             log: Vec::new(),
+            packets: 0,
             trace: blake3::Hasher::new(),
             seed,
             loss: 0,
@@ -232,6 +235,7 @@ impl Net {
                 }
             }
             Output::Datagram(to, bytes) => {
+                self.packets += 1;
                 let to = index(to);
                 if let Some(connection) = self.connections.get(&pair(node, to)).copied()
                     && self.rng.random_range(0..100) >= self.loss
@@ -465,7 +469,8 @@ fn entries_in(frame: &Frame) -> usize {
         | Frame::Membership(_)
         | Frame::Resend(_)
         | Frame::Clock(_)
-        | Frame::Heads(_) => 0,
+        | Frame::Heads(_)
+        | Frame::Changed { .. } => 0,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Two nodes apart, one of which is spoken at: how fast and for how many bytes the other catches up when the way opens.
 
 use super::field::{Field, counter};
-use super::ratio;
+use super::{KindShare, ratio, shares};
 use crate::bench::client::Client;
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -33,6 +33,10 @@ pub(super) struct CatchUp {
     pub(super) goodput_share: f64,
     /// Packets lost before the full link.
     pub(super) lost: u64,
+    /// What was said to the node that lacked them.
+    pub(super) there: Vec<KindShare>,
+    /// What it said.
+    pub(super) back: Vec<KindShare>,
 }
 
 /// Text as varied as people write: words drawn by a generator, no two messages alike.
@@ -90,9 +94,11 @@ pub(super) fn measure(messages: u64) -> Result<CatchUp> {
     field.wait_until("the link is up", |field| field.is_connected(1))?;
     let started = Instant::now();
     let _ = field.take_all_traffic()?;
+    let said = (field.sent(0)?, field.sent(1)?);
     field.wait_until("the node has caught up", |field| Ok(field.status(1)?.entries >= target))?;
     let seconds = started.elapsed().as_secs_f64();
     let (there, back) = (field.take_traffic(0, 1)?, field.take_traffic(1, 0)?);
+    let kinds = (field.sent(0)?.since(&said.0), field.sent(1)?.since(&said.1));
     let missing = counter(&field.status(1)?, "entry_bytes_received")? - counter(&before, "entry_bytes_received")?;
     let link = |bytes: u64| ratio(bytes, BYTES_PER_SECOND) / seconds;
     Ok(CatchUp {
@@ -103,5 +109,7 @@ pub(super) fn measure(messages: u64) -> Result<CatchUp> {
         link_share: link(there.bytes),
         goodput_share: link(missing),
         lost: there.lost + back.lost,
+        there: shares(&kinds.0),
+        back: shares(&kinds.1),
     })
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use lavina_core::node::Status;
 use lavina_crdt::mesh::Place;
 use lavina_protocols::session::Flood;
+use lavina_quic::Kinds;
 use lavina_quic::wan::Traffic;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -104,6 +105,12 @@ impl Field {
     /// What all nodes say of themselves.
     pub(super) fn statuses(&self) -> Result<Vec<Status>> {
         (0..self.len()).map(|index| self.status(index)).collect()
+    }
+
+    /// What a node has sent so far, by kind.
+    pub(super) fn sent(&self, index: usize) -> Result<Kinds> {
+        let running = self.node(index)?.running.as_ref().context("a node does not run")?;
+        Ok(running.passed().sent)
     }
 
     /// The sum of a counter over all nodes.

@@ -1,7 +1,7 @@
 //! Two equal nodes with many common rooms: what they say while nothing happens, what one different room costs, and what a room takes in memory.
 
 use super::field::Field;
-use super::ratio;
+use super::{KindShare, ratio, shares};
 use crate::bench::client::Client;
 use anyhow::{Context, Result};
 use std::time::Duration;
@@ -11,8 +11,11 @@ const ROOMS_AT_ONCE: u64 = 100;
 /// One way.
 const ONE_WAY: Duration = Duration::from_millis(40);
 
-/// After the nodes have become equal, before they count as idle: they tell one another the heads of what is new once.
-const SETTLE: Duration = Duration::from_secs(10);
+/// After the nodes have become equal they tell one another once which entries are newest, a part every few seconds. They count as idle when they have
+/// said next to nothing for so long, and been together for long enough to look after one another less closely.
+const SETTLE: Duration = Duration::from_secs(15);
+/// Next to nothing, IP bytes.
+const SETTLED_BYTES: u64 = 15_000;
 
 /// What was measured.
 pub(super) struct Idle {
@@ -22,6 +25,8 @@ pub(super) struct Idle {
     pub(super) one_room_differs_bytes: f64,
     /// Resident bytes of both nodes per room and node.
     pub(super) bytes_per_replica: f64,
+    /// What both said while idle.
+    pub(super) kinds: Vec<KindShare>,
 }
 
 /// Resident memory of this process, bytes (proc(5), statm).
@@ -44,13 +49,23 @@ pub(super) fn measure(rooms: u64, listen: Duration) -> Result<Idle> {
     }
     field.wait_until_equal()?;
     let bytes_per_replica = ratio(resident()?.saturating_sub(before), 2 * rooms);
-    std::thread::sleep(SETTLE);
     let _ = field.take_all_traffic()?;
+    field.wait_until("the nodes have told all that is new", |field| {
+        std::thread::sleep(SETTLE);
+        Ok(field.take_all_traffic()?.bytes < SETTLED_BYTES)
+    })?;
+    let said = (field.sent(0)?, field.sent(1)?);
     std::thread::sleep(listen);
     let bytes_per_second = ratio(field.take_all_traffic()?.bytes, 1) / listen.as_secs_f64();
+    let kinds = [field.sent(0)?.since(&said.0), field.sent(1)?.since(&said.1)].iter().flat_map(shares).collect();
     let alike = reconnect(&field, &mut client, None)?;
     let differing = reconnect(&field, &mut client, Some("#idle7"))?;
-    Ok(Idle { bytes_per_second, one_room_differs_bytes: ratio(differing.saturating_sub(alike), 1), bytes_per_replica })
+    Ok(Idle {
+        bytes_per_second,
+        one_room_differs_bytes: ratio(differing.saturating_sub(alike), 1),
+        bytes_per_replica,
+        kinds,
+    })
 }
 
 /// Cuts, speaks in a room, opens, and counts the bytes from the cut until the nodes have been equal for a while.

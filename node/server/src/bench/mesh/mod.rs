@@ -12,6 +12,8 @@ mod live;
 use anyhow::Result;
 use catchup::CatchUp;
 use clap::{Args, ValueEnum};
+use copies::Copies;
+use lavina_quic::Kinds;
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
@@ -26,7 +28,7 @@ pub(crate) struct Mesh {
     #[arg(long, default_value_t = 10_000)]
     rooms: u64,
     /// For how long the idle pair is listened to, seconds
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 60)]
     listen: u64,
     /// Only some of the measurements
     #[arg(long, value_delimiter = ',', value_enum)]
@@ -63,7 +65,10 @@ pub(crate) struct Measured {
     one_room_differs_bytes: Option<f64>,
     memory_bytes_per_replica: Option<f64>,
     disk_bytes_per_message: Option<f64>,
+    copies: Option<Copies>,
     catchups: Vec<CatchUp>,
+    /// What an idle node said.
+    idle_kinds: Vec<KindShare>,
 }
 
 impl fmt::Display for Measured {
@@ -83,6 +88,16 @@ impl fmt::Display for Measured {
         for (name, value) in rows.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
             writeln!(f, "{name:<38}{value:>12.3}")?;
         }
+        if let Some(copies) = &self.copies {
+            writeln!(
+                f,
+                "of {} entries: {} second gateways, {} entries sent by sync",
+                copies.written, copies.gateway_retries, copies.synced
+            )?;
+        }
+        if !self.idle_kinds.is_empty() {
+            writeln!(f, "what the idle pair said: {}", words(&self.idle_kinds))?;
+        }
         for one in &self.catchups {
             writeln!(
                 f,
@@ -94,6 +109,7 @@ impl fmt::Display for Measured {
                 one.bytes_back,
                 one.lost
             )?;
+            writeln!(f, "  there: {}; back: {}", words(&one.there), words(&one.back))?;
         }
         Ok(())
     }
@@ -105,7 +121,9 @@ impl Mesh {
         let wanted = |part: Part| self.only.is_empty() || self.only.contains(&part);
         let mut measured = Measured::default();
         if wanted(Part::Copies) {
-            measured.wan_copies_per_entry = Some(copies::measure()?);
+            let copies = copies::measure()?;
+            measured.wan_copies_per_entry = Some(copies.per_entry);
+            measured.copies = Some(copies);
         }
         if wanted(Part::Live) {
             let live = live::measure()?;
@@ -128,12 +146,32 @@ impl Mesh {
             measured.idle_bytes_per_s = Some(idle.bytes_per_second);
             measured.one_room_differs_bytes = Some(idle.one_room_differs_bytes);
             measured.memory_bytes_per_replica = Some(idle.bytes_per_replica);
+            measured.idle_kinds = idle.kinds;
         }
         if wanted(Part::Disk) {
             measured.disk_bytes_per_message = Some(disk::measure(DISK_MESSAGES)?);
         }
         Ok(measured)
     }
+}
+
+/// What passed of one kind of frames, without what QUIC, UDP and IP put around them.
+#[derive(Clone, Debug, Serialize)]
+struct KindShare {
+    kind: &'static str,
+    count: u64,
+    bytes: u64,
+}
+
+/// The kinds of which anything passed.
+fn shares(kinds: &Kinds) -> Vec<KindShare> {
+    let passed = kinds.iter().filter(|(_, passed)| passed.count > 0);
+    passed.map(|(kind, passed)| KindShare { kind, count: passed.count, bytes: passed.bytes }).collect()
+}
+
+fn words(shares: &[KindShare]) -> String {
+    let words = shares.iter().map(|share| format!("{} {} ({} bytes)", share.count, share.kind, share.bytes));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// Messages whose room on the disk is measured.
