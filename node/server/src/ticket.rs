@@ -22,6 +22,38 @@ struct Remembered {
     expires_ms: u64,
     #[serde(default)]
     used_by: Option<String>,
+    #[serde(default)]
+    revoked: bool,
+}
+
+/// A ticket as its operator sees it, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TicketView {
+    /// What it is called: a part of its secret's hash.
+    pub(crate) id: String,
+    /// Until when it is good, milliseconds since the Unix epoch.
+    pub(crate) expires_ms: u64,
+    /// The node that it was used by.
+    pub(crate) used_by: Option<NodeId>,
+    /// Whether it was taken back.
+    pub(crate) revoked: bool,
+}
+
+/// What a ticket is called.
+pub(crate) fn ticket_id(secret: &[u8; 16]) -> String {
+    let hash = blake3::derive_key("lavina 1 ticket id", secret);
+    hash.iter().take(4).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+impl Remembered {
+    fn id(&self) -> Option<String> {
+        unhex(&self.secret).map(|secret| ticket_id(&secret))
+    }
+
+    fn view(&self) -> Option<TicketView> {
+        let used_by = self.used_by.as_deref().and_then(unhex).map(NodeId);
+        Some(TicketView { id: self.id()?, expires_ms: self.expires_ms, used_by, revoked: self.revoked })
+    }
 }
 
 /// The tickets made here.
@@ -60,7 +92,7 @@ impl Book {
             tickets.retain(|ticket| ticket.expires_ms.saturating_add(REMEMBER_MS) > now_ms);
             let room = tickets.len() < TICKETS_MAX;
             if room {
-                tickets.push(Remembered { secret: hex(&secret), expires_ms, used_by: None });
+                tickets.push(Remembered { secret: hex(&secret), expires_ms, used_by: None, revoked: false });
             }
             room
         })?;
@@ -76,6 +108,31 @@ impl Book {
         tickets.iter().filter_map(|ticket| unhex(&ticket.secret)).collect()
     }
 
+    /// All tickets that are remembered, the one that expires first in front.
+    pub(crate) fn list(&self) -> Vec<TicketView> {
+        let tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut views: Vec<TicketView> = tickets.iter().filter_map(Remembered::view).collect();
+        views.sort_by(|one, other| (one.expires_ms, &one.id).cmp(&(other.expires_ms, &other.id)));
+        views
+    }
+
+    /// Takes a ticket back.
+    ///
+    /// # Errors
+    /// When there is none of that name, or a node has come in with it.
+    pub(crate) fn revoke(&self, id: &str) -> Result<()> {
+        self.change(|tickets| {
+            let Some(ticket) = tickets.iter_mut().find(|ticket| ticket.id().as_deref() == Some(id)) else {
+                bail!("no ticket is called {id}: `lavina ticket list` shows those there are");
+            };
+            if ticket.used_by.is_some() {
+                bail!("a node has come in with it already: `lavina node revoke` throws a node out");
+            }
+            ticket.revoked = true;
+            Ok(())
+        })?
+    }
+
     /// Uses a ticket for a node. The same node may use it again until it expires, since the answer may have been lost.
     pub(crate) fn redeem(&self, secret: [u8; 16], node: NodeId, now_ms: u64) -> Result<(), JoinRefusal> {
         let (secret, node) = (hex(&secret), hex(&node.0));
@@ -83,6 +140,9 @@ impl Book {
             let Some(ticket) = tickets.iter_mut().find(|ticket| ticket.secret == secret) else {
                 return Err(JoinRefusal::Expired);
             };
+            if ticket.revoked {
+                return Err(JoinRefusal::Revoked);
+            }
             if ticket.expires_ms <= now_ms {
                 return Err(JoinRefusal::Expired);
             }
@@ -113,5 +173,22 @@ mod tests {
         assert_eq!(book.redeem(used, second, 3), Err(JoinRefusal::Used));
         assert_eq!(book.redeem(late, first, 11), Err(JoinRefusal::Expired));
         assert_eq!(book.redeem([0; 16], first, 0), Err(JoinRefusal::Expired));
+    }
+
+    #[test]
+    fn a_ticket_is_taken_back_unless_it_was_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::new(dir.path());
+        let node = NodeId([1; 32]);
+        let book = Book::load(&data).unwrap();
+        let (used, open) = (book.issue(0, 1000).unwrap(), book.issue(0, 2000).unwrap());
+        book.redeem(used, node, 1).unwrap();
+        assert!(book.revoke(&ticket_id(&used)).is_err() && book.revoke("00000000").is_err());
+        book.revoke(&ticket_id(&open)).unwrap();
+        let book = Book::load(&data).unwrap();
+        assert_eq!(book.redeem(open, node, 2), Err(JoinRefusal::Revoked));
+        let view =
+            |secret, expires_ms, used_by, revoked| TicketView { id: ticket_id(secret), expires_ms, used_by, revoked };
+        assert_eq!(book.list(), [view(&used, 1000, Some(node), false), view(&open, 2000, None, true)]);
     }
 }

@@ -143,6 +143,47 @@ fn a_ticket_lets_one_node_in() {
 }
 
 #[test]
+fn a_ticket_taken_back_lets_nobody_in_and_a_node_thrown_out_is_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Node::first(&dir.path().join("first"));
+    let join = |ticket: &str, name: &str| {
+        let path = dir.path().join(name);
+        let place = ["--region", "us", "--zone", "a", "--name", name, "--dir", path.to_str().unwrap()];
+        run(&[&["join", ticket.trim()], place.as_slice()].concat(), "")
+    };
+    let ticket: serde_json::Value = serde_json::from_str(&stdout(&first.command(&["ticket", "--json"], ""))).unwrap();
+    let id = ticket["id"].as_str().unwrap();
+    assert!(stdout(&first.command(&["ticket", "list"], "")).contains(&format!("{id}  good for 60 minutes")));
+    stdout(&first.command(&["ticket", "revoke", id], ""));
+    assert!(stdout(&first.command(&["ticket", "list"], "")).contains("taken back"));
+    let refused = join(ticket["ticket"].as_str().unwrap(), "us-1");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("revoked"), "{refused:?}");
+
+    let ticket = stdout(&first.command(&["ticket"], ""));
+    stdout(&join(&ticket, "us-2"));
+    let second = Node::of(&dir.path().join("us-2"));
+    let nodes = |wanted: &dyn Fn(&str) -> bool| {
+        let started = std::time::Instant::now();
+        loop {
+            let list = stdout(&first.command(&["node", "list"], ""));
+            if wanted(&list) {
+                return;
+            }
+            assert!(started.elapsed() < std::time::Duration::from_secs(30), "{list}");
+        }
+    };
+    nodes(&|list| list.contains("us-2") && list.contains(": connected"));
+    assert!(String::from_utf8_lossy(&second.command(&["node", "revoke", "eu-1"], "").stderr).contains("root key"));
+    assert!(String::from_utf8_lossy(&first.command(&["node", "revoke", "eu-1"], "").stderr).contains("itself"));
+    assert!(String::from_utf8_lossy(&first.command(&["node", "revoke", "nobody"], "").stderr).contains("nobody"));
+    stdout(&first.command(&["node", "revoke", "us-2"], ""));
+    nodes(&|list| !list.contains("us-2"));
+    let status = stdout(&first.command(&["status", "--json"], ""));
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["peers"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
 fn a_port_in_use_names_the_key_to_change() {
     let dir = tempfile::tempdir().unwrap();
     let node = Node::first(dir.path());

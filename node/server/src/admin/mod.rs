@@ -3,16 +3,20 @@
 //! Reading is open to who is on this machine; writing needs the token that lies in the data directory. Requests that name another host
 //! than this machine are refused, so that a web page elsewhere cannot have a browser ask here (DNS rebinding).
 
+mod admission;
 pub(crate) mod client;
 mod page;
 pub(crate) mod view;
+
+pub(crate) use admission::{NodeLine, Revoke};
 
 use crate::config::Config;
 use crate::identity::{DataDir, Identity, hex, random, write_secret};
 use crate::shell::clock::wall_ms;
 use crate::shell::inbox::Inbox;
 use crate::shell::mesh::Reception;
-use crate::shell::metrics::{Metrics, write_metric};
+use crate::shell::metrics::{Metrics, write_head, write_labelled, write_metric};
+use crate::ticket::ticket_id;
 use anyhow::{Context, Result};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -85,6 +89,8 @@ pub(crate) struct NewTicket {
 pub(crate) struct MadeTicket {
     /// The text to hand over.
     pub(crate) ticket: String,
+    /// What it is called here.
+    pub(crate) id: String,
     /// Until when it is good, milliseconds since the Unix epoch.
     pub(crate) expires_ms: u64,
 }
@@ -130,7 +136,10 @@ impl Admin {
             .route("/status", get(status))
             .route("/metrics", get(metrics))
             .route("/accounts", post(add_account))
-            .route("/tickets", post(add_ticket))
+            .route("/tickets", get(admission::tickets).post(add_ticket))
+            .route("/tickets/revoke", post(admission::revoke_ticket))
+            .route("/nodes", get(admission::nodes))
+            .route("/nodes/revoke", post(admission::revoke_node))
             .layer(axum::middleware::from_fn(only_this_machine))
             .with_state(self);
         axum::serve(socket, router).await?;
@@ -219,6 +228,17 @@ fn write_endpoint(text: &mut String, counters: &Counters) {
     for (name, help, value) in rows {
         write_metric(text, &format!("mesh_{name}"), "counter", help, value);
     }
+    let kinds = [("sent", counters.sent), ("received", counters.received)];
+    for (name, help) in [("count", "Frames and datagrams of each kind."), ("bytes", "Their bytes before encryption.")] {
+        let name = format!("mesh_passed_{name}");
+        write_head(text, &name, "counter", help);
+        for (way, kinds) in &kinds {
+            for (kind, passed) in kinds.iter() {
+                let value = if name.ends_with("bytes") { passed.bytes } else { passed.count };
+                write_labelled(text, &name, &[("way", way), ("kind", kind)], value);
+            }
+        }
+    }
 }
 
 fn write_status(text: &mut String, status: &Status) {
@@ -290,6 +310,6 @@ impl Inner {
             secret,
             expires_ms,
         };
-        Ok(MadeTicket { ticket: ticket.to_string(), expires_ms })
+        Ok(MadeTicket { ticket: ticket.to_string(), id: ticket_id(&secret), expires_ms })
     }
 }

@@ -10,6 +10,7 @@ mod init;
 mod join;
 mod listing;
 mod log;
+mod node;
 mod operator;
 mod place;
 mod serve;
@@ -42,8 +43,11 @@ enum Command {
     Init(init::Init),
     /// Run the node
     Serve(serve::Serve),
-    /// Make a ticket with which another machine can join
-    Ticket(ticket::MakeTicket),
+    /// Make a ticket with which another machine can join, or see to those there are
+    Ticket(ticket::Ticket),
+    /// See to the nodes of the mesh
+    #[command(subcommand)]
+    Node(node::NodeCommand),
     /// Make this machine a node of the mesh that the ticket is from
     Join(join::Join),
     /// Work with accounts
@@ -118,6 +122,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Init(command) => command.run(out),
         Command::Serve(command) => command.run(out),
         Command::Ticket(command) => command.run(out),
+        Command::Node(command) => command.run(out),
         Command::Join(command) => command.run(out),
         Command::Account(command) => command.run(out),
         Command::Operator(command) => command.run(out),

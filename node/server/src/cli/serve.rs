@@ -1,12 +1,15 @@
 //! `lavina serve`: runs the node until SIGTERM or ctrl-C.
 
-use super::{ConfigFile, Out, listing, runtime};
+use super::{ConfigFile, Out, duration, listing, runtime};
 use crate::config::Config;
 use crate::identity::{DataDir, Identity, make_certificate};
 use crate::shell::{Running, Setup};
 use anyhow::{Result, bail};
 use clap::Args;
 use lavina_protocols::session::Flood;
+use lavina_quic::wan::Wan;
+use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Run the node
@@ -20,6 +23,14 @@ pub(super) struct Serve {
     /// Take commands as fast as clients send them: for benchmarks
     #[arg(long, hide = true)]
     no_flood_limit: bool,
+    /// Emulates a long way to another node, ADDRESS=40ms one way; may be given several times: for tests where the kernel delays nothing
+    #[arg(long, hide = true, value_name = "IP:PORT=TIME", value_parser = far)]
+    far: Vec<(SocketAddr, Duration)>,
+}
+
+fn far(text: &str) -> Result<(SocketAddr, Duration), String> {
+    let (address, time) = text.rsplit_once('=').ok_or("ADDRESS=TIME is expected")?;
+    Ok((address.parse().map_err(|_| "no address stands before the `=`")?, duration::parse(time)?))
 }
 
 impl Serve {
@@ -27,7 +38,11 @@ impl Serve {
         let config = self.config.load()?;
         let identity = identity(&config)?;
         let flood = if self.no_flood_limit { Flood::NONE } else { Flood::DEFAULT };
-        let setup = Setup { config: config.clone(), identity, wan: None, flood, workers: self.workers };
+        let wan = (!self.far.is_empty()).then(Wan::new);
+        for (address, delay) in &self.far {
+            wan.iter().for_each(|wan| wan.set_delay(*address, *delay));
+        }
+        let setup = Setup { config: config.clone(), identity, wan, flood, workers: self.workers };
         runtime()?.block_on(async {
             let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
             let mut running = Running::start(setup)?;
