@@ -27,6 +27,8 @@ class Node:
 
     def __init__(self, name, region, network, directory):
         self.name = name
+        self.region = region
+        self.far = []
         self.place = ("--region", region, "--zone", "a", "--name", name, "--listen", network.addresses[name])
         self.network = network
         self.address = network.addresses[name]
@@ -51,7 +53,7 @@ class Node:
 
     async def start(self):
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command("serve"), cwd=self.directory, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command("serve", *self.far), cwd=self.directory, stdout=log, stderr=log)
         await eventually(self.ready, lambda: f"node {self.name} does not come up: {self.tail()}")
 
     async def ready(self):
@@ -90,14 +92,17 @@ class Node:
 
 
 class Mesh:
-    """Nodes of these names, each in a region of its own."""
+    """Nodes of these names, each in a region of its own, or in the one that `regions` names. `far` is how long the way to another region takes."""
 
-    def __init__(self, *names):
+    def __init__(self, *names, regions=REGIONS, far=None):
         self.directory = Path(tempfile.mkdtemp(prefix="lavina-test-"))
         self.network = Network(names)
         self.nodes = {
-            name: Node(name, region, self.network, self.directory) for name, region in zip(names, REGIONS, strict=False)
+            name: Node(name, region, self.network, self.directory) for name, region in zip(names, regions, strict=False)
         }
+        for node in self.nodes.values():
+            others = [other for other in self.nodes.values() if other.region != node.region]
+            node.far = [word for other in others for word in ("--far", f"{other.address}:7667={far}")] if far else []
         self.accounts = set()
         self.clients = []
 
@@ -107,28 +112,39 @@ class Mesh:
         first.run("init", DOMAIN, *first.place)
         await first.start()
         for node in others:
-            ticket = json.loads(first.run("ticket", "--json"))["ticket"]
-            node.run("join", ticket, *node.place)
-            await node.start()
+            await self.join(node)
         await self.connected()
 
+    async def join(self, node, prepare=lambda: None):
+        """Joins a node with a ticket of the first; `prepare` is called before it runs."""
+        first = next(iter(self.nodes.values()))
+        ticket = json.loads(first.run("ticket", "--json"))["ticket"]
+        node.run("join", ticket, *node.place)
+        prepare()
+        await node.start()
+
+    def running(self):
+        """The nodes that run."""
+        return [node for node in self.nodes.values() if node.process and node.process.poll() is None]
+
     async def connected(self):
-        """Waits until every node has a connection to every other."""
-        wanted = len(self.nodes) - 1
+        """Waits until every node that runs has a connection to every other."""
+        running = self.running()
 
         async def attempt():
-            views = [await node.peers() for node in self.nodes.values()]
-            return all(sum(view.values()) == wanted for view in views)
+            views = [await node.peers() for node in running]
+            return all(sum(view.values()) == len(running) - 1 for view in views)
 
         await eventually(attempt, "the nodes are not all connected")
 
     async def converged(self):
-        """Waits until every node holds the same, to the byte."""
+        """Waits until every node that runs holds the same, to the byte."""
         digests = {}
 
         async def attempt():
-            for name, node in self.nodes.items():
-                digests[name] = (await node.status())["digest"]
+            digests.clear()
+            for node in self.running():
+                digests[node.name] = (await node.status())["digest"]
             return len(set(digests.values())) == 1
 
         await eventually(attempt, lambda: f"the nodes differ: {digests}")

@@ -17,6 +17,13 @@ table inet cut {
 }
 """
 
+# Of UDP only answers come in.
+ROUTER_RULES = """
+table inet router {
+  chain incoming { type filter hook input priority 0; meta l4proto udp ct state new drop; }
+}
+"""
+
 
 def run(*command, stdin=None):
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
@@ -55,10 +62,18 @@ class Network:
         """What to put before a command so that it runs in a node's namespace."""
         return ("nsenter", f"--net=/run/netns/{name}")
 
-    def cut_off(self, name):
-        """Drops all traffic between a node and the other nodes, both ways."""
-        others = ", ".join(address for other, address in self.addresses.items() if other != name)
-        run(*self.inside(name), "nft", "add", "element", "inet", "cut", "peers", f"{{ {others} }}")
+    def cut_off(self, name, *others):
+        """Drops all traffic between a node and these others, all when none is named, both ways."""
+        others = others or [other for other in self.addresses if other != name]
+        addresses = ", ".join(self.addresses[other] for other in others)
+        run(*self.inside(name), "nft", "add", "element", "inet", "cut", "peers", f"{{ {addresses} }}")
+
+    def dials_only(self, name):
+        """Lets only what answers to the node in, as a router at home does; clients are let in. """
+        try:
+            run(*self.inside(name), "nft", "-f", "-", stdin=ROUTER_RULES)
+        except RuntimeError as problem:
+            print(f"this kernel does not follow connections, so nothing but its missing address keeps {name} hidden: {problem}")
 
     def heal(self, name):
         run(*self.inside(name), "nft", "flush", "set", "inet", "cut", "peers")
