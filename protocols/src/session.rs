@@ -239,6 +239,14 @@ impl Session {
         }
     }
 
+    /// The session is not kept when its connection ends: the shell keeps too many already.
+    pub fn handle_not_kept(&mut self) {
+        match self {
+            Self::Irc(_) => {}
+            Self::Xmpp(session) => session.handle_not_kept(),
+        }
+    }
+
     /// The session goes on over another connection.
     pub fn handle_passage(&mut self, now: Now, passage: xmpp::Passage) {
         match self {

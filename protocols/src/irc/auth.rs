@@ -81,6 +81,7 @@ impl Session {
             tls: self.tls.as_ref(),
             plus_advertised: self.can_bind(),
             salt_secret: &self.config.salt_secret,
+            offered: None,
         };
         Exchange::new(mechanism, surroundings, nonce)
     }

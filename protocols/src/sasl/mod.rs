@@ -131,6 +131,9 @@ pub struct Surroundings<'a> {
     pub plus_advertised: bool,
     /// See [`crate::session::SessionConfig::salt_secret`].
     pub salt_secret: &'a [u8; 32],
+    /// What was offered to the client, as XEP-0474 section 2 writes it: SCRAM proves that nobody took anything off it. `None` where clients do
+    /// not look for that.
+    pub offered: Option<&'a str>,
 }
 
 /// One attempt to authenticate; see the module's head for how to drive it.

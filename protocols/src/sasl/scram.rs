@@ -18,6 +18,7 @@ pub(super) struct Scram {
     plus_advertised: bool,
     tls: Option<Tls>,
     nonce: String,
+    offered: Option<String>,
     state: State,
 }
 
@@ -43,7 +44,8 @@ struct First {
 impl Scram {
     pub(super) fn new(hash: Hash, plus: bool, surroundings: Surroundings<'_>, nonce: String) -> Self {
         let plus_advertised = surroundings.plus_advertised;
-        Self { hash, plus, plus_advertised, tls: surroundings.tls.cloned(), nonce, state: State::Fresh }
+        let offered = surroundings.offered.map(str::to_owned);
+        Self { hash, plus, plus_advertised, tls: surroundings.tls.cloned(), nonce, offered, state: State::Fresh }
     }
 
     pub(super) fn on_response(&mut self, response: &[u8], domain: &str) -> Result<Step, Failure> {
@@ -77,7 +79,10 @@ impl Scram {
             (Some(kept), Hash::Sha256) => kept.sha256,
             (None, hash) => unmatchable(hash, first.account.as_str(), secret),
         };
-        let server_first = format!("r={},s={},i={}", first.nonce, STANDARD.encode(&kept.salt), kept.iterations);
+        let offered = self.offered.as_ref().map(|offered| STANDARD.encode(digest(self.hash, offered.as_bytes())));
+        let offered = offered.map_or_else(String::new, |hash| format!(",h={hash}"));
+        let salt = STANDARD.encode(&kept.salt);
+        let server_first = format!("r={},s={salt},i={}{offered}", first.nonce, kept.iterations);
         let challenge = server_first.clone().into_bytes();
         self.state = State::Challenged { first, server_first, known, kept };
         Ok(Step::Challenge(challenge))

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 const SECRET: [u8; 32] = [7; 32];
 
 fn surroundings(tls: Option<&Tls>) -> Surroundings<'_> {
-    Surroundings { domain: "example.org", tls, plus_advertised: tls.is_some(), salt_secret: &SECRET }
+    Surroundings { domain: "example.org", tls, plus_advertised: tls.is_some(), salt_secret: &SECRET, offered: None }
 }
 
 fn exchange(mechanism: Mechanism, nonce: &str) -> Exchange {

@@ -97,6 +97,18 @@ impl Session {
         exporter.into_iter().chain(end_point)
     }
 
+    /// Mechanisms and channel bindings as XEP-0474 section 2 puts them together.
+    fn offered(&self) -> String {
+        let mechanisms = Mechanism::ALL.into_iter().filter(|mechanism| self.offers(*mechanism)).map(Mechanism::name);
+        let sorted = |names: &mut Vec<&str>| {
+            names.sort_unstable();
+            names.join("\u{1e}")
+        };
+        let offered = sorted(&mut mechanisms.collect());
+        let bindings = sorted(&mut self.bindings().collect());
+        if bindings.is_empty() { offered } else { format!("{offered}\u{1f}{bindings}") }
+    }
+
     /// Whether a mechanism may be used over this connection.
     pub(super) fn offers(&self, mechanism: Mechanism) -> bool {
         let safe = self.link.connection.tls.is_some() || self.link.config.plain_without_tls;
@@ -165,11 +177,13 @@ impl Session {
             return;
         }
         let nonce = self.link.token();
+        let offered = self.offered();
         let surroundings = Surroundings {
             domain: &self.link.domains.server,
             tls: self.link.connection.tls.as_ref(),
             plus_advertised: self.offers(Mechanism::ScramSha256Plus),
             salt_secret: &self.link.config.salt_secret,
+            offered: Some(&offered),
         };
         let fresh = Exchange::new(mechanism, surroundings, nonce);
         if let Phase::Anonymous { login: Some(login), .. } = &mut self.phase {

@@ -351,6 +351,11 @@ impl Link {
         self.key.as_ref()
     }
 
+    /// The client cannot come back after all.
+    pub(crate) fn drop_key(&mut self) {
+        self.key = None;
+    }
+
     /// Whether the client's connection is gone.
     pub(crate) fn is_detached(&self) -> bool {
         self.attachment == Attachment::Detached

@@ -66,8 +66,7 @@ fn say(client: &Client, link: &mut Link, asked: &Asked, target: Target, stanza: 
         Target::Occupant(room, _) => content.via_room = Some(room.clone()),
         Target::Nick(_) | Target::Room(_) => content.from_resource = Some(client.resource.clone()),
     }
-    let command = relation::command(target, relation::of(stanza, false), content);
-    link.ask(command, Awaited::Said(asked.clone()));
+    relation::say(link, asked, target, relation::of(stanza, false), content);
     Ok(())
 }
 

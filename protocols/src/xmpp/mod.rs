@@ -15,6 +15,7 @@
 
 mod archive;
 mod auth;
+mod avatar;
 mod bind;
 mod blocking;
 mod caps;

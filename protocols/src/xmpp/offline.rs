@@ -29,7 +29,7 @@ pub(crate) enum Waiting {
 /// The client has become available: from here on it is given what comes, so now what came before.
 pub(crate) fn ask(client: &mut Client, link: &mut Link) {
     if client.takes_messages() && !std::mem::replace(&mut client.asked_offline, true) {
-        link.ask(Command::Account(AccountCommand::TakeWaiting), Awaited::Offline(Waiting::First));
+        link.ask_and_hold(Command::Account(AccountCommand::TakeWaiting), Awaited::Offline(Waiting::First));
     }
 }
 
@@ -68,7 +68,7 @@ fn page(link: &mut Link, after: Bound, given: usize) {
         newest: false,
         texts: true,
     };
-    link.ask(Command::History(query), Awaited::Offline(Waiting::Page(given)));
+    link.ask_and_hold(Command::History(query), Awaited::Offline(Waiting::Page(given)));
 }
 
 /// The session ends, and its client never said that it has got these stanzas: the first of the account's own messages among them waits, and so

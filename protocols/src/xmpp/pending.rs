@@ -4,6 +4,8 @@ use super::element::Element;
 use super::error::StanzaError;
 use super::ns;
 use super::{archive, auth, bind, blocking, disco, muc, offline, private, pubsub, registration, sasl2, vcard};
+use crate::command::Target;
+use lavina_crdt::content::Content;
 use lavina_crdt::names::RoomName;
 
 /// Each variant says what becomes of the answer.
@@ -44,6 +46,8 @@ pub(crate) enum Awaited {
     Muc(muc::Waiting),
     /// See [`super::relation`].
     Moderated(Asked),
+    /// See [`super::relation`]: what is said where there is nothing to retract.
+    Retracted(Box<(Asked, Target, Content)>),
     /// A place that is given up.
     Part(RoomName),
     /// See [`disco`].

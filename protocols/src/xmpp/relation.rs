@@ -56,15 +56,51 @@ fn reason(element: &Element) -> String {
     reason
 }
 
-/// The command that says a content, which may be about an earlier message.
-pub(crate) fn command(target: Target, relation: Option<(MessageRef, Relate)>, mut content: Content) -> Command {
-    let Some((of, how)) = relation else { return Command::Say(target, content) };
+/// Says a content, which may be about an earlier message.
+pub(crate) fn say(
+    link: &mut Link,
+    asked: &Asked,
+    target: Target,
+    relation: Option<(MessageRef, Relate)>,
+    content: Content,
+) {
+    let Some((of, how)) = relation else {
+        link.ask(Command::Say(target, content), Awaited::Said(asked.clone()));
+        return;
+    };
+    let pending = match how {
+        Relate::Redact(_) => Awaited::Retracted(Box::new((asked.clone(), target.clone(), content.clone()))),
+        Relate::Reply | Relate::AddReaction(_) | Relate::RemoveReaction(_) | Relate::SetReactions(_) | Relate::Edit => {
+            Awaited::Said(asked.clone())
+        }
+    };
+    let mut content = content;
     if matches!(how, Relate::Redact(_) | Relate::SetReactions(_)) {
         // The words are for clients that know nothing better (XEP-0428); each protocol has better ones here.
         content.text.clear();
         content.kind = MessageKind::Signal;
     }
-    Command::Relate(Box::new(Related { target, of, how, content }))
+    let is_redaction = matches!(how, Relate::Redact(_));
+    let command = Command::Relate(Box::new(Related { target, of, how, content }));
+    if is_redaction {
+        // It may have to be said in another way, and what the client says next comes after it.
+        link.ask_and_hold(command, pending);
+    } else {
+        link.ask(command, pending);
+    }
+}
+
+/// The answer to a retraction. One of a message that is not known here goes on as it came: the other side may know it.
+pub(crate) fn on_retracted(
+    client: &mut Client,
+    link: &mut Link,
+    (asked, target, content): (Asked, Target, Content),
+    answer: Result<Reply, Refusal>,
+) {
+    match answer {
+        Err(Refusal::NoSuchMessage) => link.ask(Command::Say(target, content), Awaited::Said(asked)),
+        answer => message::on_said(client, link, &asked, answer),
+    }
 }
 
 /// The sign of writing that a stanza is, where it is nothing else.

@@ -138,6 +138,11 @@ impl Session {
         self.drive();
     }
 
+    /// See [`crate::session::Session::handle_not_kept`].
+    pub fn handle_not_kept(&mut self) {
+        self.link.drop_key();
+    }
+
     /// See [`crate::session::Session::hand_over`].
     pub fn hand_over(&mut self) -> Option<Passage> {
         let resuming = self.resuming.take()?;

@@ -240,6 +240,13 @@ impl Link {
         self.wake.notify_one();
     }
 
+    /// The session ends with its connection.
+    pub(super) fn on_not_kept(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.handle_not_kept();
+        }
+    }
+
     /// Ends the session, which nobody has seen yet, and gives what its connection takes along.
     pub(super) fn leave(mut self, inputs: &mut Vec<Input>) -> Option<Moving> {
         let passage = self.session.as_mut()?.hand_over()?;

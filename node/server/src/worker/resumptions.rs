@@ -9,6 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Ended sessions that are remembered: a day of a node whose clients come back too late every few seconds.
 const ENDED_MAX: usize = 16 * 1024;
 
+/// Sessions of one account that may be gone on with: all of a person's devices, and what each has left behind in ten minutes on the move.
+const KEPT_MAX: usize = 64;
+
 /// What there is of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -37,9 +40,16 @@ impl Resumptions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A session may be gone on with.
-    pub(super) fn keep(&self, key: ResumptionKey, number: SessionNumber) {
-        self.lock().live.insert(key, number);
+    /// A session may be gone on with. `false`: its account has too many of these already.
+    pub(super) fn keep(&self, key: ResumptionKey, number: SessionNumber) -> bool {
+        let mut keys = self.lock();
+        let first = ResumptionKey { account: key.account.clone(), id: String::new() };
+        let own = keys.live.range(first..).take_while(|(other, _)| other.account == key.account).count();
+        let fits = own < KEPT_MAX || keys.live.contains_key(&key);
+        if fits {
+            keys.live.insert(key, number);
+        }
+        fits
     }
 
     /// It may not any more.
@@ -79,11 +89,21 @@ mod tests {
     #[test]
     fn a_key_opens_its_own_session_only() {
         let resumptions = Resumptions::default();
-        resumptions.keep(key("alice", 1), 7);
+        assert!(resumptions.keep(key("alice", 1), 7));
         assert_eq!(resumptions.find(&key("alice", 1)), Found::Session(7));
         assert_eq!(resumptions.find(&key("bob", 1)), Found::Nothing);
         resumptions.forget(key("alice", 1), 12);
         assert_eq!(resumptions.find(&key("alice", 1)), Found::Ended(12));
+    }
+
+    #[test]
+    fn an_account_keeps_so_many_sessions_and_no_more() {
+        let resumptions = Resumptions::default();
+        assert!((0..KEPT_MAX).all(|id| resumptions.keep(key("alice", id), 1)));
+        assert!(!resumptions.keep(key("alice", KEPT_MAX), 1) && resumptions.keep(key("bob", 0), 1));
+        assert!(resumptions.keep(key("alice", 0), 2), "the same one anew");
+        resumptions.forget(key("alice", 1), 0);
+        assert!(resumptions.keep(key("alice", KEPT_MAX), 1));
     }
 
     #[test]

@@ -227,7 +227,11 @@ impl State {
         let resumptions = &self.worker.resumptions;
         for wish in link.take_wishes() {
             match wish {
-                Wish::Keep(key) => resumptions.keep(key, number),
+                Wish::Keep(key) => {
+                    if !resumptions.keep(key, number) {
+                        link.on_not_kept();
+                    }
+                }
                 Wish::Forget(key, handled) => resumptions.forget(key, handled),
                 Wish::Resume(key) => match resumptions.find(&key) {
                     Found::Session(to) if to != number => link.move_to(to),

@@ -31,8 +31,7 @@ pub(crate) fn on_groupchat(
         return Ok(());
     }
     if let Some(content) = content_of(&link.domains, stanza)? {
-        let command = relation::command(Target::Room(room), relation::of(stanza, true), content);
-        link.ask(command, Awaited::Said(asked.clone()));
+        relation::say(link, asked, Target::Room(room), relation::of(stanza, true), content);
     }
     Ok(())
 }

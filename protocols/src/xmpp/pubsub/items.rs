@@ -76,6 +76,20 @@ pub(super) fn publish(
     Ok(())
 }
 
+/// Publishes an item that nobody waits for, in a node of one item.
+pub(super) fn put(link: &mut Link, name: &str, item: &Element, found: &LookedAt) {
+    let config = node::config_in(found, name).unwrap_or_else(|| {
+        let config = Config::default();
+        link.ask(Command::RegisterSet(node::key(name), node::encode(name, &config)), Pending::Nothing);
+        config
+    });
+    let value = item.to_standalone().into_bytes();
+    if value.len() <= ITEM_BYTES_MAX {
+        let key = node::item_key(name, &config, item.get_attr("id").unwrap_or_default());
+        link.ask(Command::RegisterSet(key, value), Pending::Nothing);
+    }
+}
+
 /// Retracts; the register says so, so that it can be told on every node of the mesh.
 pub(super) fn retract(
     link: &mut Link,

@@ -42,6 +42,8 @@ pub(crate) enum Waiting {
     Written(Asked, Option<Element>),
     /// The newest items of the nodes that the client wants to be told of.
     Latest,
+    /// A node of the client's own account, for an item that the server publishes in its name.
+    Put(String, Box<Element>),
 }
 
 /// What is to be done with a node.
@@ -141,7 +143,30 @@ pub(super) fn on_answer(client: &mut Client, link: &mut Link, waiting: Waiting, 
             Err(refusal) => link.send(&asked.error(refusal)),
         },
         Waiting::Latest => on_latest(client, link, answer),
+        Waiting::Put(name, item) => {
+            if let Ok(found) = looked_at(answer) {
+                items::put(link, &name, &item, &found);
+            }
+        }
     }
+}
+
+/// Publishes an item in the client's name; the node stays as it is configured.
+pub(super) fn put(client: &Client, link: &mut Link, name: &str, item: Element) {
+    let waiting = Waiting::Put(name.to_owned(), Box::new(item));
+    // What is written next must not come before it.
+    link.ask_and_hold(Command::LookAt(client.account.clone(), node::key(name)), Awaited::Pubsub(waiting));
+}
+
+/// The register of a node, and what begins those of its items.
+pub(super) fn key(name: &str) -> String {
+    node::key(name)
+}
+
+/// The newest item of a node among what was found, where the asker may read it.
+pub(super) fn newest(found: &LookedAt, name: &str, own: bool) -> Option<Element> {
+    node::config_in(found, name).filter(|config| config.may_read(own, found))?;
+    items::shown(found, name, &[], Some(1)).elements().next().cloned()
 }
 
 fn looked_at(answer: Result<Reply, Refusal>) -> Result<LookedAt, StanzaError> {

@@ -177,7 +177,8 @@ fn small_requests_are_answered() {
     chat.send("<iq type='get' id='4'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>");
     chat.send("<iq type='get' id='5' to='a.example'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>");
     chat.send("<iq type='get' id='6'><vCard xmlns='vcard-temp'/></iq>");
-    chat.answer(Ok(Reply::Register(None)));
+    chat.answer(Ok(Reply::LookedAt(None)));
+    chat.answer(Ok(Reply::LookedAt(None)));
     chat.send(
         "<iq type='get' id='7'><query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'/></query></iq>",
     );
@@ -191,6 +192,7 @@ fn small_requests_are_answered() {
         <iq to='alice@a.example/r1' id='4' type='result'><query xmlns='http://jabber.org/protocol/disco#info'><identity category='account' type='registered'/><feature var='http://jabber.org/protocol/disco#info'/><feature var='http://jabber.org/protocol/disco#items'/><feature var='urn:xmpp:ping'/><feature var='jabber:iq:last'/><feature var='jabber:iq:roster'/><feature var='jabber:iq:private'/><feature var='vcard-temp'/><feature var='jabber:iq:register'/><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:mam:2'/><feature var='urn:xmpp:blocking'/><feature var='http://jabber.org/protocol/pubsub'/><feature var='http://jabber.org/protocol/pubsub#owner'/><feature var='urn:xmpp:mam:2#extended'/><feature var='urn:xmpp:sid:0'/><feature var='urn:xmpp:message-retract:1'/><feature var='urn:xmpp:message-retract:1#tombstone'/><feature var='http://jabber.org/protocol/pubsub#access-open'/><feature var='http://jabber.org/protocol/pubsub#access-presence'/><feature var='http://jabber.org/protocol/pubsub#access-roster'/><feature var='http://jabber.org/protocol/pubsub#access-whitelist'/><feature var='http://jabber.org/protocol/pubsub#auto-create'/><feature var='http://jabber.org/protocol/pubsub#config-node'/><feature var='http://jabber.org/protocol/pubsub#config-node-max'/><feature var='http://jabber.org/protocol/pubsub#create-nodes'/><feature var='http://jabber.org/protocol/pubsub#delete-nodes'/><feature var='http://jabber.org/protocol/pubsub#filtered-notifications'/><feature var='http://jabber.org/protocol/pubsub#multi-items'/><feature var='http://jabber.org/protocol/pubsub#persistent-items'/><feature var='http://jabber.org/protocol/pubsub#publish'/><feature var='http://jabber.org/protocol/pubsub#publish-options'/><feature var='http://jabber.org/protocol/pubsub#retrieve-items'/><identity category='pubsub' type='pep'/></query></iq>
         <iq to='alice@a.example/r1' from='a.example' id='5' type='result'><query xmlns='http://jabber.org/protocol/disco#items'><item jid='rooms.a.example' name='Rooms'/></query></iq>
             LookAt(alice, "shown/vcard-temp")
+            LookAt(alice, "shown/pep/a420b9418f3c2beb94202565")
         <iq to='alice@a.example/r1' id='6' type='error'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
             RegisterGet("private/storage storage:bookmarks")
         <iq to='alice@a.example/r1' id='7' type='result'><query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'><conference jid='r'/></storage></query></iq>

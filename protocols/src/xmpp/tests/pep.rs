@@ -144,3 +144,39 @@ fn a_client_is_told_of_what_its_capabilities_ask_for_and_of_nothing_else() {
             SetPresence(PresenceChange { available: Some(true), show: Some(Available), status: Some(""), priority: Some(0), payloads: Some(["<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='n' ver='v'/>"]) })
     "#]].assert_eq(&chat.take());
 }
+
+#[test]
+fn a_photo_is_published_and_what_is_published_is_in_the_card() {
+    let mut chat = Chat::bound();
+    let photo = "<PHOTO><TYPE>image/png</TYPE><BINVAL>iVBORw0K</BINVAL></PHOTO>";
+    chat.send(&format!("<iq type='set' id='v'><vCard xmlns='vcard-temp'><FN>Alice</FN>{photo}</vCard></iq>"));
+    let mut set = Vec::new();
+    while let Some((_, command)) = chat.asked.front().cloned() {
+        match command {
+            Command::RegisterSet(key, value) => {
+                set.push(register(set.len() as u64, &key, &value));
+                chat.answer(Ok(Reply::Done));
+            }
+            Command::LookAt(..) => chat.answer(found(true, Vec::new())),
+            other => panic!("{other:?}"),
+        }
+    }
+    let all: Vec<String> = set.iter().map(|register| String::from_utf8(register.value.clone()).unwrap()).collect();
+    assert_eq!(all.len(), 5, "the card, and two nodes with an item each: {all:?}");
+    assert!(
+        all.iter().any(|text| text.contains("<info bytes='6' id='") && text.contains("type='image/png'")),
+        "{all:?}"
+    );
+
+    let mut other = Chat::bound();
+    other.send("<iq type='get' id='g' to='bob@a.example'><vCard xmlns='vcard-temp'/></iq>");
+    other.answer(found(true, vec![register(1, "shown/vcard-temp", b"<vCard xmlns='vcard-temp'><FN>Bob</FN></vCard>")]));
+    let Some((_, Command::LookAt(_, prefix))) = other.asked.front().cloned() else { panic!("no avatar is looked for") };
+    let avatar = set.into_iter().filter(|register| register.key.starts_with(&prefix)).collect();
+    other.answer(found(true, avatar));
+    expect![[r#"
+            LookAt(bob, "shown/vcard-temp")
+            LookAt(bob, "shown/pep/a420b9418f3c2beb94202565")
+        <iq to='alice@a.example/r1' from='bob@a.example' id='g' type='result'><vCard xmlns='vcard-temp'><FN>Bob</FN><PHOTO><TYPE>image/png</TYPE><BINVAL>iVBORw0K</BINVAL></PHOTO></vCard></iq>
+    "#]].assert_eq(&other.take());
+}

@@ -18,10 +18,9 @@ impl Chat {
 
     /// What the core was asked to relate.
     fn related(&mut self) -> (MessageRef, Relate, Content) {
-        match self.asked.pop_front() {
-            Some((_, Command::Relate(related))) => (related.of, related.how, related.content),
-            other => panic!("{other:?}"),
-        }
+        let Some((_, Command::Relate(related))) = self.asked.front().cloned() else { panic!("{:?}", self.asked) };
+        self.answer(Ok(Reply::Done));
+        (related.of, related.how, related.content)
     }
 }
 
@@ -143,4 +142,16 @@ fn a_sign_of_writing_is_one_only_where_nothing_else_is_said() {
         let Some((_, Command::Say(_, content))) = chat.asked.pop_front() else { panic!("{inner}") };
         assert_eq!(content.typing, typing, "{inner}");
     }
+}
+
+#[test]
+fn a_retraction_of_what_is_not_known_goes_on_as_it_came() {
+    let mut chat = Chat::joined();
+    chat.send(
+        "<message to='bob@a.example' type='chat' id='1'><retract xmlns='urn:xmpp:message-retract:1' id='old'/>\
+         <body>/me took something back</body></message>",
+    );
+    chat.answer(Err(Refusal::NoSuchMessage));
+    let Some((_, Command::Say(_, content))) = chat.asked.pop_front() else { panic!("it is lost") };
+    assert_eq!((content.text.as_str(), content.payloads.len()), ("/me took something back", 1));
 }

@@ -1,0 +1,64 @@
+//! One avatar in both of its homes (XEP-0398): what a client publishes (XEP-0084) is in the vCard that others ask for, and the photo of a vCard that
+//! a client stores is published.
+
+use super::client::Client;
+use super::element::Element;
+use super::link::Link;
+use super::{ns, pubsub};
+use crate::command::{Command, LookedAt};
+use crate::xmpp::pending::Awaited;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lavina_crdt::names::AccountName;
+use sha1::{Digest, Sha1};
+use std::fmt::Write;
+
+/// The node of the pictures themselves.
+const DATA: &str = "urn:xmpp:avatar:data";
+/// The node of what is known of them.
+const METADATA: &str = "urn:xmpp:avatar:metadata";
+/// How pictures begin in base64, and what they are.
+const KINDS: [(&str, &str); 4] =
+    [("iVBORw", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp")];
+
+/// A vCard was stored: its photo, where it has one, is published.
+pub(crate) fn publish(client: &Client, link: &mut Link, card: &Element) {
+    let Some(photo) = card.get("PHOTO", ns::VCARD) else { return };
+    let text: String = photo.child_text("BINVAL").unwrap_or_default().split_whitespace().collect();
+    let Some(picture) = STANDARD.decode(&text).ok().filter(|picture| !picture.is_empty()) else { return };
+    let mut id = String::new();
+    for byte in Sha1::digest(&picture) {
+        // Writing to a String cannot fail.
+        let _ = write!(id, "{byte:02x}");
+    }
+    let kind = photo.child_text("TYPE").filter(|kind| !kind.is_empty()).unwrap_or_else(|| kind_of(&text).to_owned());
+    let info = Element::new("info", METADATA)
+        .attr("bytes", picture.len().to_string())
+        .attr("id", id.as_str())
+        .attr("type", kind);
+    let item = |payload: Element| Element::new("item", ns::PUBSUB).attr("id", id.as_str()).child(payload);
+    pubsub::put(client, link, DATA, item(Element::new("data", DATA).text(text)));
+    pubsub::put(client, link, METADATA, item(Element::new("metadata", METADATA).child(info)));
+}
+
+/// Asks for the picture that an account has published.
+pub(crate) fn ask(link: &mut Link, account: AccountName, awaited: Awaited) {
+    link.ask_and_hold(Command::LookAt(account, pubsub::key(DATA)), awaited);
+}
+
+/// A vCard with the picture published, where the asker may see that.
+pub(crate) fn in_card(card: Option<Element>, found: &LookedAt, own: bool) -> Option<Element> {
+    let item = pubsub::newest(found, DATA, own);
+    let text = item.and_then(|item| item.get("data", DATA).map(Element::content)).unwrap_or_default();
+    if text.is_empty() {
+        return card;
+    }
+    let photo = Element::new("PHOTO", ns::VCARD).text_child("TYPE", kind_of(&text)).text_child("BINVAL", text);
+    let mut card = card.unwrap_or_else(|| Element::new("vCard", ns::VCARD));
+    card.children.retain(|node| !matches!(node, super::element::Node::Element(child) if child.is("PHOTO", ns::VCARD)));
+    Some(card.child(photo))
+}
+
+fn kind_of(text: &str) -> &'static str {
+    KINDS.iter().find(|(begin, _)| text.trim_start().starts_with(begin)).map_or("image/png", |(_, kind)| kind)
+}
