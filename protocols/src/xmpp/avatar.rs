@@ -1,11 +1,11 @@
 //! One avatar in both of its homes (XEP-0398): what a client publishes (XEP-0084) is in the vCard that others ask for, and the photo of a vCard that
-//! a client stores is published.
+//! a client stores is published. What others see of it in presence (XEP-0153) is put there for clients that say nothing of it themselves.
 
 use super::client::Client;
 use super::element::Element;
 use super::link::Link;
 use super::{ns, pubsub};
-use crate::command::{Command, LookedAt};
+use crate::command::{Command, LookedAt, Refusal, RegisterView, Reply};
 use crate::xmpp::pending::Awaited;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,6 +20,49 @@ const METADATA: &str = "urn:xmpp:avatar:metadata";
 /// How pictures begin in base64, and what they are.
 const KINDS: [(&str, &str); 4] =
     [("iVBORw", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp")];
+
+/// The client has become available: asks which picture its account has.
+pub(crate) fn on_available(client: &mut Client, link: &mut Link) {
+    if client.available && !std::mem::replace(&mut client.asked_avatar, true) {
+        let command = Command::LookAt(client.account.clone(), pubsub::key(METADATA));
+        link.ask_and_hold(command, Awaited::Avatar);
+    }
+}
+
+/// The core's answer.
+pub(crate) fn on_answer(client: &mut Client, link: &mut Link, answer: Result<Reply, Refusal>) {
+    if let Ok(Reply::LookedAt(Some(found))) = answer {
+        show(client, link, pubsub::newest(&found, METADATA, true).as_ref());
+    }
+}
+
+/// A register of the client's own account has changed.
+pub(crate) fn on_shown(client: &mut Client, link: &mut Link, register: &RegisterView, parent: Option<&[u8]>) {
+    if client.asked_avatar && pubsub::is_of(METADATA, parent) {
+        show(client, link, pubsub::item_of(register).as_ref());
+    }
+}
+
+/// The newest picture is this one: others see that in the client's presence.
+fn show(client: &mut Client, link: &mut Link, item: Option<&Element>) {
+    let metadata = item.and_then(|item| item.get("metadata", METADATA));
+    let info = metadata.and_then(|metadata| metadata.get("info", METADATA));
+    let photo = info.and_then(|info| info.get_attr("id")).map(str::to_owned);
+    if client.photo == photo {
+        return;
+    }
+    client.photo = photo;
+    super::presence::say_again(client, link);
+}
+
+/// A presence with the client's picture in it, unless the client says something of it itself.
+pub(crate) fn in_presence(client: &Client, mut presence: Element) -> Element {
+    let photo = client.photo.as_deref().filter(|_| presence.get("x", ns::VCARD_UPDATE).is_none());
+    if let Some(photo) = photo {
+        presence = presence.child(Element::new("x", ns::VCARD_UPDATE).text_child("photo", photo));
+    }
+    presence
+}
 
 /// A vCard was stored: its photo, where it has one, is published.
 pub(crate) fn publish(client: &Client, link: &mut Link, card: &Element) {

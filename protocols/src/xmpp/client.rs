@@ -46,6 +46,12 @@ pub(crate) struct Client {
     pub(crate) wanted: BTreeSet<String>,
     /// It has been told where its archive ends (XEP-0386), and asks for what it missed by itself.
     pub(crate) knows_archive: bool,
+    /// The id of the account's picture (XEP-0084), once it has been asked for.
+    pub(crate) photo: Option<String>,
+    /// It has been asked for.
+    pub(crate) asked_avatar: bool,
+    /// What the client said last of how reachable it is.
+    pub(crate) presence: Option<Element>,
     /// It has been given what came while nobody was there.
     pub(crate) asked_offline: bool,
     /// Rooms the client is in.
@@ -71,6 +77,9 @@ impl Client {
             caps_asked: None,
             wanted: BTreeSet::new(),
             knows_archive: false,
+            photo: None,
+            asked_avatar: false,
+            presence: None,
             asked_offline: false,
             rooms: BTreeMap::new(),
         }
@@ -169,6 +178,7 @@ impl Client {
             (Awaited::Pubsub(waiting), answer) => super::pubsub::on_answer(self, link, waiting, answer),
             (Awaited::Retracted(retracted), answer) => super::relation::on_retracted(self, link, *retracted, answer),
             (Awaited::Moderated(asked), answer) => super::relation::on_moderated(self, link, &asked, answer),
+            (Awaited::Avatar, answer) => super::avatar::on_answer(self, link, answer),
             (Awaited::Offline(waiting), answer) => super::offline::on_answer(self, link, waiting, answer),
             (Awaited::LastActivity(asked), answer) => super::last_activity::on_answer(link, &asked, answer),
             (Awaited::Private(waiting), answer) => super::private::on_answer(link, waiting, answer),

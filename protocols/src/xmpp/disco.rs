@@ -16,7 +16,8 @@ use crate::session::SessionConfig;
 const ROOMS_PAGE_MAX: usize = 200;
 
 /// What an account can do, beside answering requests: the parts of XEP-0060 among them (section 10, "Feature Summary").
-const ACCOUNT_FEATURES: [&str; 19] = [
+const ACCOUNT_FEATURES: [&str; 20] = [
+    "urn:xmpp:pep-vcard-conversion:0",
     ns::MAM_EXTENDED,
     ns::SID,
     ns::RETRACT,

@@ -4,7 +4,7 @@ use super::client::Client;
 use super::element::Element;
 use super::link::Link;
 use super::xml::parse_standalone;
-use super::{blocking, message, muc, ns, presence, pubsub, roster, subscription};
+use super::{avatar, blocking, message, muc, ns, presence, pubsub, roster, subscription};
 use crate::event::{Conversation, Event, Person};
 use crate::render::Renders;
 use lavina_crdt::names::{Nick, RoomName};
@@ -52,6 +52,9 @@ impl Client {
             Event::Blocked { account, on } => blocking::push(self, link, account, *on),
             Event::Shown { account, register, parent } => {
                 pubsub::on_shown(self, link, account, register, parent.as_deref());
+                if *account == self.account {
+                    avatar::on_shown(self, link, register, parent.as_deref());
+                }
             }
             Event::Whisper { from, via, stanza } => on_whisper(self, link, from, via.as_ref(), stanza),
             Event::Notice(text) => on_notice(link, text),

@@ -85,6 +85,8 @@ pub(crate) const VERSION: &str = "jabber:iq:version";
 pub(crate) const BLOCKING: &str = "urn:xmpp:blocking";
 /// XEP-0191.
 pub(crate) const BLOCKING_ERRORS: &str = "urn:xmpp:blocking:errors";
+/// XEP-0153.
+pub(crate) const VCARD_UPDATE: &str = "vcard-temp:x:update";
 /// XEP-0198.
 pub(crate) const SM: &str = "urn:xmpp:sm:3";
 /// XEP-0199.

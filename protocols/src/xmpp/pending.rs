@@ -62,6 +62,8 @@ pub(crate) enum Awaited {
     VCard(vcard::Waiting),
     /// See [`pubsub`].
     Pubsub(pubsub::Waiting),
+    /// See [`super::avatar`].
+    Avatar,
     /// See [`offline`].
     Offline(offline::Waiting),
     /// See [`super::last_activity`].

@@ -8,7 +8,7 @@ use super::link::Link;
 use super::ns;
 use super::pending::{Asked, Awaited, Pending};
 use super::xml::parse_standalone;
-use super::{muc, offline, pubsub, subscription};
+use super::{avatar, muc, offline, pubsub, subscription};
 use crate::command::{Command, PresenceChange, Target};
 use crate::event::Person;
 use lavina_crdt::names::AccountName;
@@ -73,12 +73,15 @@ pub(crate) fn take_back(client: &mut Client, link: &mut Link, stanza: &Element) 
 
 /// Presence to everybody who may see it.
 fn broadcast(client: &mut Client, link: &mut Link, available: bool, stanza: &Element) {
-    let change = change_of(stanza, available);
+    let shown = if available { avatar::in_presence(client, stanza.clone()) } else { stanza.clone() };
+    let change = change_of(&shown, available);
     client.available = available;
     client.priority = change.priority.unwrap_or(0);
-    let mut copy = stanza.clone();
+    client.presence = available.then(|| stanza.clone());
+    let mut copy = shown;
     copy.set_attr("from", client.full.as_str());
     link.ask(Command::SetPresence(change), Awaited::Presence(copy));
+    avatar::on_available(client, link);
     offline::ask(client, link);
     pubsub::on_capabilities(client, link, stanza);
     if !available {
@@ -88,6 +91,14 @@ fn broadcast(client: &mut Client, link: &mut Link, available: bool, stanza: &Ele
         for room in client.rooms.keys().cloned().collect::<Vec<_>>() {
             link.ask_and_hold(Command::Part { room: room.clone(), reason: status.clone() }, Awaited::Part(room));
         }
+    }
+}
+
+/// Says once more how reachable the client is: what the server adds to it has changed.
+pub(crate) fn say_again(client: &Client, link: &mut Link) {
+    if let Some(stanza) = &client.presence {
+        let change = change_of(&avatar::in_presence(client, stanza.clone()), true);
+        client.tell(link, Command::SetPresence(change));
     }
 }
 

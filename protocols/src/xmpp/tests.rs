@@ -77,6 +77,7 @@ impl Chat {
         chat.answer(Ok(Reply::Opened(opened())));
         chat.send("<presence/>");
         chat.answer(Ok(Reply::Done));
+        chat.answer(Ok(Reply::LookedAt(None)));
         chat.answer(Ok(Reply::Account(AccountReply::Waiting(None))));
         chat.log.clear();
         chat

@@ -112,7 +112,7 @@ pub(super) fn retract(
 }
 
 /// The item in a register; `None` for what is left of a retracted one.
-pub(super) fn item_of(register: &RegisterView) -> Option<Element> {
+pub(crate) fn item_of(register: &RegisterView) -> Option<Element> {
     let text = std::str::from_utf8(&register.value).ok()?;
     parse_standalone(text).filter(|item| item.is("item", ns::PUBSUB))
 }

@@ -17,6 +17,7 @@ mod notify;
 mod owner;
 
 pub(super) use caps::{on_capabilities, on_features};
+pub(super) use items::item_of;
 pub(super) use notify::{on_latest, on_shown};
 
 use super::client::Client;
@@ -167,6 +168,11 @@ pub(super) fn key(name: &str) -> String {
 pub(super) fn newest(found: &LookedAt, name: &str, own: bool) -> Option<Element> {
     node::config_in(found, name).filter(|config| config.may_read(own, found))?;
     items::shown(found, name, &[], Some(1)).elements().next().cloned()
+}
+
+/// Whether a register's parent is the node of that name.
+pub(super) fn is_of(name: &str, parent: Option<&[u8]>) -> bool {
+    parent.and_then(node::decode).is_some_and(|(known, _)| known == name)
 }
 
 fn looked_at(answer: Result<Reply, Refusal>) -> Result<LookedAt, StanzaError> {

@@ -45,11 +45,13 @@ fn who_becomes_available_is_given_what_waited_once() {
     let mut chat = fresh();
     chat.send("<presence/>");
     chat.answer(Ok(Reply::Done));
+    chat.answer(Ok(Reply::LookedAt(None)));
     chat.answer(Ok(waiting(Some(msg_id(1)))));
     chat.answer(Ok(page(false)));
     chat.answer(Ok(page(true)));
     expect![[r#"
             SetPresence(PresenceChange { available: Some(true), show: Some(Available), status: Some(""), priority: Some(0), payloads: Some([]) })
+            LookAt(alice, "shown/pep/0ba5ca9b5d5c029473d584e0")
             Account(TakeWaiting)
         <presence to='alice@a.example/r1' from='alice@a.example/r1'/>
             History(HistoryQuery { of: Account, after: Some(Time(1767225600999)), before: None, ids: [], limit: 100, newest: false, texts: true })
@@ -65,6 +67,8 @@ fn who_becomes_available_is_given_what_waited_once() {
 fn who_takes_no_messages_leaves_them_waiting() {
     let mut chat = fresh();
     chat.send("<presence><priority>-1</priority></presence>");
+    chat.answer(Ok(Reply::Done));
+    chat.answer(Ok(Reply::LookedAt(None)));
     assert!(!chat.take().contains("TakeWaiting"));
     chat.send("<presence/>");
     assert!(chat.take().contains("TakeWaiting"));
@@ -77,6 +81,7 @@ fn who_asks_the_archive_first_is_not_given_the_same_again() {
     chat.answer(Ok(page(true)));
     chat.send("<presence/>");
     chat.answer(Ok(Reply::Done));
+    chat.answer(Ok(Reply::LookedAt(None)));
     chat.take();
     chat.answer(Ok(waiting(Some(msg_id(1)))));
     assert_eq!(chat.take(), "\n");

@@ -152,13 +152,11 @@ fn a_photo_is_published_and_what_is_published_is_in_the_card() {
     chat.send(&format!("<iq type='set' id='v'><vCard xmlns='vcard-temp'><FN>Alice</FN>{photo}</vCard></iq>"));
     let mut set = Vec::new();
     while let Some((_, command)) = chat.asked.front().cloned() {
-        match command {
-            Command::RegisterSet(key, value) => {
-                set.push(register(set.len() as u64, &key, &value));
-                chat.answer(Ok(Reply::Done));
-            }
-            Command::LookAt(..) => chat.answer(found(true, Vec::new())),
-            other => panic!("{other:?}"),
+        if let Command::RegisterSet(key, value) = command {
+            set.push(register(set.len() as u64, &key, &value));
+            chat.answer(Ok(Reply::Done));
+        } else {
+            chat.answer(found(true, Vec::new()));
         }
     }
     let all: Vec<String> = set.iter().map(|register| String::from_utf8(register.value.clone()).unwrap()).collect();
@@ -179,4 +177,35 @@ fn a_photo_is_published_and_what_is_published_is_in_the_card() {
             LookAt(bob, "shown/pep/a420b9418f3c2beb94202565")
         <iq to='alice@a.example/r1' from='bob@a.example' id='g' type='result'><vCard xmlns='vcard-temp'><FN>Bob</FN><PHOTO><TYPE>image/png</TYPE><BINVAL>iVBORw0K</BINVAL></PHOTO></vCard></iq>
     "#]].assert_eq(&other.take());
+}
+
+#[test]
+fn others_see_in_presence_which_picture_there_is() {
+    let mut chat = Chat::bound();
+    let node = "<node xmlns='urn:lavina:pep' name='urn:xmpp:avatar:metadata'/>";
+    let item = |id: &str| {
+        format!(
+            "<item xmlns='http://jabber.org/protocol/pubsub' id='{id}'><metadata xmlns='urn:xmpp:avatar:metadata'>\
+             <info bytes='6' id='{id}' type='image/png'/></metadata></item>"
+        )
+    };
+    let shown = |id: &str| Event::Shown {
+        account: account("alice"),
+        register: register(1, "shown/pep/x/only", item(id).as_bytes()),
+        parent: Some(node.as_bytes().to_vec()),
+    };
+    chat.event(shown("abc"));
+    chat.event(shown("abc"));
+    chat.answer(Ok(Reply::Done));
+    chat.send("<presence><show>away</show></presence>");
+    chat.answer(Ok(Reply::Done));
+    chat.send("<presence><x xmlns='vcard-temp:x:update'/></presence>");
+    chat.answer(Ok(Reply::Done));
+    expect![[r#"
+            SetPresence(PresenceChange { available: Some(true), show: Some(Available), status: Some(""), priority: Some(0), payloads: Some(["<x xmlns='vcard-temp:x:update'><photo>abc</photo></x>"]) })
+            SetPresence(PresenceChange { available: Some(true), show: Some(Away), status: Some(""), priority: Some(0), payloads: Some(["<x xmlns='vcard-temp:x:update'><photo>abc</photo></x>"]) })
+        <presence to='alice@a.example/r1' from='alice@a.example/r1'><show>away</show><x xmlns='vcard-temp:x:update'><photo>abc</photo></x></presence>
+            SetPresence(PresenceChange { available: Some(true), show: Some(Available), status: Some(""), priority: Some(0), payloads: Some(["<x xmlns='vcard-temp:x:update'/>"]) })
+        <presence to='alice@a.example/r1' from='alice@a.example/r1'><x xmlns='vcard-temp:x:update'/></presence>
+    "#]].assert_eq(&chat.take());
 }

@@ -83,9 +83,11 @@ fn one_step_from_the_password_to_a_resource() {
     "#]].assert_eq(&chat.take());
     chat.send("<presence/>");
     chat.answer(Ok(Reply::Done));
+    chat.answer(Ok(Reply::LookedAt(None)));
     chat.event(Event::ContactPresence { person: person(3, "carol", Some("desk")), available: true });
     expect![[r#"
             SetPresence(PresenceChange { available: Some(true), show: Some(Available), status: Some(""), priority: Some(0), payloads: Some([]) })
+            LookAt(alice, "shown/pep/0ba5ca9b5d5c029473d584e0")
             Account(TakeWaiting)
         <presence to='alice@a.example/Test/cd060cdd7147' from='alice@a.example/Test/cd060cdd7147'/>
     "#]].assert_eq(&chat.take());
