@@ -15,6 +15,7 @@ logging.getLogger("slixmpp").setLevel(logging.CRITICAL)
 logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 STATUS = "{http://jabber.org/protocol/muc#user}status"
+DELAY = "{urn:xmpp:delay}delay"
 STANZA_ID = "{urn:xmpp:sid:0}stanza-id"
 PAGE = 20
 
@@ -26,6 +27,8 @@ class XmppClient(Client):
         self.resumable = resumable
         # Nicks that it saw leave the room.
         self.left = set()
+        # What people said to it, with whether that came later than it was said.
+        self.direct = []
         self.acknowledged = {}
         self.numbers = itertools.count(1)
         self.stream: ClientXMPP | None = None
@@ -48,6 +51,7 @@ class XmppClient(Client):
         on("disconnected", self.on_disconnected)
         on("groupchat_message", self.take_message)
         on("groupchat_presence", self.take_presence)
+        on("message", self.take_direct)
         on("session_resumed", lambda _: self.becomes("resumed"))
         stream.connect(node.address, 5222)
         await self.until(lambda: self.lost or self.state != "connecting", "no session")
@@ -101,6 +105,19 @@ class XmppClient(Client):
     def take_presence(self, stanza):
         if stanza["type"] == "unavailable":
             self.left.add(stanza["from"].resource)
+
+    def take_direct(self, stanza):
+        if stanza["type"] == "chat" and stanza["body"]:
+            self.direct.append((stanza["from"].bare, stanza["body"], stanza.xml.find(DELAY) is not None))
+            self.changed()
+
+    def tell(self, nick, text):
+        """Says something to a person."""
+        self.stream.send_message(mto=f"{nick}@{DOMAIN}", mbody=text, mtype="chat")
+
+    async def settled(self):
+        """Waits until the node has dealt with all that was said before."""
+        await self.stream.plugin["xep_0030"].get_info(jid=DOMAIN)
 
     def on_message(self, stanza):
         # What the room says itself comes from its bare address (XEP-0045 section 7.4) and is no one's message.
