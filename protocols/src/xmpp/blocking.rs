@@ -7,20 +7,35 @@ use super::iq::Request;
 use super::jid::Address;
 use super::link::Link;
 use super::ns;
-use super::pending::{Asked, Awaited};
+use super::pending::{Asked, Awaited, Pending};
 use crate::command::{Command, Refusal, Reply};
 use lavina_crdt::names::AccountName;
 
 /// Addresses in one request.
 const ITEMS_MAX: usize = 64;
+/// The register of addresses at other servers, one a line.
+const ELSEWHERE: &str = "blocked-elsewhere";
+/// Most of these.
+const ELSEWHERE_MAX: usize = 256;
 
 /// What an answer is for.
 #[derive(Debug)]
 pub(crate) enum Waiting {
-    /// The list.
+    /// The accounts in the list.
     List(Asked),
+    /// What else is in it.
+    Rest(Asked, Vec<AccountName>),
     /// The list, all of which is to be unblocked.
     All(Asked),
+    /// The addresses elsewhere, which change with the accounts.
+    Change(Asked, Items, bool),
+}
+
+/// Addresses of a request.
+#[derive(Debug, Default)]
+pub(crate) struct Items {
+    accounts: Vec<AccountName>,
+    elsewhere: Vec<String>,
 }
 
 /// A request about the list.
@@ -28,22 +43,20 @@ pub(crate) fn on_request(client: &mut Client, link: &mut Link, request: Request)
     match (request.payload.name.as_str(), request.set) {
         ("blocklist", false) => {
             client.blocklist = true;
-            link.ask(Command::Blocked, Awaited::Blocking(Waiting::List(request.asked)));
+            link.ask_and_hold(Command::Blocked, Awaited::Blocking(Waiting::List(request.asked)));
         }
-        ("block", true) => {
+        (name @ ("block" | "unblock"), true) => {
+            let on = name == "block";
             let whom = items(link, &request.payload)?;
-            if whom.is_empty() {
-                return Err(StanzaError::BAD_REQUEST);
-            }
-            link.ask(Command::Block(whom, true), Awaited::Done(request.asked));
-        }
-        ("unblock", true) => {
-            let whom = items(link, &request.payload)?;
-            if whom.is_empty() {
+            match (whom.accounts.is_empty(), whom.elsewhere.is_empty()) {
+                (true, true) if on => return Err(StanzaError::BAD_REQUEST),
                 // Section 3.4: everybody.
-                link.ask_and_hold(Command::Blocked, Awaited::Blocking(Waiting::All(request.asked)));
-            } else {
-                link.ask(Command::Block(whom, false), Awaited::Done(request.asked));
+                (true, true) => link.ask_and_hold(Command::Blocked, Awaited::Blocking(Waiting::All(request.asked))),
+                (false, true) => link.ask(Command::Block(whom.accounts, on), Awaited::Done(request.asked)),
+                (_, false) => {
+                    let waiting = Waiting::Change(request.asked, whom, on);
+                    link.ask_and_hold(Command::RegisterGet(ELSEWHERE.to_owned()), Awaited::Blocking(waiting));
+                }
             }
         }
         _ => return Err(StanzaError::BAD_REQUEST),
@@ -51,33 +64,35 @@ pub(crate) fn on_request(client: &mut Client, link: &mut Link, request: Request)
     Ok(())
 }
 
-fn items(link: &Link, payload: &Element) -> Result<Vec<AccountName>, StanzaError> {
+fn items(link: &Link, payload: &Element) -> Result<Items, StanzaError> {
     let items: Vec<&Element> = payload.elements().filter(|item| item.is("item", ns::BLOCKING)).collect();
     if items.len() > ITEMS_MAX {
         return Err(StanzaError::POLICY_VIOLATION.text("too many at once"));
     }
-    let account = |item: &Element| {
+    let mut whom = Items::default();
+    for item in items {
         let jid = item.get_attr("jid").ok_or(StanzaError::BAD_REQUEST)?;
         match link.domains.parse(jid).map_err(|_| StanzaError::JID_MALFORMED)? {
-            Address::Account(account, None) => Ok(account),
+            Address::Account(account, None) => whom.accounts.push(account),
+            Address::Foreign => whom.elsewhere.push(jid.to_owned()),
             Address::Account(_, Some(_))
             | Address::Server
             | Address::Rooms
             | Address::Room(_)
             | Address::Occupant(..)
-            | Address::Guest(_)
-            | Address::Foreign => Err(StanzaError::NOT_ACCEPTABLE.text("only accounts can be blocked")),
+            | Address::Guest(_) => return Err(StanzaError::NOT_ACCEPTABLE.text("only accounts can be blocked")),
         }
-    };
-    items.into_iter().map(account).collect()
+    }
+    Ok(whom)
 }
 
 /// The core's answer.
-pub(crate) fn on_answer(link: &mut Link, waiting: Waiting, answer: Result<Reply, Refusal>) {
-    let (Waiting::List(asked) | Waiting::All(asked)) = &waiting;
-    let accounts = match answer {
-        Ok(Reply::Accounts(accounts)) => accounts,
-        Ok(_) => Vec::new(),
+pub(crate) fn on_answer(client: &Client, link: &mut Link, waiting: Waiting, answer: Result<Reply, Refusal>) {
+    let (Waiting::List(asked) | Waiting::Rest(asked, _) | Waiting::All(asked) | Waiting::Change(asked, ..)) = &waiting;
+    let (accounts, elsewhere) = match answer {
+        Ok(Reply::Accounts(accounts)) => (accounts, Vec::new()),
+        Ok(Reply::Register(value)) => (Vec::new(), lines(value)),
+        Ok(_) => Default::default(),
         Err(refusal) => {
             let error = asked.error(refusal);
             link.send(&error);
@@ -86,24 +101,68 @@ pub(crate) fn on_answer(link: &mut Link, waiting: Waiting, answer: Result<Reply,
     };
     match waiting {
         Waiting::List(asked) => {
-            let items = accounts.iter().map(|account| item(link, account));
+            let waiting = Waiting::Rest(asked, accounts);
+            link.ask_and_hold(Command::RegisterGet(ELSEWHERE.to_owned()), Awaited::Blocking(waiting));
+        }
+        Waiting::Rest(asked, accounts) => {
+            let items =
+                accounts.iter().map(|account| item(link, account)).chain(elsewhere.iter().map(|jid| item_of(jid)));
             let list = Element::new("blocklist", ns::BLOCKING).children(items);
             link.send(&asked.result(Some(list)));
         }
-        Waiting::All(asked) => link.ask(Command::Block(accounts, false), Awaited::Done(asked)),
+        Waiting::All(asked) => {
+            link.ask(Command::RegisterSet(ELSEWHERE.to_owned(), Vec::new()), Pending::Nothing);
+            link.ask(Command::Block(accounts, false), Awaited::Done(asked));
+        }
+        Waiting::Change(asked, whom, on) => change(client, link, asked, whom, on, elsewhere),
     }
+}
+
+fn change(client: &Client, link: &mut Link, asked: Asked, whom: Items, on: bool, mut elsewhere: Vec<String>) {
+    elsewhere.retain(|jid| !whom.elsewhere.contains(jid));
+    if on {
+        elsewhere.extend(whom.elsewhere.iter().cloned());
+    }
+    if elsewhere.len() > ELSEWHERE_MAX {
+        link.send(&asked.error(StanzaError::RESOURCE_CONSTRAINT.text("too many blocked addresses")));
+        return;
+    }
+    let set = Command::RegisterSet(ELSEWHERE.to_owned(), elsewhere.join("\n").into_bytes());
+    if whom.accounts.is_empty() {
+        link.ask(set, Awaited::Done(asked));
+    } else {
+        link.ask(set, Pending::Nothing);
+        link.ask(Command::Block(whom.accounts, on), Awaited::Done(asked));
+    }
+    for jid in &whom.elsewhere {
+        tell(client, link, item_of(jid), on);
+    }
+}
+
+fn lines(value: Option<Vec<u8>>) -> Vec<String> {
+    let text = value.and_then(|value| String::from_utf8(value).ok()).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
 }
 
 /// The list has changed (section 3.3): clients that asked for it are told.
 pub(crate) fn push(client: &Client, link: &mut Link, account: &AccountName, on: bool) {
+    let item = item(link, account);
+    tell(client, link, item, on);
+}
+
+fn tell(client: &Client, link: &mut Link, item: Element, on: bool) {
     if !client.blocklist {
         return;
     }
-    let change = Element::new(if on { "block" } else { "unblock" }, ns::BLOCKING).child(item(link, account));
+    let change = Element::new(if on { "block" } else { "unblock" }, ns::BLOCKING).child(item);
     let id = link.token();
     link.send(&Element::new("iq", ns::CLIENT).attr("id", id).attr("type", "set").child(change));
 }
 
 fn item(link: &Link, account: &AccountName) -> Element {
-    Element::new("item", ns::BLOCKING).attr("jid", link.domains.account(account))
+    item_of(&link.domains.account(account))
+}
+
+fn item_of(jid: &str) -> Element {
+    Element::new("item", ns::BLOCKING).attr("jid", jid)
 }

@@ -173,7 +173,7 @@ impl Client {
             (Awaited::Part(room), _) => muc::leave::on_left(self, link, &room, ""),
             (Awaited::Disco(waiting), answer) => super::disco::on_answer(self, link, waiting, answer),
             (Awaited::Archive(waiting), answer) => super::archive::on_answer(self, link, waiting, answer),
-            (Awaited::Blocking(waiting), answer) => super::blocking::on_answer(link, waiting, answer),
+            (Awaited::Blocking(waiting), answer) => super::blocking::on_answer(self, link, waiting, answer),
             (Awaited::VCard(waiting), answer) => super::vcard::on_answer(self, link, waiting, answer),
             (Awaited::Pubsub(waiting), answer) => super::pubsub::on_answer(self, link, waiting, answer),
             (Awaited::Retracted(retracted), answer) => super::relation::on_retracted(self, link, *retracted, answer),

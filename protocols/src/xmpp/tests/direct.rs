@@ -246,28 +246,57 @@ fn a_stanza_is_acknowledged_when_it_has_been_dealt_with() {
 }
 
 #[test]
+fn addresses_elsewhere_are_blocked_too() {
+    let mut chat = Chat::bound();
+    chat.send("<iq type='get' id='1'><blocklist xmlns='urn:xmpp:blocking'/></iq>");
+    chat.answer(Ok(Reply::Accounts(Vec::new())));
+    chat.answer(Ok(Reply::Register(None)));
+    chat.take();
+    for (name, before) in [("block", "eve@b.example"), ("unblock", "eve@b.example\nmallory@c.example")] {
+        chat.send(&format!(
+            "<iq type='set' id='2'><{name} xmlns='urn:xmpp:blocking'><item jid='mallory@c.example'/>\
+             <item jid='bob@a.example'/></{name}></iq>"
+        ));
+        chat.answer(Ok(Reply::Register(Some(before.as_bytes().to_vec()))));
+        let Some((_, Command::RegisterSet(_, value))) = chat.asked.front().cloned() else { panic!("nothing is kept") };
+        let after = if name == "block" { "eve@b.example\nmallory@c.example" } else { "eve@b.example" };
+        assert_eq!(String::from_utf8(value).unwrap(), after);
+        chat.answer(Ok(Reply::Done));
+        chat.answer(Ok(Reply::Done));
+        let log = chat.take();
+        assert!(log.contains(&format!("Block([bob], {})", name == "block")), "{log}");
+        let told = format!("type='set'><{name} xmlns='urn:xmpp:blocking'><item jid='mallory@c.example'/>");
+        assert!(log.contains(&told) && log.contains("<iq to='alice@a.example/r1' id='2' type='result'/>"), "{log}");
+    }
+}
+
+#[test]
 fn accounts_are_blocked_and_clients_that_know_the_list_are_told() {
     let mut chat = Chat::bound();
     let blocked = || Event::Blocked { account: account("bob"), on: true };
     chat.event(blocked());
     chat.send("<iq type='get' id='1'><blocklist xmlns='urn:xmpp:blocking'/></iq>");
     chat.answer(Ok(Reply::Accounts(vec![account("carol")])));
+    chat.answer(Ok(Reply::Register(Some(b"spam@b.example".to_vec()))));
     chat.send("<iq type='set' id='2'><block xmlns='urn:xmpp:blocking'><item jid='bob@a.example'/></block></iq>");
     chat.event(blocked());
     chat.answer(Ok(Reply::Done));
     chat.send("<iq type='set' id='3'><unblock xmlns='urn:xmpp:blocking'/></iq>");
     chat.answer(Ok(Reply::Accounts(vec![account("bob"), account("carol")])));
     chat.answer(Ok(Reply::Done));
+    chat.answer(Ok(Reply::Done));
     chat.send("<iq type='set' id='4'><block xmlns='urn:xmpp:blocking'/></iq>");
     chat.send("<message to='bob@a.example' type='chat' id='5'><body>x</body></message>");
     chat.answer(Err(Refusal::Blocked));
     expect![[r#"
             Blocked
-        <iq to='alice@a.example/r1' id='1' type='result'><blocklist xmlns='urn:xmpp:blocking'><item jid='carol@a.example'/></blocklist></iq>
+            RegisterGet("blocked-elsewhere")
+        <iq to='alice@a.example/r1' id='1' type='result'><blocklist xmlns='urn:xmpp:blocking'><item jid='carol@a.example'/><item jid='spam@b.example'/></blocklist></iq>
             Block([bob], true)
         <iq to='alice@a.example/r1' id='427f867a270f6fc867fc50e77d3679c5' type='set'><block xmlns='urn:xmpp:blocking'><item jid='bob@a.example'/></block></iq>
         <iq to='alice@a.example/r1' id='2' type='result'/>
             Blocked
+            RegisterSet("blocked-elsewhere", [])
             Block([bob, carol], false)
         <iq to='alice@a.example/r1' id='3' type='result'/>
         <iq to='alice@a.example/r1' id='4' type='error'><error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
