@@ -6,7 +6,7 @@
 use crate::content::{Author, Content};
 use crate::entry::{Body, Entry, Hash, Run, SealedEntry, Signature};
 use crate::ids::{OriginKey, Scope};
-use crate::room::Kick;
+use crate::room::{Kick, Rank};
 use crate::seals::Seals;
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
@@ -33,6 +33,7 @@ const KIND_KICK: u16 = 4;
 const KIND_ACCOUNT_CREATE: u16 = 5;
 const KIND_MESH: u16 = 6;
 const KIND_REDACTION: u16 = 7;
+const KIND_FOR_SOME: u16 = 8;
 
 /// Why a run of entries is refused as a whole. Whoever sent it is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -180,12 +181,16 @@ pub fn body(entry: &Entry) -> Body {
         KIND_MESSAGE | KIND_REDACTION => {
             exactly(bytes).filter(Content::is_sound).filter(|content| kind_of(content) == entry.kind).map(Body::Message)
         }
+        KIND_FOR_SOME => exactly::<(Rank, Content)>(bytes).and_then(|(least, content)| {
+            let content = Content { least, ..content };
+            (content.is_sound() && kind_of(&content) == entry.kind).then_some(Body::Message(content))
+        }),
         KIND_DOC_CHANGE => Some(Body::DocChange(bytes.clone())),
         KIND_REGISTER => exactly(bytes).map(Body::Register),
         KIND_KICK => exactly(bytes).filter(Kick::is_sound).map(Body::Kick),
         KIND_ACCOUNT_CREATE => exactly(bytes).map(Body::AccountCreate),
         KIND_MESH => exactly(bytes).map(Body::Mesh),
-        0 | 8.. => None,
+        0 | 9.. => None,
     };
     known.unwrap_or_else(|| Body::Unknown { kind: entry.kind, bytes: bytes.clone() })
 }
@@ -194,7 +199,10 @@ pub fn body(entry: &Entry) -> Body {
 #[must_use]
 pub fn encode_body(body: &Body) -> (u16, Vec<u8>) {
     match body {
-        Body::Message(content) => (kind_of(content), encode(content)),
+        Body::Message(content) => match kind_of(content) {
+            KIND_FOR_SOME => (KIND_FOR_SOME, encode(&(content.least, content))),
+            kind => (kind, encode(content)),
+        },
         Body::DocChange(bytes) => (KIND_DOC_CHANGE, bytes.clone()),
         Body::Register(set) => (KIND_REGISTER, encode(set)),
         Body::Kick(kick) => (KIND_KICK, encode(kick)),
@@ -211,7 +219,11 @@ pub const fn is_redaction(entry: &Entry) -> bool {
 }
 
 fn kind_of(content: &Content) -> u16 {
-    if content.redaction().is_some() { KIND_REDACTION } else { KIND_MESSAGE }
+    match content.redaction() {
+        Some(_) => KIND_REDACTION,
+        None if content.least > Rank::None => KIND_FOR_SOME,
+        None => KIND_MESSAGE,
+    }
 }
 
 /// Postcard cannot fail on values without unsized or unknown-length parts, and ours have none.
@@ -317,6 +329,18 @@ mod tests {
         let large = entry(1, 0, 10, Hash::default(), &said(&"x".repeat(ENTRY_BYTES_MAX)));
         let run = batch(&signing_key(1), origin_key(1), &[large]);
         assert!(matches!(verify(&run, Hash::default()), Err(ChainError::TooLarge { seq: 0, .. })));
+    }
+
+    #[test]
+    fn what_is_not_for_everybody_is_of_a_kind_of_its_own() {
+        let content = Content { least: Rank::Operator, ..Content::text("psst") };
+        let entry = entry(1, 0, 10, Hash::default(), &Body::Message(content.clone()));
+        assert_eq!(entry.kind, KIND_FOR_SOME);
+        assert_eq!(body(&entry), Body::Message(content));
+        let for_all = crate::entry::Entry { body: encode(&(Rank::None, Content::text("psst"))), ..entry.clone() };
+        assert!(matches!(body(&for_all), Body::Unknown { kind: KIND_FOR_SOME, .. }));
+        let as_message = crate::entry::Entry { kind: KIND_MESSAGE, ..entry };
+        assert!(matches!(body(&as_message), Body::Unknown { kind: KIND_MESSAGE, .. }));
     }
 
     proptest! {

@@ -6,6 +6,7 @@
 use crate::ids::SessionId;
 use crate::names::{AccountName, Nick, RoomName};
 use crate::relation::{Redact, Relation, Typing};
+use crate::room::Rank;
 use serde::{Deserialize, Serialize};
 
 /// Who an act or message is by, as rights see it: an account, or the session of somebody without one.
@@ -101,6 +102,10 @@ pub struct Content {
     pub joints: Vec<u32>,
     /// A sign of writing, in a [`MessageKind::Signal`].
     pub typing: Option<Typing>,
+    /// In a room, the standing from which on it is for somebody (IRC STATUSMSG). Not a part of this encoding: an entry that is not for everybody is
+    /// of a kind of its own, so that who does not know of it shows it to nobody.
+    #[serde(skip)]
+    pub least: Rank,
 }
 
 impl Content {
@@ -119,6 +124,7 @@ impl Content {
             relation: None,
             joints: Vec::new(),
             typing: None,
+            least: Rank::None,
         }
     }
 

@@ -62,7 +62,7 @@ impl Entry {
 /// What an entry says, by kind. Kinds are never reused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Kind 1: a message, in a room or direct scope. Kind 7: one that redacts another.
+    /// Kind 1: a message, in a room or direct scope. Kind 7: one that redacts another. Kind 8: one that is not for everybody in the room.
     Message(Content),
     /// Kind 2: a change of the room document, as [`crate::room::RoomDoc::mint`] encodes it.
     DocChange(Vec<u8>),

@@ -20,6 +20,7 @@ pub mod mesh_time;
 pub mod modes;
 pub mod mutant;
 pub mod names;
+pub mod notes;
 pub mod presence;
 pub mod register;
 pub mod relation;

@@ -18,8 +18,9 @@ pub enum AccountCommand {
     Sessions,
     /// Ends sessions of the own account, on whatever node: one, or all but the asker's. [`AccountReply::Ended`].
     End(Option<SessionId>),
-    /// Whether the account stays in its rooms with no session anywhere; its sessions go by its name then. [`AccountReply::Done`] once durable.
-    SetAlwaysOn(bool),
+    /// Whether the account stays in its rooms with no session anywhere; its sessions go by its name then. `None`: as is usual on this mesh.
+    /// [`AccountReply::Done`] once durable.
+    SetAlwaysOn(Option<bool>),
     /// Until when a device has seen what was said. [`AccountReply::Seen`].
     Seen(String),
     /// Sets it, milliseconds since the Unix epoch. [`AccountReply::Done`].
@@ -78,6 +79,8 @@ pub struct AccountInfo {
     pub sessions: usize,
     /// Whether it stays in its rooms with no session anywhere.
     pub is_always_on: bool,
+    /// What its owner has chosen of that; `None`: what is usual on this mesh.
+    pub always_on_choice: Option<bool>,
 }
 
 /// When an account was last there.

@@ -12,8 +12,8 @@ use lavina_crdt::content::Content;
 use lavina_crdt::ids::{MsgId, OrderKey, SessionId};
 use lavina_crdt::modes::{UserMode, UserModes};
 use lavina_crdt::names::{AccountName, Nick, RoomName};
-use lavina_crdt::presence::Show;
-use lavina_crdt::room::{Act, Denied};
+use lavina_crdt::presence::{SessionRecord, Show};
+use lavina_crdt::room::{Act, Denied, Rank};
 use std::sync::Arc;
 
 /// The session's own number for a command; answers carry it back.
@@ -103,6 +103,9 @@ pub enum Command {
     SetPresence(PresenceChange),
     /// Changes the realname. [`Reply::Done`].
     SetRealname(String),
+    /// Notes something about oneself under a key, with `None` nothing any more. [`Reply::Done`], with an account once durable;
+    /// [`Refusal::TooMany`] when there is no room for more.
+    SetNote(String, Option<String>),
     /// Switches own modes; [`UserMode::Operator`] can only be switched off. [`Reply::Modes`].
     SetModes(Vec<(UserMode, bool)>),
     /// What an account's owner asks. [`Reply::Account`].
@@ -146,6 +149,18 @@ pub enum Command {
     Relate(Box<Related>),
     /// Acts upon a room's state, all or nothing. [`Reply::Done`] once durable.
     Act(RoomName, Vec<Act>),
+    /// Gives the asker's room another name, with everybody and everything in it (IRCv3 `draft/channel-rename`). [`Reply::Done`] once durable;
+    /// [`Refusal::RoomExists`].
+    RenameRoom {
+        /// Which.
+        room: RoomName,
+        /// The new name.
+        to: RoomName,
+        /// Why; may be empty.
+        reason: String,
+        /// The new address, for those who go by addresses.
+        venue: String,
+    },
     /// Removes an occupant. [`Reply::Done`] once durable.
     Kick {
         /// Which room.
@@ -185,6 +200,13 @@ pub enum Command {
     ListRooms,
     /// Sessions by nick (all that share it). [`Reply::People`], empty when nobody has it.
     FindNick(Nick),
+    /// Sessions by nick, with the person's standing in their rooms (WHOIS). [`Reply::LookedUp`].
+    LookUpNick(Nick),
+    /// Who went by a nick that is nobody's any more, newest first, at most so many. [`Reply::Gone`].
+    FindGone(Nick, usize),
+    /// Asks those who may let people in to invite the asker (IRC KNOCK), with words that may be empty. [`Reply::Done`];
+    /// [`Refusal::NeedsNoInvitation`], [`Refusal::AlreadyPresent`], [`Refusal::TooMany`] when asked again too soon.
+    Knock(RoomName, String),
     /// Sessions whose `nick!user@host`, nick or realname match a glob (IRC WHO with a mask), those the asker may see, at most `limit`. [`Reply::People`].
     FindMask {
         /// Glob with `*` and `?`.
@@ -202,6 +224,8 @@ pub enum Command {
         to_ms: u64,
         /// At most this many.
         limit: usize,
+        /// Whether those are the newest (`true`) or the oldest.
+        newest: bool,
     },
     /// Counts for LUSERS and the like. [`Reply::Counts`].
     Counts,
@@ -221,6 +245,28 @@ pub enum Command {
     Latest(Vec<String>),
     /// Sets one of the session account's registers. [`Reply::Done`] once durable.
     RegisterSet(String, Vec<u8>),
+}
+
+/// Somebody's standing in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Which room.
+    pub room: RoomName,
+    /// What standing.
+    pub rank: Rank,
+    /// Whether the room is one that stays.
+    pub in_lasting_room: bool,
+}
+
+/// Somebody who went by a nick and is gone, or goes by another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// As it was at last.
+    pub record: Arc<SessionRecord>,
+    /// The name of the node that had it.
+    pub node: Arc<str>,
+    /// When it went, milliseconds since the Unix epoch.
+    pub at_ms: u64,
 }
 
 /// How a session becomes visible.
@@ -312,6 +358,8 @@ pub struct HistoryQuery {
     pub newest: bool,
     /// Whether only what has a text is wanted: no signals, reactions, redactions.
     pub texts: bool,
+    /// Whether of a room what was done in it is wanted too, among what was said.
+    pub events: bool,
 }
 
 /// Answers.
@@ -335,6 +383,10 @@ pub enum Reply {
     Rooms(Vec<RoomSummary>),
     /// Sessions.
     People(Vec<Person>),
+    /// Sessions, and where the person is.
+    LookedUp(Vec<Person>, Vec<Standing>),
+    /// Who went by a nick, newest first.
+    Gone(Vec<Gone>),
     /// History.
     History(HistoryPage),
     /// Conversations and the time of their newest message in the range, oldest first.
@@ -429,8 +481,14 @@ pub struct RoomSummary {
 pub struct Counts {
     /// Sessions of all nodes.
     pub sessions: usize,
+    /// The most that were at a time since this node began.
+    pub sessions_max: usize,
     /// Sessions here.
     pub sessions_here: usize,
+    /// The most that were here at a time.
+    pub sessions_here_max: usize,
+    /// Connections here that are not yet anybody.
+    pub unknown: usize,
     /// Sessions of all nodes that are not found by a mask.
     pub invisible: usize,
     /// Operators of all nodes.
@@ -508,6 +566,12 @@ pub enum Refusal {
     /// No such occupant in that room.
     #[error("no such occupant")]
     NoSuchOccupant,
+    /// There is a room of that name.
+    #[error("there is a room of that name")]
+    RoomExists,
+    /// The room lets the asker in without an invitation.
+    #[error("the room is open")]
+    NeedsNoInvitation,
     /// Already there.
     #[error("already in the room")]
     AlreadyPresent,

@@ -6,6 +6,7 @@ use lavina_crdt::clock::Hlc;
 use lavina_crdt::content::{Author, Content, Principal};
 use lavina_crdt::ids::{MsgId, SessionId};
 use lavina_crdt::names::{AccountName, Nick, RoomName};
+use lavina_crdt::notes::Notes;
 use lavina_crdt::presence::SessionRecord;
 use lavina_crdt::relation::Redacted;
 use lavina_crdt::room::{Act, Rank, RoomState};
@@ -22,6 +23,8 @@ pub struct Person {
     pub node: Arc<str>,
     /// Since when its node is out of reach, where it is.
     pub unreachable_since: Option<Hlc>,
+    /// What the person notes about themselves; `None` for nothing.
+    pub notes: Option<Arc<Notes>>,
 }
 
 impl Person {
@@ -120,8 +123,37 @@ pub enum Leave {
 pub struct HistoryPage {
     /// The messages.
     pub messages: Vec<Arc<Said>>,
+    /// What was done among them, oldest first, where that was asked for.
+    pub events: Vec<Arc<Happened>>,
     /// Whether the range holds no more in the direction asked.
     pub complete: bool,
+}
+
+/// Something done in a room, from history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happened {
+    /// Its public id; its time is `id.hlc()`.
+    pub id: MsgId,
+    /// Where.
+    pub room: RoomName,
+    /// By whom.
+    pub author: Arc<Author>,
+    /// What.
+    pub what: Happening,
+}
+
+/// What is done in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// Acts upon its state.
+    Acts(Vec<Act>),
+    /// Somebody was removed.
+    Kicked {
+        /// The nick, as names are compared.
+        nick: String,
+        /// Why; may be empty.
+        reason: String,
+    },
 }
 
 /// What a session is told without having asked. Every room event goes to the sessions in that room, and to nobody else.
@@ -209,6 +241,15 @@ pub enum Event {
         /// Why; may be empty.
         reason: String,
     },
+    /// Somebody outside asks to be invited; told to those in the room who may let people in.
+    Knocked {
+        /// Which room.
+        room: RoomName,
+        /// Who.
+        by: Author,
+        /// With which words; may be empty.
+        text: String,
+    },
     /// Nodes are out of reach: in this room these occupants are behind the cut. Sent once per room and cut.
     Unreachable {
         /// Where.
@@ -256,6 +297,33 @@ pub enum Event {
         nick: Nick,
         /// Who has it.
         person: Option<Person>,
+    },
+    /// How reachable somebody with a watched nick is has changed, as in [`Event::PersonChanged`]; the receiver shares no room with them.
+    WatchedChanged {
+        /// As it was.
+        old: Arc<SessionRecord>,
+        /// As it is.
+        person: Person,
+    },
+    /// Somebody whom the receiver shares a room with, watches or is has noted something about themselves.
+    Noted {
+        /// Who.
+        person: Person,
+        /// Under which key.
+        key: String,
+        /// What; `None` when it was removed.
+        value: Option<String>,
+    },
+    /// The receiver's room goes by another name, with everybody and everything in it.
+    Renamed {
+        /// The name it had.
+        old: RoomName,
+        /// The room as it is, under its name.
+        view: Arc<RoomView>,
+        /// By whom.
+        by: Author,
+        /// Why; may be empty.
+        reason: String,
     },
     /// The account has read further, on another of its sessions.
     Marked {

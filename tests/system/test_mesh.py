@@ -5,6 +5,7 @@ import unittest
 
 from .irc_client import IrcClient
 from .mesh import Mesh
+from .terminal_clients import Irssi, WeeChat
 from .waiting import eventually
 from .xmpp_client import XmppClient
 
@@ -122,6 +123,31 @@ class ThreeNodes(unittest.IsolatedAsyncioTestCase):
         for client in rest:
             self.assertIsNone(client.lost, f"{client} was removed")
 
+    async def test_people_with_irssi_and_weechat_talk_through_a_cut(self):
+        ann = await self.terminal(Irssi("ann"), "a")
+        wes = await self.terminal(WeeChat("wes"), "b")
+        carl = await self.in_room(IrcClient("carl"), "c")
+        said = [await ann.say("from irssi"), await wes.say("from WeeChat")]
+        said.append(heard(await carl.say("from the library")))
+        for client in (ann, wes):
+            await client.sees(said)
+        await carl.until(lambda: set(said) <= {heard(m) for m in carl.live}, lambda: f"{carl} saw {carl.live}")
+
+        self.mesh.network.cut_off("c")
+        here = [await ann.say("on this side"), await wes.say("here too")]
+        there = [heard(await carl.say("on the other side"))]
+        self.assertFalse(set(there) & set(ann.lines()), "seen through the cut")
+        self.mesh.network.heal("c")
+        for client in (ann, wes):
+            await client.sees(here + there)
+            lines = [line for line in client.lines() if line in said + here + there]
+            self.assertEqual(len(lines), len(set(lines)), f"{client} shows a line twice")
+        await carl.until(lambda: set(here) <= {heard(m) for m in carl.live}, lambda: f"{carl} saw {carl.live}")
+
+    async def terminal(self, client, node):
+        await self.mesh.log_in(client, node)
+        return client
+
     async def kill_under_load(self, name, survivors, acknowledged, about):
         """Lets everyone talk, kills a node in the middle of it and starts it again; what was acknowledged is added."""
         crowd = [await self.in_room(IrcClient(nick), name) for nick in ("bea", "ben", "bob")]
@@ -146,6 +172,11 @@ class ThreeNodes(unittest.IsolatedAsyncioTestCase):
         await self.mesh.nodes[name].start()
         enough_said.set()
         await asyncio.gather(*others)
+
+
+def heard(message):
+    """What a client shows of a message that it has no id of."""
+    return message.nick, message.text
 
 
 def difference(histories, wanted):

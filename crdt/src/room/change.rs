@@ -226,6 +226,11 @@ fn encode(act: &Act) -> Put {
         }
         Act::SetTitle(title) => ("title".to_owned(), Value::Text(title.clone())),
         Act::SetDescription(text) => ("description".to_owned(), Value::Text(text.clone())),
+        Act::SetNote { key, value } => (format!("note/{key}"), text_or_nothing(value)),
+        Act::SetMoved(room) => {
+            ("moved".to_owned(), room.as_ref().map_or(Value::Nothing, |room| Value::Text(room.as_str().to_owned())))
+        }
+        Act::SetFormer(room) => ("former".to_owned(), Value::Text(room.as_str().to_owned())),
         // A phrase holds no line break, so one parts them.
         Act::SetClosed(closed) => (
             "closed".to_owned(),
@@ -263,6 +268,11 @@ fn decode(put: &Put) -> Option<Act> {
         "forward" => {
             Act::SetForward(text().map(|name| RoomName::new(&name).ok()).map_or(Some(None), |name| name.map(Some))?)
         }
+        "note" => Act::SetNote { key: rest.to_owned(), value: text() },
+        "moved" => {
+            Act::SetMoved(text().map(|name| RoomName::new(&name).ok()).map_or(Some(None), |name| name.map(Some))?)
+        }
+        "former" => Act::SetFormer(RoomName::new(&text()?).ok()?),
         "title" => Act::SetTitle(text()?),
         "description" => Act::SetDescription(text()?),
         "closed" => Act::SetClosed(match text() {
@@ -345,6 +355,11 @@ mod tests {
             })),
             Act::SetLimit(Some(u32::MAX)),
             Act::SetForward(Some(RoomName::new("other").unwrap())),
+            Act::SetNote { key: "a/b.c".to_owned(), value: Some("x".to_owned()) },
+            Act::SetNote { key: "url".to_owned(), value: None },
+            Act::SetMoved(Some(RoomName::new("other").unwrap())),
+            Act::SetMoved(None),
+            Act::SetFormer(RoomName::new("other").unwrap()),
             Act::SetBan { mask: Mask::Guests, ban: Some(String::new()) },
             Act::SetBan { mask: Mask::parse("$m:a!b@c").unwrap(), ban: Some(String::new()) },
             Act::SetException { mask: Mask::parse("$m:$a:alice").unwrap(), on: true },

@@ -111,6 +111,11 @@ impl Graph {
         self.by_dot.get(&dot).map(|index| self.node(*index))
     }
 
+    /// The change with this place in the order of stamps.
+    pub(super) fn of_order(&self, at: OrderKey) -> Option<&Node> {
+        self.by_order.get(&at).map(|index| self.node(*index))
+    }
+
     /// The current heads as changes; none when there is only the genesis.
     pub(super) fn heads(&self) -> Vec<Index> {
         self.heads.iter().copied().collect()

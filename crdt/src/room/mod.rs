@@ -28,6 +28,7 @@ use crate::clock::Hlc;
 use crate::content::Principal;
 use crate::ids::SessionId;
 use crate::names::{AccountName, Nick, NickKey, RoomName};
+use crate::notes::{self, Notes};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -148,6 +149,17 @@ pub enum Act {
     /// Closes the room (XMPP destroy): everybody is out, and whoever comes next is founder of a room in which nothing has been said. `None` opens
     /// it anew.
     SetClosed(Option<Closed>),
+    /// Notes something about the room under a key (IRCv3 `metadata`); `None` removes it.
+    SetNote {
+        /// Under which key.
+        key: String,
+        /// What.
+        value: Option<String>,
+    },
+    /// Says that the room goes by another name from here on, and that everybody in it is there; `None` takes it back.
+    SetMoved(Option<RoomName>),
+    /// Says by which name the room went before, so that what was said there is its history.
+    SetFormer(RoomName),
 }
 
 /// With which words a room was closed.
@@ -177,9 +189,14 @@ impl Act {
     #[must_use]
     pub fn is_sound(&self) -> bool {
         match self {
-            Self::Create | Self::SetRank { .. } | Self::SetFlag { .. } | Self::SetLimit(_) | Self::SetForward(_) => {
-                true
-            }
+            Self::Create
+            | Self::SetRank { .. }
+            | Self::SetFlag { .. }
+            | Self::SetLimit(_)
+            | Self::SetForward(_)
+            | Self::SetMoved(_)
+            | Self::SetFormer(_) => true,
+            Self::SetNote { key, value } => notes::is_key(key) && value.as_deref().is_none_or(notes::is_value),
             Self::SetBan { mask, ban } => mask.is_sound() && ban.as_deref().is_none_or(is_phrase),
             Self::SetException { mask, .. } | Self::SetInviteException { mask, .. } => mask.is_sound(),
             Self::SetKey(key) => {
@@ -243,6 +260,12 @@ pub struct RoomState {
     pub title: Option<String>,
     /// What it is about.
     pub description: Option<String>,
+    /// What is noted about it.
+    pub notes: Notes,
+    /// By which name it goes now, where it has another one.
+    pub moved: Option<RoomName>,
+    /// By which name it went before, as who moved it says; that name's room is to say so too.
+    pub former: Option<RoomName>,
     /// With which words it was closed; `None` while it is open.
     pub closed: Option<Closed>,
     /// When it was last opened anew: what was said before is nobody's any more. Zero for one that never was.

@@ -20,6 +20,9 @@ pub(super) enum Register {
     Title,
     Description,
     Closed,
+    Note(String),
+    Moved,
+    Former,
 }
 
 impl Register {
@@ -58,6 +61,9 @@ pub(super) fn written(act: &Act, author: &Author) -> Vec<Register> {
         Act::SetTitle(_) => vec![Register::Title],
         Act::SetDescription(_) => vec![Register::Description],
         Act::SetClosed(_) => vec![Register::Closed],
+        Act::SetNote { key, .. } => vec![Register::Note(key.clone())],
+        Act::SetMoved(_) => vec![Register::Moved],
+        Act::SetFormer(_) => vec![Register::Former],
     }
 }
 
@@ -149,6 +155,22 @@ impl RoomState {
             Register::Description => {
                 if let Act::SetDescription(text) = act {
                     self.description = (!text.is_empty()).then(|| text.clone());
+                }
+            }
+            Register::Note(key) => {
+                self.notes.remove(key);
+                if let Act::SetNote { value: Some(value), .. } = act {
+                    self.notes.insert(key.clone(), value.clone());
+                }
+            }
+            Register::Moved => {
+                if let Act::SetMoved(room) = act {
+                    self.moved.clone_from(room);
+                }
+            }
+            Register::Former => {
+                if let Act::SetFormer(room) = act {
+                    self.former = Some(room.clone());
                 }
             }
             Register::Closed => {

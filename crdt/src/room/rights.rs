@@ -83,7 +83,10 @@ impl Overlay<'_> {
             | Act::SetTopic(_)
             | Act::SetForward(_)
             | Act::SetTitle(_)
-            | Act::SetDescription(_) => {}
+            | Act::SetDescription(_)
+            | Act::SetNote { .. }
+            | Act::SetMoved(_)
+            | Act::SetFormer(_) => {}
             Act::SetClosed(closed) => self.closed = Some(closed.is_some()),
         }
     }
@@ -138,10 +141,12 @@ fn may(view: &dyn View, author: &Author, act: &Act) -> Result<(), Denied> {
         Act::SetRank { who, rank } => may_set_rank(view, &author.principal(), who, *rank),
         Act::SetTopic(_) if view.has(Flag::TopicLocked) => needs(Rank::HalfOp),
         Act::SetTopic(_) => needs(Rank::HalfOp).or_else(|_| not_banned(view, author)),
-        Act::SetClosed(_) => needs(Rank::Founder),
+        Act::SetClosed(_) | Act::SetMoved(_) => needs(Rank::Founder),
         Act::SetFlag { flag: Flag::Persistent | Flag::Locked | Flag::Anonymous, .. }
         | Act::SetTitle(_)
         | Act::SetForward(_)
+        | Act::SetNote { .. }
+        | Act::SetFormer(_)
         | Act::SetDescription(_) => needs(Rank::Operator),
         Act::SetFlag { .. }
         | Act::SetKey(_)

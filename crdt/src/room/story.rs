@@ -39,6 +39,13 @@ impl RoomDoc {
         told.collect()
     }
 
+    /// What the change of an entry does, where it counts at the current heads.
+    #[must_use]
+    pub fn acts_that_count(&self, at: OrderKey) -> &[Act] {
+        let node = self.graph.of_order(at).filter(|node| node.counts);
+        node.map_or(&[], |node| &node.acts)
+    }
+
     /// Changes that are not in the document although everything that they rest on is.
     #[must_use]
     pub fn left_out(&self) -> Vec<OrderKey> {

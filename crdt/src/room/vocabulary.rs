@@ -11,7 +11,7 @@ pub enum Vocabulary {
     /// All that this build has.
     #[default]
     Full,
-    /// All but titles, forwards and auditoriums, which give nobody a right and take none.
+    /// All but titles, forwards, auditoriums, notes and moves, which give nobody a right and take none.
     Earlier,
 }
 
@@ -20,9 +20,15 @@ impl Vocabulary {
     pub(super) const fn has(self, act: &Act) -> bool {
         match self {
             Self::Full => true,
-            Self::Earlier => {
-                !matches!(act, Act::SetTitle(_) | Act::SetForward(_) | Act::SetFlag { flag: Flag::Auditorium, .. })
-            }
+            Self::Earlier => !matches!(
+                act,
+                Act::SetTitle(_)
+                    | Act::SetForward(_)
+                    | Act::SetFlag { flag: Flag::Auditorium, .. }
+                    | Act::SetNote { .. }
+                    | Act::SetMoved(_)
+                    | Act::SetFormer(_)
+            ),
         }
     }
 }

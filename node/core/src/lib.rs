@@ -5,8 +5,10 @@
 
 mod farewells;
 mod gate;
+mod gone;
 mod invites;
 mod kicks;
+mod knocks;
 mod last_seen;
 mod lookalikes;
 pub mod node;

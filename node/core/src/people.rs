@@ -45,6 +45,8 @@ pub(crate) struct People {
     /// What the ids of this node's sessions are ahead of the shell's numbers.
     base: u64,
     records: BTreeMap<SessionId, Arc<SessionRecord>>,
+    /// How many of them are this node's.
+    own_len: usize,
     directory: Directory,
     /// Room -> sessions of this node in it, sorted.
     local: BTreeMap<RoomName, Vec<SessionNumber>>,
@@ -53,7 +55,7 @@ pub(crate) struct People {
 impl People {
     /// Nobody, seen from node `me`, whose session ids are `base` ahead of the shell's numbers.
     pub(crate) fn new(me: NodeId, base: u64) -> Self {
-        Self { me, base, records: BTreeMap::new(), directory: Directory::new(), local: BTreeMap::new() }
+        Self { me, base, records: BTreeMap::new(), own_len: 0, directory: Directory::new(), local: BTreeMap::new() }
     }
 
     /// Who claims which nick, and who is in which room.
@@ -80,6 +82,11 @@ impl People {
     /// How many sessions there are.
     pub(crate) fn len(&self) -> usize {
         self.records.len()
+    }
+
+    /// How many sessions of this node there are.
+    pub(crate) const fn own_len(&self) -> usize {
+        self.own_len
     }
 
     /// Whose rights a session acts with.
@@ -113,6 +120,9 @@ impl People {
             Some(record) => self.records.insert(session, Arc::clone(record)),
             None => self.records.remove(&session),
         };
+        if session.node == self.me {
+            self.own_len = self.own_len + usize::from(new.is_some()) - usize::from(old.is_some());
+        }
         if old == new {
             return Diff { old, ..Diff::default() };
         }

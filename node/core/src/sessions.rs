@@ -13,6 +13,7 @@ use lavina_gossip::gauges::Gauge;
 use lavina_protocols::command::{CommandId, Refusal, Reply};
 use lavina_protocols::event::{CloseReason, Event};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// One connection.
@@ -45,6 +46,8 @@ pub(crate) struct Sessions {
     table: BTreeMap<SessionNumber, Session>,
     /// Sessions whose gate is not open.
     held: BTreeSet<SessionNumber>,
+    /// How many there are of each address, as [`one_address`] counts them.
+    addresses: BTreeMap<IpAddr, usize>,
     /// Who waits for which batch, in batch order.
     waiting: VecDeque<(BatchId, SessionNumber)>,
     /// Sessions over a bound, to be ended when the input is done.
@@ -52,6 +55,14 @@ pub(crate) struct Sessions {
     persisted: BatchId,
     /// Counts what is sent, so that what several gates let out together goes out in the order it was made.
     turn: u64,
+}
+
+/// What counts as one address: one customer has a /64 of IPv6 at least.
+fn one_address(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    }
 }
 
 impl Sessions {
@@ -62,6 +73,7 @@ impl Sessions {
             base,
             table: BTreeMap::new(),
             held: BTreeSet::new(),
+            addresses: BTreeMap::new(),
             waiting: VecDeque::new(),
             overflowed: Vec::new(),
             persisted: BatchId(0),
@@ -81,6 +93,9 @@ impl Sessions {
     }
 
     pub(crate) fn insert(&mut self, number: SessionNumber, meta: SessionMeta) {
+        if let Some(address) = meta.address.map(one_address) {
+            *self.addresses.entry(address).or_default() += 1;
+        }
         let session = Session {
             meta,
             account: None,
@@ -103,7 +118,23 @@ impl Sessions {
 
     pub(crate) fn remove(&mut self, number: SessionNumber) -> Option<Session> {
         self.held.remove(&number);
-        self.table.remove(&number)
+        let removed = self.table.remove(&number);
+        if let Some(address) = removed.as_ref().and_then(|session| session.meta.address).map(one_address)
+            && let Some(count) = self.addresses.get_mut(&address)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.addresses.remove(&address);
+            }
+        }
+        removed
+    }
+
+    /// How many sessions come from the address of one of them. This machine itself is no address: a proxy is here.
+    pub(crate) fn of_same_address(&self, number: SessionNumber) -> usize {
+        let address = self.table.get(&number).and_then(|session| session.meta.address);
+        let address = address.filter(|address| !address.is_loopback()).map(one_address);
+        address.and_then(|address| self.addresses.get(&address)).copied().unwrap_or_default()
     }
 
     /// What the session that waits for most has waiting.

@@ -82,6 +82,15 @@ pub(crate) enum Signal {
         /// What.
         content: Box<Content>,
     },
+    /// For the whole node, whichever session it is addressed to: somebody asks to be let into a room.
+    Knocked {
+        /// Which room.
+        room: RoomName,
+        /// Who.
+        by: Author,
+        /// With which words.
+        text: String,
+    },
 }
 
 impl Signal {
@@ -106,6 +115,7 @@ impl Signal {
             Self::Whisper { .. } | Self::Replaced => true,
             Self::Ended { by } | Self::Placed { by, .. } => by.is_sound(),
             Self::Invited { by, reason, .. } => by.is_sound() && line(reason),
+            Self::Knocked { by, text, .. } => by.is_sound() && text.len() <= REASON_BYTES_MAX && line(text),
             Self::Wallops { by, text: words } | Self::Killed { by, words } => by.is_sound() && line(words),
             Self::Passing { author, content, .. } => author.is_sound() && content.is_sound() && content.is_passing(),
             Self::Farewell { words, .. } => words.len() <= REASON_BYTES_MAX && line(words),

@@ -16,7 +16,7 @@ struct Watched {
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     nicks: BTreeMap<NickKey, Watched>,
-    of: BTreeMap<SessionNumber, Vec<NickKey>>,
+    by_session: BTreeMap<SessionNumber, Vec<NickKey>>,
 }
 
 impl Watches {
@@ -30,13 +30,13 @@ impl Watches {
             self.nicks.entry(key.clone()).or_insert_with(fresh).by.insert(session);
         }
         if !keys.is_empty() {
-            self.of.insert(session, keys);
+            self.by_session.insert(session, keys);
         }
     }
 
     /// The session watches nobody any more.
     pub(crate) fn end(&mut self, session: SessionNumber) {
-        for key in self.of.remove(&session).unwrap_or_default() {
+        for key in self.by_session.remove(&session).unwrap_or_default() {
             if let Some(watched) = self.nicks.get_mut(&key) {
                 watched.by.remove(&session);
                 if watched.by.is_empty() {
@@ -44,6 +44,11 @@ impl Watches {
                 }
             }
         }
+    }
+
+    /// Who watches a nick.
+    pub(crate) fn of(&self, key: &NickKey) -> impl Iterator<Item = SessionNumber> + '_ {
+        self.nicks.get(key).into_iter().flat_map(|watched| watched.by.iter().copied())
     }
 
     /// Whether a nick is there may have changed: who is to be told, and how the nick was written, when it has.

@@ -8,7 +8,7 @@
 use super::history::shown_target;
 use super::said::{self, Look};
 use super::{Answer, Caps, Now, Session, channel};
-use crate::account::{AccountCommand, AccountReply};
+use crate::account::{AccountCommand, AccountInfo, AccountReply};
 use crate::command::{Bound, Command, HistoryOf, HistoryQuery, Opened, Reply};
 use crate::event::{RoomView, Said};
 use crate::session::Output;
@@ -55,6 +55,21 @@ impl Session {
         (kept.heard_ms, kept.told_ms) = (now.wall_ms, now.wall_ms);
     }
 
+    /// Asks whether the account is always on, notes it, and goes on.
+    pub(super) fn learn_always_on(
+        &mut self,
+        now: Now,
+        then: impl FnOnce(&mut Self, &AccountInfo) + Send + Sync + 'static,
+    ) {
+        let Some(account) = self.me.account.clone() else { return };
+        self.ask(Command::Account(AccountCommand::Info(account)), move |session, _, answer| {
+            if let Ok(Reply::Account(AccountReply::Info(Some(info)))) = answer {
+                session.set_always_on(now, info.is_always_on);
+                then(session, &info);
+            }
+        });
+    }
+
     /// The client was heard.
     pub(super) fn hear(&mut self, now: Now) {
         if let Some(kept) = &mut self.kept {
@@ -99,6 +114,7 @@ impl Session {
                 before: None,
                 ids: Vec::new(),
                 texts: true,
+                events: false,
                 limit: MISSED_MAX,
                 newest: true,
             };

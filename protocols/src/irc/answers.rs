@@ -8,8 +8,8 @@ use super::Then;
 use super::message::Line;
 use super::outbox::Outbox;
 use crate::command::CommandId;
-use crate::event::Said;
-use std::collections::VecDeque;
+use crate::event::{Happened, Said};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Lines whose response is not finished, at most: enough that a fast client need not wait for the disk between its messages, small
@@ -26,6 +26,12 @@ pub(super) struct Gathered {
     pub(super) words: Vec<String>,
     /// Messages (CHATHISTORY AROUND).
     pub(super) said: Vec<Arc<Said>>,
+    /// What was done among them.
+    pub(super) happened: Vec<Arc<Happened>>,
+    /// Notes: of whom, key, value (METADATA SYNC).
+    pub(super) notes: Vec<(String, String, Option<String>)>,
+    /// Whose notes those are.
+    pub(super) seen: BTreeSet<String>,
 }
 
 /// The response to one line.

@@ -107,12 +107,12 @@ impl Session {
 /// AUTHENTICATE.
 pub(super) fn authenticate(session: &mut Session, _now: Now, message: &Message<'_>) {
     let argument = message.param(0).unwrap_or_default();
-    if !session.caps.has(Caps::SASL) {
-        session.numeric(ERR_SASLFAIL, &[], "SASL authentication failed: request the sasl capability first");
-    } else if argument == "*" {
+    // Who logs in without having asked for the capability means the same by it.
+    if argument == "*" {
         session.sasl_over();
         session.numeric(ERR_SASLABORTED, &[], "SASL authentication aborted");
-    } else if session.me.account.is_some() {
+    } else if session.me.account.is_some() && session.session_id().is_none() {
+        // IRCv3 `sasl` 3.2, "SASL Reauthentication": after the welcome another account may be proven.
         session.numeric(ERR_SASLALREADY, &[], "You have already authenticated using SASL");
     } else if session.sasl.exchange.is_none() && session.sasl.proven.is_none() && !session.sasl.external {
         begin(session, argument);

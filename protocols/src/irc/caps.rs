@@ -32,6 +32,12 @@ impl Caps {
     pub(super) const MULTILINE: Self = Self(1 << 23);
     pub(super) const PRE_AWAY: Self = Self(1 << 24);
     pub(super) const EXTENDED_ISUPPORT: Self = Self(1 << 25);
+    pub(super) const EXTENDED_MONITOR: Self = Self(1 << 26);
+    pub(super) const METADATA_2: Self = Self(1 << 27);
+    pub(super) const METADATA_3: Self = Self(1 << 28);
+    pub(super) const PERSISTENCE: Self = Self(1 << 29);
+    pub(super) const PLAYBACK: Self = Self(1 << 30);
+    pub(super) const CHANNEL_RENAME: Self = Self(1 << 31);
 
     /// Whether all of `other` are in it.
     pub(super) const fn has(self, other: Self) -> bool {
@@ -68,15 +74,20 @@ pub(super) const TABLE: &[(&str, Caps)] = &[
     ("cap-notify", Caps::CAP_NOTIFY),
     ("chghost", Caps::CHGHOST),
     ("draft/account-registration", Caps::ACCOUNT_REGISTRATION),
+    ("draft/channel-rename", Caps::CHANNEL_RENAME),
     ("draft/chathistory", Caps::CHATHISTORY),
     ("draft/event-playback", Caps::EVENT_PLAYBACK),
     ("draft/extended-isupport", Caps::EXTENDED_ISUPPORT),
     ("draft/message-redaction", Caps::MESSAGE_REDACTION),
+    ("draft/metadata-2", Caps::METADATA_2),
+    ("draft/metadata-3", Caps::METADATA_3),
     ("draft/multiline", Caps::MULTILINE),
+    ("draft/persistence", Caps::PERSISTENCE),
     ("draft/pre-away", Caps::PRE_AWAY),
     ("draft/read-marker", Caps::READ_MARKER),
     ("echo-message", Caps::ECHO_MESSAGE),
     ("extended-join", Caps::EXTENDED_JOIN),
+    ("extended-monitor", Caps::EXTENDED_MONITOR),
     ("invite-notify", Caps::INVITE_NOTIFY),
     ("labeled-response", Caps::LABELED_RESPONSE),
     ("message-tags", Caps::MESSAGE_TAGS),
@@ -87,6 +98,7 @@ pub(super) const TABLE: &[(&str, Caps)] = &[
     ("setname", Caps::SETNAME),
     ("standard-replies", Caps::STANDARD_REPLIES),
     ("userhost-in-names", Caps::USERHOST_IN_NAMES),
+    ("znc.in/playback", Caps::PLAYBACK),
 ];
 
 /// The capability of that name.

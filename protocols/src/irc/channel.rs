@@ -1,16 +1,18 @@
 //! JOIN, PART, TOPIC, KICK, INVITE, LIST. RFC 2812 section 3.2.
 
-use super::message::clip;
+use super::message::{Line, clip};
 use super::modes::TOPIC_BYTES_MAX;
 use super::names::{Reveal, write_names};
 use super::numerics::*;
 use super::registration::REASON_BYTES_MAX;
-use super::said::{Look, channel_name};
-use super::{Answer, Caps, Message, Now, Session, events};
+use super::said::{Look, author_source, channel_name};
+use super::{Answer, Caps, Message, Now, Session, events, metadata, playback};
 use crate::command::{Command, Refusal, Reply, RoomSummary, Target};
 use crate::event::RoomView;
+use lavina_crdt::content::Author;
+use lavina_crdt::glob;
 use lavina_crdt::names::{Nick, RoomName};
-use lavina_crdt::room::{Act, Topic};
+use lavina_crdt::room::{Act, Denied, Topic};
 use std::sync::Arc;
 
 /// Channels in one command at most; advertised in TARGMAX.
@@ -120,6 +122,8 @@ pub(super) fn on_joined(session: &mut Session, now: Now, view: &Arc<RoomView>, f
         if !session.caps.has(Caps::NO_IMPLICIT_NAMES) {
             write_names(session, &view, Reveal::Inside);
         }
+        metadata::sync_joined(session, &view);
+        playback::play_joined(session, now, &view.name);
     });
 }
 
@@ -234,6 +238,77 @@ pub(super) fn invite(session: &mut Session, _now: Now, message: &Message<'_>) {
     });
 }
 
+/// RENAME (IRCv3 `draft/channel-rename`).
+pub(super) fn rename(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let (old, new) = (message.param(0).unwrap_or_default().to_owned(), message.param(1).unwrap_or_default().to_owned());
+    let reason = clip(message.param(2).unwrap_or_default(), REASON_BYTES_MAX).to_owned();
+    let Some(room) = room_of(&old) else { return session.no_such_channel(&old) };
+    let Some(to) = room_of(&new) else {
+        return session.fail("RENAME", "CANNOT_RENAME", &[&old, &new], "That cannot be a channel's name");
+    };
+    let venue = format!("{to}@{}", session.config.rooms_domain);
+    let only_case = room == to;
+    let command = Command::RenameRoom { room, to, reason: reason.clone(), venue };
+    session.ask(command, move |session, now, answer| match answer {
+        // Names have no case here, so that nobody else sees a difference.
+        Ok(_) if only_case => {
+            let line = Line::with_text(&session.source(), "RENAME", &[&old, &new], &reason);
+            session.tell(now, |look| vec![look.stamp(line, look.wall_ms, None)]);
+        }
+        Ok(_) => {}
+        Err(Refusal::RoomExists) => {
+            session.fail("RENAME", "CHANNEL_NAME_IN_USE", &[&old, &new], "The channel name is already taken");
+        }
+        Err(Refusal::Barred(why)) => session.fail("RENAME", "CANNOT_RENAME", &[&old, &new], &why),
+        Err(refusal) => session.refuse_in("RENAME", &old, &refusal),
+    });
+}
+
+impl Session {
+    /// A channel that the session is in goes by another name: who does not know of that leaves the one and comes into the other.
+    pub(super) fn on_renamed(&mut self, now: Now, old: &RoomName, view: &Arc<RoomView>, by: &Author, reason: &str) {
+        if !self.rooms.remove(old) {
+            return;
+        }
+        let config = Arc::clone(&self.config);
+        let look = Look { caps: self.caps, node: &config.node_name, wall_ms: now.wall_ms };
+        if self.caps.has(Caps::CHANNEL_RENAME) {
+            self.rooms.insert(view.name.clone());
+            let (from, to) = (channel_name(old), channel_name(&view.name));
+            let line = Line::with_text(&author_source(by), "RENAME", &[&from, &to], reason);
+            let line = look.stamp(line, now.wall_ms, by.account.as_ref());
+            let own = self.session_id() == Some(by.session);
+            return match self.answers.labeled().filter(|_| own) {
+                Some(lines) => lines.push(line),
+                None => self.out.line(&line, None),
+            };
+        }
+        let line = events::part_line(&self.source(), &channel_name(old), reason);
+        let line = look.stamp(line, now.wall_ms, self.me.account.as_ref());
+        self.out.line(&line, None);
+        self.on_entered(now, view);
+    }
+}
+
+/// KNOCK: asks those inside for an invitation.
+pub(super) fn knock(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let channel = message.param(0).unwrap_or_default().to_owned();
+    let Some(room) = room_of(&channel) else { return session.no_such_channel(&channel) };
+    let text = clip(message.param(1).unwrap_or_default(), REASON_BYTES_MAX).to_owned();
+    session.ask(Command::Knock(room, text), move |session, _, answer| match answer {
+        Ok(_) => session.numeric(RPL_KNOCKDLVR, &[&channel], "Your KNOCK has been delivered"),
+        Err(Refusal::NeedsNoInvitation) => session.numeric(ERR_CHANOPEN, &[&channel], "Channel is open"),
+        Err(Refusal::AlreadyPresent) => {
+            session.numeric(ERR_KNOCKONCHAN, &[&channel], "You're already on that channel");
+        }
+        Err(Refusal::TooMany(_)) => session.numeric(ERR_TOOMANYKNOCK, &[&channel], "Too many KNOCKs (channel)"),
+        Err(Refusal::Denied(Denied::Banned)) => {
+            session.numeric(ERR_CANNOTKNOCK, &[&channel], "Cannot knock on channel (you are banned)");
+        }
+        Err(refusal) => session.refuse_in("KNOCK", &channel, &refusal),
+    });
+}
+
 fn list_invitations(session: &mut Session) {
     session.ask(Command::ListInvitations, |session, _, answer| {
         if let Ok(Reply::Invitations(rooms)) = answer {
@@ -283,8 +358,8 @@ impl Filter {
             && self.fewer_than.is_none_or(|count| room.occupants < count)
             && self.created.takes(room.created_ms, wall_ms)
             && self.topic.takes(room.topic_ms, wall_ms)
-            && !self.not.iter().any(|mask| glob(mask, &channel))
-            && (self.names.is_empty() || self.names.iter().any(|mask| glob(mask, &channel)))
+            && !self.not.iter().any(|mask| glob::matches(mask, &channel))
+            && (self.names.is_empty() || self.names.iter().any(|mask| glob::matches(mask, &channel)))
     }
 }
 
@@ -318,32 +393,6 @@ impl Age {
     }
 }
 
-/// Whether a mask with `*` and `?` matches; linear in the product of both lengths at worst.
-fn glob(mask: &str, text: &str) -> bool {
-    let (mask, text): (Vec<char>, Vec<char>) = (mask.chars().collect(), text.chars().collect());
-    let (mut at, mut from) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while let Some(c) = text.get(from) {
-        match mask.get(at) {
-            Some('*') => {
-                retry = Some((at, from));
-                at += 1;
-            }
-            Some(m) if *m == '?' || m == c => {
-                at += 1;
-                from += 1;
-            }
-            Some(_) | None => {
-                let Some((star, tried)) = retry else { return false };
-                retry = Some((star, tried + 1));
-                at = star + 1;
-                from = tried + 1;
-            }
-        }
-    }
-    mask.iter().skip(at).all(|m| *m == '*')
-}
-
 /// LIST.
 pub(super) fn list(session: &mut Session, _now: Now, message: &Message<'_>) {
     let filter = Filter::parse(message.param(0).unwrap_or_default());
@@ -359,26 +408,4 @@ fn on_rooms(session: &mut Session, now: Now, filter: &Filter, answer: Answer) {
         }
     }
     session.numeric(RPL_LISTEND, &[], "End of /LIST");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::glob;
-
-    #[test]
-    fn masks_match_like_shell_patterns() {
-        for (mask, text, expected) in [
-            ("#a*", "#abc", true),
-            ("*c", "#abc", true),
-            ("#?bc", "#abc", true),
-            ("#b*", "#abc", false),
-            ("*", "", true),
-            ("*a*b*c*", "xaybzc", true),
-            ("*a*b*c*", "xaycz", false),
-            ("#abc", "#ABC", false),
-            ("", "x", false),
-        ] {
-            assert_eq!(glob(mask, text), expected, "{mask} {text}");
-        }
-    }
 }

@@ -5,7 +5,7 @@ use super::Caps;
 use super::message::Line;
 use super::modes;
 use super::names::{letter, shown, source_of};
-use super::numerics::{ERR_YOUREBANNEDCREEP, RPL_LOGGEDOUT};
+use super::numerics::{ERR_YOUREBANNEDCREEP, RPL_KNOCK, RPL_LOGGEDOUT};
 use super::people::{away_text, record_away_text};
 use super::said::{self, Look, author_source, channel_name};
 use super::{Now, Session};
@@ -97,13 +97,34 @@ impl Session {
             | Event::RoomChanged { .. }
             | Event::Unreachable { .. }
             | Event::Reachable { .. }
-            | Event::Caught { .. } => self.shared(now, event, renders),
+            | Event::Caught { .. } => {
+                self.shared(now, event, renders);
+                self.tell_room_notes(now, event);
+            }
             Event::Invited { room, by, nick, .. } => {
                 if nick.as_str() == self.me.nick || self.caps.has(Caps::INVITE_NOTIFY) {
                     let line = Line::new(&author_source(by), "INVITE", &[nick.as_str(), &channel_name(room)]);
                     self.tell(now, |look| vec![look.stamp(line, look.wall_ms, by.account.as_ref())]);
                 }
             }
+            Event::Knocked { room, by, text } => {
+                let words = if text.is_empty() { String::new() } else { format!(": {text}") };
+                let middle = [self.me.nick.as_str(), &channel_name(room), &author_source(by)];
+                let text = format!("has asked for an invite{words}");
+                let line = Line::with_text(&self.config.node_name, RPL_KNOCK, &middle, &text);
+                self.tell(now, |look| vec![look.stamp(line, look.wall_ms, None)]);
+            }
+            Event::WatchedChanged { old, person } => {
+                if self.caps.has(Caps::EXTENDED_MONITOR) {
+                    self.tell(now, |look| person_changed(look, old, person, &person.record.nick));
+                }
+            }
+            Event::Noted { person, key, value } => {
+                let nick = person.record.nick.to_string();
+                let source = source_of(&person.record.nick, person);
+                self.tell_note(now, &source, &nick, key, value.as_deref());
+            }
+            Event::Renamed { old, view, by, reason } => self.on_renamed(now, old, view, by, reason),
             Event::Watched { nick, person } => self.on_watched(now, nick, person.as_ref()),
             Event::Marked { of, at_ms } => self.on_marked(of, *at_ms),
             Event::Netsplit { nodes, gone } => self.on_netsplit(now, nodes, gone),
@@ -157,33 +178,14 @@ impl Session {
     /// Whether the session's own command has set that off.
     fn is_own_doing(&self, event: &Event) -> bool {
         let own = self.session_id();
-        match event {
-            Event::RoomChanged { by, acts, .. } => !acts.is_empty() && own == Some(by.session),
-            Event::Left { how: Leave::Kick { by, .. }, .. } => own == Some(by.session),
-            Event::NickChanged { person, forced, .. } => !forced && own == Some(person.session),
-            Event::Left { how: Leave::Part(_), .. }
-            | Event::Said(_)
-            | Event::Joined { .. }
-            | Event::Quit { .. }
-            | Event::PersonChanged { .. }
-            | Event::Invited { .. }
-            | Event::Unreachable { .. }
-            | Event::Reachable { .. }
-            | Event::Netsplit { .. }
-            | Event::Netjoin { .. }
-            | Event::Caught { .. }
-            | Event::RosterPush { .. }
-            | Event::Shown { .. }
-            | Event::Blocked { .. }
-            | Event::Watched { .. }
-            | Event::Marked { .. }
-            | Event::Subscription(..)
-            | Event::ContactPresence { .. }
-            | Event::Whisper { .. }
-            | Event::Closed { .. }
-            | Event::Wallops { .. }
-            | Event::Entered(_)
-            | Event::Notice(_) => false,
+        if let Event::RoomChanged { by, acts, .. } = event {
+            !acts.is_empty() && own == Some(by.session)
+        } else if let Event::Left { how: Leave::Kick { by, .. }, .. } = event {
+            own == Some(by.session)
+        } else if let Event::NickChanged { person, forced, .. } = event {
+            !forced && own == Some(person.session)
+        } else {
+            false
         }
     }
 
@@ -295,39 +297,23 @@ fn encode(lines: &[Line]) -> Bytes {
 
 /// The capabilities that the rendering of an event depends on.
 fn matters(event: &Event) -> Caps {
-    match event {
-        Event::Said(said) => {
-            let one_line = said.content.text.len() <= SHORT_BYTES && !said.content.text.contains('\n');
-            let lines = if one_line && said.content.joints.is_empty() {
-                Caps::default()
-            } else {
-                Caps::MULTILINE.with(Caps::BATCH)
-            };
-            STAMPS.with(Caps::MESSAGE_TAGS).with(Caps::MESSAGE_REDACTION).with(lines)
-        }
-        Event::Joined { .. } => STAMPS.with(Caps::EXTENDED_JOIN).with(Caps::AWAY_NOTIFY),
-        Event::PersonChanged { .. } => STAMPS.with(Caps::ACCOUNT_NOTIFY).with(Caps::AWAY_NOTIFY).with(Caps::SETNAME),
-        Event::Unreachable { .. } | Event::Reachable { .. } => STAMPS.with(Caps::AWAY_NOTIFY),
-        Event::RoomChanged { .. } => STAMPS.with(Caps::MESSAGE_TAGS),
-        Event::Caught { .. } => STAMPS.with(Caps::BATCH),
-        Event::Left { .. }
-        | Event::Quit { .. }
-        | Event::NickChanged { .. }
-        | Event::Invited { .. }
-        | Event::Netsplit { .. }
-        | Event::Netjoin { .. }
-        | Event::RosterPush { .. }
-        | Event::Shown { .. }
-        | Event::Blocked { .. }
-        | Event::Watched { .. }
-        | Event::Marked { .. }
-        | Event::Subscription(..)
-        | Event::ContactPresence { .. }
-        | Event::Whisper { .. }
-        | Event::Closed { .. }
-        | Event::Wallops { .. }
-        | Event::Entered(_)
-        | Event::Notice(_) => STAMPS,
+    if let Event::Said(said) = event {
+        let one_line = said.content.text.len() <= SHORT_BYTES && !said.content.text.contains('\n');
+        let is_whole = one_line && said.content.joints.is_empty();
+        let lines = if is_whole { Caps::default() } else { Caps::MULTILINE.with(Caps::BATCH) };
+        STAMPS.with(Caps::MESSAGE_TAGS).with(Caps::MESSAGE_REDACTION).with(lines)
+    } else if let Event::Joined { .. } = event {
+        STAMPS.with(Caps::EXTENDED_JOIN).with(Caps::AWAY_NOTIFY)
+    } else if let Event::PersonChanged { .. } = event {
+        STAMPS.with(Caps::ACCOUNT_NOTIFY).with(Caps::AWAY_NOTIFY).with(Caps::SETNAME)
+    } else if let Event::Unreachable { .. } | Event::Reachable { .. } = event {
+        STAMPS.with(Caps::AWAY_NOTIFY)
+    } else if let Event::RoomChanged { .. } = event {
+        STAMPS.with(Caps::MESSAGE_TAGS)
+    } else if let Event::Caught { .. } = event {
+        STAMPS.with(Caps::BATCH)
+    } else {
+        STAMPS
     }
 }
 
@@ -335,7 +321,7 @@ fn matters(event: &Event) -> Caps {
 fn render(look: &Look<'_>, event: &Event) -> Vec<Line> {
     match event {
         Event::Said(said) => match &said.conversation {
-            Conversation::Room(room) => said::lines(look, said, &channel_name(room), None),
+            Conversation::Room(room) => said::lines(look, said, &said::room_target(room, &said.content), None),
             Conversation::Direct { .. } => Vec::new(),
         },
         Event::Joined { room, occupant } => joined(look, room, occupant),
@@ -366,6 +352,10 @@ fn render(look: &Look<'_>, event: &Event) -> Vec<Line> {
         }
         Event::Caught { room, begin } => caught(look, room, *begin),
         Event::Invited { .. }
+        | Event::Knocked { .. }
+        | Event::WatchedChanged { .. }
+        | Event::Noted { .. }
+        | Event::Renamed { .. }
         | Event::Netsplit { .. }
         | Event::Netjoin { .. }
         | Event::RosterPush { .. }

@@ -2,6 +2,7 @@
 //! the core.
 
 use super::channel::room_of;
+use super::happened;
 use super::message::Line;
 use super::said::{self, Look, channel_name};
 use super::{Answer, Caps, Message, Now, Session};
@@ -140,6 +141,7 @@ fn fetch(session: &mut Session, subcommand: String, target: String, of: HistoryO
                 limit,
                 newest: *newest,
                 texts,
+                events: !texts,
             }]
         }
         Wanted::Around(bound) => around(&of, *bound, limit, texts),
@@ -193,6 +195,7 @@ fn around(of: &HistoryOf, bound: Bound, limit: usize, texts: bool) -> Vec<Histor
         limit,
         newest,
         texts,
+        events: !texts,
     };
     let half = limit / 2;
     let mut queries = Vec::new();
@@ -223,6 +226,7 @@ fn gather(session: &mut Session, answer: Answer) -> Option<Refusal> {
         Ok(Reply::History(page)) => {
             if let Some(gathered) = session.answers.gathered() {
                 gathered.said.extend(page.messages);
+                gathered.happened.extend(page.events);
             }
             None
         }
@@ -232,22 +236,37 @@ fn gather(session: &mut Session, answer: Answer) -> Option<Refusal> {
 }
 
 fn write_page(session: &mut Session, now: Now, target: &str, limit: usize) {
-    let said = session.answers.gathered().map(|gathered| std::mem::take(&mut gathered.said)).unwrap_or_default();
+    let gathered = session.answers.gathered().map(std::mem::take).unwrap_or_default();
     let batch = open_batch(session, &["chathistory", target]);
     let config = Arc::clone(&session.config);
     let look = Look { caps: session.caps, node: &config.node_name, wall_ms: now.wall_ms };
     let texts = !session.caps.has(Caps::EVENT_PLAYBACK);
-    for said in said.iter().filter(|said| !texts || said.content.kind != MessageKind::Signal).take(limit) {
-        for line in said::lines(&look, said, &shown_target(said), batch.as_deref()) {
-            session.reply(line);
-        }
+    let said = gathered.said.iter().filter(|said| !texts || said.content.kind != MessageKind::Signal);
+    let said = said.map(|said| (said.id, said::lines(&look, said, &shown_target(said), batch.as_deref())));
+    let done = gathered.happened.iter();
+    let done = done.map(|done| (done.id, happened::lines(&look, done, batch.as_deref())));
+    let mut all: Vec<(MsgId, Vec<Line>)> = said.chain(done).collect();
+    all.sort_by_key(|(id, _)| *id);
+    for line in all.into_iter().take(limit).flat_map(|(_, lines)| lines) {
+        session.reply(line);
+    }
+    close_batch(session, batch);
+}
+
+/// Messages of one conversation, in a batch where the client knows batches.
+pub(super) fn write_said(session: &mut Session, now: Now, target: &str, messages: &[Arc<Said>]) {
+    let batch = open_batch(session, &["chathistory", target]);
+    let config = Arc::clone(&session.config);
+    let look = Look { caps: session.caps, node: &config.node_name, wall_ms: now.wall_ms };
+    for line in messages.iter().flat_map(|said| said::lines(&look, said, &shown_target(said), batch.as_deref())) {
+        session.reply(line);
     }
     close_batch(session, batch);
 }
 
 pub(super) fn shown_target(said: &Said) -> String {
     match &said.conversation {
-        Conversation::Room(room) => channel_name(room),
+        Conversation::Room(room) => said::room_target(room, &said.content),
         Conversation::Direct { to_nick, .. } => to_nick.to_string(),
     }
 }
@@ -276,7 +295,9 @@ fn targets(session: &mut Session, params: &[&str]) -> Result<(), Fault> {
     let (first, second, limit) = (parse_time(first)?, parse_time(second)?, parse_limit(limit)?);
     // Bounds are exclusive, the core's range begins with its first millisecond.
     let (from_ms, to_ms) = (first.min(second) + 1, first.max(second));
-    session.ask(Command::HistoryTargets { from_ms, to_ms, limit }, |session, _, answer| match answer {
+    // As with BETWEEN the limit counts from the first time.
+    let newest = first > second;
+    session.ask(Command::HistoryTargets { from_ms, to_ms, limit, newest }, |session, _, answer| match answer {
         Ok(Reply::Targets(targets)) => write_targets(session, &targets),
         Ok(_) => {}
         Err(refusal) => session.fail("CHATHISTORY", "MESSAGE_ERROR", &["TARGETS"], &refusal.to_string()),

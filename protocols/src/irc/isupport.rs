@@ -7,6 +7,7 @@ use super::history::{MESSAGES_MAX, close_batch, open_batch};
 use super::message::Line;
 use super::messaging::TARGETS_MAX;
 use super::modes::{MODES_MAX, TOPIC_BYTES_MAX};
+use super::names::STATUS_MARKS;
 use super::numerics::{ERR_NOTREGISTERED, RPL_ISUPPORT};
 use super::people::AWAY_BYTES_MAX;
 use super::registration::{REALNAME_BYTES_MAX, REASON_BYTES_MAX, USER_BYTES_MAX};
@@ -46,11 +47,13 @@ pub(super) fn tokens(network: &str) -> Vec<String> {
         "CASEMAPPING=ascii".to_owned(),
         "CHANTYPES=#".to_owned(),
         "PREFIX=(qaohv)~&@%+".to_owned(),
+        format!("STATUSMSG={STATUS_MARKS}"),
+        "KNOCK".to_owned(),
         "CHANMODES=beI,k,fl,CiMmnPRstu".to_owned(),
         format!("MODES={MODES_MAX}"),
         format!("MAXLIST=beI:{MASKS_MAX}"),
-        "EXCEPTS=e".to_owned(),
-        "INVEX=I".to_owned(),
+        "EXCEPTS".to_owned(),
+        "INVEX".to_owned(),
         "EXTBAN=$,Uam".to_owned(),
         "ACCOUNTEXTBAN=a".to_owned(),
         format!("NETWORK={network}"),

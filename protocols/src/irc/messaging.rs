@@ -5,25 +5,29 @@
 //! **Invariant:** of a client's tags only client-only ones (`+name`) get past here: what the server stamps, no client can.
 
 use super::channel::{is_channel, room_of};
+use super::history::shown_target;
 use super::message::{LINE_BYTES_MAX, Line};
 use super::multiline;
+use super::names::status_target;
 use super::numerics::*;
 use super::people::away_text;
+use super::playback;
 use super::relation;
-use super::said::{self, Look, channel_name};
+use super::said::{self, Look};
 use super::services::{self, Service};
 use super::{Answer, Caps, Message, Now, Session};
 use crate::command::{Command, Related, Reply, Target};
 use crate::event::{Conversation, Said};
 use lavina_crdt::content::{Content, MessageKind};
 use lavina_crdt::names::{AccountName, Nick};
+use lavina_crdt::room::Rank;
 use std::sync::Arc;
 
 /// Targets of one message at most; advertised in TARGMAX.
 pub(super) const TARGETS_MAX: usize = 4;
 
 /// PRIVMSG.
-pub(super) fn privmsg(session: &mut Session, _now: Now, message: &Message<'_>) {
+pub(super) fn privmsg(session: &mut Session, now: Now, message: &Message<'_>) {
     if multiline::take(session, message, MessageKind::Message) {
         return;
     }
@@ -32,32 +36,32 @@ pub(super) fn privmsg(session: &mut Session, _now: Now, message: &Message<'_>) {
     } else if message.param(1).is_none() {
         session.numeric(ERR_NOTEXTTOSEND, &[], "No text to send");
     } else {
-        say(session, message, MessageKind::Message);
+        say(session, now, message, MessageKind::Message);
     }
 }
 
 /// NOTICE: never answered by an error either, lest two robots answer each other (RFC 2812 section 3.3.2).
-pub(super) fn notice(session: &mut Session, _now: Now, message: &Message<'_>) {
+pub(super) fn notice(session: &mut Session, now: Now, message: &Message<'_>) {
     if !multiline::take(session, message, MessageKind::Notice)
         && message.param(0).is_some()
         && message.param(1).is_some()
     {
-        say(session, message, MessageKind::Notice);
+        say(session, now, message, MessageKind::Notice);
     }
 }
 
 /// TAGMSG.
-pub(super) fn tagmsg(session: &mut Session, _now: Now, message: &Message<'_>) {
+pub(super) fn tagmsg(session: &mut Session, now: Now, message: &Message<'_>) {
     if !session.caps.has(Caps::MESSAGE_TAGS) {
         session.numeric(ERR_UNKNOWNCOMMAND, &["TAGMSG"], "Unknown command");
         return;
     }
     if !client_tags(message).is_empty() {
-        say(session, message, MessageKind::Signal);
+        say(session, now, message, MessageKind::Signal);
     }
 }
 
-fn say(session: &mut Session, message: &Message<'_>, kind: MessageKind) {
+fn say(session: &mut Session, now: Now, message: &Message<'_>, kind: MessageKind) {
     let text = message.param(1).filter(|_| kind != MessageKind::Signal).map(neutral).unwrap_or_default();
     let tags = if session.caps.has(Caps::MESSAGE_TAGS) { client_tags(message) } else { Vec::new() };
     let typing = relation::typing_of_tags(&tags).filter(|_| kind == MessageKind::Signal);
@@ -78,16 +82,32 @@ fn say(session: &mut Session, message: &Message<'_>, kind: MessageKind) {
             session.numeric(ERR_TOOMANYTARGETS, &[name], "Too many targets");
             return;
         }
+        if kind == MessageKind::Message && playback::said(session, now, name, message) {
+            continue;
+        }
         if let (Some(service), MessageKind::Message) = (Service::by_name(name), kind) {
             services::said(session, service, message.param(1).unwrap_or_default());
             continue;
         }
-        match target_of(session, name) {
-            Some(target) => say_to(session, verb, name.to_owned(), target, content.clone()),
-            None if verb == "NOTICE" => {}
-            None if is_channel(name) => session.numeric(ERR_NOSUCHCHANNEL, &[name], "No such channel"),
-            None => session.no_such_nick(name),
+        match addressed(session, name) {
+            Some((target, least)) => {
+                let content = Content { least, ..content.clone() };
+                say_to(session, verb, name.to_owned(), target, content);
+            }
+            None => nobody(session, verb, name),
         }
+    }
+}
+
+/// There is nobody by that name.
+fn nobody(session: &mut Session, verb: &str, name: &str) {
+    if verb == "NOTICE" {
+        return;
+    }
+    if is_channel(name) || status_target(name).is_some() {
+        session.numeric(ERR_NOSUCHCHANNEL, &[name], "No such channel");
+    } else {
+        session.no_such_nick(name);
     }
 }
 
@@ -102,12 +122,20 @@ pub(super) fn say_lines(
     joints: Vec<u32>,
 ) {
     let verb = if kind == MessageKind::Notice { "NOTICE" } else { "PRIVMSG" };
-    let content = Content { kind, tags, joints, ..Content::text(text) };
-    match target_of(session, name) {
-        Some(target) => ask_to_say(session, verb, name.to_owned(), target, content),
-        None if verb == "NOTICE" => {}
-        None if is_channel(name) => session.numeric(ERR_NOSUCHCHANNEL, &[name], "No such channel"),
-        None => session.no_such_nick(name),
+    match addressed(session, name) {
+        Some((target, least)) => {
+            let content = Content { kind, tags, joints, least, ..Content::text(text) };
+            ask_to_say(session, verb, name.to_owned(), target, content);
+        }
+        None => nobody(session, verb, name),
+    }
+}
+
+/// Whom a message is for; in a channel with a mark before its name, who has that standing.
+fn addressed(session: &Session, name: &str) -> Option<(Target, Rank)> {
+    match status_target(name) {
+        Some((least, channel)) => room_of(channel).map(|room| (Target::Room(room), least)),
+        None => target_of(session, name).map(|target| (target, Rank::None)),
     }
 }
 
@@ -185,10 +213,7 @@ impl Session {
 
     /// What the session itself said, as others see it.
     pub(super) fn show_own(&mut self, now: Now, said: &Said) {
-        let target = match &said.conversation {
-            Conversation::Room(room) => channel_name(room),
-            Conversation::Direct { to_nick, .. } => to_nick.to_string(),
-        };
+        let target = shown_target(said);
         let config = Arc::clone(&self.config);
         let look = Look { caps: self.caps, node: &config.node_name, wall_ms: now.wall_ms };
         for line in said::lines(&look, said, &target, None) {

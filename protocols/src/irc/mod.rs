@@ -15,11 +15,13 @@ mod bars;
 mod caps;
 mod channel;
 mod events;
+mod happened;
 mod history;
 mod isupport;
 mod lines;
 mod message;
 mod messaging;
+mod metadata;
 mod modes;
 mod monitor;
 mod multiline;
@@ -28,6 +30,8 @@ mod numerics;
 mod oper;
 mod outbox;
 mod people;
+mod persistence;
+mod playback;
 mod read_marker;
 mod refusals;
 mod registration;
@@ -52,6 +56,7 @@ use lavina_crdt::clock::Now;
 use lavina_crdt::content::Principal;
 use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
+use lavina_crdt::notes::Notes;
 use lines::{Lines, Next};
 use message::{Line, Message, ParseError};
 use numerics::{ERR_INPUTTOOLONG, ERR_UNKNOWNERROR};
@@ -103,6 +108,12 @@ struct Own {
     away: Option<String>,
     /// The batch that the client is sending.
     multiline: Option<multiline::Open>,
+    /// Keys of METADATA of which the client wants to hear.
+    subscribed: Vec<String>,
+    /// What was noted before the welcome.
+    notes: Notes,
+    /// What was asked of `*playback`.
+    playback: Option<playback::Asked>,
 }
 
 /// One connection.

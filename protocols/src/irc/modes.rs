@@ -14,7 +14,7 @@ use crate::command::{Command, Refusal, Reply};
 use crate::event::{Occupant, RoomView};
 use lavina_crdt::content::Principal;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
-use lavina_crdt::room::{Act, Ban, Flag, Mask, Rank, RoomState};
+use lavina_crdt::room::{Act, Ban, Denied, Flag, Mask, Rank, RoomState};
 use std::collections::BTreeMap;
 
 /// Changes with a parameter in one MODE; advertised as MODES.
@@ -281,12 +281,18 @@ fn act(session: &mut Session, room: RoomName, acts: Vec<Act>) {
         return;
     }
     let channel = channel_name(&room);
-    session.ask(Command::Act(room, acts), move |session, _, answer| match answer {
-        Ok(_) => {}
-        Err(Refusal::TooMany("masks")) => {
+    let forward = acts.iter().find_map(|act| if let Act::SetForward(to) = act { to.clone() } else { None });
+    let forward = forward.filter(|_| session.rooms.contains(&room));
+    session.ask(Command::Act(room, acts), move |session, _, answer| match (answer, forward) {
+        (Ok(_), _) => {}
+        // The room itself is there, since the session is in it.
+        (Err(Refusal::Denied(Denied::NoRoom)), Some(to)) => {
+            session.bad_mode_param(&channel, 'f', &channel_name(&to), "There is no such channel");
+        }
+        (Err(Refusal::TooMany("masks")), _) => {
             session.numeric(ERR_BANLISTFULL, &[&channel, "b"], "Channel ban list is full");
         }
-        Err(refusal) => session.refuse_in("MODE", &channel, &refusal),
+        (Err(refusal), _) => session.refuse_in("MODE", &channel, &refusal),
     });
 }
 
@@ -327,6 +333,40 @@ pub(super) fn changes(old: &RoomState, new: &RoomState, ranks: &[Occupant]) -> V
         }
     }
     changes.chunks(MODES_MAX).map(words).collect()
+}
+
+/// What acts ask for, as the parameters of MODE messages after the channel. Of standings those of accounts: which nick somebody without one had is not
+/// known any more.
+pub(super) fn of_acts(acts: &[Act]) -> Vec<Vec<String>> {
+    let changes: Vec<Change> = acts.iter().filter_map(change).collect();
+    changes.chunks(MODES_MAX).map(words).collect()
+}
+
+fn change(act: &Act) -> Option<Change> {
+    Some(match act {
+        Act::SetRank { who: Principal::Account(account), rank } => {
+            // Which letter was taken is not said by what took it: that of an operator stands for it.
+            let letter = letter(*rank).unwrap_or('o');
+            (*rank > Rank::Member, letter, Some(account.to_string()))
+        }
+        Act::SetBan { mask, ban } => (ban.is_some(), 'b', Some(mask.to_string())),
+        Act::SetException { mask, on } => (*on, 'e', Some(mask.to_string())),
+        Act::SetInviteException { mask, on } => (*on, 'I', Some(mask.to_string())),
+        Act::SetFlag { flag, on } => (*on, FLAGS.iter().find(|(_, known)| known == flag)?.0, None),
+        // A key is for those who have used it.
+        Act::SetKey(key) => (key.is_some(), 'k', Some("*".to_owned())),
+        Act::SetLimit(limit) => (limit.is_some(), 'l', limit.map(|limit| limit.to_string())),
+        Act::SetForward(room) => (room.is_some(), 'f', room.as_ref().map(channel_name)),
+        Act::SetRank { who: Principal::Guest(_), .. }
+        | Act::Create
+        | Act::SetTopic(_)
+        | Act::SetTitle(_)
+        | Act::SetDescription(_)
+        | Act::SetNote { .. }
+        | Act::SetMoved(_)
+        | Act::SetFormer(_)
+        | Act::SetClosed(_) => return None,
+    })
 }
 
 fn words(changes: &[Change]) -> Vec<String> {

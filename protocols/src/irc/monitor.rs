@@ -91,6 +91,11 @@ fn status(session: &mut Session, nicks: &[Nick], people: &[Person]) {
     }
     lists(session, RPL_MONONLINE, here);
     lists(session, RPL_MONOFFLINE, gone);
+    for nick in nicks {
+        if let Some(person) = people.iter().find(|person| person.record.nick.key() == nick.key()) {
+            session.sync_person(person);
+        }
+    }
 }
 
 /// As many lines as the names need; none for none.
@@ -122,5 +127,8 @@ impl Session {
         };
         let line = Line::with_text(&self.config.node_name, code, &[&self.me.nick], &text);
         self.tell(now, |look| vec![look.stamp(line, look.wall_ms, None)]);
+        if let Some(person) = person {
+            self.tell_notes_of(person);
+        }
     }
 }

@@ -51,6 +51,17 @@ pub(super) const fn prefix(rank: Rank) -> &'static str {
     }
 }
 
+/// Marks as they stand before a channel's name, for who has that standing or a higher one; advertised as STATUSMSG.
+pub(super) const STATUS_MARKS: &str = "~&@%+";
+
+/// The channel in the target of a message, and from which standing on it is for somebody: of several marks the least (ISUPPORT STATUSMSG).
+pub(super) fn status_target(name: &str) -> Option<(Rank, &str)> {
+    let channel = name.trim_start_matches(|mark| STATUS_MARKS.contains(mark));
+    let marks = name.strip_suffix(channel).filter(|marks| !marks.is_empty() && channel.starts_with('#'))?;
+    let ranks = [Rank::Voice, Rank::HalfOp, Rank::Operator, Rank::Admin, Rank::Founder];
+    ranks.into_iter().find(|rank| marks.contains(prefix(*rank))).map(|rank| (rank, channel))
+}
+
 /// `nick!user@host` of somebody under a nick.
 pub(super) fn source_of(nick: &Nick, person: &Person) -> String {
     format!("{nick}!{}@{}", person.record.user, person.record.host)

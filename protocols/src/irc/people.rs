@@ -1,11 +1,12 @@
 //! Questions about people, and what one says of oneself: WHOIS, WHOWAS, USERHOST, ISON, AWAY, SETNAME. RFC 2812 sections 3.6 and 4.
 
 use super::message::{Line, clip};
+use super::names::{prefix, shown};
 use super::numerics::*;
 use super::registration::REALNAME_BYTES_MAX;
 use super::said::channel_name;
 use super::{Caps, Message, Now, Session};
-use crate::command::{Command, PresenceChange, Reply};
+use crate::command::{Command, Gone, PresenceChange, Reply, Standing};
 use crate::event::Person;
 use lavina_crdt::modes::UserMode;
 use lavina_crdt::names::Nick;
@@ -42,31 +43,29 @@ pub(super) fn whois(session: &mut Session, _now: Now, message: &Message<'_>) {
         return session.numeric(ERR_NONICKNAMEGIVEN, &[], "No nickname given");
     };
     let name = name.split(',').next().unwrap_or_default().to_owned();
-    let Ok(nick) = Nick::new(&name) else { return end_of_whois(session, &name, &[]) };
-    session.ask(Command::FindNick(nick), move |session, _, answer| {
-        let people = if let Ok(Reply::People(people)) = answer { people } else { Vec::new() };
-        end_of_whois(session, &name, &people);
+    let Ok(nick) = Nick::new(&name) else { return end_of_whois(session, &name, &[], &[]) };
+    session.ask(Command::LookUpNick(nick), move |session, _, answer| match answer {
+        Ok(Reply::LookedUp(people, standings)) => end_of_whois(session, &name, &people, &standings),
+        Ok(_) | Err(_) => end_of_whois(session, &name, &[], &[]),
     });
 }
 
-fn end_of_whois(session: &mut Session, name: &str, people: &[Person]) {
+fn end_of_whois(session: &mut Session, name: &str, people: &[Person], standings: &[Standing]) {
     match people.first() {
-        Some(first) => write_whois(session, first, people),
+        Some(first) => write_whois(session, first, people, standings),
         None => session.no_such_nick(name),
     }
     session.numeric(RPL_ENDOFWHOIS, &[name], "End of /WHOIS list");
 }
 
-fn write_whois(session: &mut Session, first: &Person, people: &[Person]) {
+fn write_whois(session: &mut Session, first: &Person, people: &[Person], standings: &[Standing]) {
     let record = &first.record;
     let nick = record.nick.as_str();
     session.numeric(RPL_WHOISUSER, &[nick, &record.user, &record.host, "*"], &record.realname);
-    let mut rooms: Vec<String> =
-        people.iter().flat_map(|person| person.record.rooms.keys()).map(channel_name).collect();
-    rooms.sort();
-    rooms.dedup();
     let mut line = String::new();
-    for room in rooms {
+    for standing in standings {
+        let mark = prefix(shown(standing.rank, standing.in_lasting_room));
+        let room = format!("{mark}{}", channel_name(&standing.room));
         if !line.is_empty() && line.len() + room.len() >= CHANNELS_BYTES {
             session.numeric(RPL_WHOISCHANNELS, &[nick], &line);
             line.clear();
@@ -104,11 +103,42 @@ fn write_whois(session: &mut Session, first: &Person, people: &[Person]) {
     session.numeric(RPL_WHOISIDLE, &[nick, "0", &signed_on], "seconds idle, signon time");
 }
 
-/// WHOWAS: who has gone is not remembered.
+/// WHOWAS: nicks, then how many of each; without that, or with nothing above zero, all that is remembered (RFC 2812 section 3.6.3).
 pub(super) fn whowas(session: &mut Session, _now: Now, message: &Message<'_>) {
-    let nick = message.param(0).unwrap_or("*");
-    session.numeric(ERR_WASNOSUCHNICK, &[nick], "There was no such nickname");
-    session.numeric(RPL_ENDOFWHOWAS, &[nick], "End of WHOWAS");
+    let Some(names) = message.param(0).map(str::to_owned) else {
+        return session.numeric(ERR_NONICKNAMEGIVEN, &[], "No nickname given");
+    };
+    let count = message.param(1).and_then(|count| count.parse::<usize>().ok()).filter(|count| *count > 0);
+    let each: Vec<String> =
+        names.split(',').filter(|name| !name.is_empty()).take(NICKS_MAX).map(str::to_owned).collect();
+    let last = each.len().saturating_sub(1);
+    for (index, name) in each.into_iter().enumerate() {
+        let end = (index == last).then(|| names.clone());
+        match Nick::new(&name) {
+            Ok(nick) => session.ask(Command::FindGone(nick, count.unwrap_or(usize::MAX)), move |session, _, answer| {
+                let gone = if let Ok(Reply::Gone(gone)) = answer { gone } else { Vec::new() };
+                write_whowas(session, &name, &gone, end.as_deref());
+            }),
+            Err(_) => write_whowas(session, &name, &[], end.as_deref()),
+        }
+    }
+}
+
+fn write_whowas(session: &mut Session, name: &str, gone: &[Gone], end: Option<&str>) {
+    if gone.is_empty() {
+        session.numeric(ERR_WASNOSUCHNICK, &[name], "There was no such nickname");
+    }
+    for Gone { record, node, at_ms } in gone {
+        let nick = record.nick.as_str();
+        session.numeric(RPL_WHOWASUSER, &[nick, &record.user, &record.host, "*"], &record.realname);
+        if let Some(account) = &record.account {
+            session.numeric(RPL_WHOISACCOUNT, &[nick, account.as_str()], "was logged in as");
+        }
+        session.numeric(RPL_WHOISSERVER, &[nick, node], &super::time::format(*at_ms));
+    }
+    if let Some(names) = end {
+        session.numeric(RPL_ENDOFWHOWAS, &[names], "End of WHOWAS");
+    }
 }
 
 /// AWAY.

@@ -8,112 +8,79 @@ use lavina_crdt::room::Denied;
 impl Session {
     /// A refusal of something asked about a channel, other than joining it or speaking in it.
     pub(super) fn refuse_in(&mut self, verb: &str, channel: &str, refusal: &Refusal) {
-        match refusal {
-            Refusal::Denied(denied) => match denied {
-                Denied::NoRoom => self.numeric(ERR_NOSUCHCHANNEL, &[channel], "No such channel"),
-                Denied::NotPresent => self.numeric(ERR_NOTONCHANNEL, &[channel], "You're not on that channel"),
-                Denied::LastFounder => {
-                    self.numeric(ERR_CHANOPRIVSNEEDED, &[channel], "The channel would be left without a founder");
-                }
-                Denied::Malformed => {
-                    let text = "That is too long or holds a character that is not allowed";
-                    self.numeric(ERR_UNKNOWNERROR, &[verb, channel], text);
-                }
-                Denied::Rank
-                | Denied::Banned
-                | Denied::Moderated
-                | Denied::NoRequests
-                | Denied::InviteOnly
-                | Denied::BadKey
-                | Denied::Full
-                | Denied::NeedsAccount => {
-                    self.numeric(ERR_CHANOPRIVSNEEDED, &[channel], "You're not channel operator");
-                }
-            },
-            Refusal::NickInUse
-            | Refusal::AccountExists
-            | Refusal::NoSuchNick
-            | Refusal::NoSuchAccount
-            | Refusal::Blocked
-            | Refusal::NoSuchOccupant
-            | Refusal::AlreadyPresent
-            | Refusal::NeedsAccount
-            | Refusal::NotOpen
-            | Refusal::TooMany(_)
-            | Refusal::Storage
-            | Refusal::NotOperator
-            | Refusal::Elsewhere(..)
-            | Refusal::Barred(_)
-            | Refusal::WantsAccount
-            | Refusal::NoSuchMessage => self.refuse_unknown(verb, refusal),
+        let Refusal::Denied(denied) = refusal else { return self.refuse_unknown(verb, refusal) };
+        match denied {
+            Denied::NoRoom => self.numeric(ERR_NOSUCHCHANNEL, &[channel], "No such channel"),
+            Denied::NotPresent => self.numeric(ERR_NOTONCHANNEL, &[channel], "You're not on that channel"),
+            Denied::LastFounder => {
+                self.numeric(ERR_CHANOPRIVSNEEDED, &[channel], "The channel would be left without a founder");
+            }
+            Denied::Malformed => {
+                let text = "That is too long or holds a character that is not allowed";
+                self.numeric(ERR_UNKNOWNERROR, &[verb, channel], text);
+            }
+            Denied::Rank
+            | Denied::Banned
+            | Denied::Moderated
+            | Denied::NoRequests
+            | Denied::InviteOnly
+            | Denied::BadKey
+            | Denied::Full
+            | Denied::NeedsAccount => {
+                self.numeric(ERR_CHANOPRIVSNEEDED, &[channel], "You're not channel operator");
+            }
         }
     }
 
     /// A refusal of JOIN.
     pub(super) fn refuse_join(&mut self, channel: &str, refusal: &Refusal) {
-        let (code, text) = match refusal {
-            Refusal::Denied(Denied::Banned) => (ERR_BANNEDFROMCHAN, "Cannot join channel (+b)"),
-            Refusal::Denied(Denied::InviteOnly) => (ERR_INVITEONLYCHAN, "Cannot join channel (+i)"),
-            Refusal::Denied(Denied::BadKey) => (ERR_BADCHANNELKEY, "Cannot join channel (+k)"),
-            Refusal::Denied(Denied::Full) => (ERR_CHANNELISFULL, "Cannot join channel (+l)"),
-            Refusal::Denied(Denied::NeedsAccount) | Refusal::NeedsAccount => {
-                (ERR_NEEDREGGEDNICK, "Cannot join channel (+R): log in first")
-            }
-            Refusal::Barred(why) => (ERR_BANNEDFROMCHAN, why.as_str()),
-            Refusal::TooMany(_) => (ERR_TOOMANYCHANNELS, "You have joined too many channels"),
-            Refusal::NickInUse => (ERR_BANNEDFROMCHAN, "Somebody in the channel has your nickname"),
-            Refusal::Denied(_)
-            | Refusal::AccountExists
-            | Refusal::NoSuchNick
-            | Refusal::NoSuchAccount
-            | Refusal::Blocked
-            | Refusal::NoSuchOccupant
-            | Refusal::AlreadyPresent
-            | Refusal::NotOpen
-            | Refusal::Storage
-            | Refusal::NotOperator
-            | Refusal::Elsewhere(..)
-            | Refusal::WantsAccount
-            | Refusal::NoSuchMessage => return self.refuse_in("JOIN", channel, refusal),
+        let denied = if let Refusal::Denied(denied) = refusal { Some(*denied) } else { None };
+        let (code, text) = if let Some(Denied::Banned) = denied {
+            (ERR_BANNEDFROMCHAN, "Cannot join channel (+b)")
+        } else if let Some(Denied::InviteOnly) = denied {
+            (ERR_INVITEONLYCHAN, "Cannot join channel (+i)")
+        } else if let Some(Denied::BadKey) = denied {
+            (ERR_BADCHANNELKEY, "Cannot join channel (+k)")
+        } else if let Some(Denied::Full) = denied {
+            (ERR_CHANNELISFULL, "Cannot join channel (+l)")
+        } else if denied == Some(Denied::NeedsAccount) || *refusal == Refusal::NeedsAccount {
+            (ERR_NEEDREGGEDNICK, "Cannot join channel (+R): log in first")
+        } else if let Refusal::Barred(why) = refusal {
+            (ERR_BANNEDFROMCHAN, why.as_str())
+        } else if let Refusal::TooMany(_) = refusal {
+            (ERR_TOOMANYCHANNELS, "You have joined too many channels")
+        } else if *refusal == Refusal::NickInUse {
+            (ERR_BANNEDFROMCHAN, "Somebody in the channel has your nickname")
+        } else {
+            return self.refuse_in("JOIN", channel, refusal);
         };
         self.numeric(code, &[channel], text);
     }
 
     /// A refusal of something said.
     pub(super) fn refuse_say(&mut self, verb: &str, target: &str, refusal: &Refusal) {
-        match refusal {
-            Refusal::Denied(Denied::NoRoom) => self.numeric(ERR_NOSUCHCHANNEL, &[target], "No such channel"),
-            Refusal::Denied(Denied::Moderated) => {
-                self.numeric(ERR_CANNOTSENDTOCHAN, &[target], "Cannot send to channel (+m)");
-            }
-            Refusal::Denied(Denied::Banned) => {
-                self.numeric(ERR_CANNOTSENDTOCHAN, &[target], "Cannot send to channel (+b)");
-            }
-            Refusal::Denied(Denied::NoRequests) => {
-                self.numeric(ERR_CANNOTSENDTOCHAN, &[target], "Cannot send to channel (+C)");
-            }
-            Refusal::Denied(Denied::NeedsAccount) => {
-                self.numeric(ERR_CANNOTSENDTOCHAN, &[target], "Cannot send to channel (+M): log in first");
-            }
-            Refusal::Denied(_) => self.numeric(ERR_CANNOTSENDTOCHAN, &[target], "Cannot send to channel"),
-            Refusal::WantsAccount => {
-                let text = "You must be logged in to message this user";
-                self.numeric(ERR_NEEDREGGEDNICK, &[target], text);
-            }
-            Refusal::NoSuchNick | Refusal::NoSuchAccount | Refusal::NoSuchOccupant => self.no_such_nick(target),
-            Refusal::NickInUse
-            | Refusal::Blocked
-            | Refusal::AccountExists
-            | Refusal::AlreadyPresent
-            | Refusal::NeedsAccount
-            | Refusal::NotOpen
-            | Refusal::TooMany(_)
-            | Refusal::Storage
-            | Refusal::NotOperator
-            | Refusal::Elsewhere(..)
-            | Refusal::Barred(_)
-            | Refusal::NoSuchMessage => self.refuse_unknown(verb, refusal),
+        if [Refusal::NoSuchNick, Refusal::NoSuchAccount, Refusal::NoSuchOccupant].contains(refusal) {
+            return self.no_such_nick(target);
         }
+        if *refusal == Refusal::WantsAccount {
+            return self.numeric(ERR_NEEDREGGEDNICK, &[target], "You must be logged in to message this user");
+        }
+        let Refusal::Denied(denied) = *refusal else { return self.refuse_unknown(verb, refusal) };
+        if denied == Denied::NoRoom {
+            return self.numeric(ERR_NOSUCHCHANNEL, &[target], "No such channel");
+        }
+        let why = if denied == Denied::Moderated {
+            " (+m)"
+        } else if denied == Denied::Banned {
+            " (+b)"
+        } else if denied == Denied::NoRequests {
+            " (+C)"
+        } else if denied == Denied::NeedsAccount {
+            " (+M): log in first"
+        } else {
+            ""
+        };
+        self.numeric(ERR_CANNOTSENDTOCHAN, &[target], &format!("Cannot send to channel{why}"));
     }
 
     /// 401.

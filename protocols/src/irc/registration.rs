@@ -6,9 +6,10 @@ use super::auth;
 use super::caps::{self, Caps};
 use super::message::{Line, clip};
 use super::numerics::*;
-use super::{Answer, Message, Now, Phase, Session, isupport, multiline, people, server};
+use super::{Answer, Message, Now, Phase, Session, isupport, metadata, multiline, people, persistence, server};
 use crate::command::{Command, Open, Refusal, Reply};
 use lavina_crdt::names::Nick;
+use lavina_crdt::notes::{KEY_BYTES_MAX, NOTES_MAX, VALUE_BYTES_MAX};
 
 /// Longest realname, in bytes; advertised as NAMELEN. Leaves room for everything else in a WHO line.
 pub(super) const REALNAME_BYTES_MAX: usize = 150;
@@ -161,6 +162,9 @@ fn value(session: &Session, cap: Caps) -> String {
         format!("={}", session.mechanism_names().join(","))
     } else if cap == Caps::ACCOUNT_REGISTRATION {
         "=before-connect,custom-account-name".to_owned()
+    } else if cap == Caps::METADATA_2 || cap == Caps::METADATA_3 {
+        let limits = format!("max-subs={},max-keys={NOTES_MAX}", metadata::SUBSCRIPTIONS_MAX);
+        format!("=before-connect,{limits},max-key-bytes={KEY_BYTES_MAX},max-value-bytes={VALUE_BYTES_MAX}")
     } else if cap == Caps::MULTILINE {
         format!("=max-bytes={},max-lines={}", multiline::BYTES_MAX, multiline::LINES_MAX)
     } else {
@@ -179,8 +183,15 @@ fn request(session: &mut Session, wanted: &str) {
             (None, _) => None,
         };
     }
+    // One or the other (`draft/metadata-3`, "Relation with other specifications").
+    let set = set.filter(|set| !set.has(Caps::METADATA_2.with(Caps::METADATA_3)));
     if let Some(set) = set {
         session.caps = set;
+        if !session.hears_metadata()
+            && let Some(own) = &mut session.own
+        {
+            own.subscribed.clear();
+        }
         // Labels, like any tag of a client, need room before the line.
         if set.has(Caps::MESSAGE_TAGS) || set.has(Caps::MULTILINE) || set.has(Caps::LABELED_RESPONSE) {
             session.lines.allow_tags();
@@ -269,7 +280,7 @@ impl Session {
     }
 }
 
-fn on_opened(session: &mut Session, _now: Now, answer: Answer) {
+fn on_opened(session: &mut Session, now: Now, answer: Answer) {
     let opened = match answer {
         Ok(Reply::Opened(opened)) => opened,
         Ok(_) => return,
@@ -291,7 +302,10 @@ fn on_opened(session: &mut Session, _now: Now, answer: Answer) {
     session.me.nick = opened.nick.to_string();
     session.me.account.clone_from(&opened.account);
     welcome(session);
-    server::lusers_then(session, server::write_motd);
+    metadata::note_earlier(session);
+    server::lusers_then(session, |_| {});
+    persistence::tell(session, now);
+    metadata::burst_then(session, server::write_motd);
     session.resume(opened);
     if away.is_some() {
         people::set_away(session, away);

@@ -5,7 +5,7 @@ use super::Caps;
 use super::message::{Line, floor_boundary};
 use super::relation;
 use crate::event::Said;
-use lavina_crdt::content::{Author, MessageKind};
+use lavina_crdt::content::{Author, Content, MessageKind};
 use lavina_crdt::names::{AccountName, RoomName};
 use lavina_crdt::relation::Relation;
 
@@ -37,6 +37,11 @@ impl Look<'_> {
 /// A room's name as IRC writes it.
 pub(super) fn channel_name(room: &RoomName) -> String {
     format!("#{room}")
+}
+
+/// A room as the target of something said there.
+pub(super) fn room_target(room: &RoomName, content: &Content) -> String {
+    format!("{}#{room}", super::names::prefix(content.least))
 }
 
 /// `nick!user@host` of an author.

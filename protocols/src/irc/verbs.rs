@@ -3,8 +3,8 @@
 use super::numerics::{ERR_NEEDMOREPARAMS, ERR_NOTREGISTERED, ERR_UNKNOWNCOMMAND};
 use super::{Message, Phase, Session};
 use super::{
-    auth, bars, channel, history, isupport, messaging, modes, monitor, multiline, names, oper, people, read_marker,
-    registration, relation, server, services, stats, who,
+    auth, bars, channel, history, isupport, messaging, metadata, modes, monitor, multiline, names, oper, people,
+    persistence, read_marker, registration, relation, server, services, stats, who,
 };
 use lavina_crdt::clock::Now;
 
@@ -43,6 +43,8 @@ const VERBS: &[(&str, usize, When, Run)] = &[
     ("ISUPPORT", 0, Always, isupport::isupport),
     ("MONITOR", 1, Registered, monitor::monitor),
     ("MARKREAD", 0, Registered, read_marker::markread),
+    ("PERSISTENCE", 1, Registered, persistence::persistence),
+    ("METADATA", 0, Always, metadata::metadata),
     ("REDACT", 2, Registered, relation::redact),
     ("TOPIC", 1, Registered, channel::topic),
     ("KICK", 2, Registered, channel::kick),
@@ -50,7 +52,9 @@ const VERBS: &[(&str, usize, When, Run)] = &[
     ("LIST", 0, Registered, channel::list),
     ("NAMES", 0, Registered, names::names),
     ("WHOIS", 0, Registered, people::whois),
-    ("WHOWAS", 1, Registered, people::whowas),
+    ("WHOWAS", 0, Registered, people::whowas),
+    ("RENAME", 2, Registered, channel::rename),
+    ("KNOCK", 1, Registered, channel::knock),
     ("AWAY", 0, Always, people::away),
     ("SETNAME", 1, Registered, people::setname),
     ("USERHOST", 1, Registered, people::userhost),

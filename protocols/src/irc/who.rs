@@ -50,12 +50,15 @@ struct Row<'a> {
 pub(super) fn who(session: &mut Session, _now: Now, message: &Message<'_>) {
     let mask = clip(message.param(0).unwrap_or("*"), MASK_BYTES_MAX).to_owned();
     let fields = message.param(1).and_then(Fields::parse);
+    // RFC 2812 section 3.6.1: only operators.
+    let operators = message.param(1).and_then(|flags| flags.split('%').next()).is_some_and(|flags| flags.contains('o'));
+    let is_wanted = move |person: &Person| !operators || person.record.modes.has(UserMode::Operator);
     match room_of(&mask) {
         Some(room) => session.ask(Command::RoomInfo(room), move |session, _, answer| {
             if let Ok(Reply::Room(Some(view))) = answer {
                 let channel = channel_name(&view.name);
                 for occupant in &view.occupants {
-                    if let Some(person) = occupant.people.first() {
+                    if let Some(person) = occupant.people.first().filter(|person| is_wanted(person)) {
                         let row = Row {
                             channel: &channel,
                             nick: &occupant.nick,
@@ -72,7 +75,7 @@ pub(super) fn who(session: &mut Session, _now: Now, message: &Message<'_>) {
             let command = Command::FindMask { mask: mask.clone(), limit: PEOPLE_MAX };
             session.ask(command, move |session, _, answer| {
                 if let Ok(Reply::People(people)) = answer {
-                    for person in people.iter().take(PEOPLE_MAX) {
+                    for person in people.iter().filter(|person| is_wanted(person)).take(PEOPLE_MAX) {
                         let row = Row { channel: "*", nick: &person.record.nick, rank: Rank::None, person };
                         write(session, fields.as_ref(), &row);
                     }

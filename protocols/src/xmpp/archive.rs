@@ -65,6 +65,7 @@ pub(crate) fn on_query(client: &mut Client, link: &mut Link, request: Request) -
         limit: page.max.unwrap_or(PAGE_DEFAULT).min(PAGE_MAX),
         newest: page.before.is_some(),
         texts: false,
+        events: false,
     };
     if let Some((_, form)) = data::answer(&request.payload) {
         for (var, values) in data::fields(form) {
@@ -187,7 +188,7 @@ pub(crate) fn on_metadata(_: &mut Client, link: &mut Link, request: Request) -> 
 /// The oldest or the newest message of an archive.
 pub(crate) fn edge(room: Option<RoomName>, newest: bool) -> HistoryQuery {
     let of = room.map_or(HistoryOf::Account, HistoryOf::Room);
-    HistoryQuery { of, after: None, before: None, ids: Vec::new(), limit: 1, newest, texts: false }
+    HistoryQuery { of, after: None, before: None, ids: Vec::new(), limit: 1, newest, texts: false, events: false }
 }
 
 /// `<prefs/>` (section 6): everything is kept, and that cannot be changed.

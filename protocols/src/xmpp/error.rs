@@ -88,7 +88,11 @@ impl From<Refusal> for StanzaError {
         let text = refusal.to_string();
         let error = match refusal {
             Refusal::Denied(denied) | Refusal::Elsewhere(_, denied) => denied.into(),
-            Refusal::NickInUse | Refusal::AccountExists | Refusal::AlreadyPresent => Self::CONFLICT,
+            Refusal::NickInUse
+            | Refusal::AccountExists
+            | Refusal::AlreadyPresent
+            | Refusal::RoomExists
+            | Refusal::NeedsNoInvitation => Self::CONFLICT,
             Refusal::NoSuchNick | Refusal::NoSuchAccount => Self::SERVICE_UNAVAILABLE,
             Refusal::NoSuchOccupant | Refusal::NoSuchMessage => Self::ITEM_NOT_FOUND,
             Refusal::NeedsAccount => Self::REGISTRATION_REQUIRED,

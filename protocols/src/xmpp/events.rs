@@ -45,6 +45,7 @@ impl Client {
             Event::Netjoin { back, .. } => {
                 self.on_rooms_event(link, back.iter().map(|(room, _)| room), event, renders);
             }
+            Event::Knocked { room, by, text } => muc::invite::on_knocked(link, room, by, text),
             Event::Invited { room, by, reason, .. } => muc::invite::on_invited(link, room, by, reason),
             Event::RosterPush { item, removed, version } => roster::push(self, link, item, *removed, version),
             Event::Subscription(contact, step) => subscription::on_event(link, contact, *step),
@@ -58,12 +59,16 @@ impl Client {
             }
             Event::Whisper { from, via, stanza } => on_whisper(self, link, from, via.as_ref(), stanza),
             Event::Notice(text) => on_notice(link, text),
-            // Each message from behind a cut carries its own delay. The session itself sees to the end of a session.
+            // Each message from behind a cut carries its own delay. The session itself sees to the end of a session. A room's new name is told
+            // with the end of the old one (XEP-0045 section 10.9).
             Event::Caught { .. }
+            | Event::Renamed { .. }
             | Event::Closed { .. }
             | Event::Entered(_)
             | Event::Wallops { .. }
             | Event::Watched { .. }
+            | Event::WatchedChanged { .. }
+            | Event::Noted { .. }
             | Event::Marked { .. } => {}
         }
     }

@@ -13,6 +13,7 @@ use super::{muc, ns, relation, sid};
 use crate::command::{Refusal, Reply, Target};
 use crate::event::{Conversation, Said};
 use lavina_crdt::content::{Content, MessageKind};
+use lavina_crdt::room::Rank;
 use std::sync::Arc;
 
 /// Longest id of a client's, in bytes: it comes back to everybody who gets the message.
@@ -199,7 +200,8 @@ pub(crate) fn with_content(domains: &Domains, message: Element, said: &Said) -> 
     let id = if content.client_id.is_empty() { said.id.to_string() } else { content.client_id.clone() };
     let mut message = message.attr("id", id);
     if !content.text.is_empty() {
-        message = message.text_child("body", plain(&content.text));
+        let mark = for_whom(content.least).map(|whom| format!("[for {whom}] ")).unwrap_or_default();
+        message = message.text_child("body", mark + &plain(&content.text));
     }
     relation::with_elements(domains, message, said)
 }
@@ -207,6 +209,18 @@ pub(crate) fn with_content(domains: &Domains, message: Element, said: &Said) -> 
 /// The payloads that a message came with.
 pub(crate) fn with_payloads(message: Element, said: &Said) -> Element {
     message.children(said.content.payloads.iter().filter_map(|payload| parse_standalone(payload)))
+}
+
+/// For whom in a room something is said that is not for everybody.
+const fn for_whom(least: Rank) -> Option<&'static str> {
+    match least {
+        Rank::None => None,
+        Rank::Member => Some("members"),
+        Rank::Voice => Some("who has a voice"),
+        Rank::HalfOp | Rank::Operator => Some("moderators"),
+        Rank::Admin => Some("admins"),
+        Rank::Founder => Some("owners"),
+    }
 }
 
 /// Text without the formatting codes of IRC clients (modern.ircdocs.horse/formatting), which XML could not hold.

@@ -205,7 +205,13 @@ fn person(number: u64, name: &str, resource: Option<&str>) -> Person {
         modes: UserModes::default(),
         signed_on: Hlc::from_ms(EPOCH_MS),
     };
-    Person { session: session_id(number), record: Arc::new(record), node: "n1".into(), unreachable_since: None }
+    Person {
+        session: session_id(number),
+        record: Arc::new(record),
+        node: "n1".into(),
+        unreachable_since: None,
+        notes: None,
+    }
 }
 
 fn occupant(number: u64, name: &str, resource: Option<&str>, rank: Rank) -> Occupant {

@@ -323,7 +323,7 @@ const BAD: &[Deed] = &[
     irc("to-nobody", "PRIVMSG nobody :{text}").error().and_raw("<message type='chat' to='nobody@{domain}'><body>{text}</body></message>"),
     irc("no-such-room", "PRIVMSG #nowhere :{text}").error().and_raw("<message type='groupchat' to='nowhere@{rooms}'><body>{text}</body></message>"),
     irc("nothing-registered", "REGISTER * * password").error(),
-    irc("login-again", "AUTHENTICATE PLAIN").error(),
+    irc("login-again", "AUTHENTICATE PLAIN"),
     irc("user-again", "USER a 0 * :a").error(),
     irc("empty-lines", "\r\n\r\n :"),
     irc("long-garbage", "{long} {long}").error(),

@@ -25,6 +25,9 @@ enum Spot {
     Title,
     Description,
     Closed,
+    Note(String),
+    Moved,
+    Former,
 }
 
 /// Where things stand, and what counts there.
@@ -67,6 +70,9 @@ fn spots(act: &Act, author: &Author) -> Vec<Spot> {
         Act::SetTitle(_) => vec![Spot::Title],
         Act::SetDescription(_) => vec![Spot::Description],
         Act::SetClosed(_) => vec![Spot::Closed],
+        Act::SetNote { key, .. } => vec![Spot::Note(key.clone())],
+        Act::SetMoved(_) => vec![Spot::Moved],
+        Act::SetFormer(_) => vec![Spot::Former],
     }
 }
 
@@ -197,6 +203,9 @@ impl RoomModel {
             | Act::SetForward(_)
             | Act::SetTitle(_)
             | Act::SetDescription(_)
+            | Act::SetNote { .. }
+            | Act::SetMoved(_)
+            | Act::SetFormer(_)
             | Act::SetClosed(_) => false,
         };
         let mut rivals = counted.iter().filter(|(by, by_rank)| **by_rank >= rank && self.concurrent(**by, number));
@@ -289,6 +298,9 @@ impl RoomModel {
             (Spot::Description, Act::SetDescription(text)) if !text.is_empty() => {
                 state.description = Some(text.clone())
             }
+            (Spot::Note(key), Act::SetNote { value: Some(value), .. }) => drop(state.notes.insert(key, value.clone())),
+            (Spot::Moved, Act::SetMoved(room)) => state.moved.clone_from(room),
+            (Spot::Former, Act::SetFormer(room)) => state.former = Some(room.clone()),
             (Spot::Closed, Act::SetClosed(closed)) => {
                 state.closed.clone_from(closed);
                 if closed.is_none() {

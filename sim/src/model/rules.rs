@@ -32,7 +32,10 @@ pub(super) fn may_all(state: &RoomState, author: &Author, acts: &[Act]) -> bool 
             | Act::SetTopic(_)
             | Act::SetForward(_)
             | Act::SetTitle(_)
-            | Act::SetDescription(_) => {}
+            | Act::SetDescription(_)
+            | Act::SetNote { .. }
+            | Act::SetMoved(_)
+            | Act::SetFormer(_) => {}
             Act::SetClosed(closed) => state.closed.clone_from(closed),
         }
     }
@@ -50,10 +53,12 @@ fn may(state: &RoomState, lowered: bool, author: &Author, act: &Act) -> bool {
         Act::SetRank { who, rank } => may_rank(state, lowered, &author.principal(), who, *rank),
         Act::SetTopic(_) if own >= Rank::HalfOp => true,
         Act::SetTopic(_) => !state.flags.contains(&Flag::TopicLocked) && !is_banned(state, author),
-        Act::SetClosed(_) => own == Rank::Founder,
+        Act::SetClosed(_) | Act::SetMoved(_) => own == Rank::Founder,
         Act::SetTitle(_)
         | Act::SetForward(_)
         | Act::SetDescription(_)
+        | Act::SetNote { .. }
+        | Act::SetFormer(_)
         | Act::SetFlag { flag: Flag::Persistent | Flag::Locked | Flag::Anonymous, .. } => own >= Rank::Operator,
         Act::SetFlag { .. }
         | Act::SetKey(_)

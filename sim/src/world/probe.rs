@@ -83,7 +83,8 @@ impl World {
             let bound = edge.map(|said| Bound::Id(said.id));
             let (after, before) = if newest { (None, bound) } else { (bound, None) };
             let of = HistoryOf::Room(room.clone());
-            let query = HistoryQuery { of, after, before, ids: Vec::new(), limit: page, newest, texts: false };
+            let query =
+                HistoryQuery { of, after, before, ids: Vec::new(), limit: page, newest, texts: false, events: false };
             let Some(core) = &mut self.nodes[node].core else { return Err(format!("node {node} is down")) };
             let mut got = core
                 .look_at_history(room, &query)

@@ -15,6 +15,7 @@ use lavina_crdt::entry::Body;
 use lavina_crdt::ids::Scope;
 use lavina_crdt::modes::UserModes;
 use lavina_crdt::names::{AccountName, Nick};
+use lavina_crdt::notes;
 use lavina_crdt::presence::{SessionRecord, Show};
 use lavina_crdt::register::RegisterSet;
 use lavina_crdt::room::Denied;
@@ -40,6 +41,14 @@ impl<S: Store> Node<S> {
         self.sessions.insert(number, meta);
         if self.draining {
             self.sessions.disconnect(number, CloseReason::Shutdown, "", &mut self.out);
+        } else if self.sessions.of_same_address(number) > self.config.limits.sessions_per_address_max {
+            self.count("sessions_over_address_limit");
+            self.sessions.disconnect(
+                number,
+                CloseReason::Barred,
+                "Too many connections from your address",
+                &mut self.out,
+            );
         } else if let Some(words) = self.barred(now, number, None) {
             self.count("sessions_barred");
             self.sessions.disconnect(number, CloseReason::Barred, &words, &mut self.out);
@@ -109,12 +118,14 @@ impl<S: Store> Node<S> {
     pub(super) fn register_account(
         &mut self,
         now: Now,
+        number: SessionNumber,
         account: AccountName,
         credentials: Credentials,
     ) -> Result<Reply, Refusal> {
         if is_reserved(account.as_str())
             || self.replicas.account(&account).is_some()
             || self.lookalikes.like(account.as_str()).next().is_some()
+            || self.is_nick_of_another(number, &account)
         {
             return Err(Refusal::AccountExists);
         }
@@ -122,6 +133,12 @@ impl<S: Store> Node<S> {
         let appended = self.append(now, Scope::Account(account), None, Body::AccountCreate(create))?;
         self.on_effects(now, appended.effects);
         Ok(Reply::Done)
+    }
+
+    /// Whether somebody else goes by the name at present: who is known by it is not to lose it to who registers it first.
+    fn is_nick_of_another(&self, number: SessionNumber, account: &AccountName) -> bool {
+        let holder = self.people.directory().holder(&account.nick_key());
+        holder.is_some_and(|holder| holder != self.sessions.id(number))
     }
 
     pub(super) fn set_credentials(
@@ -271,6 +288,12 @@ impl<S: Store> Node<S> {
             self.count("sessions_barred");
             return Err(Refusal::Barred(words));
         }
+        if let Some(account) = &account
+            && self.people.directory().sessions_of(account).count() >= self.config.limits.sessions_per_account_max
+        {
+            self.count("sessions_over_account_limit");
+            return Err(Refusal::Barred("Too many sessions of your account".to_owned()));
+        }
         if let (Some(account), Some(resource)) = (&account, &record.resource) {
             self.replace_resource(now, account, resource);
             self.keep_roster(account);
@@ -280,6 +303,11 @@ impl<S: Store> Node<S> {
         }
         self.put_own(now, id, Some(record), &Why { actor: Some(number), ..Why::default() });
         let resumed = if is_always_on { self.resumed(id) } else { Vec::new() };
+        let is_person = self.people.get(id).filter(|record| record.resource.is_none() && record.available).is_some();
+        let fresh = account.as_ref().filter(|_| is_person && !is_always_on);
+        let is_always_on = is_always_on || fresh.is_some_and(|account| self.always_on_as_usual(now, number, account));
+        // It may go by the account's name from here on.
+        let nick = self.people.get(id).map_or(nick, |record| record.nick.clone());
         Ok(Reply::Opened(Opened { session: id, nick, account, is_always_on, resumed }))
     }
 
@@ -323,7 +351,9 @@ impl<S: Store> Node<S> {
         record.show = change.show.unwrap_or(record.show);
         record.priority = change.priority.unwrap_or(record.priority);
         record.status = change.status.unwrap_or(record.status);
-        record.payloads = change.payloads.unwrap_or(record.payloads);
+        if let Some(payloads) = change.payloads {
+            record.payloads = notes::with_notes(&payloads, &notes::of_payloads(&record.payloads));
+        }
         check(&record)?;
         self.put_own(now, asker.session, Some(record), &why);
         if comes {
@@ -351,7 +381,7 @@ impl<S: Store> Node<S> {
 }
 
 /// Whether a record can be shown by all nodes, and is small enough to be sent to all of them.
-fn check(record: &SessionRecord) -> Result<(), Refusal> {
+pub(super) fn check(record: &SessionRecord) -> Result<(), Refusal> {
     let texts =
         [&record.user, &record.realname, &record.status].into_iter().chain(&record.resource).chain(&record.payloads);
     let bytes: usize = texts.map(String::len).sum();

@@ -46,8 +46,8 @@ impl<S: Store> Node<S> {
             AccountCommand::LogOut => self.log_out(now, number)?,
             AccountCommand::Sessions => AccountReply::Sessions(self.own_sessions(number)?),
             AccountCommand::End(which) => AccountReply::Ended(self.end_own(now, number, which)?),
-            AccountCommand::SetAlwaysOn(on) => {
-                self.set_always_on(now, number, on)?;
+            AccountCommand::SetAlwaysOn(choice) => {
+                self.choose_always_on(now, number, choice)?;
                 AccountReply::Done
             }
             AccountCommand::Seen(device) => AccountReply::Seen(self.seen(number, &device)?),
@@ -73,7 +73,8 @@ impl<S: Store> Node<S> {
         let registered_ms = self.replicas.account(&name)?.created.hlc.ms();
         let sessions = self.people.directory().sessions_of(&name).count();
         let is_always_on = self.is_always_on(&name);
-        Some(AccountInfo { name, registered_ms, sessions, is_always_on })
+        let always_on_choice = self.always_on_choice(&name);
+        Some(AccountInfo { name, registered_ms, sessions, is_always_on, always_on_choice })
     }
 
     fn log_out(&mut self, now: Now, number: SessionNumber) -> Result<AccountReply, Refusal> {

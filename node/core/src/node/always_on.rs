@@ -26,12 +26,17 @@ use std::sync::Arc;
 
 /// The register of how the account is shown; not set for an account that is not always on.
 const ALWAYS_ON: &str = "always-on";
+/// What the owner has chosen: on or off; not set for what is usual on the mesh.
+const CHOICE: &str = "always-on-choice";
 /// Before the names of rooms.
 const PLACES: &str = "place/";
 /// Before the names of devices: until when each has seen what was said, milliseconds since the Unix epoch.
 const SEEN: &str = "seen/";
 /// Longest name of a device, bytes.
 const DEVICE_BYTES_MAX: usize = 32;
+
+const ON: &[u8] = b"on";
+const OFF: &[u8] = b"off";
 
 /// How an account is shown while it has no session.
 #[derive(Serialize, Deserialize)]
@@ -112,8 +117,33 @@ impl<S: Store> Node<S> {
         key == ALWAYS_ON || key.starts_with(PLACES)
     }
 
+    /// What an account's owner has chosen.
+    pub(super) fn always_on_choice(&self, account: &AccountName) -> Option<bool> {
+        self.register(account, CHOICE).map(|value| value == ON)
+    }
+
+    /// The owner of the asker's account chooses.
+    pub(super) fn choose_always_on(
+        &mut self,
+        now: Now,
+        number: SessionNumber,
+        choice: Option<bool>,
+    ) -> Result<(), Refusal> {
+        let (account, author) = self.logged_in(number)?;
+        let value = choice.map(|on| if on { ON } else { OFF }).unwrap_or_default();
+        self.set_register(now, account.clone(), author, CHOICE.to_owned(), value.to_vec())?;
+        let on = choice.unwrap_or(self.config.limits.always_on);
+        if on == self.is_always_on(&account) { Ok(()) } else { self.set_always_on(now, number, on) }
+    }
+
+    /// A session of an account has become visible: it is always on from now on, where that is usual and its owner has not chosen otherwise.
+    pub(super) fn always_on_as_usual(&mut self, now: Now, number: SessionNumber, account: &AccountName) -> bool {
+        let is_usual = self.config.limits.always_on && self.always_on_choice(account).is_none();
+        is_usual && !self.is_always_on(account) && self.set_always_on(now, number, true).is_ok()
+    }
+
     /// Switches it for the asker's account.
-    pub(super) fn set_always_on(&mut self, now: Now, number: SessionNumber, on: bool) -> Result<(), Refusal> {
+    fn set_always_on(&mut self, now: Now, number: SessionNumber, on: bool) -> Result<(), Refusal> {
         let (account, author) = self.logged_in(number)?;
         let asker = self.asker(number)?;
         if !on {

@@ -28,6 +28,7 @@ pub(super) fn cleared(state: &RoomState, by: &Principal) -> Vec<Act> {
     acts.extend(state.forward.is_some().then_some(Act::SetForward(None)));
     acts.extend(state.title.is_some().then(|| Act::SetTitle(String::new())));
     acts.extend(state.description.is_some().then(|| Act::SetDescription(String::new())));
+    acts.extend(state.notes.keys().map(|key| Act::SetNote { key: key.clone(), value: None }));
     acts
 }
 
@@ -35,6 +36,7 @@ pub(super) fn cleared(state: &RoomState, by: &Principal) -> Vec<Act> {
 pub(super) fn anew(state: &RoomState, who: &Principal) -> Vec<Act> {
     let mut acts = vec![Act::SetRank { who: who.clone(), rank: Rank::Founder }];
     acts.extend(cleared(state, who));
+    acts.extend(state.moved.is_some().then_some(Act::SetMoved(None)));
     acts.push(Act::SetClosed(None));
     acts
 }

@@ -35,7 +35,7 @@ impl<S: Store> Node<S> {
         match command {
             Command::LookupCredentials(account) => Ok(Reply::Credentials(self.credentials(&account))),
             Command::LogIn(account) => self.log_in(now, number, account),
-            Command::RegisterAccount(account, credentials) => self.register_account(now, account, credentials),
+            Command::RegisterAccount(account, credentials) => self.register_account(now, number, account, credentials),
             Command::SetCredentials(credentials) => self.set_credentials(now, number, credentials),
             Command::Open(open) => self.open_session(now, number, open),
             Command::Sync | Command::Quit(_) => Ok(Reply::Done),
@@ -52,6 +52,7 @@ impl<S: Store> Node<S> {
             Command::ClaimNick(nick) => self.claim_nick(now, &asker?, &nick),
             Command::SetPresence(change) => self.set_presence(now, &asker?, change),
             Command::SetRealname(realname) => self.set_realname(now, &asker?, realname),
+            Command::SetNote(key, value) => self.set_note(now, &asker?, key, value),
             Command::SetModes(changes) => {
                 let (old, new) = self.set_modes(now, &asker?, &changes)?;
                 Ok(Reply::Modes(old, new))
@@ -64,6 +65,9 @@ impl<S: Store> Node<S> {
             Command::Say(target, content) => self.say(now, &asker?, target, content),
             Command::Relate(related) => self.relate(now, &asker?, *related),
             Command::Act(room, acts) => self.act(now, &asker?, &room, &acts),
+            Command::RenameRoom { room, to, reason, venue } => {
+                self.rename_room(now, &asker?, &room, &to, reason, venue)
+            }
             Command::Kick { room, nick, reason } => self.kick(now, &asker?, &room, &nick, reason),
             Command::Invite { room, whom, reason } => self.invite(now, &asker?, room, whom, reason),
             Command::RosterGet => self.roster_get(&asker?),
@@ -74,9 +78,17 @@ impl<S: Store> Node<S> {
             Command::ListInvitations => Ok(Reply::Invitations(self.invitations(&asker?))),
             Command::ListRooms => Ok(Reply::Rooms(self.list_rooms(&asker?))),
             Command::FindNick(nick) => Ok(Reply::People(self.find_nick(&asker?, &nick))),
+            Command::LookUpNick(nick) => {
+                let (people, standings) = self.look_up(&asker?, &nick);
+                Ok(Reply::LookedUp(people, standings))
+            }
+            Command::FindGone(nick, limit) => Ok(Reply::Gone(self.find_gone(&nick, limit))),
+            Command::Knock(room, text) => self.knock(now, &asker?, &room, text),
             Command::FindMask { mask, limit } => Ok(Reply::People(self.find_mask(&asker?, &mask, limit))),
             Command::History(query) => self.history(&asker?, &query),
-            Command::HistoryTargets { from_ms, to_ms, limit } => self.history_targets(&asker?, from_ms, to_ms, limit),
+            Command::HistoryTargets { from_ms, to_ms, limit, newest } => {
+                self.history_targets(&asker?, from_ms..to_ms, limit, newest)
+            }
         }
     }
 

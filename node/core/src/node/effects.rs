@@ -42,9 +42,19 @@ impl<S: Store> Node<S> {
                 }
                 Effect::RoomChanged { room, key, author, acts, old, new } => {
                     let closed = new.closed.clone().filter(|_| old.closed.is_none());
+                    let is_new = old.former != new.former;
+                    let moved = new.moved.clone().filter(|_| old.moved.is_none());
                     self.on_room_changed(room.clone(), key, author.clone(), acts, old, new);
-                    if let Some(closed) = closed {
-                        self.on_closed(now, &room, &author, &closed);
+                    if is_new {
+                        self.on_former(now, &room);
+                    }
+                    match (moved, closed) {
+                        (Some(to), closed) => {
+                            let reason = closed.map(|closed| closed.reason).unwrap_or_default();
+                            self.on_moved(now, &room, &to, &author, &reason);
+                        }
+                        (None, Some(closed)) => self.on_closed(now, &room, &author, &closed),
+                        (None, None) => {}
                     }
                 }
                 Effect::Kicked { room, key, author, kick } => self.on_kicked(now, &room, &author, &kick, key),
@@ -164,6 +174,7 @@ impl<S: Store> Node<S> {
             self.on_contact_changed(account, &contact);
         } else {
             self.on_mark(account, key);
+            self.on_note(account, key);
             self.on_block_register(account, key);
             self.on_shown(account, key, at);
             self.on_waiting(now, account, key);

@@ -12,6 +12,8 @@ impl<S: Store> Node<S> {
         gauges.push(self.sessions.gauge());
         gauges.push(self.invites.gauge());
         gauges.push(self.farewells.gauge());
+        gauges.push(self.gone.gauge());
+        gauges.push(self.knocks.gauge());
         gauges.push(self.replicas.gauge());
         gauges
     }

@@ -3,7 +3,7 @@
 use super::Node;
 use super::commands::Asker;
 use crate::people::principal;
-use crate::replica::{Message, Query};
+use crate::replica::{Deed, Done, Message, Query};
 use crate::said::said;
 use crate::store::Store;
 use lavina_crdt::clock::Hlc;
@@ -11,17 +11,20 @@ use lavina_crdt::content::Principal;
 use lavina_crdt::ids::{OrderKey, Scope};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::RoomName;
-use lavina_crdt::room::{Denied, Flag};
+use lavina_crdt::room::{Denied, Flag, Rank};
 use lavina_protocols::command::{Bound, ConversationName, HistoryOf, HistoryQuery, Refusal, Reply, Target};
-use lavina_protocols::event::{HistoryPage, Said};
+use lavina_protocols::event::{Conversation, Happened, Happening, HistoryPage, Said};
+use std::ops::Range;
 use std::sync::Arc;
 
 impl<S: Store> Node<S> {
     pub(super) fn history(&mut self, asker: &Asker, query: &HistoryQuery) -> Result<Reply, Refusal> {
+        let me = principal(asker.session, &asker.record);
         let scopes = match &query.of {
             HistoryOf::Room(room) => {
                 self.may_read(asker, room)?;
-                return self.read_since_opened(room, query);
+                let rank = self.rank_of(room, &me);
+                return self.read_since_opened(room, query, (&me, rank));
             }
             HistoryOf::With(target) => vec![self.conversation_with(asker, target)?],
             HistoryOf::Account => {
@@ -29,7 +32,7 @@ impl<S: Store> Node<S> {
                 self.replicas.conversations(&account).cloned().collect()
             }
         };
-        self.read_page(&scopes, query).map(Reply::History)
+        self.read_page(&scopes, query, Some((&me, Rank::None))).map(Reply::History)
     }
 
     /// A page of a room's history as it is stored, whoever may read it: for whoever watches a node, not for its clients.
@@ -37,10 +40,15 @@ impl<S: Store> Node<S> {
     /// # Errors
     /// As a question for it: when a bound's message is not there, or the store cannot be read.
     pub fn look_at_history(&mut self, room: &RoomName, query: &HistoryQuery) -> Result<HistoryPage, Refusal> {
-        self.read_page(&[Scope::Room(room.clone())], query)
+        self.read_page(&[Scope::Room(room.clone())], query, None)
     }
 
-    fn read_page(&mut self, scopes: &[Scope], query: &HistoryQuery) -> Result<HistoryPage, Refusal> {
+    fn read_page(
+        &mut self,
+        scopes: &[Scope],
+        query: &HistoryQuery,
+        reader: Option<(&Principal, Rank)>,
+    ) -> Result<HistoryPage, Refusal> {
         let wanted = Query {
             scopes,
             after: query.after,
@@ -49,14 +57,22 @@ impl<S: Store> Node<S> {
             limit: query.limit.min(self.config.limits.history_page_max),
             newest: query.newest,
             texts: query.texts,
+            deeds: query.events,
+            reader,
         };
         let page = self.replicas.history(&wanted)?;
         let messages = page.messages.into_iter().filter_map(|message| self.said_before(message)).collect();
-        Ok(HistoryPage { messages, complete: page.complete })
+        let events = page.deeds.into_iter().map(|deed| Arc::new(happened(deed))).collect();
+        Ok(HistoryPage { messages, events, complete: page.complete })
     }
 
     /// A page of what was said since the room was last opened anew: what was said before is not its occupants' to read.
-    fn read_since_opened(&mut self, room: &RoomName, query: &HistoryQuery) -> Result<Reply, Refusal> {
+    fn read_since_opened(
+        &mut self,
+        room: &RoomName,
+        query: &HistoryQuery,
+        reader: (&Principal, Rank),
+    ) -> Result<Reply, Refusal> {
         let opened = self.load_room(room).opened;
         let is_later = |bound: &Bound| match bound {
             Bound::Id(id) => id.hlc() >= opened,
@@ -66,7 +82,9 @@ impl<S: Store> Node<S> {
         if opened > Hlc(0) && !query.after.as_ref().is_some_and(is_later) {
             query.after = Some(Bound::Time(opened.ms()));
         }
-        self.read_page(&[Scope::Room(room.clone())], &query).map(Reply::History)
+        let scopes = self.history_of_room(room);
+        let page = self.read_page(&scopes, &query, Some(reader))?;
+        Ok(Reply::History(if scopes.len() > 1 { under_one_name(page, room) } else { page }))
     }
 
     fn said_before(&self, message: Message) -> Option<Arc<Said>> {
@@ -106,9 +124,9 @@ impl<S: Store> Node<S> {
     pub(super) fn history_targets(
         &mut self,
         asker: &Asker,
-        from_ms: u64,
-        to_ms: u64,
+        times: Range<u64>,
         limit: usize,
+        newest: bool,
     ) -> Result<Reply, Refusal> {
         let me = principal(asker.session, &asker.record);
         let rooms = asker.record.rooms.keys().cloned().map(Scope::Room);
@@ -116,10 +134,32 @@ impl<S: Store> Node<S> {
         let direct = account.into_iter().flat_map(|account| self.replicas.conversations(account)).cloned();
         let scopes: Vec<Scope> = rooms.chain(direct).collect();
         let limit = limit.min(self.config.limits.history_page_max);
-        let targets = self.replicas.targets(&scopes, from_ms, to_ms, limit)?;
+        let targets = self.replicas.targets(&me, &scopes, times, limit, newest)?;
         let named = |(scope, key): (Scope, OrderKey)| Some((conversation_name(scope, &me)?, key.hlc.ms()));
         Ok(Reply::Targets(targets.into_iter().filter_map(named).collect()))
     }
+}
+
+/// What was said under the names a room had before, as said in it.
+fn under_one_name(page: HistoryPage, room: &RoomName) -> HistoryPage {
+    let messages = page.messages.into_iter().map(|said| match &said.conversation {
+        Conversation::Room(name) if name != room => {
+            Arc::new(Said { conversation: Conversation::Room(room.clone()), ..Said::clone(&said) })
+        }
+        Conversation::Room(_) | Conversation::Direct { .. } => said,
+    });
+    let events = page.events.into_iter();
+    let events = events.map(|done| Arc::new(Happened { room: room.clone(), ..Happened::clone(&done) }));
+    HistoryPage { messages: messages.collect(), events: events.collect(), complete: page.complete }
+}
+
+/// What was done as clients are shown it.
+fn happened(deed: Deed) -> Happened {
+    let what = match deed.what {
+        Done::Acts(acts) => Happening::Acts(acts),
+        Done::Kicked(kick) => Happening::Kicked { nick: kick.nick.as_str().to_owned(), reason: kick.reason },
+    };
+    Happened { id: deed.key.msg_id(), room: deed.room, author: deed.author, what }
 }
 
 /// A conversation in a list; guests' conversations have no name that would last.

@@ -71,6 +71,12 @@ pub struct Limits {
     pub sync_period_ms: u64,
     /// SWIM probe period, milliseconds.
     pub probe_period_ms: u64,
+    /// Most sessions of one address (IPv4) or /64 (IPv6) on this node; those from this machine itself are not counted.
+    pub sessions_per_address_max: usize,
+    /// Most sessions of one account on all nodes.
+    pub sessions_per_account_max: usize,
+    /// Whether accounts stay in their rooms with no session anywhere, unless their owners choose otherwise.
+    pub always_on: bool,
 }
 
 impl Default for Limits {
@@ -84,6 +90,9 @@ impl Default for Limits {
             commands_waiting_max: 256,
             sync_period_ms: 3_000,
             probe_period_ms: 1_000,
+            sessions_per_address_max: 256,
+            sessions_per_account_max: 64,
+            always_on: false,
         }
     }
 }

@@ -14,10 +14,13 @@ mod effects;
 mod gauges;
 mod history;
 mod io;
+mod knock;
 mod last_active;
 mod marks;
 mod mesh;
+mod moving;
 mod names;
+mod notes;
 mod operators;
 mod passing;
 mod places;
@@ -43,8 +46,10 @@ pub use io::{
 };
 
 use crate::farewells::Farewells;
+use crate::gone;
 use crate::invites::Invites;
 use crate::kicks::Kicks;
+use crate::knocks::Knocks;
 use crate::last_seen::LastSeen;
 use crate::lookalikes::Lookalikes;
 use crate::people::People;
@@ -56,6 +61,7 @@ use crate::splits::Splits;
 use crate::store::{BatchId, Store, StoreError};
 use crate::watches::Watches;
 use lavina_crdt::clock::Now;
+use lavina_crdt::content::Author;
 use lavina_crdt::ids::{NodeId, SessionId};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{AccountName, NickKey, RoomName};
@@ -95,6 +101,13 @@ pub struct Node<S> {
     kicks: Kicks,
     invites: Invites,
     farewells: Farewells,
+    knocks: Knocks,
+    /// Whose nicks are nobody's any more.
+    gone: gone::Memory,
+    /// Rooms that go by another name here, which does not know yet what it takes over: from which, by whom, why.
+    moves: BTreeMap<RoomName, (RoomName, Author, String)>,
+    /// The most sessions there were at a time, in the mesh and here.
+    most: (usize, usize),
     /// Foreign sessions shown under a derived nick, by the nick they have lost.
     masked_nicks: BTreeMap<NickKey, BTreeSet<SessionId>>,
     splits: Splits,
@@ -167,6 +180,10 @@ impl<S: Store> Node<S> {
             kicks,
             invites: Invites::default(),
             farewells: Farewells::default(),
+            knocks: Knocks::default(),
+            gone: gone::Memory::default(),
+            moves: BTreeMap::new(),
+            most: (0, 0),
             masked_nicks: BTreeMap::new(),
             splits: Splits::default(),
             lookalikes: Lookalikes::default(),

@@ -8,7 +8,7 @@ use crate::store::Store;
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Content};
 use lavina_crdt::ids::{OrderKey, Scope, SessionId};
-use lavina_crdt::room::Right;
+use lavina_crdt::room::{Rank, Right};
 use lavina_protocols::command::{Refusal, Reply};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,9 @@ impl<S: Store> Node<S> {
     ) -> Result<Reply, Refusal> {
         // A stamp is never used twice, so no entry has this id.
         let key = OrderKey { hlc: self.replicas.stamp(now), origin: self.replicas.origin(), seq: 0 };
-        for to in self.passing_receivers(&scope) {
+        // What is not for everybody does not say so on its way, so it stays here.
+        let others = if content.least == Rank::None { self.passing_receivers(&scope) } else { Vec::new() };
+        for to in others {
             let (scope, author, content) = (scope.clone(), Box::new(author.clone()), Box::new(content.clone()));
             self.signal(now, to, &Signal::Passing { scope, key, author, content });
         }

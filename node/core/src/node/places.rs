@@ -24,6 +24,7 @@ impl<S: Store> Node<S> {
             record: Arc::clone(record),
             node: self.node_name(session.node),
             unreachable_since: self.splits.since(session.node),
+            notes: self.notes_of(record),
         }
     }
 

@@ -10,8 +10,9 @@ use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::presence::{PresenceUpdate, SessionRecord};
 use lavina_crdt::room::{Flag, Rank, RoomState};
 use lavina_gossip::machine;
+use lavina_protocols::command::Gone;
 use lavina_protocols::event::{Event, Leave, Occupant, Person};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Longest that own presence waits behind own entries that are not durable yet, milliseconds. Under steady load some entry always is.
@@ -30,6 +31,8 @@ pub(super) struct Why {
     pub(super) forced: bool,
     /// Comings and goings are told together by the caller.
     pub(super) together: bool,
+    /// The caller tells it all, so nobody is told of single places.
+    pub(super) quiet: bool,
 }
 
 /// Own changes on their way to peers.
@@ -156,6 +159,7 @@ impl<S: Store> Node<S> {
     pub(super) fn show(&mut self, now: Now, session: SessionId, mut new: Option<SessionRecord>, why: &Why) {
         if let Some(record) = &mut new {
             self.kicks.mask(session, record);
+            self.follow_moves(session, record);
             self.settle_claims(now, session, record);
         }
         self.show_settled(now, session, new, why);
@@ -171,13 +175,28 @@ impl<S: Store> Node<S> {
         match (&old, &new) {
             (None, Some(new)) => self.on_came(session, new, diffs, why),
             (Some(old), None) => self.on_gone(session, old, diffs, why),
-            (Some(old), Some(new)) if old != new => self.on_changed(session, old, new, diffs, why),
+            (Some(old), Some(new)) if old != new => {
+                self.on_changed(session, old, new, diffs, why);
+                self.on_guest_notes(session, old, new);
+            }
             (Some(_) | None, Some(_) | None) => {}
         }
+        if old.is_none() {
+            self.most.0 = self.most.0.max(self.people.len());
+            self.most.1 = self.most.1.max(self.people.own_len());
+        }
+        self.remember_gone(now, session, old.as_ref());
         self.show_to_contacts(session, old.as_ref(), new.as_ref());
         self.note_gone(now, old.as_ref(), new.as_ref());
         self.tell_watchers(&nicks);
         self.unmask_nicks(now, &nicks);
+    }
+
+    /// Keeps who went by a nick that is nobody's any more. Where somebody is or was is not for everybody to know, so it is not kept.
+    fn remember_gone(&mut self, now: Now, session: SessionId, old: Option<&Arc<SessionRecord>>) {
+        let Some(old) = old.filter(|old| self.people.directory().holder(&old.nick.key()).is_none()) else { return };
+        let record = SessionRecord { rooms: BTreeMap::new(), payloads: Vec::new(), ..SessionRecord::clone(old) };
+        self.gone.add(Gone { record: Arc::new(record), node: self.node_name(session.node), at_ms: now.wall_ms });
     }
 
     fn on_came(&mut self, session: SessionId, new: &Arc<SessionRecord>, diffs: Vec<RoomDiff>, why: &Why) {
@@ -189,6 +208,9 @@ impl<S: Store> Node<S> {
     }
 
     fn on_joined(&mut self, session: SessionId, record: &Arc<SessionRecord>, room: RoomName, nick: Nick, why: &Why) {
+        if why.quiet {
+            return;
+        }
         let occupant = self.lone_occupant(session, record, &room, nick);
         if why.together {
             self.together.back.push((room, occupant));
@@ -254,6 +276,9 @@ impl<S: Store> Node<S> {
         out: bool,
         why: &Why,
     ) {
+        if why.quiet {
+            return;
+        }
         let occupant = self.lone_occupant(session, old, &room, nick);
         let how = match &why.kick {
             Some((by, banned)) => Leave::Kick { by: by.clone(), reason: why.reason.clone(), banned: *banned },
@@ -355,6 +380,13 @@ impl<S: Store> Node<S> {
     fn on_person_changed(&mut self, session: SessionId, old: &Arc<SessionRecord>, new: &Arc<SessionRecord>, why: &Why) {
         let who = principal(session, new);
         let to = self.in_any_but(new.rooms.keys(), why.actor, Some(&who));
+        let watchers =
+            self.watches.of(&new.nick.key()).filter(|number| !to.contains(number) && why.actor != Some(*number));
+        let watchers: Vec<SessionNumber> = watchers.collect();
+        if !watchers.is_empty() {
+            let event = Event::WatchedChanged { old: Arc::clone(old), person: self.person_as(session, new) };
+            self.sessions.deliver(watchers, event, &mut self.out);
+        }
         if to.is_empty() {
             return;
         }

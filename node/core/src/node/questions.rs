@@ -13,8 +13,9 @@ use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::presence::SessionRecord;
 use lavina_crdt::room::{Flag, Rank};
-use lavina_protocols::command::{Counts, RoomSummary};
+use lavina_protocols::command::{Counts, Gone, RoomSummary, Standing};
 use lavina_protocols::event::{Person, RoomView};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Most people of one answer to a mask.
@@ -69,6 +70,24 @@ impl<S: Store> Node<S> {
         holders.filter_map(|session| self.person_for(asker, session)).collect()
     }
 
+    /// Whoever shares a nick, and the standing of that person in each of their rooms that the asker may know of.
+    pub(super) fn look_up(&self, asker: &Asker, nick: &Nick) -> (Vec<Person>, Vec<Standing>) {
+        let people = self.find_nick(asker, nick);
+        let rooms: BTreeSet<&RoomName> = people.iter().flat_map(|person| person.record.rooms.keys()).collect();
+        let Some(who) = people.first().map(Person::principal) else { return (people, Vec::new()) };
+        let standing = |room: &RoomName| Standing {
+            room: room.clone(),
+            rank: self.rank_of(room, &who),
+            in_lasting_room: self.room_state(room).has(Flag::Persistent),
+        };
+        let standings = rooms.into_iter().map(standing).collect();
+        (people, standings)
+    }
+
+    pub(super) fn find_gone(&self, nick: &Nick, limit: usize) -> Vec<Gone> {
+        self.gone.of(&nick.key()).take(limit).cloned().collect()
+    }
+
     pub(super) fn find_mask(&self, asker: &Asker, mask: &str, limit: usize) -> Vec<Person> {
         let mask = mask.to_lowercase();
         let fits = |text: &str| glob::matches(&mask, &text.to_lowercase());
@@ -76,6 +95,8 @@ impl<S: Store> Node<S> {
             record.available
                 && (fits(record.nick.as_str())
                     || fits(&record.realname)
+                    || fits(&record.user)
+                    || fits(&record.host)
                     || fits(&format!("{}!{}@{}", record.nick, record.user, record.host)))
         };
         let found =
@@ -95,7 +116,12 @@ impl<S: Store> Node<S> {
     fn person_for(&self, asker: &Asker, session: SessionId) -> Option<Person> {
         let person = self.person(session)?;
         let who = person.principal();
-        let sees = |room: &RoomName| self.sees_room(&asker.record, room) && self.sees_place(asker.session, room, &who);
+        let is_shut = person.record.modes.has(UserMode::Invisible) && !asker.record.modes.has(UserMode::Operator);
+        let sees = |room: &RoomName| {
+            self.sees_room(&asker.record, room)
+                && self.sees_place(asker.session, room, &who)
+                && (!is_shut || asker.record.rooms.contains_key(room))
+        };
         let hides = person.record.rooms.keys().any(|room| !sees(room));
         if session == asker.session || !hides {
             return Some(person);
@@ -108,7 +134,10 @@ impl<S: Store> Node<S> {
     pub(super) fn counts(&self) -> Counts {
         Counts {
             sessions: self.people.len(),
-            sessions_here: self.sessions.len(),
+            sessions_max: self.most.0,
+            sessions_here: self.people.own_len(),
+            sessions_here_max: self.most.1,
+            unknown: self.sessions.len().saturating_sub(self.people.own_len()),
             invisible: self.people.iter().filter(|(_, record)| record.modes.has(UserMode::Invisible)).count(),
             operators: self.people.iter().filter(|(_, record)| record.modes.has(UserMode::Operator)).count(),
             rooms: self.people.directory().rooms().filter(|(_, occupants)| !Occupants::is_empty(occupants)).count(),

@@ -12,12 +12,13 @@ use lavina_crdt::entry::Body;
 use lavina_crdt::ids::{OrderKey, Scope, SessionId};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{Nick, RoomName};
+use lavina_crdt::notes::NOTES_MAX;
 use lavina_crdt::presence::Place;
 use lavina_crdt::room::{Act, Denied, Kick, MASKS_MAX, Rank, Right, RoomState};
 use lavina_protocols::command::{Refusal, Reply};
 
 /// Most acts of one command: an IRC MODE line and an XMPP configuration form are far smaller.
-const ACTS_MAX: usize = 64;
+pub(super) const ACTS_MAX: usize = 64;
 
 impl<S: Store> Node<S> {
     pub(super) fn join(
@@ -168,6 +169,9 @@ impl<S: Store> Node<S> {
             | Act::SetForward(_)
             | Act::SetTitle(_)
             | Act::SetDescription(_)
+            | Act::SetNote { .. }
+            | Act::SetMoved(_)
+            | Act::SetFormer(_)
             | Act::SetClosed(_) => false,
         };
         let added = acts.iter().filter(adds).count();
@@ -175,10 +179,18 @@ impl<S: Store> Node<S> {
         if added > 0 && held + added > MASKS_MAX {
             return Err(Refusal::TooMany("masks"));
         }
+        let adds_note =
+            |act: &&Act| matches!(act, Act::SetNote { key, value: Some(_) } if !state.notes.contains_key(key));
+        if acts.iter().filter(adds_note).count() > NOTES_MAX.saturating_sub(state.notes.len()) {
+            return Err(Refusal::TooMany("notes"));
+        }
         for act in acts {
-            if let Act::SetForward(Some(to)) = act
-                && self.load_room(to).rank(&author.principal()) < Rank::Operator
-            {
+            let Act::SetForward(Some(to)) = act else { continue };
+            let target = self.load_room(to);
+            if !target.is_open() {
+                return Err(Refusal::Denied(Denied::NoRoom));
+            }
+            if target.rank(&author.principal()) < Rank::Operator {
                 return Err(Refusal::Denied(Denied::Rank));
             }
         }

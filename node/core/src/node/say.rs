@@ -1,8 +1,8 @@
 //! Messages, to rooms and to people.
 
-use super::Node;
 use super::commands::Asker;
 use super::names::account_of;
+use super::{Node, SessionNumber};
 use crate::people::principal;
 use crate::store::Store;
 use lavina_crdt::clock::Now;
@@ -12,7 +12,7 @@ use lavina_crdt::ids::Scope;
 use lavina_crdt::modes::UserMode;
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::names::{AccountName, Nick, RoomName};
-use lavina_crdt::room::{Denied, Right};
+use lavina_crdt::room::{Denied, Rank, Right};
 use lavina_protocols::command::{Refusal, Reply, Target};
 use lavina_protocols::event::{Conversation, Event, Said};
 use std::sync::Arc;
@@ -114,7 +114,7 @@ impl<S: Store> Node<S> {
             None => self.author(asker.session, &asker.record, &asker.record.nick),
         };
         self.may_reach(&author.principal(), &to)?;
-        let content = Content { from_resource: asker.record.resource.clone(), ..content };
+        let content = Content { from_resource: asker.record.resource.clone(), least: Rank::None, ..content };
         let scope = Scope::direct(principal(asker.session, &asker.record), to);
         let reply = self.append_said(now, scope, author, content)?;
         if let Reply::Said(said) = &reply
@@ -143,7 +143,14 @@ impl<S: Store> Node<S> {
                 self.sessions.numbers().filter(|number| Some(*number) != speaker).collect()
             }
             Conversation::Room(room) => {
-                self.people.local(room).iter().copied().filter(|number| Some(*number) != speaker).collect()
+                let state = self.room_state(room);
+                let (by, least) = (said.author.principal(), said.content.least);
+                let sees = |number: &SessionNumber| {
+                    let who = || self.people.principal(self.sessions.id(*number));
+                    least == Rank::None || who().is_some_and(|who| who == by || state.rank(&who) >= least)
+                };
+                let others = self.people.local(room).iter().copied().filter(|number| Some(*number) != speaker);
+                others.filter(sees).collect()
             }
             Conversation::Direct { from, to, .. } => {
                 // All of the receiver's, whichever resource it is for: each knows whether it shows it or a copy (XEP-0280).

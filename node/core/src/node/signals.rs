@@ -39,6 +39,10 @@ impl<S: Store> Node<S> {
             self.on_wallops(by, text);
             return;
         }
+        if let Signal::Knocked { room, by, text } = signal {
+            self.on_knocked(room, by, text);
+            return;
+        }
         if let Signal::Passing { scope, key, author, content } = signal
             && to.node == self.me()
         {
@@ -64,7 +68,7 @@ impl<S: Store> Node<S> {
             Signal::Placed { by, room, since } => self.on_placed(now, number, by, room, *since),
             Signal::Ended { by } => self.on_ended(now, number, by),
             Signal::Killed { by, words } => self.on_killed(now, number, by, words),
-            Signal::Farewell { .. } | Signal::Wallops { .. } | Signal::Passing { .. } => {}
+            Signal::Farewell { .. } | Signal::Wallops { .. } | Signal::Passing { .. } | Signal::Knocked { .. } => {}
         }
     }
 

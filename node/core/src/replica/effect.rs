@@ -124,11 +124,35 @@ pub struct Persisted {
     pub vectors: Vec<(Scope, VersionVector)>,
 }
 
+/// Something done in a room, from its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deed {
+    /// Which room.
+    pub room: RoomName,
+    /// Its position.
+    pub key: OrderKey,
+    /// By whom.
+    pub author: Arc<Author>,
+    /// Acts upon the room's state, or whom it removed.
+    pub what: Done,
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// Acts that people see the effect of.
+    Acts(Vec<Act>),
+    /// Somebody was removed.
+    Kicked(Kick),
+}
+
 /// A page of messages, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// The messages.
     pub messages: Vec<Message>,
+    /// What was done among them, where that was asked for.
+    pub deeds: Vec<Deed>,
     /// Whether the range holds no more in the direction asked.
     pub complete: bool,
 }

@@ -1,7 +1,7 @@
 //! Reading messages back: pages of one or several conversations in the mesh-wide order, those on their way to the disk too.
 
 use super::apply::is_between;
-use super::effect::{Message, Page};
+use super::effect::{Deed, Done, Message, Page};
 use super::readings::Readings;
 use super::room::{Room, Verdict};
 use super::scope::message;
@@ -9,12 +9,15 @@ use super::{Replicas, Scope};
 use crate::store::{Store, StoreError};
 use lavina_crdt::chain;
 use lavina_crdt::clock::Hlc;
-use lavina_crdt::content::MessageKind;
-use lavina_crdt::entry::Entry;
+use lavina_crdt::content::{MessageKind, Principal};
+use lavina_crdt::entry::{Body, Entry};
 use lavina_crdt::ids::{MsgId, NodeId, OrderKey, Origin};
 use lavina_crdt::mutant::{self, Mutant};
+use lavina_crdt::room::{Act, Rank};
 use lavina_protocols::command::{Bound, Refusal};
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Which part of which conversations.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,35 @@ pub struct Query<'a> {
     pub newest: bool,
     /// Whether only what has a text is wanted.
     pub texts: bool,
+    /// Whether what was done in rooms is wanted too.
+    pub deeds: bool,
+    /// Who reads and with what standing: what is not for everybody is left out for who may not see it. `None` sees all.
+    pub reader: Option<(&'a Principal, Rank)>,
+}
+
+impl Query<'_> {
+    fn takes(&self, found: &Found) -> bool {
+        match found {
+            Found::Said(said) => self.wants(said),
+            Found::Done(_) => self.deeds,
+        }
+    }
+
+    fn shows(&self, said: &Message) -> bool {
+        let least = said.content.least;
+        self.reader.is_none_or(|(who, rank)| rank >= least || said.author.principal() == *who)
+    }
+
+    fn wants(&self, said: &Message) -> bool {
+        self.shows(said) && (!self.texts || said.content.kind != MessageKind::Signal)
+    }
+}
+
+/// What a place of the order holds.
+#[derive(Clone, Debug)]
+enum Found {
+    Said(Message),
+    Done(Deed),
 }
 
 /// A part of the order, bounds excluded.
@@ -63,6 +95,7 @@ impl<S: Store> Replicas<S> {
             } else {
                 self.read_ids(scope, span, query.ids, &mut found)
             };
+            found.retain(|_, found| !matches!(found, Found::Said(said) if !query.shows(said)));
             read.map_err(|_| Refusal::Storage)?;
         }
         let complete = found.len() <= query.limit;
@@ -73,35 +106,45 @@ impl<S: Store> Replicas<S> {
                 found.pop_last()
             };
         }
-        let mut messages = Vec::with_capacity(found.len());
-        for said in found.into_values() {
-            messages.extend(self.settled(said).map_err(|_| Refusal::Storage)?);
+        let (mut messages, mut deeds) = (Vec::with_capacity(found.len()), Vec::new());
+        for found in found.into_values() {
+            match found {
+                Found::Said(said) => messages.extend(self.settled(said).map_err(|_| Refusal::Storage)?),
+                Found::Done(deed) => deeds.push(deed),
+            }
         }
-        Ok(Page { messages, complete })
+        Ok(Page { messages, deeds, complete })
     }
 
-    /// The conversations whose newest message is from `from_ms` on and before `to_ms`, and its position; oldest first, at most `limit` (the
-    /// newest ones).
+    /// The conversations whose newest message is of these times (milliseconds), and its position; oldest first, at most `limit`: the latest or the
+    /// earliest ones.
     ///
     /// # Errors
     /// [`Refusal::Storage`] when the store cannot be read.
     pub fn targets(
         &mut self,
+        reader: &Principal,
         scopes: &[Scope],
-        from_ms: u64,
-        to_ms: u64,
+        times: Range<u64>,
         limit: usize,
+        latest: bool,
     ) -> Result<Vec<(Scope, OrderKey)>, Refusal> {
         let mut newest = BTreeMap::new();
         for scope in scopes {
-            let query =
-                Query { scopes: std::slice::from_ref(scope), limit: 1, newest: true, texts: true, ..Query::default() };
-            let is_in_time = |key: OrderKey| (from_ms..to_ms).contains(&key.hlc.ms());
+            let scopes = std::slice::from_ref(scope);
+            // What is not for everybody gives no conversation away.
+            let reader = Some((reader, Rank::None));
+            let query = Query { scopes, limit: 1, newest: true, texts: true, reader, ..Query::default() };
+            let is_in_time = |key: OrderKey| times.contains(&key.hlc.ms());
             let last = self.history(&query)?.messages.into_iter().filter(|said| is_in_time(said.key));
             newest.extend(last.map(|said| (said.key, said.scope)));
         }
         while newest.len() > limit {
-            newest.pop_first();
+            if latest {
+                newest.pop_first()
+            } else {
+                newest.pop_last()
+            };
         }
         Ok(newest.into_iter().map(|(key, scope)| (scope, key)).collect())
     }
@@ -144,15 +187,14 @@ impl<S: Store> Replicas<S> {
         scope: &Scope,
         span: Span,
         query: &Query<'_>,
-        found: &mut BTreeMap<OrderKey, Message>,
+        found: &mut BTreeMap<OrderKey, Found>,
     ) -> Result<(), StoreError> {
         let (newest, limit) = (query.newest, query.limit.saturating_add(1));
-        let is_wanted = |said: &Message| !query.texts || said.content.kind != MessageKind::Signal;
         let mut valid = self.valid(scope)?;
         if let Some(replica) = valid.pending {
             let pending = replica.iter().filter(|(key, _)| span.holds(**key));
-            let pending: Vec<Message> = pending.filter_map(|(_, entry)| valid.judge.message(entry)).collect();
-            found.extend(pending.into_iter().filter(is_wanted).map(|said| (said.key, said)));
+            let pending = pending.filter_map(|(key, entry)| Some((*key, valid.judge.found(entry, query.deeds)?)));
+            found.extend(pending.filter(|(_, found)| query.takes(found)));
         }
         let mut taken = 0;
         let readings = valid.readings;
@@ -160,10 +202,14 @@ impl<S: Store> Replicas<S> {
         let is_whole = valid.judge.cuts.is_none();
         valid.store.scan(scope, span.after, span.before, newest, &mut |key, sealed| {
             let mut read = || chain::open(sealed).and_then(|entry| valid.judge.message(&entry));
-            if let Some(said) = if is_whole { readings.get_or_read(scope, key, read) } else { read() }
-                && is_wanted(&said)
-            {
-                found.insert(key, said);
+            let said = if is_whole { readings.get_or_read(scope, key, read) } else { read() };
+            let one = match said {
+                Some(said) => Some(Found::Said(said)),
+                None if query.deeds => chain::open(sealed).and_then(|entry| valid.judge.deed(&entry)).map(Found::Done),
+                None => None,
+            };
+            if let Some(one) = one.filter(|one| query.takes(one)) {
+                found.insert(key, one);
                 taken += 1;
             }
             taken < limit
@@ -174,7 +220,10 @@ impl<S: Store> Replicas<S> {
     pub(super) fn peek(&mut self, scope: &Scope, id: MsgId) -> Result<Option<Message>, StoreError> {
         let mut found = BTreeMap::new();
         self.read_ids(scope, Span { after: None, before: None }, &[id], &mut found)?;
-        Ok(found.pop_first().map(|(_, said)| said))
+        Ok(found.pop_first().and_then(|(_, found)| match found {
+            Found::Said(said) => Some(said),
+            Found::Done(_) => None,
+        }))
     }
 
     fn read_ids(
@@ -182,7 +231,7 @@ impl<S: Store> Replicas<S> {
         scope: &Scope,
         span: Span,
         ids: &[MsgId],
-        found: &mut BTreeMap<OrderKey, Message>,
+        found: &mut BTreeMap<OrderKey, Found>,
     ) -> Result<(), StoreError> {
         for id in ids {
             let Some(key) = self.find(scope, *id)?.filter(|key| span.holds(*key)) else { continue };
@@ -190,13 +239,13 @@ impl<S: Store> Replicas<S> {
             let before = OrderKey { hlc: Hlc(key.hlc.0.saturating_sub(1)), origin: Origin([0xff; 16]), seq: u64::MAX };
             let mut valid = self.valid(scope)?;
             if let Some(entry) = valid.pending.and_then(|pending| pending.get(&key)) {
-                found.extend(valid.judge.message(entry).map(|said| (key, said)));
+                found.extend(valid.judge.message(entry).map(|said| (key, Found::Said(said))));
                 continue;
             }
             valid.store.scan(scope, Some(before), None, false, &mut |at, sealed| {
                 if at == key {
                     let said = chain::open(sealed).and_then(|entry| valid.judge.message(&entry));
-                    found.extend(said.map(|said| (key, said)));
+                    found.extend(said.map(|said| (key, Found::Said(said))));
                 }
                 at < key
             })?;
@@ -240,9 +289,41 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    fn found(&mut self, entry: &Entry, deeds: bool) -> Option<Found> {
+        let said = self.message(entry).map(Found::Said);
+        said.or_else(|| if deeds { self.deed(entry).map(Found::Done) } else { None })
+    }
+
+    fn is_void(&self, entry: &Entry) -> bool {
+        self.cuts.and_then(|cuts| cuts.get(&entry.origin)).is_some_and(|cut| entry.seq >= *cut)
+    }
+
+    /// What an entry did in a room that people saw.
+    fn deed(&mut self, entry: &Entry) -> Option<Deed> {
+        let (Scope::Room(name), Some(room)) = (&self.scope, &mut self.room) else { return None };
+        let author = entry.author.as_ref()?;
+        if self.nodes.get(&entry.origin) != Some(&author.session.node) {
+            return None;
+        }
+        let what = match chain::body(entry) {
+            Body::DocChange(_) => {
+                let acts: Vec<Act> =
+                    room.acts_that_count(entry.order_key()).iter().filter(|act| is_seen(act)).cloned().collect();
+                (!acts.is_empty()).then_some(Done::Acts(acts))?
+            }
+            Body::Kick(kick) => {
+                (room.may_kick(entry, author, &kick) == Verdict::Allowed).then_some(Done::Kicked(kick))?
+            }
+            Body::Message(_) | Body::Register(_) | Body::AccountCreate(_) | Body::Mesh(_) | Body::Unknown { .. } => {
+                return None;
+            }
+        };
+        let (room, key, author) = (name.clone(), entry.order_key(), Arc::new(author.clone()));
+        (!self.is_void(entry)).then_some(Deed { room, key, author, what })
+    }
+
     fn message(&mut self, entry: &Entry) -> Option<Message> {
-        let cut = self.cuts.and_then(|cuts| cuts.get(&entry.origin));
-        let said = message(&self.scope, entry).filter(|_| cut.is_none_or(|cut| entry.seq < *cut))?;
+        let said = message(&self.scope, entry).filter(|_| !self.is_void(entry))?;
         if self.nodes.get(&entry.origin) != Some(&said.author.session.node) {
             return None;
         }
@@ -259,6 +340,28 @@ impl Judge<'_> {
             (Scope::Room(_) | Scope::Mesh | Scope::Account(_), _) => false,
         };
         counts.then_some(said)
+    }
+}
+
+/// Whether an act shows to those in the room.
+const fn is_seen(act: &Act) -> bool {
+    match act {
+        Act::SetRank { .. }
+        | Act::SetBan { .. }
+        | Act::SetException { .. }
+        | Act::SetInviteException { .. }
+        | Act::SetFlag { .. }
+        | Act::SetKey(_)
+        | Act::SetLimit(_)
+        | Act::SetTopic(_)
+        | Act::SetForward(_) => true,
+        Act::Create
+        | Act::SetTitle(_)
+        | Act::SetDescription(_)
+        | Act::SetNote { .. }
+        | Act::SetMoved(_)
+        | Act::SetFormer(_)
+        | Act::SetClosed(_) => false,
     }
 }
 

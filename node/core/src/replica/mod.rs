@@ -24,7 +24,7 @@ mod scope;
 #[cfg(test)]
 mod tests;
 
-pub use effect::{Appended, Counters, Effect, Fault, Message, Page, Persisted, Received};
+pub use effect::{Appended, Counters, Deed, Done, Effect, Fault, Message, Page, Persisted, Received};
 pub use history::Query;
 pub use quarantine::HeadRow;
 

@@ -137,6 +137,7 @@ fn emptied(said: Message, redacted: Redacted) -> Message {
         to_resource: said.content.to_resource.clone(),
         from_resource: said.content.from_resource.clone(),
         via_room: said.content.via_room.clone(),
+        least: said.content.least,
         ..Content::text("")
     };
     Message { content: Arc::new(kept), redacted: Some(Arc::new(redacted)), ..said }

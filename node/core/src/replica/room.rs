@@ -190,6 +190,11 @@ impl Room {
         self.judge(at, author, &Right::Moderate)
     }
 
+    /// What the change of an entry does, where it counts.
+    pub(super) fn acts_that_count(&self, at: OrderKey) -> &[Act] {
+        self.doc.acts_that_count(at)
+    }
+
     /// The change for `acts` at the heads as they are.
     pub(super) fn mint(&self, at: OrderKey, acts: &[Act]) -> Vec<u8> {
         self.doc.mint(at, acts)

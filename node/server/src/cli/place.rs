@@ -95,6 +95,7 @@ impl NewNode {
             place: self.place(),
             data: self.dir.join(DATA),
             registration,
+            always_on: false,
             listen: Listen::customary(self.listen),
             advertise: self.advertise(),
             operators: Vec::new(),

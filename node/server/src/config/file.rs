@@ -20,6 +20,7 @@ const KEYS: &[(&str, &str)] = &[
     ("zone", "\"a\""),
     ("data", "\"data\""),
     ("registration", "true"),
+    ("always-on", "true"),
     ("irc", "\"127.0.0.1:6667\""),
     ("irc-tls", "\"0.0.0.0:6697\""),
     ("xmpp", "\"0.0.0.0:5222\""),
@@ -46,6 +47,8 @@ struct File {
     data: Spanned<PathBuf>,
     #[serde(default)]
     registration: bool,
+    #[serde(default)]
+    always_on: bool,
     irc: Option<Spanned<String>>,
     irc_tls: Option<Spanned<String>>,
     xmpp: Option<Spanned<String>>,
@@ -94,6 +97,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         place: Place { region: check.label("region", &file.region)?, zone: check.label("zone", &file.zone)? },
         data: base.join(file.data.get_ref()),
         registration: file.registration,
+        always_on: file.always_on,
         listen,
         advertise,
         operators: operators::check(&check, &file.operator)?,

@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// Whether clients may register accounts.
     pub(crate) registration: bool,
+    /// Whether accounts stay in their rooms when they are not connected, unless their owners choose otherwise.
+    pub(crate) always_on: bool,
     /// Where it listens.
     pub(crate) listen: Listen,
     /// Where other nodes can dial it, `host:port`.
@@ -140,6 +142,7 @@ impl Config {
             place: Place { region: "local".to_owned(), zone: "a".to_owned() },
             data,
             registration: true,
+            always_on: false,
             listen: Listen::customary(loopback),
             advertise: vec![SocketAddr::new(loopback, port::MESH).to_string()],
             operators: Vec::new(),

@@ -39,6 +39,7 @@ fn a_small_file_is_enough() {
             },
             data: "/etc/lavina/data",
             registration: false,
+            always_on: false,
             listen: Listen {
                 irc: Some(
                     127.0.0.1:6667,
@@ -65,7 +66,7 @@ fn an_unknown_key_names_the_one_that_was_meant() {
     check(
         &format!("{GOOD}colour = \"red\"\n"),
         expect![
-            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, irc, irc-tls, xmpp, xmpp-tls, mesh, mesh-advertise, admin, operator, password, account, title, certificate, certificate-key"
+            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, always-on, irc, irc-tls, xmpp, xmpp-tls, mesh, mesh-advertise, admin, operator, password, account, title, certificate, certificate-key"
         ],
     );
 }

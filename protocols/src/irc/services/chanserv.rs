@@ -15,35 +15,17 @@ use lavina_crdt::room::{Act, Flag, Rank};
 use std::sync::Arc;
 
 pub(super) const ROWS: &[Row] = &[
-    Row { name: "REGISTER", params_min: 1, params: "<#channel>", about: "keeps the channel for you", run: register },
-    Row { name: "DROP", params_min: 1, params: "<#channel> [code]", about: "ends the registration", run: unregister },
-    Row { name: "UNREGISTER", params_min: 1, params: "<#channel> [code]", about: "the same", run: unregister },
-    Row { name: "INFO", params_min: 1, params: "<#channel>", about: "shows whose it is", run: info },
-    Row {
-        name: "AMODE",
-        params_min: 1,
-        params: "<#channel> [+q|+a|+o|+h|+v|-<letter> <account>]",
-        about: "shows or changes the standing of accounts",
-        run: amode,
-    },
-    Row { name: "ACCESS", params_min: 1, params: "<#channel>", about: "shows the standing of accounts", run: amode },
-    Row {
-        name: "TRANSFER",
-        params_min: 2,
-        params: "<#channel> <account> [code]",
-        about: "gives the channel away",
-        run: transfer,
-    },
-    Row { name: "OP", params_min: 1, params: "<#channel> [nick]", about: "makes an operator", run: op },
-    Row { name: "DEOP", params_min: 1, params: "<#channel> [nick]", about: "takes an operator's standing", run: deop },
-    Row { name: "INVITE", params_min: 2, params: "<#channel> <nick>", about: "lets somebody in", run: invite },
-    Row {
-        name: "PURGE",
-        params_min: 1,
-        params: "ADD|DEL|LIST [#channel] [reason]",
-        about: "closes a channel (network operators)",
-        run: purge,
-    },
+    ("REGISTER", 1, "<#channel>", "keeps the channel for you", register),
+    ("DROP", 1, "<#channel> [code]", "ends the registration", unregister),
+    ("UNREGISTER", 1, "<#channel> [code]", "the same", unregister),
+    ("INFO", 1, "<#channel>", "shows whose it is", info),
+    ("AMODE", 1, "<#channel> [+q|+a|+o|+h|+v|-<letter> <account>]", "shows or changes the standing of accounts", amode),
+    ("ACCESS", 1, "<#channel>", "shows the standing of accounts", amode),
+    ("TRANSFER", 2, "<#channel> <account> [code]", "gives the channel away", transfer),
+    ("OP", 1, "<#channel> [nick]", "makes an operator", op),
+    ("DEOP", 1, "<#channel> [nick]", "takes an operator's standing", deop),
+    ("INVITE", 2, "<#channel> <nick>", "lets somebody in", invite),
+    ("PURGE", 1, "ADD|DEL|LIST [#channel] [reason]", "closes a channel (network operators)", purge),
 ];
 
 const LETTERS: [(char, Rank); 5] =
@@ -54,7 +36,7 @@ fn say(session: &mut Session, text: &str) {
 }
 
 fn refuse(session: &mut Session, refusal: &Refusal) {
-    say(session, &format!("That could not be done: {refusal}."));
+    session.service_refuses(Service::Chan, refusal);
 }
 
 /// The room of that name, where there is one that the asker may see.

@@ -6,6 +6,7 @@ mod nickserv;
 
 use super::message::Line;
 use super::{Message, Now, Session};
+use crate::command::Refusal;
 use lavina_crdt::names::AccountName;
 
 /// One of them.
@@ -15,14 +16,8 @@ pub(super) enum Service {
     Chan,
 }
 
-/// Name, least number of parameters, parameters, what it does.
-struct Row {
-    name: &'static str,
-    params_min: usize,
-    params: &'static str,
-    about: &'static str,
-    run: fn(&mut Session, &[&str]),
-}
+/// Name, how many parameters it needs at least, which, what it does, and how.
+type Row = (&'static str, usize, &'static str, &'static str, fn(&mut Session, &[&str]));
 
 impl Service {
     /// The service of that nick.
@@ -46,6 +41,16 @@ impl Service {
 }
 
 impl Session {
+    /// A service says that it was not done.
+    fn service_refuses(&mut self, service: Service, refusal: &Refusal) {
+        let text = if *refusal == Refusal::NeedsAccount {
+            "You are not logged in.".to_owned()
+        } else {
+            format!("That could not be done: {refusal}.")
+        };
+        self.service(service, &text);
+    }
+
     /// A line from a service, as part of a response.
     fn service(&mut self, service: Service, text: &str) {
         let source = format!("{0}!{0}@{1}", service.name(), self.config.domain);
@@ -71,11 +76,11 @@ pub(super) fn said(session: &mut Session, service: Service, text: &str) {
     if verb.eq_ignore_ascii_case("HELP") {
         return help(session, service, params.first().copied());
     }
-    match service.rows().iter().find(|row| row.name.eq_ignore_ascii_case(verb)) {
-        Some(row) if params.len() < row.params_min => {
-            session.service(service, &format!("Not enough parameters: {} {}", row.name, row.params));
+    match service.rows().iter().find(|(name, ..)| name.eq_ignore_ascii_case(verb)) {
+        Some((name, params_min, wanted, ..)) if params.len() < *params_min => {
+            session.service(service, &format!("Not enough parameters: {name} {wanted}"));
         }
-        Some(row) => (row.run)(session, params),
+        Some((.., run)) => run(session, params),
         None => {
             let text = format!("Unknown command {verb}. /msg {} HELP shows what there is.", service.name());
             session.service(service, &text);
@@ -85,8 +90,8 @@ pub(super) fn said(session: &mut Session, service: Service, text: &str) {
 
 fn help(session: &mut Session, service: Service, about: Option<&str>) {
     let rows = service.rows().iter();
-    let wanted = rows.filter(|row| about.is_none_or(|name| row.name.eq_ignore_ascii_case(name)));
-    let lines: Vec<String> = wanted.map(|row| format!("{} {}: {}", row.name, row.params, row.about)).collect();
+    let wanted = rows.filter(|(name, ..)| about.is_none_or(|wanted| name.eq_ignore_ascii_case(wanted)));
+    let lines: Vec<String> = wanted.map(|(name, _, params, does, _)| format!("{name} {params}: {does}")).collect();
     if lines.is_empty() {
         session.service(service, "There is no such command.");
     }

@@ -13,34 +13,16 @@ use lavina_crdt::names::{AccountName, Nick};
 const CERTIFICATES_MAX: usize = 16;
 
 pub(super) const ROWS: &[Row] = &[
-    Row { name: "REGISTER", params_min: 1, params: "<password>", about: "makes your nick an account", run: register },
-    Row { name: "IDENTIFY", params_min: 1, params: "[account] <password>", about: "logs you in", run: identify },
-    Row { name: "LOGOUT", params_min: 0, params: "", about: "logs you out", run: logout },
-    Row { name: "PASSWD", params_min: 2, params: "<old> <new>", about: "changes your password", run: passwd },
-    Row { name: "INFO", params_min: 0, params: "[account]", about: "shows an account", run: info },
-    Row {
-        name: "SET",
-        params_min: 2,
-        params: "ALWAYS-ON ON|OFF",
-        about: "stay in your channels when you are not connected",
-        run: set,
-    },
-    Row { name: "SESSIONS", params_min: 0, params: "", about: "shows where you are logged in", run: sessions },
-    Row {
-        name: "CLIENTS",
-        params_min: 0,
-        params: "[LIST | LOGOUT <number>|ALL]",
-        about: "shows or ends your sessions",
-        run: clients,
-    },
-    Row { name: "GHOST", params_min: 1, params: "<nick>", about: "ends your other sessions of that nick", run: ghost },
-    Row {
-        name: "CERT",
-        params_min: 1,
-        params: "LIST | ADD <fingerprint> | DEL <fingerprint>",
-        about: "certificates that log you in (SASL EXTERNAL)",
-        run: cert,
-    },
+    ("REGISTER", 1, "<password>", "makes your nick an account", register),
+    ("IDENTIFY", 1, "[account] <password>", "logs you in", identify),
+    ("LOGOUT", 0, "", "logs you out", logout),
+    ("PASSWD", 2, "<old> <new>", "changes your password", passwd),
+    ("INFO", 0, "[account]", "shows an account", info),
+    ("SET", 2, "ALWAYS-ON ON|OFF|DEFAULT", "stay in your channels when you are not connected", set),
+    ("SESSIONS", 0, "", "shows where you are logged in", sessions),
+    ("CLIENTS", 0, "[LIST | LOGOUT <number>|ALL]", "shows or ends your sessions", clients),
+    ("GHOST", 1, "<nick>", "ends your other sessions of that nick", ghost),
+    ("CERT", 1, "LIST | ADD <fingerprint> | DEL <fingerprint>", "certificates that log you in (SASL EXTERNAL)", cert),
 ];
 
 fn say(session: &mut Session, text: &str) {
@@ -48,12 +30,7 @@ fn say(session: &mut Session, text: &str) {
 }
 
 fn refuse(session: &mut Session, refusal: &Refusal) {
-    let text = if *refusal == Refusal::NeedsAccount {
-        "You are not logged in.".to_owned()
-    } else {
-        format!("That could not be done: {refusal}.")
-    };
-    say(session, &text);
+    session.service_refuses(Service::Nick, refusal);
 }
 
 fn ask(
@@ -163,21 +140,23 @@ fn info(session: &mut Session, params: &[&str]) {
 fn set(session: &mut Session, params: &[&str]) {
     let wanted = params.get(1).map(|word| word.to_ascii_uppercase());
     let on = match (params.first().map(|key| key.to_ascii_uppercase()).as_deref(), wanted.as_deref()) {
-        (Some("ALWAYS-ON"), Some("ON" | "TRUE")) => true,
-        (Some("ALWAYS-ON"), Some("OFF" | "FALSE")) => false,
-        _ => return say(session, "SET ALWAYS-ON ON or SET ALWAYS-ON OFF is expected."),
+        (Some("ALWAYS-ON"), Some("ON" | "TRUE")) => Some(true),
+        (Some("ALWAYS-ON"), Some("OFF" | "FALSE")) => Some(false),
+        (Some("ALWAYS-ON"), Some("DEFAULT")) => None,
+        _ => return say(session, "SET ALWAYS-ON with ON, OFF or DEFAULT is expected."),
     };
     session.ask(Command::Account(AccountCommand::SetAlwaysOn(on)), move |session, now, answer| {
         if let Err(refusal) = answer {
             return refuse(session, &refusal);
         }
-        session.set_always_on(now, on);
-        let text = if on {
-            "You stay in your channels when you are not connected, on every node, under your account's name."
-        } else {
-            "You leave your channels with your last session."
-        };
-        say(session, text);
+        session.learn_always_on(now, |session, info| {
+            let text = if info.is_always_on {
+                "You stay in your channels when you are not connected, on every node, under your account's name."
+            } else {
+                "You leave your channels with your last session."
+            };
+            say(session, text);
+        });
     });
 }
 

@@ -61,3 +61,19 @@ fn a_session_follows_another_of_its_account_into_a_room() {
     "#]]
     .assert_eq(&client.take());
 }
+
+#[test]
+fn programs_ask_and_choose_whether_an_account_stays() {
+    let mut client = Client::registered("draft/persistence");
+    assert_eq!(client.said_to("PERSISTENCE GET"), ":node FAIL PERSISTENCE ACCOUNT_REQUIRED :You are not logged in\n");
+    client.send("NS IDENTIFY alice secret");
+    client.take();
+    expect_test::expect![[r#"
+        :node PERSISTENCE STATUS DEFAULT OFF
+        :node PERSISTENCE STATUS ON ON
+        :node PERSISTENCE STATUS DEFAULT OFF
+        :node PERSISTENCE STATUS OFF OFF
+        :node FAIL PERSISTENCE INVALID_PARAMS :Invalid parameters
+        :node FAIL PERSISTENCE INVALID_PARAMS :Invalid parameters
+    "#]].assert_eq(&client.said_to("PERSISTENCE GET\nPERSISTENCE SET ON\nPERSISTENCE SET DEFAULT\nPERSISTENCE SET OFF\nPERSISTENCE SET x\nPERSISTENCE X"));
+}

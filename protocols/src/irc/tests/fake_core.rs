@@ -2,10 +2,10 @@
 
 use crate::account::{AccountCommand, AccountInfo, AccountReply};
 use crate::command::{
-    Command, ConversationName, Counts, HistoryQuery, MessageRef, Opened, Refusal, Relate, Related, Reply, RoomSummary,
-    Target,
+    Command, ConversationName, Counts, Gone, HistoryQuery, MessageRef, Opened, Refusal, Relate, Related, Reply,
+    RoomSummary, Standing, Target,
 };
-use crate::event::{Conversation, HistoryPage, Occupant, Person, RoomView, Said};
+use crate::event::{Conversation, Happened, Happening, HistoryPage, Occupant, Person, RoomView, Said};
 use crate::operator::{NodeSummary, Operator, OperatorCommand, OperatorReply};
 use crate::sasl::derive_credentials_with;
 use lavina_crdt::account::Credentials;
@@ -15,9 +15,10 @@ use lavina_crdt::content::{Author, Content, Principal};
 use lavina_crdt::ids::{MsgId, NodeId, OrderKey, Origin, SessionId};
 use lavina_crdt::modes::{UserMode, UserModes};
 use lavina_crdt::names::{AccountName, Nick, RoomName};
+use lavina_crdt::notes::Notes;
 use lavina_crdt::presence::{SessionRecord, Show};
 use lavina_crdt::relation::{Redact, Relation};
-use lavina_crdt::room::{Ban, Denied, Flag, Mask, Rank, RoomState, Topic};
+use lavina_crdt::room::{Act, Ban, Denied, Flag, Mask, Rank, RoomState, Topic};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -63,7 +64,9 @@ pub(super) fn record(name: &str) -> SessionRecord {
 }
 
 pub(super) fn person(name: &str) -> Person {
-    Person { session: session(7), record: Arc::new(record(name)), node: "node".into(), unreachable_since: None }
+    let (record, node) = (Arc::new(record(name)), "node".into());
+    let notes = (name == "bob").then(|| Arc::new(Notes::from([("url".to_owned(), "http://bob".to_owned())])));
+    Person { session: session(7), record, node, unreachable_since: None, notes }
 }
 
 pub(super) fn occupant(name: &str, rank: Rank) -> Occupant {
@@ -113,6 +116,7 @@ pub(super) struct FakeCore {
     pub(super) queries: Vec<HistoryQuery>,
     pub(super) refusal: Option<Refusal>,
     pub(super) always_on: bool,
+    choice: Option<bool>,
 }
 
 impl Default for FakeCore {
@@ -129,6 +133,7 @@ impl Default for FakeCore {
             queries: Vec::new(),
             refusal: None,
             always_on: false,
+            choice: None,
         }
     }
 }
@@ -226,7 +231,17 @@ impl FakeCore {
                 },
             ]),
             Command::FindNick(nick) if nick.as_str() == "nobody" => Reply::People(Vec::new()),
-            Command::FindNick(nick) => Reply::People(vec![person(nick.as_str())]),
+            Command::FindNick(nick) => {
+                let own = nick == self.nick;
+                let person = person(nick.as_str());
+                Reply::People(vec![Person { session: if own { session(1) } else { person.session }, ..person }])
+            }
+            Command::LookUpNick(nick) if nick.as_str() == "nobody" => Reply::LookedUp(Vec::new(), Vec::new()),
+            Command::LookUpNick(nick) => {
+                let standing = Standing { room: room("r"), rank: Rank::Founder, in_lasting_room: false };
+                let standings = if nick.as_str() == "bob" { vec![standing] } else { Vec::new() };
+                Reply::LookedUp(vec![person(nick.as_str())], standings)
+            }
             Command::FindMask { .. } => Reply::People(vec![person("bob"), person("sleepy")]),
             Command::History(query) => {
                 let page = Self::page(&query);
@@ -244,7 +259,19 @@ impl FakeCore {
                 nicks.iter().filter(|nick| nick.as_str() != "nobody").map(|nick| person(nick.as_str())).collect(),
             ),
             Command::Counts => {
-                Reply::Counts(Counts { sessions: 5, sessions_here: 2, invisible: 1, operators: 1, rooms: 3, nodes: 3 })
+                let (sessions, sessions_max, sessions_here, sessions_here_max) = (5, 7, 2, 2);
+                let (unknown, invisible, operators, rooms, nodes) = (0, 1, 1, 3, 3);
+                Reply::Counts(Counts {
+                    sessions,
+                    sessions_max,
+                    sessions_here,
+                    sessions_here_max,
+                    unknown,
+                    invisible,
+                    operators,
+                    rooms,
+                    nodes,
+                })
             }
             Command::SetModes(changes) => {
                 let old = self.modes;
@@ -253,7 +280,19 @@ impl FakeCore {
             }
             Command::Account(command) => Reply::Account(self.account_command(command)?),
             Command::Operator(command) => Reply::Operator(self.operator(command)?),
-            Command::SetCredentials(_)
+            Command::FindGone(nick, _) if nick.as_str() == "nobody" => Reply::Gone(Vec::new()),
+            Command::FindGone(nick, limit) => {
+                let gone = |at_ms| Gone { record: Arc::new(record(nick.as_str())), node: "far".into(), at_ms };
+                Reply::Gone([gone(60_000), gone(0)].into_iter().take(limit).collect())
+            }
+            Command::Knock(room, _) if room.as_str() == "r" => return Err(Refusal::AlreadyPresent),
+            Command::Knock(room, _) if room.as_str() == "open" => return Err(Refusal::NeedsNoInvitation),
+            Command::Knock(room, _) if room.as_str() == "again" => return Err(Refusal::TooMany("knocks")),
+            Command::RenameRoom { to, .. } if to.as_str() == "other" => return Err(Refusal::RoomExists),
+            Command::Knock(..)
+            | Command::RenameRoom { .. }
+            | Command::SetNote(..)
+            | Command::SetCredentials(_)
             | Command::SetPresence(_)
             | Command::SetRealname(_)
             | Command::Sync
@@ -280,8 +319,13 @@ impl FakeCore {
         Ok(match command {
             AccountCommand::Info(account) => {
                 let known = self.accounts.contains_key(&account);
-                let info =
-                    AccountInfo { name: account, registered_ms: 1_600_000_000_000, sessions: 1, is_always_on: false };
+                let info = AccountInfo {
+                    name: account,
+                    registered_ms: 1_600_000_000_000,
+                    sessions: 1,
+                    is_always_on: self.always_on,
+                    always_on_choice: self.choice,
+                };
                 AccountReply::Info(known.then_some(info))
             }
             AccountCommand::ByCertificate(fingerprint) => {
@@ -299,7 +343,11 @@ impl FakeCore {
             AccountCommand::Sessions => AccountReply::Sessions(vec![person("alice"), person("bob")]),
             AccountCommand::End(_) => AccountReply::Ended(1),
             AccountCommand::Seen(device) => AccountReply::Seen((device == "phone").then_some(2_000)),
-            AccountCommand::SetAlwaysOn(_) | AccountCommand::SetSeen(..) => AccountReply::Done,
+            AccountCommand::SetAlwaysOn(choice) => {
+                (self.choice, self.always_on) = (choice, choice == Some(true));
+                AccountReply::Done
+            }
+            AccountCommand::SetSeen(..) => AccountReply::Done,
             AccountCommand::Certificates => AccountReply::Certificates(self.certificates.clone()),
             AccountCommand::SetCertificates(certificates) => {
                 self.certificates = certificates;
@@ -391,7 +439,16 @@ impl FakeCore {
             (Some(_), None, _) => vec![said(3_000, "after\nsecond line")],
             (_, _, true) => vec![said(1_000, "before"), said(3_000, "after")],
         };
-        HistoryPage { messages, complete: true }
+        let happened =
+            |ms: u64, what| Arc::new(Happened { id: id(ms), room: room("r"), author: author("bob").into(), what });
+        let kicked = Happening::Kicked { nick: "sleepy".to_owned(), reason: "no".to_owned() };
+        let acts = vec![Act::SetTopic("new".to_owned()), Act::SetFlag { flag: Flag::Moderated, on: true }];
+        let events = if query.events {
+            vec![happened(1_500, Happening::Acts(acts)), happened(2_500, kicked)]
+        } else {
+            Vec::new()
+        };
+        HistoryPage { messages, events, complete: true }
     }
 
     fn view(&self, name: RoomName) -> RoomView {

@@ -116,3 +116,55 @@ fn mistakes_are_answered_by_standard_replies() {
     "#]]
     .assert_eq(&client.take());
 }
+
+#[test]
+fn who_wants_events_gets_what_was_done_among_what_was_said() {
+    let mut client = Client::in_room("batch message-tags server-time draft/chathistory draft/event-playback");
+    expect![[r#"
+        :node BATCH +b1 chathistory #r
+        @batch=b1;time=1970-01-01T00:00:01.000Z;msgid=00000003t00000g2081040g000000001 :bob!ubob@far PRIVMSG #r :before
+        @batch=b1;time=1970-01-01T00:00:01.500Z;msgid=00000005rg0000g2081040g000000001 :bob!ubob@far MODE #r +m
+        @batch=b1;time=1970-01-01T00:00:01.500Z :bob!ubob@far TOPIC #r :new
+        @batch=b1;time=1970-01-01T00:00:02.500Z;msgid=00000009og0000g2081040g000000001 :bob!ubob@far KICK #r sleepy :no
+        @batch=b1;time=1970-01-01T00:00:03.000Z;msgid=0000000bn00000g2081040g000000001 :bob!ubob@far PRIVMSG #r :after
+        :node BATCH -b1
+    "#]]
+    .assert_eq(&client.said_to("CHATHISTORY LATEST #r * 10"));
+}
+
+#[test]
+fn a_bouncers_client_asks_for_what_it_has_missed() {
+    let mut client = Client::in_room("batch server-time znc.in/playback");
+    client.shows_commands = true;
+    expect![[r#"
+        ? History(HistoryQuery { of: Room(r), after: Some(Time(1500)), before: None, ids: [], limit: 500, newest: true, texts: true, events: false })
+        ? History(HistoryQuery { of: Account, after: Some(Time(1500)), before: None, ids: [], limit: 500, newest: true, texts: true, events: false })
+        :node BATCH +b1 chathistory #r
+        @batch=b1;time=1970-01-01T00:00:03.000Z :bob!ubob@far PRIVMSG #r :after
+        @batch=b1;time=1970-01-01T00:00:03.000Z :bob!ubob@far PRIVMSG #r :second line
+        :node BATCH -b1
+        :node BATCH +b2 chathistory alice
+        @batch=b2;time=1970-01-01T00:00:03.000Z :bob!ubob@far PRIVMSG #r :after
+        @batch=b2;time=1970-01-01T00:00:03.000Z :bob!ubob@far PRIVMSG #r :second line
+        :node BATCH -b2
+        ? HistoryTargets { from_ms: 0, to_ms: 18446744073709551615, limit: 500 }
+        :*playback!playback@znc.in PRIVMSG alice :#r 0 1.000
+        :*playback!playback@znc.in PRIVMSG alice :bob 0 2.000
+        ? History(HistoryQuery { of: Room(r), after: Some(Time(1000)), before: Some(Time(2000)), ids: [], limit: 500, newest: true, texts: true, events: false })
+        ? History(HistoryQuery { of: With(Account(bob, None)), after: Some(Time(1000)), before: Some(Time(2000)), ids: [], limit: 500, newest: true, texts: true, events: false })
+        :node BATCH +b3 chathistory #r
+        @batch=b3;time=1970-01-01T00:00:01.000Z :bob!ubob@far PRIVMSG #r :before
+        @batch=b3;time=1970-01-01T00:00:03.000Z :bob!ubob@far PRIVMSG #r :after
+        :node BATCH -b3
+        :node BATCH +b4 chathistory bob
+        @batch=b4;time=1970-01-01T00:00:01.000Z :bob!ubob@far PRIVMSG #r :before
+        @batch=b4;time=1970-01-01T00:00:03.000Z :bob!ubob@far PRIVMSG #r :after
+        :node BATCH -b4
+        :*playback!playback@znc.in PRIVMSG alice :play <target,...|*> [from] [to], or list
+    "#]].assert_eq(&client.said_to("PRIVMSG *playback :play * 1.5\nPRIVMSG *playback :list\nPRIVMSG *playback :play #r,bob 1 2\nPRIVMSG *playback :what"));
+    let mut client = Client::registered("batch znc.in/playback");
+    client.send("PRIVMSG *playback :play * 0");
+    client.take();
+    let joined = client.said_to("JOIN #r");
+    assert!(joined.contains("chathistory #r"), "{joined}");
+}

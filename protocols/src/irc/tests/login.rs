@@ -18,16 +18,16 @@ fn a_plain_client_is_welcomed() {
             :node 002 alice :Your host is node, running version lavina-0.1.0
             :node 003 alice :This server was started 1970-01-01T00:00:00.000Z
             :node 004 alice node lavina-0.1.0 BRiowx beIfiklmnstuCMPRqaohv beIfklqaohv
-            :node 005 alice CASEMAPPING=ascii CHANTYPES=# PREFIX=(qaohv)~&@%+ CHANMODES=beI,k,fl,CiMmnPRstu MODES=12 MAXLIST=beI:500 EXCEPTS=e INVEX=I EXTBAN=$,Uam ACCOUNTEXTBAN=a NETWORK=Net NICKLEN=32 :are supported by this server
-            :node 005 alice USERLEN=16 NAMELEN=150 CHANNELLEN=65 TOPICLEN=340 AWAYLEN=300 KICKLEN=300 TARGMAX=JOIN:32,PART:32,NAMES:32,LIST:,PRIVMSG:4,NOTICE:4,TAGMSG:4,KICK:4,WHOIS:1,USERHOST:4 ELIST=CMNTU SAFELIST BOT=B MONITOR=100 WHOX :are supported by this server
-            :node 005 alice UTF8ONLY CHATHISTORY=500 MSGREFTYPES=msgid,timestamp :are supported by this server
+            :node 005 alice CASEMAPPING=ascii CHANTYPES=# PREFIX=(qaohv)~&@%+ STATUSMSG=~&@%+ KNOCK CHANMODES=beI,k,fl,CiMmnPRstu MODES=12 MAXLIST=beI:500 EXCEPTS=e INVEX=I EXTBAN=$,Uam ACCOUNTEXTBAN=a :are supported by this server
+            :node 005 alice NETWORK=Net NICKLEN=32 USERLEN=16 NAMELEN=150 CHANNELLEN=65 TOPICLEN=340 AWAYLEN=300 KICKLEN=300 TARGMAX=JOIN:32,PART:32,NAMES:32,LIST:,PRIVMSG:4,NOTICE:4,TAGMSG:4,KICK:4,WHOIS:1,USERHOST:4 ELIST=CMNTU SAFELIST BOT=B :are supported by this server
+            :node 005 alice MONITOR=100 WHOX UTF8ONLY CHATHISTORY=500 MSGREFTYPES=msgid,timestamp :are supported by this server
             :node 251 alice :There are 4 users and 1 invisible on 3 servers
             :node 252 alice 1 :operator(s) online
             :node 253 alice 0 :unknown connection(s)
             :node 254 alice 3 :channels formed
             :node 255 alice :I have 2 clients and 2 servers
             :node 265 alice 2 2 :Current local users 2, max 2
-            :node 266 alice 5 5 :Current global users 5, max 5
+            :node 266 alice 5 7 :Current global users 5, max 7
             :node 422 alice :There is no message of the day
         "#]],
     );
@@ -38,14 +38,15 @@ fn capabilities_are_listed_with_values_for_clients_that_know_them() {
     check(
         "CAP LS 302",
         expect![[r#"
-            :node CAP * LS * :account-notify account-tag away-notify batch cap-notify chghost draft/account-registration=before-connect,custom-account-name draft/chathistory draft/event-playback draft/extended-isupport draft/message-redaction draft/multiline=max-bytes=16384,max-lines=100 draft/pre-away draft/read-marker echo-message extended-join invite-notify labeled-response message-tags multi-prefix no-implicit-names
-            :node CAP * LS :sasl=SCRAM-SHA-256,PLAIN server-time setname standard-replies userhost-in-names
+            :node CAP * LS * :account-notify account-tag away-notify batch cap-notify chghost draft/account-registration=before-connect,custom-account-name draft/channel-rename draft/chathistory draft/event-playback draft/extended-isupport draft/message-redaction draft/metadata-2=before-connect,max-subs=50,max-keys=20,max-key-bytes=64,max-value-bytes=300
+            :node CAP * LS * :draft/metadata-3=before-connect,max-subs=50,max-keys=20,max-key-bytes=64,max-value-bytes=300 draft/multiline=max-bytes=16384,max-lines=100 draft/persistence draft/pre-away draft/read-marker echo-message extended-join extended-monitor invite-notify labeled-response message-tags multi-prefix no-implicit-names sasl=SCRAM-SHA-256,PLAIN server-time setname standard-replies userhost-in-names
+            :node CAP * LS :znc.in/playback
         "#]],
     );
     check(
         "CAP LS",
         expect![[r#"
-            :node CAP * LS :account-notify account-tag away-notify batch cap-notify chghost draft/account-registration draft/chathistory draft/event-playback draft/extended-isupport draft/message-redaction draft/multiline draft/pre-away draft/read-marker echo-message extended-join invite-notify labeled-response message-tags multi-prefix no-implicit-names sasl server-time setname standard-replies userhost-in-names
+            :node CAP * LS :account-notify account-tag away-notify batch cap-notify chghost draft/account-registration draft/channel-rename draft/chathistory draft/event-playback draft/extended-isupport draft/message-redaction draft/metadata-2 draft/metadata-3 draft/multiline draft/persistence draft/pre-away draft/read-marker echo-message extended-join extended-monitor invite-notify labeled-response message-tags multi-prefix no-implicit-names sasl server-time setname standard-replies userhost-in-names znc.in/playback
         "#]],
     );
 }

@@ -5,6 +5,7 @@ mod events;
 mod fake_core;
 mod history;
 mod login;
+mod metadata;
 mod multiline;
 mod operators;
 mod personal;

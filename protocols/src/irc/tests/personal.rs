@@ -94,3 +94,50 @@ fn list_knows_all_conditions_of_elist() {
     assert_eq!(listed(">2"), "#other");
     assert_eq!(listed("#r,C<5"), "");
 }
+
+#[test]
+fn whowas_tells_of_those_who_are_gone() {
+    let mut client = Client::registered("batch");
+    expect![[r#"
+        :node 431 alice :No nickname given
+        :node 314 alice sleepy usleepy far * :Real sleepy
+        :node 312 alice sleepy far :1970-01-01T00:01:00.000Z
+        :node 314 alice sleepy usleepy far * :Real sleepy
+        :node 312 alice sleepy far :1970-01-01T00:00:00.000Z
+        :node 369 alice sleepy :End of WHOWAS
+        :node 406 alice nobody :There was no such nickname
+        :node 314 alice bob ubob far * :Real bob
+        :node 330 alice bob bob :was logged in as
+        :node 312 alice bob far :1970-01-01T00:01:00.000Z
+        :node 369 alice nobody,bob :End of WHOWAS
+        :node 406 alice a!b :There was no such nickname
+        :node 369 alice a!b :End of WHOWAS
+    "#]]
+    .assert_eq(&client.said_to("WHOWAS\nWHOWAS sleepy\nWHOWAS nobody,bob 1\nWHOWAS a!b -1"));
+}
+
+#[test]
+fn knocks_are_delivered_and_refused() {
+    let mut client = Client::registered("batch");
+    expect![[r#"
+        :node 711 alice #x :Your KNOCK has been delivered
+        :node 714 alice #r :You're already on that channel
+        :node 713 alice #open :Channel is open
+        :node 712 alice #again :Too many KNOCKs (channel)
+        :node 403 alice x :No such channel
+    "#]]
+    .assert_eq(&client.said_to("KNOCK #x :please\nKNOCK #r\nKNOCK #open\nKNOCK #again\nKNOCK x"));
+    client.event(Event::Knocked { room: room("r"), by: author("bob"), text: "please".to_owned() });
+    assert_eq!(client.take(), ":node 710 alice #r bob!ubob@far :has asked for an invite: please\n");
+}
+
+#[test]
+fn who_is_watched_is_told_about_to_those_who_want_it() {
+    let changed = || Event::WatchedChanged { old: person("bob").record, person: person("sleepy") };
+    let mut client = Client::registered("extended-monitor away-notify");
+    client.event(changed());
+    assert_eq!(client.take(), ":sleepy!usleepy@far AWAY :zzz\n");
+    let mut client = Client::registered("away-notify");
+    client.event(changed());
+    assert_eq!(client.take(), "");
+}

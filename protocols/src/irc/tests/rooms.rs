@@ -1,5 +1,6 @@
 //! JOIN, PART, MODE, TOPIC, KICK, INVITE, NAMES, WHO, LIST.
 
+use super::fake_core::*;
 use super::*;
 use expect_test::{Expect, expect};
 use lavina_crdt::room::Denied;
@@ -156,23 +157,27 @@ fn who_whois_names_and_list() {
     check(
         "WHOIS sleepy\nWHOIS node bob\nWHOIS nobody\nWHOWAS x",
         expect![[r#"
-        :node 311 alice sleepy usleepy far * :Real sleepy
-        :node 312 alice sleepy node :Net
-        :node 301 alice sleepy :zzz
-        :node 671 alice sleepy :is using a secure connection
-        :node 317 alice sleepy 0 1700000000 :seconds idle, signon time
-        :node 318 alice sleepy :End of /WHOIS list
-        :node 311 alice bob ubob far * :Real bob
-        :node 312 alice bob node :Net
-        :node 330 alice bob bob :is logged in as
-        :node 671 alice bob :is using a secure connection
-        :node 317 alice bob 0 1700000000 :seconds idle, signon time
-        :node 318 alice bob :End of /WHOIS list
-        :node 401 alice nobody :No such nick/channel
-        :node 318 alice nobody :End of /WHOIS list
-        :node 406 alice x :There was no such nickname
-        :node 369 alice x :End of WHOWAS
-    "#]],
+            :node 311 alice sleepy usleepy far * :Real sleepy
+            :node 312 alice sleepy node :Net
+            :node 301 alice sleepy :zzz
+            :node 671 alice sleepy :is using a secure connection
+            :node 317 alice sleepy 0 1700000000 :seconds idle, signon time
+            :node 318 alice sleepy :End of /WHOIS list
+            :node 311 alice bob ubob far * :Real bob
+            :node 319 alice bob :@#r
+            :node 312 alice bob node :Net
+            :node 330 alice bob bob :is logged in as
+            :node 671 alice bob :is using a secure connection
+            :node 317 alice bob 0 1700000000 :seconds idle, signon time
+            :node 318 alice bob :End of /WHOIS list
+            :node 401 alice nobody :No such nick/channel
+            :node 318 alice nobody :End of /WHOIS list
+            :node 314 alice x ux far * :Real x
+            :node 312 alice x far :1970-01-01T00:01:00.000Z
+            :node 314 alice x ux far * :Real x
+            :node 312 alice x far :1970-01-01T00:00:00.000Z
+            :node 369 alice x :End of WHOWAS
+        "#]],
     );
     check(
         "LIST\nLIST >5\nLIST #R*,#zzz",
@@ -225,7 +230,7 @@ fn questions_about_the_server() {
             :node 254 alice 3 :channels formed
             :node 255 alice :I have 2 clients and 2 servers
             :node 265 alice 2 2 :Current local users 2, max 2
-            :node 266 alice 5 5 :Current global users 5, max 5
+            :node 266 alice 5 7 :Current global users 5, max 7
             :node 351 alice lavina-0.1.0 node :A mesh of equal nodes
             :node 391 alice node :2026-01-02T03:04:05.678Z
             :node 256 alice node :Administrative info
@@ -267,4 +272,38 @@ fn modes_of_a_channel_have_letters_both_ways() {
         :node 366 alice #other :End of /NAMES list
     "#]]
     .assert_eq(&client.said_to("JOIN #full"));
+}
+
+#[test]
+fn a_channel_goes_by_another_name() {
+    let view = || {
+        let mut core = FakeCore::default();
+        match core.answer(crate::command::Command::Join { room: room("new"), nick: None, key: None }) {
+            Some(Ok(crate::command::Reply::Joined(view, _))) => view,
+            other => panic!("{other:?}"),
+        }
+    };
+    let renamed = || Event::Renamed { old: room("r"), view: view(), by: author("bob"), reason: "why".to_owned() };
+    let mut client = Client::in_room("draft/channel-rename");
+    expect![[r#"
+        :node FAIL RENAME CHANNEL_NAME_IN_USE #r #other :The channel name is already taken
+        :alice!al@host RENAME #r #R :
+        :node FAIL RENAME CANNOT_RENAME #r x :That cannot be a channel's name
+        :node 461 alice RENAME :Not enough parameters
+    "#]]
+    .assert_eq(&client.said_to("RENAME #r #other\nRENAME #r #new :why\nRENAME #r #R\nRENAME #r x\nRENAME #r"));
+    client.event(renamed());
+    client.event(renamed());
+    assert_eq!(client.take(), ":bob!ubob@far RENAME #r #new :why\n");
+    let mut client = Client::in_room("batch");
+    client.event(renamed());
+    expect![[r#"
+        :alice!al@host PART #r :why
+        :alice!al@host JOIN #new
+        :node 332 alice #new :On things
+        :node 333 alice #new bob 1600000000
+        :node 353 alice = #new :x ~bob +sleepy
+        :node 366 alice #new :End of /NAMES list
+    "#]]
+    .assert_eq(&client.take());
 }

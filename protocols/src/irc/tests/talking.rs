@@ -53,6 +53,7 @@ fn labels_come_back_on_an_ack_a_line_or_a_batch() {
         @label=b :node PONG node :x
         @label=c :node BATCH +b1 labeled-response
         @batch=b1 :node 311 alice bob ubob far * :Real bob
+        @batch=b1 :node 319 alice bob :@#r
         @batch=b1 :node 312 alice bob node :Net
         @batch=b1 :node 330 alice bob bob :is logged in as
         @batch=b1 :node 671 alice bob :is using a secure connection
@@ -144,4 +145,22 @@ fn input_waits_when_too_many_answers_are_owed_or_it_comes_too_fast() {
     client.wait(100);
     assert_eq!(client.take().lines().count(), 1);
     assert!(!client.session.wants_pause());
+}
+
+#[test]
+fn a_mark_before_a_channel_says_for_whom_it_is() {
+    let mut client = Client::in_room("echo-message");
+    client.shows_commands = true;
+    let answer = client.said_to("PRIVMSG @#r :psst\nNOTICE +%#r :hm\nPRIVMSG @# :x\nPRIVMSG @bob :x");
+    assert!(answer.contains("least: Operator") && answer.contains("least: Voice"), "{answer}");
+    let lines: Vec<&str> = answer.lines().filter(|line| !line.starts_with('?')).collect();
+    assert_eq!(
+        lines,
+        [
+            ":alice!al@host PRIVMSG @#r :psst",
+            ":alice!al@host NOTICE +#r :hm",
+            ":node 403 alice @# :No such channel",
+            ":node 401 alice @bob :No such nick/channel",
+        ]
+    );
 }

@@ -122,6 +122,10 @@ impl Client {
             }),
             Event::Joined { .. }
             | Event::Invited { .. }
+            | Event::Knocked { .. }
+            | Event::WatchedChanged { .. }
+            | Event::Noted { .. }
+            | Event::Renamed { .. }
             | Event::Caught { .. }
             | Event::RosterPush { .. }
             | Event::Shown { .. }

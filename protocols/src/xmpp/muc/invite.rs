@@ -109,3 +109,13 @@ pub(crate) fn on_invited(link: &mut Link, room: &RoomName, by: &Author, reason: 
         .child(direct);
     link.send(&message);
 }
+
+/// Somebody outside asks to be let in: a word of the room to those who may do so.
+pub(crate) fn on_knocked(link: &mut Link, room: &RoomName, by: &Author, text: &str) {
+    let words = if text.is_empty() { String::new() } else { format!(": {text}") };
+    let message = Element::new("message", ns::CLIENT)
+        .attr("from", link.domains.room(room))
+        .attr("type", "groupchat")
+        .text_child("body", format!("{} ({}) asks to be invited{words}", by.nick, link.domains.author(by, None)));
+    link.send(&message);
+}

@@ -127,6 +127,7 @@ fn join(link: &mut Link, asked: Asked, room: RoomName, nick: Nick, muc: &Element
             limit: wanted.limit,
             newest: true,
             texts: false,
+            events: false,
         };
         let waiting = History { room, chars_max: wanted.chars_max };
         link.ask(Command::History(query), Awaited::Muc(MucWaiting::History(waiting)));

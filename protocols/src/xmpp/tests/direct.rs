@@ -32,11 +32,11 @@ fn a_message_goes_to_whom_it_is_for_and_comes_with_a_full_jid() {
     chat.event(direct(author(3, "carol", false), "alice", Content::text("from IRC")));
     chat.send("<message to='carol@guests.a.example'><body>x</body></message>");
     expect![[r#"
-            Say(Account(bob, Some("phone")), Content { kind: Message, text: "hi", tags: [], payloads: ["<active xmlns='http://jabber.org/protocol/chatstates'/>"], to_resource: Some("phone"), from_resource: Some("r1"), via_room: None, client_id: "d1", relation: None, joints: [], typing: None })
+            Say(Account(bob, Some("phone")), Content { kind: Message, text: "hi", tags: [], payloads: ["<active xmlns='http://jabber.org/protocol/chatstates'/>"], to_resource: Some("phone"), from_resource: Some("r1"), via_room: None, client_id: "d1", relation: None, joints: [], typing: None, least: None })
         <message to='alice@a.example/r1' from='bob@a.example/phone' id='d1' type='error'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>no such account</text></error></message>
         <message from='bob@a.example/phone' to='alice@a.example' type='chat' id='d2'><body>hello</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
         <message from='carol@guests.a.example' to='alice@a.example' type='chat' id='06dndmlnk00001850k2ga18000000004'><body>from IRC</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
-            Say(Nick(carol), Content { kind: Letter, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "", relation: None, joints: [], typing: None })
+            Say(Nick(carol), Content { kind: Letter, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "", relation: None, joints: [], typing: None, least: None })
     "#]].assert_eq(&chat.take());
 }
 
@@ -239,7 +239,7 @@ fn a_stanza_is_acknowledged_when_it_has_been_dealt_with() {
     chat.answer(Err(Refusal::Storage));
     expect![[r#"
         <enabled xmlns='urn:xmpp:sm:3'/>
-            Say(Account(bob, None), Content { kind: Letter, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "1", relation: None, joints: [], typing: None })
+            Say(Account(bob, None), Content { kind: Letter, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "1", relation: None, joints: [], typing: None, least: None })
         <message to='alice@a.example/r1' from='bob@a.example' id='1' type='error'><error type='wait'><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>the server cannot store anything at the moment</text></error></message>
         <a xmlns='urn:xmpp:sm:3' h='1'/>
     "#]].assert_eq(&chat.take());
@@ -300,7 +300,7 @@ fn accounts_are_blocked_and_clients_that_know_the_list_are_told() {
             Block([bob, carol], false)
         <iq to='alice@a.example/r1' id='3' type='result'/>
         <iq to='alice@a.example/r1' id='4' type='error'><error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
-            Say(Account(bob, None), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "5", relation: None, joints: [], typing: None })
+            Say(Account(bob, None), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "5", relation: None, joints: [], typing: None, least: None })
         <message to='alice@a.example/r1' from='bob@a.example' id='5' type='error'><error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>you block them</text><blocked xmlns='urn:xmpp:blocking:errors'/></error></message>
     "#]].assert_eq(&chat.take());
 }

@@ -11,7 +11,7 @@ const JOIN: &str =
     "<presence to='rust@rooms.a.example/alice' id='j'><x xmlns='http://jabber.org/protocol/muc'/></presence>";
 
 fn page(messages: Vec<Arc<Said>>) -> Reply {
-    Reply::History(HistoryPage { messages, complete: true })
+    Reply::History(HistoryPage { messages, events: Vec::new(), complete: true })
 }
 
 /// A chat in the room.
@@ -36,7 +36,7 @@ fn joining_shows_occupants_then_history_then_subject_then_what_is_live() {
     chat.answer(Ok(page(vec![old])));
     expect![[r#"
             Join { room: rust, nick: Some(alice), key: None }
-            History(HistoryQuery { of: Room(rust), after: None, before: None, ids: [], limit: 20, newest: true, texts: false })
+            History(HistoryQuery { of: Room(rust), after: None, before: None, ids: [], limit: 20, newest: true, texts: false, events: false })
             Act(rust, [SetFlag { flag: Locked, on: true }])
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/bob'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='08da0438ff9dc4c0beca2d0454e54673'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' jid='bob@a.example/phone' role='moderator'/></x></presence>
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/carol'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant'/></x></presence>
@@ -78,7 +78,7 @@ fn a_message_is_reflected_once_it_is_durable_and_a_ping_waits_behind_it() {
     let said = said_in("rust", 3, author(1, "alice", true), content.clone());
     chat.answer(Ok(Reply::Said(said)));
     expect![[r#"
-            Say(Room(rust), Content { kind: Message, text: "hi <all>", tags: [], payloads: ["<origin-id xmlns='urn:xmpp:sid:0' id='m1'/>"], to_resource: None, from_resource: None, via_room: None, client_id: "m1", relation: None, joints: [], typing: None })
+            Say(Room(rust), Content { kind: Message, text: "hi <all>", tags: [], payloads: ["<origin-id xmlns='urn:xmpp:sid:0' id='m1'/>"], to_resource: None, from_resource: None, via_room: None, client_id: "m1", relation: None, joints: [], typing: None, least: None })
         <message to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='groupchat' id='m1'><body>hi &lt;all&gt;</body><origin-id xmlns='urn:xmpp:sid:0' id='m1'/><stanza-id xmlns='urn:xmpp:sid:0' by='rust@rooms.a.example' id='06dndmljn00001850k2ga18000000003'/><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/></message>
         <iq to='alice@a.example/r1' from='a.example' id='p' type='result'/>
     "#]].assert_eq(&chat.take());
@@ -230,7 +230,7 @@ fn occupants_whisper_through_the_room() {
     // Another session of alice's is in that room.
     chat.event(direct(author(3, "carol", false), "alice", whispered("other")));
     expect![[r#"
-            Say(Occupant(rust, carol), Content { kind: Message, text: "psst", tags: [], payloads: [], to_resource: None, from_resource: None, via_room: Some(rust), client_id: "pm", relation: None, joints: [], typing: None })
+            Say(Occupant(rust, carol), Content { kind: Message, text: "psst", tags: [], payloads: [], to_resource: None, from_resource: None, via_room: Some(rust), client_id: "pm", relation: None, joints: [], typing: None, least: None })
         <message to='alice@a.example/r1' from='rust@rooms.a.example/carol' id='pm' type='error'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>no such occupant</text></error></message>
         <message to='alice@a.example/r1' from='rust@rooms.a.example/carol' type='chat' id='06dndmlnk00001850k2ga18000000004'><body>here</body><x xmlns='http://jabber.org/protocol/muc#user'/><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlnk00001850k2ga18000000004'/></message>
     "#]].assert_eq(&chat.take());
@@ -460,12 +460,12 @@ fn archives_are_read_in_pages() {
     chat.answer(Ok(page(vec![said_in("rust", 1, author(3, "carol", false), Content::text("a"))])));
     chat.answer(Ok(page(vec![said_in("rust", 2, author(3, "carol", false), Content::text("b"))])));
     expect![[r#"
-            History(HistoryQuery { of: Room(rust), after: Some(Time(1767225599999)), before: None, ids: [], limit: 10, newest: true, texts: false })
+            History(HistoryQuery { of: Room(rust), after: Some(Time(1767225599999)), before: None, ids: [], limit: 10, newest: true, texts: false, events: false })
         <message to='alice@a.example/r1' from='rust@rooms.a.example'><result xmlns='urn:xmpp:mam:2' queryid='f' id='06dndmlbt00001850k2ga18000000001'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:01.000Z'/><message xmlns='jabber:client' from='rust@rooms.a.example/carol' type='groupchat' id='06dndmlbt00001850k2ga18000000001'><body>/me waves</body><stanza-id xmlns='urn:xmpp:sid:0' by='rust@rooms.a.example' id='06dndmlbt00001850k2ga18000000001'/><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/></message></forwarded></result></message>
         <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='q' type='result'><fin xmlns='urn:xmpp:mam:2' complete='true'><set xmlns='http://jabber.org/protocol/rsm'><first>06dndmlbt00001850k2ga18000000001</first><last>06dndmlbt00001850k2ga18000000001</last></set></fin></iq>
         <iq to='alice@a.example/r1' id='q2' type='error'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
-            History(HistoryQuery { of: Room(rust), after: None, before: None, ids: [], limit: 1, newest: false, texts: false })
-            History(HistoryQuery { of: Room(rust), after: None, before: None, ids: [], limit: 1, newest: true, texts: false })
+            History(HistoryQuery { of: Room(rust), after: None, before: None, ids: [], limit: 1, newest: false, texts: false, events: false })
+            History(HistoryQuery { of: Room(rust), after: None, before: None, ids: [], limit: 1, newest: true, texts: false, events: false })
         <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='md' type='result'><metadata xmlns='urn:xmpp:mam:2'><start id='06dndmlbt00001850k2ga18000000001' timestamp='2026-01-01T00:00:01.000Z'/><end id='06dndmlfq00001850k2ga18000000002' timestamp='2026-01-01T00:00:02.000Z'/></metadata></iq>
     "#]].assert_eq(&chat.take());
 }

@@ -1,6 +1,7 @@
 //! Accounts and their sessions on several nodes, as their owners deal with them.
 
-use super::world::{World, account, nick, open, room};
+use super::world::{World, account, credentials, nick, open, room};
+use crate::node::{Input, SessionMeta};
 use lavina_crdt::content::Principal;
 use lavina_crdt::room::{Act, Flag, Rank};
 use lavina_protocols::account::{AccountCommand, AccountReply};
@@ -76,4 +77,41 @@ fn a_registered_room_is_its_founders_when_everybody_has_left_and_its_node_is_gon
     assert_eq!(view.state.ranks.len(), 1, "bob came into a room that is there");
     assert!(view.state.has(Flag::Persistent));
     assert_eq!(view.own_nick, Some(nick("alice")));
+}
+
+#[test]
+fn nobody_registers_the_name_that_another_goes_by() {
+    let mut world = World::new(2);
+    let (alice, bob) = (world.guest(0, "alice"), world.guest(1, "bob"));
+    world.run_ms(1_000);
+    let register = |name: &str| Command::RegisterAccount(account(name), credentials());
+    assert_eq!(world.ask(bob, register("alice")).unwrap_err(), Refusal::AccountExists);
+    world.ask(alice, register("alice")).unwrap();
+    world.ask(bob, register("nobodys")).unwrap();
+}
+
+#[test]
+fn an_account_and_an_address_have_so_many_sessions() {
+    let mut world = World::with(1, |limits| {
+        limits.sessions_per_account_max = 2;
+        limits.sessions_per_address_max = 3;
+    });
+    world.register(0, "alice");
+    for resource in ["a", "b"] {
+        world.member(0, "alice", resource);
+    }
+    let third = world.connect(0);
+    world.ask(third, Command::LogIn(account("alice"))).unwrap();
+    assert!(matches!(world.ask(third, open("alice", Some("c"))), Err(Refusal::Barred(_))));
+    let mut from = |address: &str| {
+        let number = world.next_client();
+        let meta = SessionMeta { host: "host".to_owned(), address: address.parse().ok(), secure: true };
+        world.input(0, Input::SessionOpened(number, meta));
+        !world.words((0, number)).iter().any(|word| word.starts_with("closed Barred"))
+    };
+    let each: Vec<bool> = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8::4", "2001:db8:0:1::1", "127.0.0.1"]
+        .into_iter()
+        .map(&mut from)
+        .collect();
+    assert_eq!(each, [true, true, true, false, true, true]);
 }

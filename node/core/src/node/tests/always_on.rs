@@ -16,7 +16,7 @@ fn session(world: &mut World, node: usize, name: &str, shown: &str) -> ((usize, 
 }
 
 fn switch(world: &mut World, client: (usize, u64), on: bool) {
-    world.ask(client, Command::Account(AccountCommand::SetAlwaysOn(on))).unwrap();
+    world.ask(client, Command::Account(AccountCommand::SetAlwaysOn(Some(on)))).unwrap();
     world.run_ms(1_000);
 }
 
@@ -162,4 +162,24 @@ fn who_switches_it_off_leaves_with_the_last_session() {
     world.tell(phone, Command::Quit("night".to_owned()));
     world.run_ms(1_000);
     assert_eq!(world.words(bob), ["alice quit night"]);
+}
+
+#[test]
+fn where_it_is_usual_an_account_is_always_on_until_its_owner_chooses_otherwise() {
+    let mut world = World::with(1, |limits| limits.always_on = true);
+    world.register(0, "alice");
+    let alice = world.connect(0);
+    world.ask(alice, Command::LogIn(account("alice"))).unwrap();
+    let Ok(Reply::Opened(opened)) = world.ask(alice, open("ally", None)) else { panic!("not opened") };
+    assert!(opened.is_always_on);
+    assert_eq!(opened.nick.as_str(), "alice");
+    let info = |world: &mut World| match world.ask(alice, Command::Account(AccountCommand::Info(account("alice")))) {
+        Ok(Reply::Account(AccountReply::Info(Some(info)))) => (info.is_always_on, info.always_on_choice),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(info(&mut world), (true, None));
+    world.ask(alice, Command::Account(AccountCommand::SetAlwaysOn(Some(false)))).unwrap();
+    assert_eq!(info(&mut world), (false, Some(false)));
+    world.ask(alice, Command::Account(AccountCommand::SetAlwaysOn(None))).unwrap();
+    assert_eq!(info(&mut world), (true, None));
 }

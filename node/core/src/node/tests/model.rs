@@ -82,10 +82,18 @@ impl Eyes {
             Event::Netjoin { back, .. } => {
                 back.iter().for_each(|(room, occupant)| self.come(room, occupant.nick.as_str()));
             }
+            Event::Renamed { old, view, .. } => {
+                self.rooms.remove(old);
+                let nicks = view.occupants.iter().map(|occupant| occupant.nick.to_string()).collect();
+                self.rooms.insert(view.name.clone(), nicks);
+            }
             Event::Said(_)
             | Event::PersonChanged { .. }
             | Event::RoomChanged { .. }
             | Event::Invited { .. }
+            | Event::Knocked { .. }
+            | Event::WatchedChanged { .. }
+            | Event::Noted { .. }
             | Event::Unreachable { .. }
             | Event::Reachable { .. }
             | Event::Caught { .. }

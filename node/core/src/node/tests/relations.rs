@@ -25,7 +25,16 @@ fn redact(world: &mut World, client: Client, of: MsgId) -> Result<Arc<Said>, Ref
 /// What history shows: the text, or who took it back.
 fn history(world: &mut World, client: Client) -> Vec<String> {
     let of = HistoryOf::Room(room("rust"));
-    let query = HistoryQuery { of, after: None, before: None, ids: Vec::new(), limit: 100, newest: true, texts: true };
+    let query = HistoryQuery {
+        of,
+        after: None,
+        before: None,
+        ids: Vec::new(),
+        limit: 100,
+        newest: true,
+        texts: true,
+        events: false,
+    };
     match world.ask(client, Command::History(query)) {
         Ok(Reply::History(page)) => page
             .messages

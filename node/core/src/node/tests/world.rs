@@ -79,6 +79,11 @@ fn place() -> Place {
 impl World {
     /// A mesh of this many nodes, connected.
     pub(super) fn new(nodes: u8) -> Self {
+        Self::with(nodes, |_| {})
+    }
+
+    /// The same with other limits.
+    pub(super) fn with(nodes: u8, change: impl Fn(&mut Limits)) -> Self {
         let root = SigningKey::from_bytes(&[99; 32]);
         let mesh = MeshIdentity { id: [7; 16], root: NodeId(root.verifying_key().to_bytes()) };
         let key = |index: u8| SigningKey::from_bytes(&[index + 1; 32]);
@@ -98,6 +103,8 @@ impl World {
         let now = Now { mono_us: 1_000_000, wall_ms: 1_700_000_000_000 };
         let seats = (0..nodes)
             .map(|index| {
+                let mut limits = Limits { unreachable_grace_ms: 60_000, ..Limits::default() };
+                change(&mut limits);
                 let config = NodeConfig {
                     key: key(index),
                     name: format!("n{index}"),
@@ -106,7 +113,7 @@ impl World {
                     mesh: mesh.clone(),
                     bootstrap: admissions.clone(),
                     operators: Vec::new(),
-                    limits: Limits { unreachable_grace_ms: 60_000, ..Limits::default() },
+                    limits,
                     seals: lavina_crdt::seals::Seals::default(),
                 };
                 let id = NodeId(config.key.verifying_key().to_bytes());
@@ -282,10 +289,15 @@ impl World {
         self.now.mono_us = mono_us;
     }
 
+    /// A number for a connection.
+    pub(super) fn next_client(&mut self) -> u64 {
+        self.clients += 1;
+        self.clients
+    }
+
     /// A connection that has said nothing yet.
     pub(super) fn connect(&mut self, index: usize) -> Client {
-        self.clients += 1;
-        let client = (index, self.clients);
+        let client = (index, self.next_client());
         let meta = SessionMeta { host: format!("host{}", self.clients), address: None, secure: true };
         self.input(index, Input::SessionOpened(client.1, meta));
         client
@@ -377,6 +389,7 @@ impl World {
             limit: 500,
             newest: true,
             texts: false,
+            events: false,
         };
         match self.ask(client, Command::History(query)) {
             Ok(Reply::History(page)) => {
@@ -457,6 +470,10 @@ fn event_word(event: &Event) -> String {
         Event::PersonChanged { person, .. } => format!("{} is {:?}", person.record.nick, person.record.show),
         Event::RoomChanged { room, by, acts, .. } => format!("{} changed {room} ({})", by.nick, acts.len()),
         Event::Invited { room, by, .. } => format!("{} invites to {room}", by.nick),
+        Event::Knocked { room, by, text } => format!("{} knocks at {room}: {text}", by.nick),
+        Event::WatchedChanged { person, .. } => format!("watched {} is {:?}", person.record.nick, person.record.show),
+        Event::Noted { person, key, value } => format!("{} notes {key}: {value:?}", person.record.nick),
+        Event::Renamed { old, view, by, .. } => format!("{} renamed {old} {}", by.nick, view.name),
         Event::Unreachable { room, occupants, .. } => format!("{} unreachable in {room}", names(occupants)),
         Event::Reachable { room, occupants, .. } => format!("{} reachable in {room}", names(occupants)),
         Event::Netsplit { gone, .. } => {

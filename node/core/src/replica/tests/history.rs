@@ -1,6 +1,7 @@
 //! Pages.
 
 use super::*;
+use lavina_crdt::content::Principal;
 use lavina_protocols::command::{Bound, Refusal};
 use proptest::prelude::*;
 
@@ -104,9 +105,10 @@ fn all_conversations_of_an_account_read_as_one() {
     let page = peer.replicas.history(&query).unwrap();
     let texts: Vec<&str> = page.messages.iter().map(|said| said.content.text.as_str()).collect();
     assert_eq!((texts, page.complete), (vec!["to carol", "to bob again"], false));
-    let early = peer.replicas.targets(&scopes, START_MS, START_MS + 3, 10).unwrap();
+    let reader = Principal::Account(account("alice"));
+    let early = peer.replicas.targets(&reader, &scopes, START_MS..START_MS + 3, 10, true).unwrap();
     assert_eq!(early.len(), 1, "what has gone on later is not of that time");
-    let targets = peer.replicas.targets(&scopes, START_MS, START_MS + 4, 10).unwrap();
+    let targets = peer.replicas.targets(&reader, &scopes, START_MS..START_MS + 4, 10, true).unwrap();
     let targets: Vec<(Scope, u64)> = targets.into_iter().map(|(scope, key)| (scope, key.hlc.ms() - START_MS)).collect();
     assert_eq!(targets, [(direct("alice", "carol"), 2), (direct("alice", "bob"), 3)]);
 }
