@@ -2,7 +2,7 @@
 //! The mechanisms themselves are in [`crate::sasl`].
 
 use super::numerics::*;
-use super::{Answer, Caps, Line, Message, Now, Session};
+use super::{Answer, Line, Message, Now, Session};
 use crate::account::{AccountCommand, AccountReply};
 use crate::command::{Command, Refusal, Reply};
 use crate::sasl::{Exchange, Mechanism, Step, Surroundings, derive_credentials};

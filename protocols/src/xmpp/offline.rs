@@ -67,6 +67,7 @@ fn page(link: &mut Link, after: Bound, given: usize) {
         limit: PAGE_LEN,
         newest: false,
         texts: true,
+        events: false,
     };
     link.ask_and_hold(Command::History(query), Awaited::Offline(Waiting::Page(given)));
 }

@@ -113,6 +113,10 @@ fn topic(event: &Event) -> Option<Topic> {
         | Event::NickChanged { .. }
         | Event::RoomChanged { .. }
         | Event::Invited { .. }
+        | Event::Knocked { .. }
+        | Event::WatchedChanged { .. }
+        | Event::Noted { .. }
+        | Event::Renamed { .. }
         | Event::Unreachable { .. }
         | Event::Reachable { .. }
         | Event::Caught { .. }

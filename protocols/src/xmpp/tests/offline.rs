@@ -33,7 +33,7 @@ fn page(complete: bool) -> Reply {
         said(2, &alice, &bob, Content::text("her own")),
         said(3, &bob, &alice, Content::signal()),
     ];
-    Reply::History(HistoryPage { messages, complete })
+    Reply::History(HistoryPage { messages, events: Vec::new(), complete })
 }
 
 fn waiting(first: Option<MsgId>) -> Reply {

@@ -102,7 +102,7 @@ fn of_a_redacted_message_the_archive_has_a_tombstone() {
     let redacted = Redacted { by: author(2, "bob", true), id: msg_id(9), reason: "spam".into(), moderated: true };
     let said = said_in("rust", 2, author(3, "carol", false), Content::text(""));
     let said = Said { redacted: Some(Arc::new(redacted)), ..(*said).clone() };
-    let page = crate::event::HistoryPage { messages: vec![Arc::new(said)], complete: true };
+    let page = crate::event::HistoryPage { messages: vec![Arc::new(said)], events: Vec::new(), complete: true };
     chat.answer(Ok(Reply::History(page)));
     expect![[r#"
             History(HistoryQuery { of: Room(rust), after: None, before: None, ids: [], limit: 50, newest: false, texts: false })

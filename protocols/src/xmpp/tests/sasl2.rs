@@ -44,7 +44,7 @@ impl Chat {
         self.answer(Ok(Reply::Opened(opened())));
         for _ in 0..2 {
             let said = said_in("rust", 1, author(2, "bob", true), Content::text("x"));
-            self.answer(Ok(Reply::History(HistoryPage { messages: vec![said], complete: true })));
+            self.answer(Ok(Reply::History(HistoryPage { messages: vec![said], events: Vec::new(), complete: true })));
         }
     }
 
