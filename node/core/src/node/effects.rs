@@ -31,6 +31,8 @@ impl<S: Store> Node<S> {
     /// Shows what entries did. Gives what was said in the entry `own`, which may have let others go that had waited.
     pub(super) fn on_effects_of(&mut self, now: Now, effects: Vec<Effect>, own: Option<OrderKey>) -> Option<Arc<Said>> {
         let mut own_said = None;
+        // What a room takes with it to another name may come with the word of that, and is not told to those who come along.
+        let mut moves = Vec::new();
         for effect in effects {
             match effect {
                 Effect::Said(message, late) => {
@@ -51,7 +53,7 @@ impl<S: Store> Node<S> {
                     match (moved, closed) {
                         (Some(to), closed) => {
                             let reason = closed.map(|closed| closed.reason).unwrap_or_default();
-                            self.on_moved(now, &room, &to, &author, &reason);
+                            moves.push((room, to, author, reason));
                         }
                         (None, Some(closed)) => self.on_closed(now, &room, &author, &closed),
                         (None, None) => {}
@@ -64,6 +66,9 @@ impl<S: Store> Node<S> {
                 Effect::Mesh => self.on_roster_changed(now),
                 Effect::Quarantined(scope) => self.on_quarantined(now, scope),
             }
+        }
+        for (room, to, author, reason) in moves {
+            self.on_moved(now, &room, &to, &author, &reason);
         }
         own_said
     }

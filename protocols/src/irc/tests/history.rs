@@ -147,7 +147,7 @@ fn a_bouncers_client_asks_for_what_it_has_missed() {
         @batch=b2;time=1970-01-01T00:00:03.000Z :bob!ubob@far PRIVMSG #r :after
         @batch=b2;time=1970-01-01T00:00:03.000Z :bob!ubob@far PRIVMSG #r :second line
         :node BATCH -b2
-        ? HistoryTargets { from_ms: 0, to_ms: 18446744073709551615, limit: 500 }
+        ? HistoryTargets { from_ms: 0, to_ms: 18446744073709551615, limit: 500, newest: true }
         :*playback!playback@znc.in PRIVMSG alice :#r 0 1.000
         :*playback!playback@znc.in PRIVMSG alice :bob 0 2.000
         ? History(HistoryQuery { of: Room(r), after: Some(Time(1000)), before: Some(Time(2000)), ids: [], limit: 500, newest: true, texts: true, events: false })

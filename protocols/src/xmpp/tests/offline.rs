@@ -54,9 +54,9 @@ fn who_becomes_available_is_given_what_waited_once() {
             LookAt(alice, "shown/pep/0ba5ca9b5d5c029473d584e0")
             Account(TakeWaiting)
         <presence to='alice@a.example/r1' from='alice@a.example/r1'/>
-            History(HistoryQuery { of: Account, after: Some(Time(1767225600999)), before: None, ids: [], limit: 100, newest: false, texts: true })
+            History(HistoryQuery { of: Account, after: Some(Time(1767225600999)), before: None, ids: [], limit: 100, newest: false, texts: true, events: false })
         <message from='bob@a.example' to='alice@a.example' type='chat' id='06dndmlbt00001850k2ga18000000001'><body>one</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlbt00001850k2ga18000000001'/><delay xmlns='urn:xmpp:delay' from='a.example' stamp='2026-01-01T00:00:01.000Z'/></message>
-            History(HistoryQuery { of: Account, after: Some(Id(06dndmljn00001850k2ga18000000003)), before: None, ids: [], limit: 100, newest: false, texts: true })
+            History(HistoryQuery { of: Account, after: Some(Id(06dndmljn00001850k2ga18000000003)), before: None, ids: [], limit: 100, newest: false, texts: true, events: false })
         <message from='bob@a.example' to='alice@a.example' type='chat' id='06dndmlbt00001850k2ga18000000001'><body>one</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlbt00001850k2ga18000000001'/><delay xmlns='urn:xmpp:delay' from='a.example' stamp='2026-01-01T00:00:01.000Z'/></message>
     "#]].assert_eq(&chat.take());
     chat.send("<presence><show>away</show></presence>");

@@ -105,7 +105,7 @@ fn of_a_redacted_message_the_archive_has_a_tombstone() {
     let page = crate::event::HistoryPage { messages: vec![Arc::new(said)], events: Vec::new(), complete: true };
     chat.answer(Ok(Reply::History(page)));
     expect![[r#"
-            History(HistoryQuery { of: Room(rust), after: None, before: None, ids: [], limit: 50, newest: false, texts: false })
+            History(HistoryQuery { of: Room(rust), after: None, before: None, ids: [], limit: 50, newest: false, texts: false, events: false })
         <message to='alice@a.example/r1' from='rust@rooms.a.example'><result xmlns='urn:xmpp:mam:2' id='06dndmlfq00001850k2ga18000000002'><forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:02.000Z'/><message xmlns='jabber:client' from='rust@rooms.a.example/carol' type='groupchat' id='06dndmlfq00001850k2ga18000000002'><retracted xmlns='urn:xmpp:message-retract:1' id='06dndmmb500001850k2ga18000000009' stamp='2026-01-01T00:00:09.000Z'><moderated xmlns='urn:xmpp:message-moderate:1' by='rust@rooms.a.example/bob'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='08da0438ff9dc4c0beca2d0454e54673'/></moderated><reason>spam</reason></retracted><stanza-id xmlns='urn:xmpp:sid:0' by='rust@rooms.a.example' id='06dndmlfq00001850k2ga18000000002'/><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/></message></forwarded></result></message>
         <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='q' type='result'><fin xmlns='urn:xmpp:mam:2' complete='true'><set xmlns='http://jabber.org/protocol/rsm'><first>06dndmlfq00001850k2ga18000000002</first><last>06dndmlfq00001850k2ga18000000002</last></set></fin></iq>
     "#]].assert_eq(&chat.take());
@@ -122,7 +122,7 @@ fn a_moderator_takes_a_message_back_and_hears_the_room_say_so() {
     let content = about(Relation::Redact(Redact { of: id, reason: "spam".into(), moderated: true }), "");
     chat.answer(Ok(Reply::Said(said_in("rust", 2, author(1, "alice", true), content))));
     expect![[r#"
-            Relate(Related { target: Room(rust), of: Id(06dndmlbt00001850k2ga18000000001), how: Redact("spam"), content: Content { kind: Signal, text: "", tags: [], payloads: [], to_resource: None, from_resource: None, via_room: None, client_id: "", relation: None, joints: [], typing: None } })
+            Relate(Related { target: Room(rust), of: Id(06dndmlbt00001850k2ga18000000001), how: Redact("spam"), content: Content { kind: Signal, text: "", tags: [], payloads: [], to_resource: None, from_resource: None, via_room: None, client_id: "", relation: None, joints: [], typing: None, least: None } })
         <message to='alice@a.example/r1' from='rust@rooms.a.example' type='groupchat' id='06dndmlfq00001850k2ga18000000002'><retract xmlns='urn:xmpp:message-retract:1' id='06dndmlbt00001850k2ga18000000001'><moderated xmlns='urn:xmpp:message-moderate:1' by='rust@rooms.a.example/alice'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/></moderated><reason>spam</reason></retract><stanza-id xmlns='urn:xmpp:sid:0' by='rust@rooms.a.example' id='06dndmlfq00001850k2ga18000000002'/></message>
         <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='m' type='result'/>
     "#]].assert_eq(&chat.take());

@@ -75,8 +75,8 @@ fn one_step_from_the_password_to_a_resource() {
             LookupCredentials(alice)
             LogIn(alice)
             Open(Open { nick: alice, user: "alice", realname: "alice", resource: Some("Test/cd060cdd7147"), available: false })
-            History(HistoryQuery { of: Account, after: None, before: None, ids: [], limit: 1, newest: false, texts: false })
-            History(HistoryQuery { of: Account, after: None, before: None, ids: [], limit: 1, newest: true, texts: false })
+            History(HistoryQuery { of: Account, after: None, before: None, ids: [], limit: 1, newest: false, texts: false, events: false })
+            History(HistoryQuery { of: Account, after: None, before: None, ids: [], limit: 1, newest: true, texts: false, events: false })
         <success xmlns='urn:xmpp:sasl:2'><authorization-identifier>alice@a.example/Test/cd060cdd7147</authorization-identifier><bound xmlns='urn:xmpp:bind:0'><metadata xmlns='urn:xmpp:mam:2'><start id='06dndmlbt00001850k2ga18000000001' timestamp='2026-01-01T00:00:01.000Z'/><end id='06dndmlbt00001850k2ga18000000001' timestamp='2026-01-01T00:00:01.000Z'/></metadata><enabled xmlns='urn:xmpp:sm:3' id='5f9ae747e239f68412558968d738e8cb' resume='true' max='600'/></bound></success>
         <stream:features><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>65536</max-bytes><idle-seconds>180</idle-seconds></limits><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://lavina.example' ver='ERCXzd9svlTaeSg0yIfQPVpTAyg='/><c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>hgafHSTstLjCZ1RHP9yBZEtRpc+IUUT41H8bxYYLWO4=</hash></c></stream:features>
             (kept as 5f9ae747e239f68412558968d738e8cb)

@@ -45,7 +45,7 @@ fn who_is_not_let_in_is_offered_another_room() {
     let (alice, bob) = (world.guest(0, "alice"), world.guest(1, "bob"));
     world.join(alice, "rust").unwrap();
     let forward = vec![Act::SetForward(Some(room("lobby")))];
-    assert_eq!(act(&mut world, alice, forward.clone()).unwrap_err(), Refusal::Denied(Denied::Rank), "not hers");
+    assert_eq!(act(&mut world, alice, forward.clone()).unwrap_err(), Refusal::Denied(Denied::NoRoom), "there is none");
     world.join(alice, "lobby").unwrap();
     act(&mut world, alice, forward).unwrap();
     act(&mut world, alice, flag(Flag::InviteOnly)).unwrap();
