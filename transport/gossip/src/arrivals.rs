@@ -19,6 +19,9 @@ const ARRIVED_MAX: usize = 65_536;
 const GAPS_MAX: usize = 4_096;
 /// How long a gap may close by itself: two ways through a region differ by less.
 const GAP_WAIT_MS: u64 = 100;
+/// The same for what comes from another region to one that has others in it: the first gateway's relay brings what is missing, unless it is dead, and to
+/// ask sooner would bring all of it over the long way again.
+const FAR_GAP_WAIT_MS: u64 = 1_000;
 /// How often a gap's sender is asked before the gap is left to the slow timer.
 const GAP_ASKS_MAX: u32 = 4;
 /// Time after the first question for the second; each further one waits as much longer.
@@ -71,7 +74,9 @@ impl Arrivals {
         ]
     }
 
-    /// A run came from `from`; `durable` is how far its origin is durable here. Returns a mark when all of it is already.
+    /// A run came from `from`; `durable` is how far its origin is durable here, and `relayed` whether others here relay what comes from there. Returns a mark
+    /// when all of it is here already.
+    #[expect(clippy::too_many_arguments, reason = "one run with everything it is held against")]
     pub(crate) fn on_run(
         &mut self,
         now: Now,
@@ -79,6 +84,7 @@ impl Arrivals {
         key: Hash,
         run: &Run,
         durable: u64,
+        relayed: bool,
         out: &mut Outbox,
     ) -> Option<(Scope, Origin, u64)> {
         let (origin, end) = (run.origin.origin(), run_end(run));
@@ -87,7 +93,7 @@ impl Arrivals {
         }
         let known = self.arrived(now.mono_us, key, origin).max(durable);
         if run.first > known && !mutant::is_planted(Mutant::MaxSeen) {
-            self.note_gap(now, from, key, run, out);
+            self.note_gap(now, from, key, run, relayed, out);
         } else if self.arrived.len() < ARRIVED_MAX || self.arrived.contains_key(&(key, origin)) {
             let fresh = Arrived { next: 0, durable, since_us: now.mono_us };
             let slot = self.arrived.entry((key, origin)).or_insert(fresh);
@@ -109,12 +115,13 @@ impl Arrivals {
         None
     }
 
-    fn note_gap(&mut self, now: Now, from: NodeId, key: Hash, run: &Run, out: &mut Outbox) {
+    fn note_gap(&mut self, now: Now, from: NodeId, key: Hash, run: &Run, relayed: bool, out: &mut Outbox) {
         if self.gaps.len() >= GAPS_MAX {
             out.overflow();
             return;
         }
-        let fresh = || Gap { scope: run.scope.clone(), until: 0, from, asks: 0, due_us: now.deadline_ms(GAP_WAIT_MS) };
+        let wait_ms = if relayed { FAR_GAP_WAIT_MS } else { GAP_WAIT_MS };
+        let fresh = || Gap { scope: run.scope.clone(), until: 0, from, asks: 0, due_us: now.deadline_ms(wait_ms) };
         let gap = self.gaps.entry((key, run.origin.origin())).or_insert_with(fresh);
         gap.until = gap.until.max(run_end(run));
         gap.from = from;
@@ -250,8 +257,8 @@ mod tests {
         let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
         let (key, peer, origin) = (Hash([1; 32]), NodeId([1; 32]), run(0).origin.origin());
         let at = |ms: u64| Now { mono_us: ms * 1000, wall_ms: ms };
-        arrivals.on_run(at(0), peer, key, &run(1), 0, &mut out);
-        arrivals.on_run(at(1), peer, key, &run(0), 0, &mut out);
+        arrivals.on_run(at(0), peer, key, &run(1), 0, false, &mut out);
+        arrivals.on_run(at(1), peer, key, &run(0), 0, false, &mut out);
         let asks = arrivals.gaps_due(at(GAP_WAIT_MS + 1), |_, _| 1);
         assert_eq!(asks.get(&peer), Some(&vec![(Scope::Mesh, origin, 1)]));
         assert!(arrivals.gaps_due(at(10_000), |_, _| 2).is_empty(), "it has come");
@@ -262,9 +269,9 @@ mod tests {
         let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
         let (key, peer, origin) = (Hash([1; 32]), NodeId([1; 32]), run(0).origin.origin());
         let at = |ms: u64| Now { mono_us: ms * 1000, wall_ms: ms };
-        arrivals.on_run(at(0), NodeId([2; 32]), key, &run(0), 0, &mut out);
+        arrivals.on_run(at(0), NodeId([2; 32]), key, &run(0), 0, false, &mut out);
         arrivals.refute(key, origin);
-        arrivals.on_run(at(1), peer, key, &run(1), 0, &mut out);
+        arrivals.on_run(at(1), peer, key, &run(1), 0, false, &mut out);
         let asks = arrivals.gaps_due(at(GAP_WAIT_MS + 1), |_, _| 0);
         assert_eq!(asks.get(&peer), Some(&vec![(Scope::Mesh, origin, 0)]));
         let mut vector = VersionVector::default();
@@ -277,13 +284,13 @@ mod tests {
         let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
         let (key, peer, origin) = (Hash([1; 32]), NodeId([1; 32]), run(0).origin.origin());
         let at = |ms: u64| Now { mono_us: ms * 1000, wall_ms: ms };
-        arrivals.on_run(at(0), peer, key, &run(0), 0, &mut out);
-        arrivals.on_run(at(ARRIVED_TRUST_MS), peer, key, &run(1), 0, &mut out);
+        arrivals.on_run(at(0), peer, key, &run(0), 0, false, &mut out);
+        arrivals.on_run(at(ARRIVED_TRUST_MS), peer, key, &run(1), 0, false, &mut out);
         assert_eq!(arrivals.arrived(at(ARRIVED_TRUST_MS).mono_us, key, origin), 2, "the disk may be slow");
         assert_eq!(arrivals.arrived(at(ARRIVED_TRUST_MS + 1).mono_us, key, origin), 0);
         // What becomes durable does.
-        arrivals.on_run(at(6_000), peer, key, &run(0), 0, &mut out);
-        arrivals.on_run(at(6_000), peer, key, &run(1), 0, &mut out);
+        arrivals.on_run(at(6_000), peer, key, &run(0), 0, false, &mut out);
+        arrivals.on_run(at(6_000), peer, key, &run(1), 0, false, &mut out);
         let durable = VersionVector::from_iter([(origin, 1)]);
         arrivals.on_durable(at(8_000), key, &durable);
         assert_eq!(arrivals.arrived(at(8_000 + ARRIVED_TRUST_MS).mono_us, key, origin), 2);
@@ -295,7 +302,7 @@ mod tests {
         let (key, peer) = (Hash([1; 32]), NodeId([1; 32]));
         let at = |ms: u64| Now { mono_us: ms * 1000, wall_ms: ms };
         let full = |arrivals: &Arrivals| arrivals.gauges().iter().filter(|gauge| gauge.now > 0).count();
-        arrivals.on_run(at(0), peer, key, &run(0), 0, &mut out);
+        arrivals.on_run(at(0), peer, key, &run(0), 0, false, &mut out);
         arrivals.expire(at(ARRIVED_TRUST_MS).mono_us);
         assert_eq!(full(&arrivals), 2, "the disk may still take it");
         arrivals.expire(at(ARRIVED_TRUST_MS + 1).mono_us);

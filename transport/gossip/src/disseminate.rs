@@ -31,6 +31,8 @@ const PATIENCE_FACTOR: u64 = 3;
 const SLOWEST_FADES: u64 = 64;
 /// Longest wait for a gateway, learnt from it or because it is heard of: by then membership knows whether it is there.
 const PATIENCE_MS_MAX: u64 = 3_000;
+/// A timer that is later than this says that the node itself is behind with its work.
+const BEHIND_MS: u64 = 50;
 /// Most gateways of a region tried for a run: beyond it the region is as good as cut off.
 const RANKS_MAX: usize = 4;
 
@@ -218,7 +220,10 @@ impl Dissemination {
 
     pub(crate) fn on_time(&mut self, now: Now, links: &Links, flights: &mut InFlight, out: &mut Outbox) {
         let ids: Vec<u64> = self.due.range(..=(now.mono_us, u64::MAX)).map(|(_, id)| *id).collect();
-        let (alive, silent): (Vec<u64>, Vec<u64>) = ids.into_iter().partition(|id| self.is_at_work(now, *id, links));
+        // Whoever comes to it this late has not read what came meanwhile either, acknowledgements among it.
+        let is_behind = self.due.first().is_some_and(|(at, _)| now.mono_us.saturating_sub(*at) > BEHIND_MS * 1000);
+        let waits = |id: &u64| self.may_wait(now, *id, links, is_behind);
+        let (alive, silent): (Vec<u64>, Vec<u64>) = ids.into_iter().partition(waits);
         for id in alive {
             if let Some(copy) = self.outstanding.get_mut(&id) {
                 self.due.remove(&(copy.due_us, id));
@@ -229,13 +234,14 @@ impl Dissemination {
         self.retry(now, silent, links, flights, out);
     }
 
-    /// Whether the gateway of a copy has it and works on it, as far as can be told: something came from it that it sent after the copy had come.
-    fn is_at_work(&self, now: Now, id: u64, links: &Links) -> bool {
+    /// Whether the gateway of a copy is waited for longer: this node is behind itself, or the gateway has the copy and works on it, as far as can be told:
+    /// something came from it that it sent after the copy had come.
+    fn may_wait(&self, now: Now, id: u64, links: &Links, is_behind: bool) -> bool {
         let Some(copy) = self.outstanding.get(&id) else { return false };
         let Some(link) = copy.tried.last().and_then(|gateway| links.get(*gateway)) else { return false };
         let there_and_back_us = link.round_trip_us.unwrap_or(0).max(1);
-        link.heard_us >= copy.sent_us.saturating_add(there_and_back_us)
-            && now.mono_us < copy.sent_us.saturating_add(PATIENCE_MS_MAX * 1000)
+        let is_at_work = link.heard_us >= copy.sent_us.saturating_add(there_and_back_us);
+        (is_behind || is_at_work) && now.mono_us < copy.sent_us.saturating_add(PATIENCE_MS_MAX * 1000)
     }
 
     fn retry(&mut self, now: Now, ids: Vec<u64>, links: &Links, flights: &mut InFlight, out: &mut Outbox) {

@@ -294,6 +294,7 @@ impl Gossip {
         for (scope, origin, first) in pairs.iter().take(RESENDS_MAX) {
             let run = replica.run(scope, *origin, *first, RESEND_BYTES_MAX).filter(|run| run.first == *first);
             if let Some(run) = run {
+                self.out.counters.entries_resent += u64::try_from(run.entries.len()).unwrap_or(u64::MAX);
                 self.spread.resend(now, from, relay, &run, &mut self.flights, &mut self.out);
             }
         }
@@ -306,13 +307,14 @@ impl Gossip {
             self.out.refuse();
         }
         let enters = !self.links.is_near(from);
+        let relayed = enters && self.links.near_live().next().is_some();
         for run in &runs {
             if enters {
                 self.out.counters.entries_entered += u64::try_from(run.entries.len()).unwrap_or(u64::MAX);
             }
             let (key, origin) = (scope_hash(&run.scope), run.origin.origin());
             let durable = replica.vector(&run.scope).next(origin);
-            if let Some(mark) = self.arrivals.on_run(now, from, key, run, durable, &mut self.out) {
+            if let Some(mark) = self.arrivals.on_run(now, from, key, run, durable, relayed, &mut self.out) {
                 self.marks.entry(from).or_default().push(mark);
             }
         }

@@ -128,6 +128,8 @@ pub struct Counters {
     pub entries_pushed_near: u64,
     /// Entries sent by sync.
     pub entries_synced: u64,
+    /// Entries sent again because they were asked for: something before them was missing.
+    pub entries_resent: u64,
     /// Entries that came from another region, those too that were here already.
     pub entries_entered: u64,
     /// Copies sent to a next-ranked gateway because the first did not acknowledge in time.

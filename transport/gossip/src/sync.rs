@@ -78,6 +78,8 @@ pub(crate) struct Sync {
     told: BTreeMap<NodeId, (Hash, Hash, u64)>,
     /// Moments in the life of the tree, oldest first, with when they were: one that is old enough, and those after it.
     moments: VecDeque<(u64, u64)>,
+    /// The moment in which a peer last said that it has the same.
+    equal_at: BTreeMap<NodeId, u64>,
     /// Up to which moment a peer that was lost had what is here.
     left_at: BTreeMap<NodeId, u64>,
 }
@@ -96,6 +98,7 @@ impl Sync {
             turns: Turns::default(),
             told: BTreeMap::new(),
             moments: VecDeque::new(),
+            equal_at: BTreeMap::new(),
             left_at: BTreeMap::new(),
         }
     }
@@ -132,11 +135,13 @@ impl Sync {
         }
     }
 
-    /// A connection that was there is gone. What was told on it long enough ago has arrived, when the two were equal then.
+    /// A connection that was there is gone. The two were equal when the peer last said so; and what was told on it long enough ago has arrived, when they
+    /// were equal then.
     pub(crate) fn on_lost(&mut self, now: Now, peer: NodeId) {
         self.note_moment(now);
         let moment = self.moments.front().filter(|(at_us, _)| has_arrived(*at_us, now)).map(|(_, moment)| *moment);
-        if let Some(moment) = moment.filter(|_| self.told.contains_key(&peer)) {
+        let moment = moment.filter(|_| self.told.contains_key(&peer)).max(self.equal_at.remove(&peer));
+        if let Some(moment) = moment {
             self.left_at.insert(peer, moment);
         }
     }
@@ -144,6 +149,7 @@ impl Sync {
     /// The peer does not belong to the mesh any more.
     pub(crate) fn on_gone(&mut self, peer: NodeId) {
         self.left_at.remove(&peer);
+        self.equal_at.remove(&peer);
     }
 
     pub(crate) fn forget(&mut self, peer: NodeId) {
@@ -161,7 +167,9 @@ impl Sync {
     /// Step 1.
     pub(crate) fn on_root(&mut self, from: NodeId, root: Hash, out: &mut Outbox) {
         self.due.remove(&from);
-        if root != self.tree.root() {
+        if root == self.tree.root() {
+            self.equal_at.insert(from, self.tree.changes());
+        } else {
             self.differs(from);
             out.send(from, Frame::Buckets(self.tree.bucket_hashes()));
         }

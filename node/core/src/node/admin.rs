@@ -93,6 +93,7 @@ impl<S: Store> Node<S> {
             ("entries_pushed_far", gossip.entries_pushed_far),
             ("entries_pushed_near", gossip.entries_pushed_near),
             ("entries_synced", gossip.entries_synced),
+            ("entries_resent", gossip.entries_resent),
             ("entries_entered", gossip.entries_entered),
             ("gateway_retries", gossip.gateway_retries),
             ("frames_refused", gossip.frames_refused),

@@ -28,6 +28,8 @@ pub(super) struct Copies {
     pub(super) gateway_retries: u64,
     /// Entries sent by sync.
     pub(super) synced: u64,
+    /// Entries sent again because something before them was missing.
+    pub(super) resent: u64,
 }
 
 /// Measures.
@@ -38,8 +40,8 @@ pub(super) fn measure() -> Result<Copies> {
         clients.push(Client::enter(field.irc(index)?, &format!("c{index}"), "#copies")?);
     }
     field.wait_until_equal()?;
-    let before =
-        ["entries_appended", "entries_entered", "gateway_retries", "entries_synced"].map(|name| field.sum(name));
+    let before = ["entries_appended", "entries_entered", "gateway_retries", "entries_synced", "entries_resent"]
+        .map(|name| field.sum(name));
     let speakers: Vec<_> = clients
         .into_iter()
         .map(|mut client| {
@@ -55,14 +57,15 @@ pub(super) fn measure() -> Result<Copies> {
         .collect();
     let clients: Vec<_> = speakers.into_iter().map(|speaker| speaker.join()).collect();
     field.wait_until_equal()?;
-    let [written, entered, gateway_retries, synced] = before;
+    let [written, entered, gateway_retries, synced, resent] = before;
     let written = field.sum("entries_appended")? - written?;
     let entered = field.sum("entries_entered")? - entered?;
     let gateway_retries = field.sum("gateway_retries")? - gateway_retries?;
     let synced = field.sum("entries_synced")? - synced?;
+    let resent = field.sum("entries_resent")? - resent?;
     for client in clients {
         client.map_err(|_| anyhow::anyhow!("a client has failed"))??;
     }
     let regions = u64::try_from(REGIONS - 1)?;
-    Ok(Copies { per_entry: ratio(entered, written * regions), written, gateway_retries, synced })
+    Ok(Copies { per_entry: ratio(entered, written * regions), written, gateway_retries, synced, resent })
 }

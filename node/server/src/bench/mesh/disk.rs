@@ -9,6 +9,9 @@ use std::time::Duration;
 /// Clients and messages of each, 100 bytes.
 const WRITERS: u64 = 8;
 
+/// For how long nothing is written before the node counts as settled: its store seals what is ripe meanwhile.
+const SETTLE: Duration = Duration::from_secs(5);
+
 /// Bytes on disk per message.
 pub(super) fn measure(messages: u64) -> Result<f64> {
     let mut field = Field::start(1, 1, Duration::ZERO)?;
@@ -26,6 +29,7 @@ pub(super) fn measure(messages: u64) -> Result<f64> {
     for writer in writers {
         writer.join().ok().context("a writer has failed")??;
     }
+    std::thread::sleep(SETTLE);
     field.stop(0)?;
     Ok(ratio(size(&field.folder(0)?)?, share * WRITERS))
 }

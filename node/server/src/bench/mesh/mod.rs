@@ -91,8 +91,8 @@ impl fmt::Display for Measured {
         if let Some(copies) = &self.copies {
             writeln!(
                 f,
-                "of {} entries: {} second gateways, {} entries sent by sync",
-                copies.written, copies.gateway_retries, copies.synced
+                "of {} entries: {} second gateways, {} entries sent by sync, {} asked for again",
+                copies.written, copies.gateway_retries, copies.synced, copies.resent
             )?;
         }
         if !self.idle_kinds.is_empty() {
