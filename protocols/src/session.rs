@@ -14,10 +14,13 @@
 use crate::command::{Command, CommandId, Refusal, Reply};
 use crate::event::Event;
 use crate::render::Renders;
+use crate::slot::Upload;
 use crate::{irc, xmpp};
 use bytes::Bytes;
+use lavina_crdt::account::ScramCredentials;
 use lavina_crdt::clock::Now;
 use lavina_crdt::names::AccountName;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What every session of a node needs to know of it.
@@ -44,6 +47,23 @@ pub struct SessionConfig {
     pub salt_secret: [u8; 32],
     /// How fast one client may ask.
     pub flood: Flood,
+    /// How clients are told to come in TLS (IRCv3 `sts`), where they are.
+    pub sts: Option<Sts>,
+    /// What is kept of the password of IRC's gateways (IRCv3 `webirc`), where there are any.
+    pub webirc: Option<ScramCredentials>,
+    /// Where files may be put, where they may.
+    pub upload: Option<Upload>,
+}
+
+/// Strict transport security.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sts {
+    /// The port of TLS, told to who is not on it; `None` where nobody else reads along.
+    pub port: Option<u16>,
+    /// For how long clients are to keep to TLS, in seconds; told to who is in it. `None`: nothing is told.
+    pub seconds: Option<u64>,
+    /// Whether who comes without TLS is told where to come, and nothing else.
+    pub required: bool,
 }
 
 /// A token bucket: one line or stanza costs one token. With an empty bucket input waits, nothing is dropped.
@@ -78,6 +98,9 @@ impl SessionConfig {
             started_ms: 0,
             salt_secret: [0; 32],
             flood: Flood::DEFAULT,
+            sts: None,
+            webirc: None,
+            upload: None,
         }
     }
 }
@@ -91,6 +114,11 @@ pub struct Connection {
     pub tls: Option<Tls>,
     /// Whether STARTTLS can be offered.
     pub starttls: bool,
+    /// Whether the client's bytes come as whole messages (WebSocket), one a call of [`Session::handle_bytes`]. In XMPP each is one element, and
+    /// each [`Output::Send`] is one message; IRC has lines either way.
+    pub framed: bool,
+    /// Whether it comes from where gateways may be (IRCv3 `webirc`).
+    pub gateway: bool,
     /// Seed for nonces and stream ids.
     pub seed: u64,
 }
@@ -116,6 +144,14 @@ pub enum Output {
     Send(Bytes),
     /// Send what is queued, then begin the TLS handshake; discard anything received in clear after it. Call [`Session::handle_tls`] when done.
     StartTls,
+    /// A gateway says that it is somebody else who connects: who from here on counts as the client for bans and limits. Call
+    /// [`Session::handle_host`].
+    Relayed {
+        /// The client's address.
+        address: IpAddr,
+        /// Whether the whole way is encrypted.
+        secure: bool,
+    },
     /// Send what is queued, then close.
     Close,
     /// Who shows this key may take the session over.
@@ -166,7 +202,7 @@ impl Session {
         Self::Xmpp(Box::new(xmpp::Session::new(now, config, connection)))
     }
 
-    /// Bytes from the client, in any chunking.
+    /// Bytes from the client, in any chunking; of a framed connection one whole message.
     pub fn handle_bytes(&mut self, now: Now, bytes: &[u8]) {
         each!(self, inner => inner.handle_bytes(now, bytes));
     }
@@ -189,6 +225,15 @@ impl Session {
     /// The TLS handshake asked for with [`Output::StartTls`] is done.
     pub fn handle_tls(&mut self, now: Now, tls: Tls) {
         each!(self, inner => inner.handle_tls(now, tls));
+    }
+
+    /// The cloaked host of who is there after [`Output::Relayed`].
+    pub fn handle_host(&mut self, host: String) {
+        match self {
+            Self::Irc(session) => session.handle_host(host),
+            // Nothing in XMPP relays like that.
+            Self::Xmpp(_) => {}
+        }
     }
 
     /// The time that [`Session::next_timeout`] named has come.

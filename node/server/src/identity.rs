@@ -57,6 +57,11 @@ impl DataDir {
         (self.file("client-cert.pem"), self.file("client-key.pem"))
     }
 
+    /// The folder of the files that people share.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.file("files")
+    }
+
     /// The store.
     pub(crate) fn store(&self) -> PathBuf {
         self.file("store.redb")

@@ -1,6 +1,6 @@
 //! Nodes of one mesh in this process, for the demo and for measurements: real stores, real QUIC, emulated ways between them.
 
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, first_tcp};
 use crate::identity::{DataDir, Identity, id_of, make_certificate, random};
 use crate::shell::{Running, Setup};
 use anyhow::{Context, Result};
@@ -121,6 +121,6 @@ impl LocalNode {
 
     /// Where it takes IRC clients.
     pub(crate) fn irc(&self) -> Option<SocketAddr> {
-        self.config.listen.irc
+        first_tcp(&self.config.listen.irc)
     }
 }

@@ -1,7 +1,8 @@
 //! The Lavina chat server: the binary `lavina`.
 //!
 //! The shell around `lavina_core`: it has the clock, the sockets, the threads and the files, and no rule of chat. `cli` holds the commands and is the
-//! only place that prints; `config` turns a file into typed values, once; `shell` runs one node; `worker` serves client connections; `admin` is
+//! only place that prints; `config` turns a file into typed values, once; `shell` runs one node; `worker` serves client connections; `web` is HTTP for clients; `files` keeps what
+//! they share; `admin` is
 //! the page and the interface for operators; `demo` runs three nodes in one
 //! process; `bench` measures.
 #![allow(
@@ -14,10 +15,12 @@ mod bench;
 mod cli;
 mod config;
 mod demo;
+mod files;
 mod identity;
 mod local;
 mod shell;
 mod ticket;
+mod web;
 mod worker;
 
 use std::process::ExitCode;

@@ -7,11 +7,7 @@
 
 mod node;
 
-use node::{Client, Node, run, socket, stdout};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use std::sync::Arc;
+use node::{Client, Node, run, stdout, tls};
 
 #[test]
 fn two_clients_talk_and_answers_keep_the_order_of_commands() {
@@ -36,16 +32,7 @@ fn two_clients_talk_and_answers_keep_the_order_of_commands() {
 fn tls_clients_are_served_like_others() {
     let dir = tempfile::tempdir().unwrap();
     let node = Node::first(dir.path());
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(dir.path().join("data/client-cert.pem")).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let tls = ClientConnection::new(Arc::new(config), ServerName::try_from("chat.example").unwrap()).unwrap();
-    let mut alice = Client::over(StreamOwned::new(tls, socket(node.irc_tls))).enter("alice");
+    let mut alice = Client::over(tls(node.irc_tls, dir.path(), &["irc"])).enter("alice");
     let mut bob = Client::connect(node.irc).enter("bob");
     alice.until("bob!");
     for number in 0..50 {

@@ -12,6 +12,7 @@ use super::numerics::{ERR_NOTREGISTERED, RPL_ISUPPORT};
 use super::people::AWAY_BYTES_MAX;
 use super::registration::{REALNAME_BYTES_MAX, REASON_BYTES_MAX, USER_BYTES_MAX};
 use super::{Caps, Message, Now, Session};
+use crate::slot::{PASS_SECONDS, Pass};
 use lavina_crdt::names::{NICK_BYTES_MAX, ROOM_NAME_BYTES_MAX};
 use lavina_crdt::room::MASKS_MAX;
 
@@ -19,19 +20,21 @@ use lavina_crdt::room::MASKS_MAX;
 pub(super) const TOKENS_MAX: usize = 12;
 
 /// ISUPPORT, also before the welcome (IRCv3 `draft/extended-isupport`).
-pub(super) fn isupport(session: &mut Session, _now: Now, _message: &Message<'_>) {
+pub(super) fn isupport(session: &mut Session, now: Now, _message: &Message<'_>) {
     if session.session_id().is_none() && !session.caps.has(Caps::EXTENDED_ISUPPORT) {
         session.numeric(ERR_NOTREGISTERED, &[], "You have not registered");
     } else {
-        write(session);
+        write(session, now);
     }
 }
 
 /// All lines of RPL_ISUPPORT, in a batch where the client wants one.
-pub(super) fn write(session: &mut Session) {
+pub(super) fn write(session: &mut Session, now: Now) {
     let batched = session.caps.has(Caps::EXTENDED_ISUPPORT);
     let batch = if batched { open_batch(session, &["draft/isupport"]) } else { None };
-    for tokens in tokens(&session.config.network).chunks(TOKENS_MAX) {
+    let mut tokens = tokens(&session.config.network);
+    tokens.extend(filehost(session, now));
+    for tokens in tokens.chunks(TOKENS_MAX) {
         let nick = session.me.nick.clone();
         let words: Vec<&str> = std::iter::once(nick.as_str()).chain(tokens.iter().map(String::as_str)).collect();
         let line = Line::with_text(&session.config.node_name, RPL_ISUPPORT, &words, "are supported by this server");
@@ -40,7 +43,15 @@ pub(super) fn write(session: &mut Session) {
     close_batch(session, batch);
 }
 
-/// All tokens.
+/// Where the account may put files (IRCv3 `draft/FILEHOST`). The URL is the account's own and stands for its password, so it is only told where
+/// nobody reads along.
+fn filehost(session: &Session, now: Now) -> Option<String> {
+    let upload = session.config.upload.as_ref().filter(|_| session.may_send_password())?;
+    let pass = Pass { account: session.me.account.clone()?, until_s: now.wall_ms / 1000 + PASS_SECONDS };
+    Some(format!("draft/FILEHOST={}", pass.url(upload)))
+}
+
+/// All tokens that are the same for everybody.
 pub(super) fn tokens(network: &str) -> Vec<String> {
     let network: String = network.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect();
     vec![

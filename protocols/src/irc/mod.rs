@@ -43,6 +43,7 @@ mod stats;
 mod time;
 mod user_modes;
 mod verbs;
+mod webirc;
 mod who;
 
 use crate::command::{Command, CommandId, Refusal, Reply};
@@ -122,6 +123,8 @@ pub struct Session {
     config: Arc<SessionConfig>,
     host: String,
     tls: Option<Tls>,
+    /// Whether a gateway may say here for whom it connects.
+    gateway: bool,
     /// What random bytes are made of, and how often it has been used.
     seed: (u64, u64),
     phase: Phase,
@@ -155,6 +158,7 @@ impl Session {
             config,
             host: connection.host,
             tls: connection.tls,
+            gateway: connection.gateway,
             seed: (connection.seed, 0),
             phase: Phase::Registering(Registration::default()),
             me: Me { nick: "*".to_owned(), user: "*".to_owned(), realname: String::new(), account: None },
@@ -214,6 +218,11 @@ impl Session {
     /// See [`crate::session::Session::handle_tls`].
     pub fn handle_tls(&mut self, _now: Now, tls: Tls) {
         self.tls = Some(tls);
+    }
+
+    /// See [`crate::session::Session::handle_host`].
+    pub fn handle_host(&mut self, host: String) {
+        self.host = host;
     }
 
     /// See [`crate::session::Session::handle_timeout`].
@@ -303,7 +312,7 @@ impl Session {
         match Message::parse(&text) {
             Err(ParseError::Empty) => {}
             Err(_) if first => self.end("Not IRC", Some("This port speaks IRC")),
-            Ok(message) if first && is_http(message.command) => self.end("Not IRC", Some("This port speaks IRC")),
+            Ok(message) if first && is_foreign(message.command) => self.end("Not IRC", Some("This port speaks IRC")),
             Ok(message) => {
                 self.answers.begin(self.label(&message));
                 if matches!(text, std::borrow::Cow::Owned(_)) {
@@ -418,9 +427,10 @@ impl Session {
     }
 }
 
-/// A browser that was made to talk to this port (cross-protocol scripting) gives itself away with its first word.
-fn is_http(command: &str) -> bool {
-    ["GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "CONNECT", "PATCH", "TRACE"].contains(&command)
+/// A browser that was made to talk to this port (cross-protocol scripting) gives itself away with its first word, and so does a proxy that is not
+/// known as one.
+fn is_foreign(command: &str) -> bool {
+    ["PROXY", "GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "CONNECT", "PATCH", "TRACE"].contains(&command)
 }
 
 #[cfg(test)]

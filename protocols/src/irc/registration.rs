@@ -8,6 +8,7 @@ use super::message::{Line, clip};
 use super::numerics::*;
 use super::{Answer, Message, Now, Phase, Session, isupport, metadata, multiline, people, persistence, server};
 use crate::command::{Command, Open, Refusal, Reply};
+use crate::session::Sts;
 use lavina_crdt::names::Nick;
 use lavina_crdt::notes::{KEY_BYTES_MAX, NOTES_MAX, VALUE_BYTES_MAX};
 
@@ -50,6 +51,11 @@ impl Session {
         }
     }
 
+    /// Whether nothing has been said yet that belongs to registering.
+    pub(super) fn is_pristine(&mut self) -> bool {
+        self.registration().is_some_and(|known| known.nick.is_none() && known.user.is_none() && !known.negotiating)
+    }
+
     /// Whether a nick has been given.
     pub(super) fn has_nick(&self) -> bool {
         self.me.nick != "*"
@@ -64,6 +70,13 @@ impl Session {
         let (Some(nick), Some((user, realname))) = (registration.nick.clone(), registration.user.clone()) else {
             return;
         };
+        if let Some(Sts { port: Some(port), required: true, .. }) = self.config.sts
+            && self.tls.is_none()
+        {
+            let error = format!("This network takes encrypted connections only: use TLS on port {port}");
+            self.end("TLS required", Some(&error));
+            return;
+        }
         self.answers.hold();
         let pass = self.registration().and_then(|registration| registration.pass.take());
         if let Some(pass) = pass.filter(|_| self.me.account.is_none()) {
@@ -134,9 +147,13 @@ fn negotiate(session: &mut Session) {
 
 fn list(session: &mut Session, subcommand: &str, set: Caps, values: bool) {
     let mut lines = vec![String::new()];
-    for (name, cap) in caps::TABLE.iter().filter(|(_, cap)| set.has(*cap)) {
+    let valued = |(name, cap): &(&str, Caps)| {
         let value = if values { value(session, *cap) } else { String::new() };
-        let item = format!("{name}{value}");
+        format!("{name}{value}")
+    };
+    let items = caps::TABLE.iter().filter(|(_, cap)| set.has(*cap)).map(valued);
+    // It cannot be asked for, so it is no capability of the table; without its value it says nothing.
+    for item in items.chain(sts(session).filter(|_| values)) {
         match lines.last_mut() {
             // Only clients that gave a version know continued lists.
             Some(line) if !values || line.len() + item.len() < CAP_LINE_BYTES => {
@@ -154,6 +171,16 @@ fn list(session: &mut Session, subcommand: &str, set: Caps, values: bool) {
         let line =
             Line::with_text(&session.config.node_name, "CAP", &[&[session.me.nick.as_str()], middle].concat(), text);
         session.reply(line);
+    }
+}
+
+/// The policy of strict transport security (IRCv3 `sts`).
+fn sts(session: &Session) -> Option<String> {
+    let policy = session.config.sts?;
+    if session.tls.is_some() {
+        policy.seconds.map(|seconds| format!("sts=duration={seconds}"))
+    } else {
+        policy.port.map(|port| format!("sts=port={port}"))
     }
 }
 
@@ -301,7 +328,7 @@ fn on_opened(session: &mut Session, now: Now, answer: Answer) {
     session.phase = Phase::Registered(opened.session);
     session.me.nick = opened.nick.to_string();
     session.me.account.clone_from(&opened.account);
-    welcome(session);
+    welcome(session, now);
     metadata::note_earlier(session);
     server::lusers_then(session, |_| {});
     persistence::tell(session, now);
@@ -312,7 +339,7 @@ fn on_opened(session: &mut Session, now: Now, answer: Answer) {
     }
 }
 
-fn welcome(session: &mut Session) {
+fn welcome(session: &mut Session, now: Now) {
     let config = std::sync::Arc::clone(&session.config);
     let (nick, node) = (session.me.nick.clone(), config.node_name.as_str());
     session.numeric(RPL_WELCOME, &[], &format!("Welcome to the {} network, {nick}", config.network));
@@ -320,7 +347,7 @@ fn welcome(session: &mut Session) {
     let created = super::time::format(config.started_ms);
     session.numeric(RPL_CREATED, &[], &format!("This server was started {created}"));
     session.numeric_words(RPL_MYINFO, &[node, server::VERSION, "BRiowx", "beIfiklmnstuCMPRqaohv", "beIfklqaohv"]);
-    isupport::write(session);
+    isupport::write(session, now);
 }
 
 /// QUIT: what the client is still owed comes first, such as the echo of what it has just said.

@@ -113,10 +113,10 @@ fn write_lusers(session: &mut Session, answer: Answer) {
 
 /// VERSION.
 pub(super) fn version(session: &mut Session, now: Now, message: &Message<'_>) {
-    at(session, now, message.param(0), |session, _| {
+    at(session, now, message.param(0), |session, now| {
         let node = session.config.node_name.clone();
         session.numeric(RPL_VERSION, &[VERSION, &node], "A mesh of equal nodes");
-        isupport::write(session);
+        isupport::write(session, now);
     });
 }
 

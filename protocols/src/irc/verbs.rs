@@ -4,7 +4,7 @@ use super::numerics::{ERR_NEEDMOREPARAMS, ERR_NOTREGISTERED, ERR_UNKNOWNCOMMAND}
 use super::{Message, Phase, Session};
 use super::{
     auth, bars, channel, history, isupport, messaging, metadata, modes, monitor, multiline, names, oper, people,
-    persistence, read_marker, registration, relation, server, services, stats, who,
+    persistence, read_marker, registration, relation, server, services, stats, webirc, who,
 };
 use lavina_crdt::clock::Now;
 
@@ -37,6 +37,7 @@ const VERBS: &[(&str, usize, When, Run)] = &[
     ("PASS", 1, Always, registration::pass),
     ("AUTHENTICATE", 1, Always, auth::authenticate),
     ("REGISTER", 3, Always, auth::register),
+    ("WEBIRC", 4, Always, webirc::webirc),
     ("QUIT", 0, Always, registration::quit),
     ("ERROR", 0, Always, server::pong),
     ("BATCH", 1, Registered, multiline::batch),

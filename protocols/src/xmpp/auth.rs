@@ -130,7 +130,7 @@ impl Session {
         }
         self.link.send_bytes(Element::new("proceed", ns::TLS).to_standalone());
         self.link.output(Output::StartTls);
-        self.parser = super::Parser::new(super::LIMITS_BEFORE_LOGIN);
+        self.parser = super::Reader::new(false, super::LIMITS_BEFORE_LOGIN);
         self.phase = Phase::Handshake;
     }
 

@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
+/// What kind of form it is (XEP-0068).
+const FORM_TYPE: &str = "FORM_TYPE";
 /// Names the software that the hash is of.
 const NODE: &str = "https://lavina.example";
 /// Begins the nodes of XEP-0390.
@@ -25,9 +27,15 @@ pub(crate) fn names(node: &str, info: &Element) -> bool {
     node == format!("{NODE}#{}", version(info)) || node == format!("{HASH_NODE}{}", hash(info))
 }
 
-/// XEP-0115 section 5.1; the server's answer has no forms.
+/// XEP-0115 section 5.1.
 fn version(info: &Element) -> String {
-    let parts = identities(info).map(|identity| identity.join("/")).chain(sorted(info));
+    let forms = forms(info).into_iter().flat_map(|form| {
+        // FORM_TYPE comes first, by its value alone.
+        let (kind, fields): (Vec<_>, Vec<_>) = form.into_iter().partition(|(var, _)| var == FORM_TYPE);
+        let kind = kind.into_iter().flat_map(|(_, values)| values);
+        kind.chain(fields.into_iter().flat_map(|(var, values)| std::iter::once(var).chain(values))).collect::<Vec<_>>()
+    });
+    let parts = identities(info).map(|identity| identity.join("/")).chain(sorted(info)).chain(forms);
     let text: String = parts.map(|part| format!("{part}<")).collect();
     STANDARD.encode(Sha1::digest(text.as_bytes()))
 }
@@ -37,7 +45,32 @@ fn hash(info: &Element) -> String {
     let features: String = sorted(info).map(|feature| format!("{feature}\u{1f}")).collect();
     let identities: String =
         identities(info).map(|identity| format!("{}\u{1f}\u{1e}", identity.join("\u{1f}"))).collect();
-    STANDARD.encode(Sha256::digest(format!("{features}\u{1c}{identities}\u{1c}\u{1c}").as_bytes()))
+    let field = |(var, values): &(String, Vec<String>)| {
+        let values: String = values.iter().map(|value| format!("{value}\u{1f}")).collect();
+        format!("{var}\u{1f}{values}\u{1e}")
+    };
+    let forms: String = forms(info).iter().map(|form| form.iter().map(field).collect::<String>() + "\u{1d}").collect();
+    STANDARD.encode(Sha256::digest(format!("{features}\u{1c}{identities}\u{1c}{forms}\u{1c}").as_bytes()))
+}
+
+/// The forms (XEP-0128): of each the fields with their values, all in order.
+fn forms(info: &Element) -> Vec<Vec<(String, Vec<String>)>> {
+    let fields = |form: &Element| {
+        let mut fields: Vec<(String, Vec<String>)> = form
+            .elements()
+            .filter(|field| field.is("field", ns::DATA))
+            .map(|field| {
+                let mut values: Vec<String> = field.elements().map(Element::content).collect();
+                values.sort();
+                (field.get_attr("var").unwrap_or_default().to_owned(), values)
+            })
+            .collect();
+        fields.sort();
+        fields
+    };
+    let mut forms: Vec<_> = info.elements().filter(|child| child.is("x", ns::DATA)).map(fields).collect();
+    forms.sort();
+    forms
 }
 
 fn identities(info: &Element) -> impl Iterator<Item = [String; 4]> {
@@ -80,6 +113,17 @@ mod tests {
             "http://jabber.org/protocol/muc",
         ]);
         assert_eq!(version(&info), "QgayPKawpkPSDYmwT/WM94uAlu0=");
+        // XEP-0115 section 5.3, without the identity in another language and the features of that example.
+        let form = Element::new("x", ns::DATA).attr("type", "result").children([
+            super::super::data::field("FORM_TYPE", "hidden", "", "urn:xmpp:dataforms:softwareinfo"),
+            super::super::data::field("os", "text-single", "", "Mac"),
+        ]);
+        let with_form = info.clone().child(form);
+        let text = "client/pc//Exodus 0.9.1<http://jabber.org/protocol/caps<http://jabber.org/protocol/disco#info<\
+                    http://jabber.org/protocol/disco#items<http://jabber.org/protocol/muc<\
+                    urn:xmpp:dataforms:softwareinfo<os<Mac<";
+        assert_eq!(version(&with_form), STANDARD.encode(Sha1::digest(text.as_bytes())));
+        assert_ne!(hash(&with_form), hash(&info));
         assert!(names("https://lavina.example#QgayPKawpkPSDYmwT/WM94uAlu0=", &info));
         assert!(names(&format!("{HASH_NODE}{}", hash(&info)), &info) && !names("x#y", &info));
     }

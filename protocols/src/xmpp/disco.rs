@@ -8,7 +8,7 @@ use super::jid::Address;
 use super::link::Link;
 use super::paging::{self, Page};
 use super::pending::{Asked, Awaited};
-use super::{caps, muc, ns, pubsub};
+use super::{caps, muc, ns, pubsub, upload};
 use crate::command::{Command, Refusal, Reply, RoomSummary};
 use crate::session::SessionConfig;
 
@@ -101,8 +101,10 @@ pub(crate) fn on_info(_: &mut Client, link: &mut Link, request: Request) -> Resu
 
 /// What the server is and can do.
 pub(crate) fn server(config: &SessionConfig) -> Element {
+    let upload = upload::disco_form(config);
     let features = iq::features(At::Server).into_iter().chain(["msgoffline", ns::CAPS, ns::CAPS2]);
-    info("server", "im", Some(config.network.as_str()), features)
+    let features = features.filter(|feature| *feature != ns::UPLOAD || upload.is_some());
+    info("server", "im", Some(config.network.as_str()), features).maybe_child(upload)
 }
 
 /// `disco#items`.

@@ -8,7 +8,7 @@ use super::link::Link;
 use super::pending::Asked;
 use super::{
     archive, blocking, carbons, disco, last_activity, muc, ns, ping, private, pubsub, registration, relation, roster,
-    time, vcard, version,
+    time, upload, vcard, version,
 };
 
 /// Whom a request is for.
@@ -80,6 +80,7 @@ const TABLE: &[Row] = &[
     row("pubsub", ns::PUBSUB, &[Account, Contact], pubsub::on_request),
     row("pubsub", ns::PUBSUB_OWNER, &[Account, Contact], pubsub::on_request),
     row("moderate", ns::MODERATE, &[Room], relation::on_moderate),
+    row("request", ns::UPLOAD, &[Server], upload::on_request),
     row("query", ns::MUC_ADMIN, &[Room], muc::admin::on_admin),
     row("query", ns::MUC_OWNER, &[Room], muc::config::on_owner),
 ];

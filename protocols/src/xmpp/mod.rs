@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `tag`, `xml`, `element` | bytes to trees of elements and back |
+//! | `framing` | the same stream as messages over WebSocket |
 //! | `stream`, `auth`, `sasl2`, `bind` | the stream from its header to a bound resource |
 //! | `link`, `pending` | the way out, and what is owed to the client in which order |
 //! | `client`, `stanza`, `iq` | a bound client: where its stanzas go |
@@ -29,6 +30,7 @@ mod element;
 mod error;
 mod events;
 mod fast;
+mod framing;
 mod iq;
 mod jid;
 mod last_activity;
@@ -56,6 +58,7 @@ mod subscription;
 mod tag;
 mod time;
 mod unacked;
+mod upload;
 mod vcard;
 mod version;
 mod xml;
@@ -73,12 +76,13 @@ use crate::session::{Connection, Output, SessionConfig, Tls};
 use client::Client;
 use element::Element;
 use error::StreamError;
+use framing::{Outgoing, Reader};
 use lavina_crdt::clock::Now;
 use lavina_crdt::names::AccountName;
 use link::Link;
 use pending::Pending;
 use std::sync::Arc;
-use xml::{LIMITS, LIMITS_BEFORE_LOGIN, Parser, Token};
+use xml::{LIMITS, LIMITS_BEFORE_LOGIN, Token};
 
 /// From the connection to a bound resource: enough for people with slow lines, too short to collect idle connections.
 const LOGIN_MS_MAX: u64 = 30_000;
@@ -93,7 +97,9 @@ const UNREAD_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct Session {
     link: Link,
-    parser: Parser,
+    parser: Reader,
+    /// Where the client takes messages instead of a stream.
+    outgoing: Option<Box<Outgoing>>,
     phase: Phase,
     /// Whether both sides' stream headers are out.
     open: bool,
@@ -135,8 +141,9 @@ impl Session {
     pub fn new(now: Now, config: Arc<SessionConfig>, connection: Connection) -> Self {
         Self {
             bucket: Bucket::new(config.flood),
+            parser: Reader::new(connection.framed, LIMITS_BEFORE_LOGIN),
+            outgoing: connection.framed.then(Box::default),
             link: Link::new(now, config, connection),
-            parser: Parser::new(LIMITS_BEFORE_LOGIN),
             phase: Phase::FRESH,
             open: false,
             deadline: now.deadline_ms(LOGIN_MS_MAX),
@@ -213,7 +220,7 @@ impl Session {
         self.link.now = now;
         if matches!(self.phase, Phase::Handshake) {
             self.link.connection.tls = Some(tls);
-            self.parser = Parser::new(LIMITS_BEFORE_LOGIN);
+            self.parser = Reader::new(false, LIMITS_BEFORE_LOGIN);
             self.open = false;
             self.phase = Phase::FRESH;
         }
@@ -253,7 +260,10 @@ impl Session {
 
     /// See [`crate::session::Session::poll_output`].
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.link.poll_output()
+        match &mut self.outgoing {
+            Some(outgoing) => outgoing.poll(|| self.link.poll_output()),
+            None => self.link.poll_output(),
+        }
     }
 
     /// See [`crate::session::Session::wants_pause`].

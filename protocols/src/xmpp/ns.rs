@@ -4,6 +4,8 @@
 pub(crate) const STREAM: &str = "http://etherx.jabber.org/streams";
 /// RFC 6120 section 4.8.3: content from and to clients.
 pub(crate) const CLIENT: &str = "jabber:client";
+/// RFC 7395 section 3.3.2: the stream's own tags where they are messages.
+pub(crate) const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
 /// RFC 6120 section 4.9.
 pub(crate) const STREAM_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
 /// RFC 6120 section 8.3.
@@ -111,6 +113,8 @@ pub(crate) const HINTS: &str = "urn:xmpp:hints";
 pub(crate) const CSI: &str = "urn:xmpp:csi:0";
 /// XEP-0359.
 pub(crate) const SID: &str = "urn:xmpp:sid:0";
+/// XEP-0363.
+pub(crate) const UPLOAD: &str = "urn:xmpp:http:upload:0";
 /// XEP-0421.
 pub(crate) const OCCUPANT_ID: &str = "urn:xmpp:occupant-id:0";
 /// XEP-0424.

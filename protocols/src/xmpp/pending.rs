@@ -104,6 +104,11 @@ impl Asked {
         self.answer("error").child(error.into().to_element())
     }
 
+    /// The error of any stanza, with an `<error/>` of its own.
+    pub(crate) fn error_element(&self, error: Element) -> Element {
+        self.answer("error").child(error)
+    }
+
     fn answer(&self, kind: &str) -> Element {
         Element::new(&self.name, ns::CLIENT)
             .maybe_attr("from", self.to.as_deref())

@@ -9,10 +9,11 @@
 use super::client::Client;
 use super::element::Element;
 use super::error::{StanzaError, StreamError};
+use super::framing::Reader;
 use super::link::Link;
 use super::pending::{Asked, Pending};
 use super::sasl2::Progress;
-use super::xml::{LIMITS, Parser};
+use super::xml::LIMITS;
 use super::{IDLE_MS_MAX, Phase, Session, ns, offline};
 use crate::session::{Connection, Output, ResumptionKey};
 use lavina_crdt::clock::Now;
@@ -36,7 +37,7 @@ pub(super) struct Resuming {
 pub struct Passage {
     connection: Connection,
     /// What has come over it and has not been read.
-    parser: Parser,
+    parser: Reader,
     resuming: Resuming,
 }
 
@@ -147,7 +148,7 @@ impl Session {
     pub fn hand_over(&mut self) -> Option<Passage> {
         let resuming = self.resuming.take()?;
         self.phase = Phase::Closed;
-        let parser = std::mem::replace(&mut self.parser, Parser::new(LIMITS));
+        let parser = std::mem::replace(&mut self.parser, Reader::new(false, LIMITS));
         Some(Passage { connection: self.link.connection.clone(), parser, resuming })
     }
 
@@ -159,6 +160,7 @@ impl Session {
         let Phase::Bound(client) = &self.phase else { return };
         let success = resuming.login.map(|login| login.resumed(&client.full));
         self.parser = parser;
+        self.outgoing = connection.framed.then(Box::default);
         self.open = true;
         self.pinged = false;
         self.deadline = now.deadline_ms(IDLE_MS_MAX);
@@ -197,7 +199,7 @@ impl Session {
         }
         self.link.detach();
         // What has not been handled has not been acknowledged: the client says it again.
-        self.parser = Parser::new(LIMITS);
+        self.parser = Reader::new(false, LIMITS);
         self.waiting = None;
         self.deadline = self.link.now.deadline_ms(DETACHED_MS_MAX);
         true

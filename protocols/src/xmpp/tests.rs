@@ -42,7 +42,14 @@ struct Chat {
 
 impl Chat {
     fn new() -> Self {
-        Self::with(Connection { host: "host.example".into(), tls: None, starttls: false, seed: 7 })
+        Self::with(Connection {
+            host: "host.example".into(),
+            tls: None,
+            starttls: false,
+            framed: false,
+            gateway: false,
+            seed: 7,
+        })
     }
 
     fn with(connection: Connection) -> Self {
@@ -127,6 +134,7 @@ impl Chat {
                     }
                 }
                 Output::StartTls => self.line("    (handshake)"),
+                Output::Relayed { .. } => self.line("    (relayed)"),
                 Output::Close => self.line("    (closed)"),
                 Output::Keep(key) => self.line(&format!("    (kept as {})", key.id)),
                 Output::Forget(key, handled) => self.line(&format!("    (forget {} at {handled})", key.id)),

@@ -114,6 +114,17 @@ impl Parser {
         }
     }
 
+    /// A parser for what stands for itself: elements without a stream around them.
+    pub(crate) fn inside(limits: Limits) -> Self {
+        // No tag has an empty name, so nothing closes it.
+        Self { root: Some(String::new()), ..Self::new(limits) }
+    }
+
+    /// Whether an element has begun and not ended.
+    pub(crate) fn is_within(&self) -> bool {
+        !self.open.is_empty()
+    }
+
     /// A new stream begins with the next byte that has not been read (RFC 6120 section 4.3.3).
     pub(crate) fn restart(&mut self, limits: Limits) {
         let rest = self.buffer.split_off(self.start.min(self.buffer.len()));
@@ -310,7 +321,7 @@ impl Parser {
         let name = inner.trim_end_matches([' ', '\t', '\r', '\n']);
         match self.open.last() {
             Some(open) if open.name == name => Ok(self.leave()),
-            None if self.root.as_deref() == Some(name) => Ok(Step::Token(Token::Close)),
+            None if !name.is_empty() && self.root.as_deref() == Some(name) => Ok(Step::Token(Token::Close)),
             Some(_) | None => Err(XmlError::NotWellFormed),
         }
     }

@@ -26,8 +26,14 @@ impl World {
         let number = self.next_connection;
         self.next_connection += 1;
         let now = self.nodes[node].now(self.now_us);
-        let connection =
-            Connection { host: format!("host{client}.cloak"), tls: None, starttls: false, seed: self.rng.random() };
+        let connection = Connection {
+            host: format!("host{client}.cloak"),
+            tls: None,
+            starttls: false,
+            framed: false,
+            gateway: false,
+            seed: self.rng.random(),
+        };
         let config = Arc::clone(&self.nodes[node].sessions);
         let session = match self.clients[client].plan.speaks {
             Speaks::Irc => Session::irc(now, config, connection),

@@ -437,16 +437,13 @@ fn sim_node(
     outfit: Outfit,
 ) -> SimNode {
     let sessions = SessionConfig {
-        domain: DOMAIN.to_owned(),
         rooms_domain: ROOMS.to_owned(),
         node_name: format!("{}.{DOMAIN}", admission.name),
         network: "Sim".to_owned(),
-        motd: Vec::new(),
-        registration: false,
         plain_without_tls: true,
-        started_ms: 0,
         salt_secret: [7; 32],
         flood: outfit.flood,
+        ..SessionConfig::new(DOMAIN)
     };
     SimNode {
         core: None,

@@ -171,6 +171,7 @@ impl World {
                     session::Output::Send(more) => bytes.extend_from_slice(&more),
                     other @ (session::Output::Command(..)
                     | session::Output::StartTls
+                    | session::Output::Relayed { .. }
                     | session::Output::Close
                     | session::Output::Keep(_)
                     | session::Output::Forget(..)
@@ -201,7 +202,10 @@ impl World {
                     link.session.handle_no_resumption(now, None);
                 }
             }
-            session::Output::StartTls | session::Output::Keep(_) | session::Output::Forget(..) => {}
+            session::Output::StartTls
+            | session::Output::Relayed { .. }
+            | session::Output::Keep(_)
+            | session::Output::Forget(..) => {}
             session::Output::Close => self.close(index, number),
         }
     }

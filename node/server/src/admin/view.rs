@@ -77,7 +77,6 @@ pub(crate) struct NodeView {
 impl Me {
     /// A node that starts at this moment.
     pub(crate) fn new(config: &Config, identity: &Identity) -> Self {
-        let listen = config.listen.by_key().into_iter();
         Self {
             id: peer_id(id_of(&identity.key)),
             name: config.name.clone(),
@@ -86,7 +85,7 @@ impl Me {
             zone: config.place.zone.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_ms: wall_ms(),
-            listen: listen.filter_map(|(key, address)| Some((key.to_owned(), address?.to_string()))).collect(),
+            listen: config.listen.listing().map(|(key, binds)| (key.to_owned(), binds)).collect(),
         }
     }
 }

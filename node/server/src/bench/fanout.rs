@@ -93,7 +93,7 @@ impl NodeProcess {
         let file = directory.join(crate::config::FILE_NAME);
         let mut config = Config::load(&file)?;
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        config.listen = Listen { irc: Some(irc), mesh: Some(any), ..Listen::default() };
+        config.listen = Listen { irc: vec![irc.into()], mesh: Some(any), ..Listen::default() };
         config.advertise.clear();
         std::fs::write(&file, render(&config, Path::new("data")))?;
         let child = Command::new(&binary)

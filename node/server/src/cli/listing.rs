@@ -1,6 +1,6 @@
 //! Where a node listens and what to type in a client.
 
-use crate::config::Config;
+use crate::config::{Bind, Config, first_tcp};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,9 +16,8 @@ fn local(address: SocketAddr) -> SocketAddr {
 
 /// For programs.
 pub(super) fn value(config: &Config) -> Value {
-    let listen = config.listen.by_key().into_iter();
     let listen: serde_json::Map<String, Value> =
-        listen.filter_map(|(key, address)| Some((key.to_owned(), json!(address?.to_string())))).collect();
+        config.listen.listing().map(|(key, binds)| (key.to_owned(), json!(binds))).collect();
     json!({ "event": "listening", "node": config.name, "domain": config.domain, "listen": listen })
 }
 
@@ -33,31 +32,34 @@ pub(super) fn text(config: &Config) -> String {
         config.place.region,
         config.place.zone
     );
+    let nodes: Vec<Bind> = listen.mesh.map(Bind::Tcp).into_iter().collect();
     let rows = [
-        ("IRC", listen.irc, ""),
-        ("IRC, TLS", listen.irc_tls, ""),
-        ("XMPP", listen.xmpp, "STARTTLS"),
-        ("XMPP, TLS", listen.xmpp_tls, ""),
-        ("nodes", listen.mesh, "QUIC"),
+        ("IRC", &listen.irc, ""),
+        ("IRC, TLS", &listen.irc_tls, ""),
+        ("XMPP", &listen.xmpp, "STARTTLS"),
+        ("XMPP, TLS", &listen.xmpp_tls, ""),
+        ("HTTP", &listen.http, "WebSocket"),
+        ("HTTP, TLS", &listen.https, "WebSocket"),
+        ("nodes", &nodes, "QUIC"),
     ];
-    for (what, address, how) in rows {
-        if let Some(address) = address {
+    for (what, binds, how) in rows {
+        for bind in binds {
             // Writing to a string cannot fail, here and below.
-            let _ = writeln!(text, "  {what:10} {address} {how}");
+            let _ = writeln!(text, "  {what:10} {bind} {how}");
         }
     }
     if let Some(admin) = listen.admin {
         let _ = writeln!(text, "  {:10} http://{admin}/", "admin page");
     }
     text.push_str("\nType in a client on this machine:\n");
-    if let Some(irc) = listen.irc.map(local) {
+    if let Some(irc) = first_tcp(&listen.irc).map(local) {
         let _ = writeln!(text, "  irssi      /connect {} {}", irc.ip(), irc.port());
         let _ = writeln!(text, "  weechat    /server add lavina {}/{} -notls", irc.ip(), irc.port());
         text.push_str("             /connect lavina\n");
-    } else if let Some(irc) = listen.irc_tls.map(local) {
+    } else if let Some(irc) = first_tcp(&listen.irc_tls).map(local) {
         let _ = writeln!(text, "  irssi      /connect -tls -notls_verify {} {}", irc.ip(), irc.port());
     }
-    if let Some(xmpp) = listen.xmpp.map(local) {
+    if let Some(xmpp) = first_tcp(&listen.xmpp).map(local) {
         let (domain, ip, port) = (&config.domain, xmpp.ip(), xmpp.port());
         let _ = writeln!(text, "  profanity  /connect YOU@{domain} server {ip} port {port} tls trust");
     }

@@ -1,6 +1,9 @@
 //! What `init` and `join` have in common: where the new node stands and how it is reached.
 
-use crate::config::{Config, FILE_NAME, Listen, is_dialable, is_label, port, render};
+use crate::config::{
+    CONNECTIONS_PER_ADDRESS, Config, FILE_NAME, Listen, Networks, WebConfig, WebIrc, is_dialable, is_label, port,
+    render,
+};
 use crate::identity::{DataDir, Identity, make_certificate};
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -97,6 +100,12 @@ impl NewNode {
             registration,
             always_on: false,
             listen: Listen::customary(self.listen),
+            connections_per_address: CONNECTIONS_PER_ADDRESS,
+            proxy_from: Networks::default(),
+            webirc: WebIrc::default(),
+            sts_days: None,
+            irc_without_tls: false,
+            web: WebConfig::default(),
             advertise: self.advertise(),
             operators: Vec::new(),
             certificate: None,

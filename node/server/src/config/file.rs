@@ -1,8 +1,15 @@
 //! The file as it is written, and its way to and from [`Config`].
 
 use super::error::{ConfigError, Source};
-use super::{Config, Listen, operators};
+use super::listen::{Bind, Listen, UNIX};
+use super::networks::Networks;
+use super::relays::{WebIrc, is_public};
+use super::web::{WebConfig, is_base_url, is_origin};
+use super::words::Words;
+use super::{CONNECTIONS_PER_ADDRESS, Config, operators, web};
+use crate::web::copies::Peer;
 use lavina_crdt::mesh::Place;
+use lavina_protocols::sasl::parse_verifier;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,6 +32,21 @@ const KEYS: &[(&str, &str)] = &[
     ("irc-tls", "\"0.0.0.0:6697\""),
     ("xmpp", "\"0.0.0.0:5222\""),
     ("xmpp-tls", "\"0.0.0.0:5223\""),
+    ("http", "\"127.0.0.1:5280\""),
+    ("https", "\"0.0.0.0:5443\""),
+    ("http-url", "\"https://chat.example\""),
+    ("http-origins", "[\"https://chat.example\"]"),
+    ("proxy-from", "[\"10.0.0.0/8\"]"),
+    ("webirc-from", "[\"192.0.2.7\"]"),
+    ("webirc-password", "\"SCRAM-SHA-256$10000:...\""),
+    ("sts-days", "30"),
+    ("irc-without-tls", "true"),
+    ("forwarded-from", "[\"127.0.0.1\"]"),
+    ("file-megabytes", "50"),
+    ("file-quota-megabytes", "1000"),
+    ("file-days", "30"),
+    ("file-peers", "[\"https://us-1.chat.example:5443\"]"),
+    ("connections-per-address", "256"),
     ("mesh", "\"0.0.0.0:7667\""),
     ("mesh-advertise", "[\"203.0.113.1:7667\"]"),
     ("admin", "\"127.0.0.1:7680\""),
@@ -49,10 +71,26 @@ struct File {
     registration: bool,
     #[serde(default)]
     always_on: bool,
-    irc: Option<Spanned<String>>,
-    irc_tls: Option<Spanned<String>>,
-    xmpp: Option<Spanned<String>>,
-    xmpp_tls: Option<Spanned<String>>,
+    irc: Option<Spanned<Words>>,
+    irc_tls: Option<Spanned<Words>>,
+    xmpp: Option<Spanned<Words>>,
+    xmpp_tls: Option<Spanned<Words>>,
+    http: Option<Spanned<Words>>,
+    https: Option<Spanned<Words>>,
+    http_url: Option<Spanned<String>>,
+    http_origins: Option<Spanned<Words>>,
+    forwarded_from: Option<Spanned<Words>>,
+    proxy_from: Option<Spanned<Words>>,
+    webirc_from: Option<Spanned<Words>>,
+    webirc_password: Option<Spanned<String>>,
+    sts_days: Option<u32>,
+    #[serde(default)]
+    irc_without_tls: bool,
+    file_megabytes: Option<u32>,
+    file_quota_megabytes: Option<u32>,
+    file_days: Option<u32>,
+    file_peers: Option<Spanned<Words>>,
+    connections_per_address: Option<u32>,
     mesh: Option<Spanned<String>>,
     #[serde(default)]
     mesh_advertise: Vec<Spanned<String>>,
@@ -71,13 +109,16 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let check = Check { source };
     let domain = check.domain("domain", &file.domain)?;
     let listen = Listen {
-        irc: check.address("irc", file.irc.as_ref())?,
-        irc_tls: check.address("irc-tls", file.irc_tls.as_ref())?,
-        xmpp: check.address("xmpp", file.xmpp.as_ref())?,
-        xmpp_tls: check.address("xmpp-tls", file.xmpp_tls.as_ref())?,
+        irc: check.binds("irc", file.irc.as_ref(), base)?,
+        irc_tls: check.binds("irc-tls", file.irc_tls.as_ref(), base)?,
+        xmpp: check.binds("xmpp", file.xmpp.as_ref(), base)?,
+        xmpp_tls: check.binds("xmpp-tls", file.xmpp_tls.as_ref(), base)?,
+        http: check.binds("http", file.http.as_ref(), base)?,
+        https: check.binds("https", file.https.as_ref(), base)?,
         mesh: check.address("mesh", file.mesh.as_ref())?,
         admin: check.loopback("admin", file.admin.as_ref())?,
     };
+    check.in_clear(&file, &listen)?;
     let mut advertise: Vec<String> = file
         .mesh_advertise
         .iter()
@@ -99,6 +140,22 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         registration: file.registration,
         always_on: file.always_on,
         listen,
+        connections_per_address: file.connections_per_address.unwrap_or(CONNECTIONS_PER_ADDRESS),
+        proxy_from: check.networks("proxy-from", file.proxy_from.as_ref())?,
+        webirc: check.webirc(file.webirc_from.as_ref(), file.webirc_password.as_ref())?,
+        sts_days: file.sts_days,
+        irc_without_tls: file.irc_without_tls,
+        web: WebConfig {
+            url: file.http_url.as_ref().map(|url| check.url("http-url", url)).transpose()?,
+            origins: check.origins("http-origins", file.http_origins.as_ref())?,
+            forwarded_from: check.networks("forwarded-from", file.forwarded_from.as_ref())?,
+            files: web::file_limits(
+                file.file_megabytes.unwrap_or(web::FILE_MEGABYTES),
+                file.file_quota_megabytes.unwrap_or(web::QUOTA_MEGABYTES),
+                file.file_days.unwrap_or(web::FILE_DAYS),
+            ),
+            peers: check.peers("file-peers", file.file_peers.as_ref())?,
+        },
         advertise,
         operators: operators::check(&check, &file.operator)?,
         certificate: check.pair(file.certificate.as_ref(), file.certificate_key.as_ref(), base)?,
@@ -166,6 +223,98 @@ impl Check<'_> {
                 Err(self.refuse(key, value, "is not an address to listen on", right))
             }
         }
+    }
+
+    /// As [`Check::refuse`], for one word of a list.
+    fn refuse_word(&self, key: &str, words: &Spanned<Words>, word: &str, what: &str, right: &str) -> ConfigError {
+        ConfigError::value(self.source, key, &words.span(), format!("\"{word}\" {what}"), right)
+    }
+
+    fn binds(&self, key: &str, words: Option<&Spanned<Words>>, base: &Path) -> Result<Vec<Bind>, ConfigError> {
+        let Some(words) = words else { return Ok(Vec::new()) };
+        let bind = |word: &String| match (word.strip_prefix(UNIX), word.parse::<SocketAddr>()) {
+            (Some(path), _) if !path.is_empty() => Ok(Bind::Unix(base.join(path))),
+            (None, Ok(address)) => Ok(Bind::Tcp(address)),
+            (Some(_) | None, _) => {
+                let right = "IP:PORT is expected, such as \"127.0.0.1:6667\" or \"[::1]:6667\", or unix:PATH; leave the key out to switch it off";
+                Err(self.refuse_word(key, words, word, "is not an address to listen on", right))
+            }
+        };
+        words.get_ref().0.iter().map(bind).collect()
+    }
+
+    fn networks(&self, key: &str, words: Option<&Spanned<Words>>) -> Result<Networks, ConfigError> {
+        let Some(words) = words else { return Ok(Networks::default()) };
+        let texts = &words.get_ref().0;
+        Networks::parse(texts).map_err(|index| {
+            let wrong = texts.get(index).map(String::as_str).unwrap_or_default();
+            let right = "addresses and networks are expected, such as [\"127.0.0.1\", \"10.0.0.0/8\"], or \"unix\" for Unix sockets";
+            self.refuse_word(key, words, wrong, "is not a network", right)
+        })
+    }
+
+    fn webirc(&self, from: Option<&Spanned<Words>>, password: Option<&Spanned<String>>) -> Result<WebIrc, ConfigError> {
+        let hidden = |password: &Spanned<String>, what: &str, right: &str| {
+            Err(self.refuse_hidden("webirc-password", password, what, right))
+        };
+        match (from, password) {
+            (None, None) => Ok(WebIrc::default()),
+            (Some(from), None) => {
+                let right = "set `webirc-password` as well (from `lavina operator hash`), or leave both out";
+                Err(self.refuse_hidden("webirc-from", from, "gateways need a password", right))
+            }
+            (None, Some(password)) => {
+                hidden(password, "nobody may use it", "set `webirc-from` as well, or leave both out")
+            }
+            (Some(_), Some(password)) => match parse_verifier(password.get_ref()) {
+                Some(kept) => Ok(WebIrc { from: self.networks("webirc-from", from)?, password: Some(kept) }),
+                None => {
+                    let right = "the line that `lavina operator hash` prints is expected";
+                    hidden(password, "is not a hashed password", right)
+                }
+            },
+        }
+    }
+
+    /// IRC in clear is for this machine, or sends everybody to TLS, or somebody has said that it is wanted.
+    fn in_clear(&self, file: &File, listen: &Listen) -> Result<(), ConfigError> {
+        let Some(words) = file.irc.as_ref().filter(|_| listen.irc.iter().any(is_public)) else { return Ok(()) };
+        if file.irc_without_tls || (file.sts_days.is_some() && !listen.irc_tls.is_empty()) {
+            return Ok(());
+        }
+        let right = "listen on 127.0.0.1, or set `irc-tls` and `sts-days = 30` to send clients there, or `irc-without-tls = true`";
+        Err(self.refuse_hidden("irc", words, "others read along where IRC is spoken in clear", right))
+    }
+
+    fn origins(&self, key: &str, words: Option<&Spanned<Words>>) -> Result<Vec<String>, ConfigError> {
+        let Some(words) = words else { return Ok(Vec::new()) };
+        match words.get_ref().0.iter().find(|word| !is_origin(word)) {
+            None => Ok(words.get_ref().0.clone()),
+            Some(wrong) => {
+                let right =
+                    "what browsers call so is expected, such as \"https://chat.example\" or \"http://localhost:8080\"";
+                Err(self.refuse_word(key, words, wrong, "is not an origin", right))
+            }
+        }
+    }
+
+    fn peers(&self, key: &str, words: Option<&Spanned<Words>>) -> Result<Vec<Peer>, ConfigError> {
+        let Some(words) = words else { return Ok(Vec::new()) };
+        let peer = |word: &String| {
+            Peer::parse(word).filter(|_| is_base_url(word)).ok_or_else(|| {
+                let right = "URLs of other nodes without a slash at the end are expected, such as \"https://us-1.chat.example:5443\"";
+                self.refuse_word(key, words, word, "is not where a node serves HTTP", right)
+            })
+        };
+        words.get_ref().0.iter().map(peer).collect()
+    }
+
+    fn url(&self, key: &str, value: &Spanned<String>) -> Result<String, ConfigError> {
+        if is_base_url(value.get_ref()) {
+            return Ok(value.get_ref().clone());
+        }
+        let right = "a URL without a slash at its end is expected, such as \"https://chat.example\"";
+        Err(self.refuse(key, value, "is not where HTTP is spoken", right))
     }
 
     fn loopback(&self, key: &str, value: Option<&Spanned<String>>) -> Result<Option<SocketAddr>, ConfigError> {
@@ -239,14 +388,19 @@ pub(crate) fn render(config: &Config, data: &Path) -> String {
     let mut set = |key: &str, value: String| lines.push(format!("{key} = {value}"));
     set("domain", quote(&config.domain));
     set("name", quote(&config.name));
-    set("network", quote(&config.network));
+    if config.network != config.domain {
+        set("network", quote(&config.network));
+    }
     set("region", quote(&config.place.region));
     set("zone", quote(&config.place.zone));
     set("data", quote(&data.to_string_lossy()));
     set("registration", config.registration.to_string());
-    for (key, address) in config.listen.by_key() {
-        if let Some(address) = address {
-            set(key, quote(&address.to_string()));
+    for (key, binds) in config.listen.by_key() {
+        let texts: Vec<String> = binds.iter().map(|bind| quote(&bind.to_string())).collect();
+        match texts.as_slice() {
+            [] => {}
+            [one] => set(key, one.clone()),
+            many => set(key, format!("[{}]", many.join(", "))),
         }
     }
     let advertise: Vec<String> = config.advertise.iter().map(|address| quote(address)).collect();

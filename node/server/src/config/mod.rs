@@ -5,12 +5,21 @@
 
 mod error;
 mod file;
+mod listen;
+mod networks;
 mod operators;
+mod relays;
 #[cfg(test)]
 mod tests;
+mod web;
+mod words;
 
 pub(crate) use error::ConfigError;
 pub(crate) use file::{is_dialable, is_domain, is_label, render};
+pub(crate) use listen::{Bind, Listen, first_tcp, port};
+pub(crate) use networks::Networks;
+pub(crate) use relays::WebIrc;
+pub(crate) use web::WebConfig;
 
 use lavina_crdt::mesh::Place;
 use lavina_protocols::operator::Operator;
@@ -22,6 +31,10 @@ pub(crate) const FILE_NAME: &str = "lavina.toml";
 
 /// Directory that `serve` keeps its data in when there is no configuration.
 pub(crate) const LOOPBACK_DATA: &str = "lavina-data";
+
+/// Connections that one address may have where the configuration says nothing: a school or an office behind one address, with a few
+/// devices each.
+pub(crate) const CONNECTIONS_PER_ADDRESS: u32 = 256;
 
 /// Everything that is configured of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,72 +57,24 @@ pub(crate) struct Config {
     pub(crate) always_on: bool,
     /// Where it listens.
     pub(crate) listen: Listen,
+    /// Most connections of one address, or /64 of IPv6.
+    pub(crate) connections_per_address: u32,
+    /// Whose connections begin with a PROXY header.
+    pub(crate) proxy_from: Networks,
+    /// Gateways of IRC.
+    pub(crate) webirc: WebIrc,
+    /// For how many days IRC clients are to keep to TLS; `None`: they are not told to.
+    pub(crate) sts_days: Option<u32>,
+    /// Whether others than this machine may speak IRC in clear.
+    pub(crate) irc_without_tls: bool,
+    /// HTTP for clients.
+    pub(crate) web: WebConfig,
     /// Where other nodes can dial it, `host:port`.
     pub(crate) advertise: Vec<String>,
     /// Who may become an operator of the mesh here.
     pub(crate) operators: Vec<Operator>,
     /// Certificate chain and key for clients, when not the ones that `init` made.
     pub(crate) certificate: Option<(PathBuf, PathBuf)>,
-}
-
-/// Addresses to listen on; `None` is off.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Listen {
-    /// IRC in clear.
-    pub(crate) irc: Option<SocketAddr>,
-    /// IRC in TLS.
-    pub(crate) irc_tls: Option<SocketAddr>,
-    /// XMPP with STARTTLS.
-    pub(crate) xmpp: Option<SocketAddr>,
-    /// XMPP in TLS (XEP-0368).
-    pub(crate) xmpp_tls: Option<SocketAddr>,
-    /// Other nodes, UDP.
-    pub(crate) mesh: Option<SocketAddr>,
-    /// The admin page and interface.
-    pub(crate) admin: Option<SocketAddr>,
-}
-
-/// Ports as `init` writes them.
-pub(crate) mod port {
-    /// IRC in clear (RFC 7194 section 1 names it as the customary one).
-    pub(crate) const IRC: u16 = 6667;
-    /// IRC in TLS (RFC 7194).
-    pub(crate) const IRC_TLS: u16 = 6697;
-    /// XMPP (RFC 6120 section 14.7).
-    pub(crate) const XMPP: u16 = 5222;
-    /// XMPP in TLS (XEP-0368).
-    pub(crate) const XMPP_TLS: u16 = 5223;
-    /// Other nodes.
-    pub(crate) const MESH: u16 = 7667;
-    /// The admin page.
-    pub(crate) const ADMIN: u16 = 7680;
-}
-
-impl Listen {
-    /// All addresses by their key.
-    pub(crate) fn by_key(&self) -> [(&'static str, Option<SocketAddr>); 6] {
-        [
-            ("irc", self.irc),
-            ("irc-tls", self.irc_tls),
-            ("xmpp", self.xmpp),
-            ("xmpp-tls", self.xmpp_tls),
-            ("mesh", self.mesh),
-            ("admin", self.admin),
-        ]
-    }
-
-    /// The customary ports: what must be protected on loopback, the rest on `public`.
-    pub(crate) fn customary(public: IpAddr) -> Self {
-        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Self {
-            irc: Some(SocketAddr::new(loopback, port::IRC)),
-            irc_tls: Some(SocketAddr::new(public, port::IRC_TLS)),
-            xmpp: Some(SocketAddr::new(public, port::XMPP)),
-            xmpp_tls: Some(SocketAddr::new(public, port::XMPP_TLS)),
-            mesh: Some(SocketAddr::new(public, port::MESH)),
-            admin: Some(SocketAddr::new(loopback, port::ADMIN)),
-        }
-    }
 }
 
 impl Config {
@@ -144,6 +109,12 @@ impl Config {
             registration: true,
             always_on: false,
             listen: Listen::customary(loopback),
+            connections_per_address: CONNECTIONS_PER_ADDRESS,
+            proxy_from: Networks::default(),
+            webirc: WebIrc::default(),
+            sts_days: None,
+            irc_without_tls: false,
+            web: WebConfig::default(),
             advertise: vec![SocketAddr::new(loopback, port::MESH).to_string()],
             operators: Vec::new(),
             certificate: None,

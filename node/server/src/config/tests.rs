@@ -26,34 +26,66 @@ fn a_small_file_is_enough() {
     check(
         GOOD,
         expect![[r#"
-        Config {
-            file: Some(
-                "/etc/lavina/lavina.toml",
-            ),
-            domain: "chat.example",
-            name: "eu-1",
-            network: "chat.example",
-            place: Place {
-                region: "eu",
-                zone: "a",
-            },
-            data: "/etc/lavina/data",
-            registration: false,
-            always_on: false,
-            listen: Listen {
-                irc: Some(
-                    127.0.0.1:6667,
+            Config {
+                file: Some(
+                    "/etc/lavina/lavina.toml",
                 ),
-                irc_tls: None,
-                xmpp: None,
-                xmpp_tls: None,
-                mesh: None,
-                admin: None,
-            },
-            advertise: [],
-            operators: [],
-            certificate: None,
-        }"#]],
+                domain: "chat.example",
+                name: "eu-1",
+                network: "chat.example",
+                place: Place {
+                    region: "eu",
+                    zone: "a",
+                },
+                data: "/etc/lavina/data",
+                registration: false,
+                always_on: false,
+                listen: Listen {
+                    irc: [
+                        Tcp(
+                            127.0.0.1:6667,
+                        ),
+                    ],
+                    irc_tls: [],
+                    xmpp: [],
+                    xmpp_tls: [],
+                    http: [],
+                    https: [],
+                    mesh: None,
+                    admin: None,
+                },
+                connections_per_address: 256,
+                proxy_from: Networks {
+                    networks: [],
+                    unix: false,
+                },
+                webirc: WebIrc {
+                    from: Networks {
+                        networks: [],
+                        unix: false,
+                    },
+                    password: None,
+                },
+                sts_days: None,
+                irc_without_tls: false,
+                web: WebConfig {
+                    url: None,
+                    origins: [],
+                    forwarded_from: Networks {
+                        networks: [],
+                        unix: false,
+                    },
+                    files: FileLimits {
+                        bytes_max: 50000000,
+                        quota: 1000000000,
+                        keep_ms: 2592000000,
+                    },
+                    peers: [],
+                },
+                advertise: [],
+                operators: [],
+                certificate: None,
+            }"#]],
     );
 }
 
@@ -66,7 +98,7 @@ fn an_unknown_key_names_the_one_that_was_meant() {
     check(
         &format!("{GOOD}colour = \"red\"\n"),
         expect![
-            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, always-on, irc, irc-tls, xmpp, xmpp-tls, mesh, mesh-advertise, admin, operator, password, account, title, certificate, certificate-key"
+            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, always-on, irc, irc-tls, xmpp, xmpp-tls, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, mesh, mesh-advertise, admin, operator, password, account, title, certificate, certificate-key"
         ],
     );
 }
@@ -84,7 +116,7 @@ fn a_wrong_address_shows_what_is_expected() {
     check(
         &GOOD.replace("127.0.0.1:6667", "localhost:6667"),
         expect![[
-            r#"/etc/lavina/lavina.toml:6:7: irc: "localhost:6667" is not an address to listen on; IP:PORT is expected, such as "127.0.0.1:6667" or "[::1]:6667"; leave the key out to switch it off"#
+            r#"/etc/lavina/lavina.toml:6:7: irc: "localhost:6667" is not an address to listen on; IP:PORT is expected, such as "127.0.0.1:6667" or "[::1]:6667", or unix:PATH; leave the key out to switch it off"#
         ]],
     );
     check(
@@ -147,6 +179,7 @@ fn names_and_domains_are_checked() {
 fn what_init_writes_is_read_back_and_has_at_most_fifteen_lines() {
     let mut config = Config::loopback(PathBuf::from("/srv/data"));
     config.file = Some(PathBuf::from("/srv/lavina.toml"));
+    config.network.clone_from(&config.domain);
     config.listen = Listen::customary(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let text = render(&config, Path::new("data"));
     assert!(text.lines().count() <= 15, "{text}");
@@ -175,4 +208,69 @@ fn operators_have_a_name_and_a_way_to_show_who_they_are() {
     let config = Config::parse(Path::new("lavina.toml"), &text).unwrap();
     assert_eq!(config.operators.len(), 1);
     assert_eq!(config.operators[0].account.as_ref().map(|name| name.as_str()), Some("alice"));
+}
+
+#[test]
+fn what_clients_come_to_may_be_lists_and_files() {
+    let text = GOOD.replace("\"127.0.0.1:6667\"", "[\"127.0.0.1:6667\", \"[::1]:6667\", \"unix:irc.sock\"]");
+    let config = Config::parse(Path::new("/etc/lavina/lavina.toml"), &text).unwrap();
+    let shown: Vec<String> = config.listen.irc.iter().map(super::Bind::to_string).collect();
+    assert_eq!(shown, ["127.0.0.1:6667", "[::1]:6667", "unix:/etc/lavina/irc.sock"]);
+    check(
+        &format!("{GOOD}https = [\"0.0.0.0:443\", \"unix:\"]\n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:7:9: https: "unix:" is not an address to listen on; IP:PORT is expected, such as "127.0.0.1:6667" or "[::1]:6667", or unix:PATH; leave the key out to switch it off"#
+        ]],
+    );
+    check(
+        &format!("{GOOD}proxy-from = \"10.0.0.0/40\"\n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:7:14: proxy-from: "10.0.0.0/40" is not a network; addresses and networks are expected, such as ["127.0.0.1", "10.0.0.0/8"], or "unix" for Unix sockets"#
+        ]],
+    );
+    check(
+        &format!("{GOOD}http-origins = [\"https://chat.example/\"]\n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:7:16: http-origins: "https://chat.example/" is not an origin; what browsers call so is expected, such as "https://chat.example" or "http://localhost:8080""#
+        ]],
+    );
+    check(
+        &format!("{GOOD}http-url = \"chat.example\"\n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:7:12: http-url: "chat.example" is not where HTTP is spoken; a URL without a slash at its end is expected, such as "https://chat.example""#
+        ]],
+    );
+}
+
+#[test]
+fn irc_in_clear_is_for_this_machine_unless_somebody_says_otherwise() {
+    let public = GOOD.replace("127.0.0.1", "0.0.0.0");
+    check(
+        &public,
+        expect![
+            "/etc/lavina/lavina.toml:6:7: irc: others read along where IRC is spoken in clear; listen on 127.0.0.1, or set `irc-tls` and `sts-days = 30` to send clients there, or `irc-without-tls = true`"
+        ],
+    );
+    let sts = |more: &str| {
+        let config = Config::parse(Path::new("lavina.toml"), &format!("{public}{more}")).unwrap();
+        config.sts(&config.listen.irc[0]).map(|sts| (sts.port, sts.seconds, sts.required))
+    };
+    let tls = "irc-tls = \"0.0.0.0:6697\"\nsts-days = 1\n";
+    assert_eq!(sts(tls), Some((Some(6697), Some(86_400), true)));
+    assert_eq!(sts(&format!("{tls}irc-without-tls = true\n")), Some((Some(6697), Some(86_400), false)));
+    assert_eq!(sts("irc-without-tls = true\n"), None);
+    let local = Config::parse(Path::new("lavina.toml"), &format!("{GOOD}{tls}")).unwrap();
+    assert_eq!(local.sts(&local.listen.irc[0]).map(|sts| (sts.port, sts.required)), Some((None, false)));
+    check(
+        &format!("{GOOD}webirc-from = \"127.0.0.1\"\n"),
+        expect![
+            "/etc/lavina/lavina.toml:7:15: webirc-from: gateways need a password; set `webirc-password` as well (from `lavina operator hash`), or leave both out"
+        ],
+    );
+    check(
+        &format!("{GOOD}webirc-from = \"127.0.0.1\"\nwebirc-password = \"hunter2\"\n"),
+        expect![
+            "/etc/lavina/lavina.toml:8:19: webirc-password: is not a hashed password; the line that `lavina operator hash` prints is expected"
+        ],
+    );
 }

@@ -1,7 +1,7 @@
 //! The nodes of the demo: on the customary ports where those are free.
 
 use super::news::NodeListing;
-use crate::config::{Listen, port};
+use crate::config::{Listen, first_tcp, port};
 use crate::local::{LocalNode, Plan, free_port};
 use anyhow::Result;
 use lavina_crdt::mesh::Place;
@@ -11,9 +11,9 @@ use std::net::SocketAddr;
 /// The node of a region; its ports lie `step` above the customary ones.
 pub(super) fn plan(step: u16, region: &str) -> Result<Plan> {
     let listen = Listen {
-        irc: Some(free_port(port::IRC + step)?),
+        irc: vec![free_port(port::IRC + step)?.into()],
         // Two steps, since the customary port for XMPP in TLS is the next one.
-        xmpp: Some(free_port(port::XMPP + 10 * step)?),
+        xmpp: vec![free_port(port::XMPP + 10 * step)?.into()],
         admin: Some(free_port(port::ADMIN + step)?),
         ..Listen::default()
     };
@@ -28,8 +28,8 @@ pub(super) fn listing(node: &LocalNode) -> NodeListing {
     NodeListing {
         name: node.name.clone(),
         region: node.region.clone(),
-        irc: text(listen.irc),
-        xmpp: text(listen.xmpp),
+        irc: text(first_tcp(&listen.irc)),
+        xmpp: text(first_tcp(&listen.xmpp)),
         admin: text(listen.admin),
     }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Reads certificate chain and key. `alpn`: what the listener speaks (RFC 7301); a client that asks for nothing is taken too.
-pub(crate) fn settings(certificate: &Path, key: &Path, alpn: &str) -> Result<TlsSettings> {
+pub(crate) fn settings(certificate: &Path, key: &Path, alpn: &[&str]) -> Result<TlsSettings> {
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("cannot read the certificate {}", certificate.display()))?;
@@ -30,7 +30,7 @@ pub(crate) fn settings(certificate: &Path, key: &Path, alpn: &str) -> Result<Tls
         .with_client_cert_verifier(anybody)
         .with_single_cert(chain, key_der)
         .with_context(|| format!("{} and {} do not fit together", certificate.display(), key.display()))?;
-    config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     Ok(TlsSettings { config: Arc::new(config), server_end_point })
 }
 

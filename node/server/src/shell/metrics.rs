@@ -51,8 +51,10 @@ metrics! {
     connections: "gauge",
     /// Client connections taken.
     connections_accepted: "counter",
-    /// Client connections refused because too many of one address had not registered yet.
+    /// Client connections refused because their address had too many.
     connections_refused: "counter",
+    /// Connections of proxies refused because they did not say whose they are.
+    proxy_failures: "counter",
     /// Times that accepting paused because no descriptor was free.
     accept_pauses: "counter",
     /// TLS handshakes that failed.

@@ -9,13 +9,13 @@
 //! **Invariant:** the core may wait for a worker, the writer or the mesh; none of them ever waits for the core.
 
 mod certificate;
-mod cloak;
+pub(crate) mod cloak;
 pub(crate) mod clock;
 mod core;
 mod disk;
 pub(crate) mod inbox;
 pub(crate) mod limits;
-mod listen;
+pub(crate) mod listen;
 pub(crate) mod mesh;
 pub(crate) mod metrics;
 mod reload;

@@ -7,7 +7,7 @@ use super::certificate;
 use super::inbox::{Inbound, Inbox};
 use crate::config::Config;
 use crate::identity::DataDir;
-use crate::worker::{Listener, Protocol};
+use crate::worker::TlsCell;
 use lavina_core::node::{AdminCommand, SessionNumber};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,8 +26,8 @@ pub(super) struct Reloader {
     pub(super) config: Config,
     /// Where the certificate is when the configuration names none.
     pub(super) data: DataDir,
-    /// Listeners whose certificate is replaced.
-    pub(super) listeners: Vec<Arc<Listener>>,
+    /// Where the certificate is replaced.
+    pub(super) tls: Vec<Arc<TlsCell>>,
     /// The way to the core.
     pub(super) inbox: Arc<Inbox>,
     /// Operators' wishes.
@@ -88,12 +88,8 @@ impl Reloader {
 
     fn reload_certificates(&self) -> anyhow::Result<()> {
         let (certificate, key) = self.paths();
-        for listener in &self.listeners {
-            let alpn = match listener.protocol {
-                Protocol::Irc => "irc",
-                Protocol::Xmpp => "xmpp-client",
-            };
-            listener.tls.replace(certificate::settings(&certificate, &key, alpn)?);
+        for tls in &self.tls {
+            tls.replace(certificate::settings(&certificate, &key, tls.alpn())?);
         }
         Ok(())
     }

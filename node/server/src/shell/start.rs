@@ -9,7 +9,7 @@ use super::metrics::Metrics;
 use super::sockets::{open_endpoint, open_sockets, serve_front};
 use super::threads::Threads;
 use super::writer::WriteQueue;
-use super::{Running, Setup, Stop, cloak, disk, limits, reload, writer};
+use super::{Running, Setup, Stop, disk, limits, reload, writer};
 use crate::admin::{Admin, Parts};
 use crate::config::Config;
 use crate::identity::{DataDir, Identity, id_of};
@@ -77,7 +77,7 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
     let reloader = reload::Reloader {
         config: base.config.clone(),
         data: base.data.clone(),
-        listeners: sockets.listeners(),
+        tls: sockets.tls(),
         inbox: Arc::clone(&base.inbox),
         wishes,
     };
@@ -105,8 +105,9 @@ impl Base {
         Door {
             workers: workers.to_vec(),
             turn: Arc::default(),
-            addresses: limits::Addresses::default(),
-            cloak: cloak::Cloak::new(&self.identity.mesh.id),
+            addresses: limits::Addresses::new(self.config.connections_per_address),
+            proxies: self.config.proxy_from.clone(),
+            relays: self.config.relays(),
             metrics: Arc::clone(&self.metrics),
         }
     }

@@ -1,8 +1,13 @@
-//! One client connection: its session, perhaps TLS, and what waits to be written.
+//! One client connection: its session, perhaps TLS and WebSocket, and what waits to be written.
 
 use super::outbox::{Outbox, PAUSE_BYTES};
+use super::socket::{Socket, WriteHalf};
 use super::tls::{TlsCell, TlsStream};
-use crate::shell::limits::Unregistered;
+use super::websocket::{Subprotocol, WebSocket};
+use crate::config::Networks;
+use crate::shell::cloak::Cloak;
+use crate::shell::limits::Place;
+use bytes::Bytes;
 use lavina_core::node::{Input, SessionMeta, SessionNumber};
 use lavina_crdt::clock::Now;
 use lavina_protocols::command::{Command, CommandId, Refusal, Reply};
@@ -10,16 +15,19 @@ use lavina_protocols::event::Event;
 use lavina_protocols::render::Renders;
 use lavina_protocols::session::{Connection, Output, ResumptionKey, Session, SessionConfig, Tls};
 use lavina_protocols::xmpp::Passage;
+use rustls::ServerConnection;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 /// Longest TLS handshake, milliseconds: several slow round trips.
 const HANDSHAKE_MS_MAX: u64 = 15_000;
 /// Longest that a closing connection may take to read its last words, milliseconds.
 const CLOSING_MS_MAX: u64 = 5_000;
+
+/// How often a client over WebSocket is asked for a sign of life, milliseconds: intermediaries commonly cut what is silent for a minute.
+const PING_EVERY_MS: u64 = 45_000;
 
 /// Which machine serves a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +38,16 @@ pub(crate) enum Protocol {
     Xmpp,
 }
 
+impl Protocol {
+    /// Its registered names (RFC 7301 section 6; XEP-0368).
+    pub(crate) fn alpn(self) -> &'static [&'static str] {
+        match self {
+            Self::Irc => &["irc"],
+            Self::Xmpp => &["xmpp-client"],
+        }
+    }
+}
+
 /// What all connections of one listener have in common.
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -38,16 +56,20 @@ pub(crate) struct Listener {
     /// Whether TLS comes first.
     pub(crate) direct_tls: bool,
     /// The certificate.
-    pub(crate) tls: TlsCell,
+    pub(crate) tls: Arc<TlsCell>,
     /// What the sessions need to know.
     pub(crate) session: Arc<SessionConfig>,
+    /// Where gateways of IRC may come from.
+    pub(crate) gateways: Networks,
+    /// Hosts as others see them.
+    pub(crate) cloak: Cloak,
 }
 
 /// A connection on its way to a worker.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    /// The socket, non-blocking.
-    pub(crate) stream: std::net::TcpStream,
+    /// The socket.
+    pub(crate) socket: Socket,
     /// How it came.
     pub(crate) arrival: Arrival,
 }
@@ -63,8 +85,23 @@ pub(crate) struct Arrival {
     pub(crate) address: Option<std::net::IpAddr>,
     /// Seed of the session.
     pub(crate) seed: u64,
-    /// Its place among the connections of its address that have not registered.
-    pub(crate) unregistered: Unregistered,
+    /// Its place among the connections of its address.
+    pub(crate) place: Place,
+    /// What has happened on it.
+    pub(crate) begun: Begun,
+}
+
+/// What has happened on a connection before the worker has it.
+#[derive(Debug, Default)]
+pub(crate) struct Begun {
+    /// TLS whose handshake is done.
+    pub(crate) tls: Option<Box<ServerConnection>>,
+    /// WebSocket whose opening handshake is done.
+    pub(crate) websocket: Option<Subprotocol>,
+    /// Whether a trusted proxy says that the way to it is encrypted.
+    pub(crate) secure: bool,
+    /// Bytes that were read and not handled: inside of TLS where that is established.
+    pub(crate) read: Vec<u8>,
 }
 
 /// One of the connections that a session has had, one after the other.
@@ -91,7 +128,10 @@ pub(super) enum Wish {
 #[derive(Debug)]
 pub(super) struct Moving {
     passage: Passage,
+    place: Place,
     tls: Option<TlsStream>,
+    websocket: Option<Box<WebSocket>>,
+    ping_at: Option<u64>,
     outbox: Outbox,
 }
 
@@ -103,12 +143,13 @@ pub(super) struct Link {
     host: String,
     address: Option<std::net::IpAddr>,
     seed: u64,
-    unregistered: Option<Unregistered>,
+    place: Place,
     session: Option<Session>,
     tls: Option<TlsStream>,
+    websocket: Option<Box<WebSocket>>,
     outbox: Outbox,
     /// `None` while the session waits for its client to come back.
-    socket: Option<Rc<OwnedWriteHalf>>,
+    socket: Option<Rc<WriteHalf>>,
     wishes: Vec<Wish>,
     /// Where the connection is to go.
     moves_to: Option<SessionNumber>,
@@ -126,6 +167,8 @@ pub(super) struct Link {
     known: bool,
     /// When waiting ends, whatever the session says; microseconds.
     deadline: Option<u64>,
+    /// When WebSocket's next ping is due; microseconds.
+    ping_at: Option<u64>,
     /// When the worker looks at this connection next; microseconds.
     pub(super) armed: Option<u64>,
 }
@@ -149,7 +192,7 @@ pub(super) struct Written {
 }
 
 impl Link {
-    pub(super) fn new(number: SessionNumber, arrival: Arrival, socket: Rc<OwnedWriteHalf>, now: Now) -> Self {
+    pub(super) fn new(number: SessionNumber, arrival: Arrival, socket: Rc<WriteHalf>, now: Now) -> Self {
         Self {
             number,
             turn: 0,
@@ -157,9 +200,10 @@ impl Link {
             host: arrival.host,
             address: arrival.address,
             seed: arrival.seed,
-            unregistered: Some(arrival.unregistered),
+            place: arrival.place,
             session: None,
             tls: None,
+            websocket: None,
             outbox: Outbox::default(),
             socket: Some(socket),
             wishes: Vec::new(),
@@ -171,24 +215,42 @@ impl Link {
             closing: false,
             known: false,
             deadline: Some(now.deadline_ms(HANDSHAKE_MS_MAX)),
+            ping_at: None,
             armed: None,
         }
     }
 
     /// Begins: with the handshake or with the session.
-    pub(super) fn begin(&mut self, now: Now, inputs: &mut Vec<Input>) -> Result<(), rustls::Error> {
-        if self.listener.direct_tls {
+    pub(super) fn begin(&mut self, now: Now, begun: Begun, inputs: &mut Vec<Input>) -> Result<(), rustls::Error> {
+        let Begun { tls, websocket, secure, mut read } = begun;
+        if let Some(subprotocol) = websocket {
+            self.websocket = Some(Box::new(WebSocket::new(subprotocol)));
+            self.ping_at = Some(now.deadline_ms(PING_EVERY_MS));
+        }
+        if let Some(connection) = tls {
+            let mut tls = TlsStream::established(connection, &self.listener.tls.current());
+            tls.drain(&mut read);
+            let info = tls.binding();
+            self.tls = Some(tls);
+            self.open(now, Some(info), inputs);
+        } else if self.listener.direct_tls {
             self.tls = Some(TlsStream::new(&self.listener.tls.current())?);
+            return self.on_bytes(now, &read, &mut Vec::new(), inputs);
         } else {
-            self.open(now, None, inputs);
+            self.open(now, secure.then(Tls::default), inputs);
+        }
+        if !read.is_empty() {
+            self.feed(now, &read, inputs);
         }
         Ok(())
     }
 
     fn open(&mut self, now: Now, tls: Option<Tls>, inputs: &mut Vec<Input>) {
         let secure = tls.is_some();
-        let starttls = !secure && self.listener.protocol == Protocol::Xmpp;
-        let connection = Connection { host: self.host.clone(), tls, starttls, seed: self.seed };
+        let framed = self.websocket.is_some();
+        let starttls = !secure && !framed && self.listener.protocol == Protocol::Xmpp;
+        let gateway = !framed && self.listener.gateways.have(self.address);
+        let connection = Connection { host: self.host.clone(), tls, starttls, framed, gateway, seed: self.seed };
         let config = Arc::clone(&self.listener.session);
         self.session = Some(match self.listener.protocol {
             Protocol::Irc => Session::irc(now, config, connection),
@@ -253,19 +315,27 @@ impl Link {
         if std::mem::take(&mut self.known) {
             inputs.push(Input::SessionClosed(self.number, String::new()));
         }
-        Some(Moving { passage, tls: self.tls, outbox: self.outbox })
+        let Self { place, tls, websocket, ping_at, outbox, .. } = self;
+        Some(Moving { passage, place, tls, websocket, ping_at, outbox })
     }
 
     /// Goes on over another connection. One that is still there ends with a word.
-    pub(super) fn take_over(&mut self, now: Now, moving: Moving, socket: Rc<OwnedWriteHalf>, inputs: &mut Vec<Input>) {
+    pub(super) fn take_over(&mut self, now: Now, moving: Moving, socket: Rc<WriteHalf>, inputs: &mut Vec<Input>) {
         if let Some(session) = &mut self.session {
             session.interrupt(now);
         }
         self.pump(now, inputs, false);
         self.let_go();
-        let Moving { passage, tls, outbox } = moving;
+        let Moving { passage, place, tls, websocket, ping_at, outbox } = moving;
         self.socket = Some(socket);
+        self.place = place;
+        self.place.register();
         self.tls = tls;
+        self.websocket = websocket;
+        self.ping_at = ping_at;
+        if let Some(websocket) = &mut self.websocket {
+            websocket.widen();
+        }
         self.outbox = outbox;
         self.wake = Rc::new(Notify::new());
         if let Some(session) = &mut self.session {
@@ -284,6 +354,10 @@ impl Link {
         if self.socket.is_none() {
             return;
         }
+        if let Some(websocket) = &mut self.websocket {
+            websocket.end();
+        }
+        self.frame(false);
         // Whoever is not there any more does not read it.
         let _ = self.write_all();
         if let (Some(tls), Some(socket)) = (&mut self.tls, &self.socket) {
@@ -292,6 +366,8 @@ impl Link {
         self.turn = self.turn.wrapping_add(1);
         self.socket = None;
         self.tls = None;
+        self.websocket = None;
+        self.ping_at = None;
         self.outbox = Outbox::default();
         self.blocked = false;
         self.deadline = None;
@@ -335,9 +411,34 @@ impl Link {
     }
 
     fn feed(&mut self, now: Now, bytes: &[u8], inputs: &mut Vec<Input>) {
-        if let Some(session) = &mut self.session {
+        let Some(websocket) = &mut self.websocket else {
+            self.hear(now, bytes, inputs);
+            return;
+        };
+        let heard = websocket.receive(bytes);
+        for message in heard.messages {
+            match self.listener.protocol {
+                Protocol::Irc => self.hear(now, &[&message, &b"\n"[..]].concat(), inputs),
+                Protocol::Xmpp => self.hear(now, &message, inputs),
+            }
+        }
+        if heard.over {
+            self.on_eof(now, "Connection closed", inputs);
+        }
+        self.frame(true);
+    }
+
+    fn hear(&mut self, now: Now, bytes: &[u8], inputs: &mut Vec<Input>) {
+        if let Some(session) = self.session.as_mut().filter(|_| !self.closing) {
             session.handle_bytes(now, bytes);
             self.pump(now, inputs, true);
+        }
+    }
+
+    /// Queues the frames that WebSocket has made.
+    fn frame(&mut self, asked: bool) {
+        if let Some(websocket) = &mut self.websocket {
+            self.outbox.push(websocket.take_outgoing(), asked);
         }
     }
 
@@ -356,7 +457,10 @@ impl Link {
         inputs: &mut Vec<Input>,
     ) {
         if matches!(answer, Ok(Reply::Opened(_))) {
-            self.unregistered = None;
+            self.place.register();
+            if let Some(websocket) = &mut self.websocket {
+                websocket.widen();
+            }
         }
         let paused = self.is_paused();
         if let Some(session) = &mut self.session {
@@ -387,6 +491,13 @@ impl Link {
             self.on_eof(now, "Timed out", inputs);
             return false;
         }
+        if let (Some(websocket), Some(at)) = (&mut self.websocket, self.ping_at)
+            && at <= now.mono_us
+        {
+            websocket.ping();
+            self.ping_at = Some(now.deadline_ms(PING_EVERY_MS));
+            self.frame(false);
+        }
         let paused = self.is_paused();
         if let Some(session) = self.session.as_mut().filter(|_| !self.closing)
             && session.next_timeout().is_some_and(|at| at <= now.mono_us)
@@ -401,7 +512,8 @@ impl Link {
     /// When to call [`Link::on_timeout`], microseconds.
     pub(super) fn next_timeout(&self) -> Option<u64> {
         let session = self.session.as_ref().filter(|_| !self.closing).and_then(Session::next_timeout);
-        session.into_iter().chain(self.deadline).min()
+        let ping = self.ping_at.filter(|_| !self.closing);
+        session.into_iter().chain(self.deadline).chain(ping).min()
     }
 
     fn is_paused(&self) -> bool {
@@ -421,7 +533,13 @@ impl Link {
         let mut close = false;
         while let Some(output) = session.poll_output() {
             match output {
-                Output::Send(bytes) => self.outbox.push(bytes, asked),
+                Output::Send(bytes) => match &mut self.websocket {
+                    Some(websocket) => {
+                        websocket.send(&bytes);
+                        self.outbox.push(websocket.take_outgoing(), asked);
+                    }
+                    None => self.outbox.push(bytes, asked),
+                },
                 Output::Command(id, command) => {
                     if self.known {
                         self.known = !matches!(command, Command::Quit(_));
@@ -431,6 +549,19 @@ impl Link {
                 Output::StartTls => {
                     self.starting_tls = true;
                     self.deadline = Some(now.deadline_ms(HANDSHAKE_MS_MAX));
+                }
+                Output::Relayed { address, secure } => {
+                    if self.place.move_to(address) {
+                        self.address = Some(address);
+                        self.host = self.listener.cloak.host(address);
+                        session.handle_host(self.host.clone());
+                        let meta = SessionMeta { host: self.host.clone(), address: self.address, secure };
+                        inputs.push(Input::SessionOpened(self.number, meta));
+                    } else {
+                        self.outbox
+                            .push(Bytes::from_static(b"ERROR :Too many connections from your address\r\n"), asked);
+                        close = true;
+                    }
                 }
                 Output::Close => close = true,
                 Output::Keep(key) => self.wishes.push(Wish::Keep(key)),
@@ -453,6 +584,10 @@ impl Link {
     fn close(&mut self, now: Now) {
         if !std::mem::replace(&mut self.closing, true) {
             self.deadline = Some(now.deadline_ms(CLOSING_MS_MAX));
+            if let Some(websocket) = &mut self.websocket {
+                websocket.end();
+            }
+            self.frame(false);
         }
     }
 

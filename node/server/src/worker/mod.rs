@@ -10,14 +10,18 @@ mod link;
 pub(crate) mod number;
 mod outbox;
 mod resumptions;
+mod socket;
 mod state;
 mod takeover;
 mod task;
 mod tls;
+mod websocket;
 
-pub(crate) use link::{Accepted, Arrival, Listener, Protocol};
+pub(crate) use link::{Accepted, Arrival, Begun, Listener, Protocol};
 pub(crate) use resumptions::Resumptions;
+pub(crate) use socket::Socket;
 pub(crate) use tls::{TlsCell, TlsSettings};
+pub(crate) use websocket::Subprotocol;
 
 use crate::shell::clock::Clock;
 use crate::shell::inbox::Inbox;

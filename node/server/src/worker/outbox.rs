@@ -1,9 +1,9 @@
 //! What waits to be written to one client: shared buffers, written with one vectored write.
 
+use super::socket::WriteHalf;
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use tokio::net::tcp::OwnedWriteHalf;
 
 /// Bytes that may wait for a client that it has not asked for; above it the client is cut. From the design: a slow reader costs this much
 /// and not more.
@@ -61,7 +61,7 @@ impl Outbox {
     }
 
     /// Writes as much as the socket takes; an error of kind `WouldBlock` when it takes no more. Gives the number of bytes and of calls.
-    pub(super) fn write(&mut self, socket: &OwnedWriteHalf) -> (usize, u64, io::Result<()>) {
+    pub(super) fn write(&mut self, socket: &WriteHalf) -> (usize, u64, io::Result<()>) {
         let (mut written, mut calls) = (0, 0);
         while !self.queue.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];

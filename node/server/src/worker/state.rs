@@ -3,6 +3,7 @@
 use super::link::{Arrival, ConnectionNumber, Link, Moving, Wants, Wish};
 use super::number::{SLOTS_MAX, compose, slot};
 use super::resumptions::Found;
+use super::socket::WriteHalf;
 use super::{FromCore, Order, Worker};
 use crate::shell::inbox::Inbound;
 use lavina_core::node::{Input, SessionNumber};
@@ -10,7 +11,6 @@ use lavina_crdt::clock::Now;
 use lavina_protocols::render::Renders;
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{Notify, mpsc};
 
 /// Reason shown to others when a client is cut for reading too slowly.
@@ -129,15 +129,16 @@ impl State {
     /// Takes a connection in; `None` when there are too many.
     pub(super) fn insert(
         &mut self,
-        arrival: Arrival,
-        socket: Rc<OwnedWriteHalf>,
+        mut arrival: Arrival,
+        socket: Rc<WriteHalf>,
     ) -> Option<(ConnectionNumber, Rc<Notify>)> {
         let place = self.links.reserve()?;
         self.counter = self.counter.wrapping_add(1);
         let number = compose(self.counter, place, self.worker.index);
         let now = self.now();
+        let begun = std::mem::take(&mut arrival.begun);
         let mut link = Link::new(number, arrival, socket, now);
-        let begun = link.begin(now, &mut self.inputs);
+        let begun = link.begin(now, begun, &mut self.inputs);
         let connection = link.connection();
         let wake = Rc::clone(&link.wake);
         self.due.settle(&mut link);
@@ -172,7 +173,7 @@ impl State {
         &mut self,
         number: SessionNumber,
         moving: Moving,
-        socket: Rc<OwnedWriteHalf>,
+        socket: Rc<WriteHalf>,
     ) -> Option<(ConnectionNumber, Rc<Notify>)> {
         let now = self.now();
         let link = self.links.get(number)?;

@@ -3,46 +3,38 @@
 //! they are.
 
 use super::link::Moving;
+use super::socket::{ReadHalf, Socket, WriteHalf};
 use super::{Order, Shared, number, task};
 use lavina_core::node::SessionNumber;
 use std::rc::Rc;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 /// The connection on its way.
 #[derive(Debug)]
 pub(crate) struct Takeover {
-    stream: std::net::TcpStream,
+    socket: Socket,
     to: SessionNumber,
     moving: Moving,
 }
 
 /// Sends a connection to the worker that has the session.
-pub(super) async fn send(
-    shared: &Shared,
-    to: SessionNumber,
-    moving: Moving,
-    (read, write): (OwnedReadHalf, Rc<OwnedWriteHalf>),
-) {
-    let whole = Rc::try_unwrap(write).ok().and_then(|write| read.reunite(write).ok());
-    let Some(stream) = whole.and_then(|stream| stream.into_std().ok()) else {
+pub(super) async fn send(shared: &Shared, to: SessionNumber, moving: Moving, (read, write): (ReadHalf, Rc<WriteHalf>)) {
+    let Some(socket) = Rc::try_unwrap(write).ok().and_then(|write| read.reunite(write)) else {
         return tracing::warn!("a client's socket cannot be taken out of its worker");
     };
     let worker = shared.state.borrow().peer(number::worker(to));
     if let Some(worker) = worker {
         // A worker that is gone has no sessions left.
-        let _ = worker.send(Order::TakeOver(Box::new(Takeover { stream, to, moving }))).await;
+        let _ = worker.send(Order::TakeOver(Box::new(Takeover { socket, to, moving }))).await;
     }
 }
 
 /// Gives a connection to the session that it is for. One that has ended meanwhile leaves it without anybody: it is closed, and its client
 /// learns with the next one that the session is gone.
 pub(super) fn accept(shared: &Rc<Shared>, takeover: Takeover) {
-    let stream = match TcpStream::from_std(takeover.stream) {
-        Ok(stream) => stream,
+    let (read, write) = match takeover.socket.split() {
+        Ok(halves) => halves,
         Err(error) => return tracing::warn!(%error, "a client's socket cannot be watched"),
     };
-    let (read, write) = stream.into_split();
     let write = Rc::new(write);
     let taken = shared.state.borrow_mut().take_over(takeover.to, takeover.moving, Rc::clone(&write));
     if let Some((connection, wake)) = taken {

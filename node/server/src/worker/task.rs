@@ -1,6 +1,7 @@
 //! The task of one connection: waits for bytes, and for room in the socket when it was full.
 
 use super::link::{Accepted, ConnectionNumber};
+use super::socket::{ReadHalf, WriteHalf};
 use super::state::Next;
 use super::{Shared, takeover};
 use std::cell::RefCell;
@@ -11,8 +12,6 @@ use std::rc::Rc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 
 /// Bytes read at once; shared by all connections of a worker, since reading and handling are one step.
@@ -28,11 +27,10 @@ thread_local! {
 
 /// Takes a connection in and starts its task.
 pub(super) fn accept(shared: &Rc<Shared>, accepted: Accepted) {
-    let stream = match TcpStream::from_std(accepted.stream) {
-        Ok(stream) => stream,
+    let (read, write) = match accepted.socket.split() {
+        Ok(halves) => halves,
         Err(error) => return tracing::warn!(%error, "a client's socket cannot be watched"),
     };
-    let (read, write) = stream.into_split();
     let write = Rc::new(write);
     let inserted = shared.state.borrow_mut().insert(accepted.arrival, Rc::clone(&write));
     if let Some((number, wake)) = inserted {
@@ -44,7 +42,7 @@ pub(super) fn accept(shared: &Rc<Shared>, accepted: Accepted) {
 pub(super) fn start(
     shared: &Rc<Shared>,
     number: ConnectionNumber,
-    (read, write): (OwnedReadHalf, Rc<OwnedWriteHalf>),
+    (read, write): (ReadHalf, Rc<WriteHalf>),
     wake: Rc<Notify>,
 ) {
     tokio::task::spawn_local(drive(Rc::clone(shared), number, read, write, wake));
@@ -53,8 +51,8 @@ pub(super) fn start(
 async fn drive(
     shared: Rc<Shared>,
     number: ConnectionNumber,
-    mut read: OwnedReadHalf,
-    write: Rc<OwnedWriteHalf>,
+    mut read: ReadHalf,
+    write: Rc<WriteHalf>,
     wake: Rc<Notify>,
 ) {
     loop {
@@ -89,7 +87,7 @@ async fn drive(
 }
 
 /// Reads once and handles what came, in one step. Gives the number of bytes.
-async fn take(shared: &Shared, number: ConnectionNumber, read: &mut OwnedReadHalf) -> io::Result<usize> {
+async fn take(shared: &Shared, number: ConnectionNumber, read: &mut ReadHalf) -> io::Result<usize> {
     poll_fn(|context| {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
@@ -105,7 +103,7 @@ async fn take(shared: &Shared, number: ConnectionNumber, read: &mut OwnedReadHal
 }
 
 /// Reads and drops until the peer closes as well.
-async fn drain(read: &mut OwnedReadHalf) {
+async fn drain(read: &mut ReadHalf) {
     let drained = poll_fn(|context| {
         SCRATCH.with_borrow_mut(|scratch| {
             loop {

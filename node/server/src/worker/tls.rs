@@ -1,13 +1,13 @@
 //! TLS of one client connection, without IO: ciphertext in, plaintext out, and the other way round through the socket given.
 
 use super::outbox::Outbox;
+use super::socket::WriteHalf;
 use lavina_protocols::session::Tls;
 use rustls::ServerConnection;
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::net::tcp::OwnedWriteHalf;
 
 /// What the shell needs to take TLS connections on a listener.
 #[derive(Clone, Debug)]
@@ -25,22 +25,30 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> String {
 
 /// A listener's settings, which may be replaced: connections that begin later have the new ones.
 #[derive(Debug)]
-pub(crate) struct TlsCell(RwLock<TlsSettings>);
+pub(crate) struct TlsCell {
+    settings: RwLock<TlsSettings>,
+    alpn: &'static [&'static str],
+}
 
 impl TlsCell {
-    /// With the settings of the start.
-    pub(crate) fn new(settings: TlsSettings) -> Self {
-        Self(RwLock::new(settings))
+    /// With the settings of the start. `alpn`: what the listener speaks (RFC 7301), in its order of preference.
+    pub(crate) fn new(settings: TlsSettings, alpn: &'static [&'static str]) -> Self {
+        Self { settings: RwLock::new(settings), alpn }
+    }
+
+    /// What the listener speaks.
+    pub(crate) fn alpn(&self) -> &'static [&'static str] {
+        self.alpn
     }
 
     /// As they are.
-    pub(super) fn current(&self) -> TlsSettings {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn current(&self) -> TlsSettings {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Puts others in their place.
     pub(crate) fn replace(&self, settings: TlsSettings) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = settings;
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
     }
 }
 
@@ -73,6 +81,18 @@ impl TlsStream {
         })
     }
 
+    /// Goes on with a connection whose handshake is done.
+    pub(super) fn established(mut connection: Box<ServerConnection>, settings: &TlsSettings) -> Self {
+        connection.set_buffer_limit(None);
+        Self { connection, server_end_point: Arc::clone(&settings.server_end_point), handshaking: false }
+    }
+
+    /// Takes what has been unsealed and not read.
+    pub(super) fn drain(&mut self, plain: &mut Vec<u8>) {
+        // An error says that there is nothing (any more).
+        let _ = self.connection.reader().read_to_end(plain);
+    }
+
     /// Takes bytes from the client and appends what they hold to `plain`.
     pub(super) fn receive(&mut self, mut bytes: &[u8], plain: &mut Vec<u8>) -> Result<Received, rustls::Error> {
         let mut received = Received::default();
@@ -102,7 +122,7 @@ impl TlsStream {
     }
 
     /// What channels can be bound to.
-    fn binding(&self) -> Tls {
+    pub(super) fn binding(&self) -> Tls {
         // RFC 9266 section 4.2: with TLS 1.2 the exporter binds only under an extended master secret, which is not known here.
         let tls13 = self.connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
         // An empty context and none are the same in TLS 1.3 (RFC 8446 section 7.5).
@@ -116,7 +136,7 @@ impl TlsStream {
 
     /// Seals what waits and writes as much as the socket takes; an error of kind `WouldBlock` when it takes no more. Plaintext is sealed only
     /// when the socket has taken what was sealed before, so it stays shared while it waits.
-    pub(super) fn write(&mut self, outbox: &mut Outbox, socket: &OwnedWriteHalf) -> (usize, u64, io::Result<()>) {
+    pub(super) fn write(&mut self, outbox: &mut Outbox, socket: &WriteHalf) -> (usize, u64, io::Result<()>) {
         let mut sink = Socket { socket, written: 0, calls: 0 };
         let result = loop {
             match self.flush(&mut sink) {
@@ -139,14 +159,14 @@ impl TlsStream {
     }
 
     /// Says goodbye (RFC 8446 section 6.1), as far as the socket takes it at once.
-    pub(super) fn close(&mut self, socket: &OwnedWriteHalf) {
+    pub(super) fn close(&mut self, socket: &WriteHalf) {
         self.connection.send_close_notify();
         let _ = self.flush(&mut Socket { socket, written: 0, calls: 0 });
     }
 }
 
 struct Socket<'a> {
-    socket: &'a OwnedWriteHalf,
+    socket: &'a WriteHalf,
     written: usize,
     calls: u64,
 }

@@ -1,6 +1,7 @@
 //! Sessions fed with lines and a stand-in for the core, read as transcripts: what the client sent is marked `>`, what the core was asked `?`.
 
 mod always_on;
+mod edges;
 mod events;
 mod fake_core;
 mod history;
@@ -59,8 +60,13 @@ impl Client {
     }
 
     fn with(config: SessionConfig) -> Self {
+        Self::over(config, Some(Tls::default()), false)
+    }
+
+    /// With TLS or without, and from a gateway or not.
+    fn over(config: SessionConfig, tls: Option<Tls>, gateway: bool) -> Self {
         let now = Now { mono_us: 1_000_000, wall_ms: WALL_MS };
-        let connection = Connection { host: "host".to_owned(), tls: Some(Tls::default()), starttls: false, seed: 1 };
+        let connection = Connection { host: "host".to_owned(), tls, starttls: false, framed: false, gateway, seed: 1 };
         Self {
             session: Session::new(now, Arc::new(config), connection),
             core: FakeCore::default(),
@@ -111,6 +117,9 @@ impl Client {
                         self.asked.push_back((id, command));
                     }
                     Output::StartTls => self.text.extend_from_slice(b"<starttls>\r\n"),
+                    Output::Relayed { address, secure } => {
+                        self.text.extend_from_slice(format!("<relayed {address} {secure}>\r\n").as_bytes());
+                    }
                     Output::Close => self.text.extend_from_slice(b"<close>\r\n"),
                     Output::Keep(_) | Output::Forget(..) | Output::Resume(_) => unreachable!("IRC has no resumption"),
                 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::command::{RosterItem, Subscription, SubscriptionStep};
+use crate::slot::{Slot, Upload};
 use expect_test::expect;
 use lavina_crdt::content::Principal;
 
@@ -303,4 +304,49 @@ fn accounts_are_blocked_and_clients_that_know_the_list_are_told() {
             Say(Account(bob, None), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "5", relation: None, joints: [], typing: None, least: None })
         <message to='alice@a.example/r1' from='bob@a.example' id='5' type='error'><error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>you block them</text><blocked xmlns='urn:xmpp:blocking:errors'/></error></message>
     "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn a_slot_for_a_file_is_asked_for_where_there_are_files() {
+    let request = |size: &str| {
+        format!(
+            "<iq type='get' id='u' to='a.example'><request xmlns='urn:xmpp:http:upload:0' filename='../my cat.jpg' \
+             size='{size}' content-type='image/jpeg'/></iq>"
+        )
+    };
+    let info = "<iq type='get' id='d' to='a.example'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>";
+    let mut chat = Chat::bound();
+    chat.send(&request("23"));
+    assert!(chat.take().contains("<service-unavailable "));
+    chat.send(info);
+    assert!(!chat.take().contains("urn:xmpp:http:upload:0"));
+
+    let mut config = (*chat.session.link.config).clone();
+    let upload = Upload { url: "https://web.example".to_owned(), key: [1; 32], bytes_max: 1000 };
+    config.upload = Some(upload.clone());
+    chat.session.link.config = Arc::new(config);
+    chat.send(info);
+    let info = chat.take();
+    assert!(info.contains("<feature var='urn:xmpp:http:upload:0'/>"));
+    assert!(info.contains("<field var='max-file-size'><value>1000</value></field>"), "{info}");
+    chat.send(&request("23"));
+    let slot = chat.take();
+    assert!(slot.contains("<slot xmlns='urn:xmpp:http:upload:0'><put url='https://web.example/files/"), "{slot}");
+    let put = slot.split("<put url='").nth(1).unwrap().split('\'').next().unwrap().replace("&amp;", "&");
+    let (path, query) = put.strip_prefix("https://web.example/files/").unwrap().split_once('?').unwrap();
+    let (id, name) = path.split_once('/').unwrap();
+    let read = Slot::read(&upload.key, id, name, query, EPOCH_MS / 1000).unwrap();
+    assert_eq!(
+        (read.account.as_str(), read.size, read.media.as_str(), name),
+        ("alice", 23, "image/jpeg", "my_cat.jpg")
+    );
+    assert!(slot.contains(&format!("<get url='https://web.example/files/{path}'/>")), "{slot}");
+    chat.send(&request("1001"));
+    assert!(chat.take().contains(
+        "<file-too-large xmlns='urn:xmpp:http:upload:0'><max-file-size>1000</max-file-size></file-too-large></error>"
+    ));
+    for wrong in ["0", "-1", "x", ""] {
+        chat.send(&request(wrong));
+        assert!(chat.take().contains("<bad-request "), "{wrong}");
+    }
 }

@@ -54,7 +54,7 @@ fn proof(challenge: &str) -> String {
 
 #[test]
 fn starttls_discards_what_was_sent_in_clear() {
-    let connection = Connection { host: "h".into(), tls: None, starttls: true, seed: 1 };
+    let connection = Connection { host: "h".into(), tls: None, starttls: true, framed: false, gateway: false, seed: 1 };
     let mut chat = Chat::with(connection);
     chat.send(HEADER);
     chat.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><presence/>");
@@ -75,7 +75,7 @@ fn starttls_discards_what_was_sent_in_clear() {
 fn nobody_logs_in_in_clear_where_encryption_can_be_had() {
     let mut config = (*Chat::new().session.link.config).clone();
     config.plain_without_tls = false;
-    let connection = Connection { host: "h".into(), tls: None, starttls: true, seed: 1 };
+    let connection = Connection { host: "h".into(), tls: None, starttls: true, framed: false, gateway: false, seed: 1 };
     let mut chat = Chat::configured(config, connection);
     chat.send(HEADER);
     chat.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGFsaWNlAHNlY3JldA==</auth>");
@@ -188,4 +188,52 @@ fn a_silent_client_is_pinged_and_then_taken_for_gone() {
             Quit("connection-timeout")
             (closed)
     "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn over_websocket_each_message_is_one_element() {
+    const OPEN: &str = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='a.example' version='1.0'/>";
+    let connection = Connection { host: "h".into(), tls: None, starttls: false, framed: true, gateway: false, seed: 1 };
+    let mut chat = Chat::with(connection);
+    chat.send(OPEN);
+    chat.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGFsaWNlAHNlY3JldA==</auth>");
+    chat.answer(Ok(Reply::Credentials(Some(credentials()))));
+    chat.answer(Ok(Reply::Done));
+    chat.send(OPEN);
+    chat.send("<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
+    chat.answer(Ok(Reply::Opened(opened())));
+    chat.send("<iq xmlns='jabber:client' type='get' id='p' to='a.example'><ping xmlns='urn:xmpp:ping'/></iq>");
+    chat.send("<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>");
+    expect![[r#"
+        <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' from='a.example' id='56287ec1566d9fb9d8f4c39dce34c75c' version='1.0' xml:lang='en'/>
+        <stream:features xmlns:stream='http://etherx.jabber.org/streams'><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><inline><bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/></inline></bind><sm xmlns='urn:xmpp:sm:3'/><fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast></inline></authentication><register xmlns='http://jabber.org/features/iq-register'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>8192</max-bytes><idle-seconds>30</idle-seconds></limits></stream:features>
+            LookupCredentials(alice)
+            LogIn(alice)
+        <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
+        <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' from='a.example' id='ba933649da7cc0a06d5d5f9f0419dec7' version='1.0' xml:lang='en'/>
+        <stream:features xmlns:stream='http://etherx.jabber.org/streams'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session><sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>65536</max-bytes><idle-seconds>180</idle-seconds></limits><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://lavina.example' ver='ERCXzd9svlTaeSg0yIfQPVpTAyg='/><c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>hgafHSTstLjCZ1RHP9yBZEtRpc+IUUT41H8bxYYLWO4=</hash></c></stream:features>
+            Open(Open { nick: alice, user: "alice", realname: "alice", resource: Some("6a6e715ca8f77e3d78cc920f7e8890cc"), available: false })
+        <iq xmlns='jabber:client' id='b' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>alice@a.example/6a6e715ca8f77e3d78cc920f7e8890cc</jid></bind></iq>
+        <iq xmlns='jabber:client' to='alice@a.example/6a6e715ca8f77e3d78cc920f7e8890cc' from='a.example' id='p' type='result'/>
+        <close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>
+            Quit("")
+            (closed)
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn over_websocket_errors_come_between_opening_and_close() {
+    let connection = Connection { host: "h".into(), tls: None, starttls: false, framed: true, gateway: false, seed: 1 };
+    for (input, condition) in
+        [("<stream:stream>", "bad-namespace-prefix"), ("<a/>", "invalid-namespace"), ("hi", "not-well-formed")]
+    {
+        let mut chat = Chat::with(connection.clone());
+        chat.send(input);
+        let log = chat.take();
+        let lines: Vec<&str> = log.lines().collect();
+        assert!(lines[0].starts_with("<open "), "{log}");
+        assert!(lines[1].starts_with("<stream:error xmlns:stream=") && lines[1].contains(condition), "{log}");
+        assert!(lines[2].starts_with("<close "), "{log}");
+        assert_eq!(lines.last(), Some(&"    (closed)"));
+    }
 }

@@ -18,7 +18,14 @@ impl Chat {
 
     /// Alice again over another connection, without a resource.
     fn anew(now: Now) -> Self {
-        let mut chat = Self::with(Connection { host: "host.example".into(), tls: None, starttls: false, seed: 8 });
+        let mut chat = Self::with(Connection {
+            host: "host.example".into(),
+            tls: None,
+            starttls: false,
+            framed: false,
+            gateway: false,
+            seed: 8,
+        });
         chat.now = now;
         chat.send(HEADER);
         chat.send(LOGIN);
@@ -244,4 +251,27 @@ fn nobody_looks_so_presence_waits_for_a_message_and_only_the_newest_is_kept() {
     chat.send("<active xmlns='urn:xmpp:csi:0'/><iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
     let log = chat.take();
     assert!(log.find("carol").unwrap() < log.find("result").unwrap(), "{log}");
+}
+
+#[test]
+fn a_session_goes_on_over_websocket_too() {
+    const OPEN: &str = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='a.example' version='1.0'/>";
+    let (mut chat, id) = Chat::resumable();
+    chat.eof();
+    chat.message_from_bob(1, "one");
+    let connection = Connection { host: "h".into(), tls: None, starttls: false, framed: true, gateway: false, seed: 8 };
+    let mut other = Chat::with(connection);
+    for step in [OPEN, LOGIN] {
+        other.send(step);
+    }
+    other.answer(Ok(Reply::Credentials(Some(credentials()))));
+    other.answer(Ok(Reply::Done));
+    other.send(OPEN);
+    other.resume(&id, 0);
+    chat.go_on_over(other);
+    let log = chat.take();
+    assert!(log.contains("<resumed xmlns='urn:xmpp:sm:3'"), "{log}");
+    assert!(log.contains("<message xmlns='jabber:client' from='bob@a.example'"), "{log}");
+    chat.send("<iq xmlns='jabber:client' type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+    assert!(chat.take().starts_with("<iq xmlns='jabber:client' to='alice@a.example/r1' id='p' type='result'/>"));
 }

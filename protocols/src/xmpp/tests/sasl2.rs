@@ -143,7 +143,8 @@ fn a_client_goes_on_with_its_stream_in_one_step() {
     chat.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
     let id = chat.take().split('\'').nth(3).unwrap().to_owned();
     chat.session.handle_eof(chat.now, "");
-    let mut other = Chat::with(Connection { host: "h".into(), tls: None, starttls: false, seed: 9 });
+    let mut other =
+        Chat::with(Connection { host: "h".into(), tls: None, starttls: false, framed: false, gateway: false, seed: 9 });
     other.send(HEADER);
     let resume = format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/><bind xmlns='urn:xmpp:bind:0'/>");
     other.send(&authenticate(&resume));

@@ -56,7 +56,7 @@ impl Field {
                 plans.push(Plan {
                     name: format!("r{region}-{node}"),
                     place: Place { region: format!("r{region}"), zone: format!("z{node}") },
-                    listen: Listen { irc: Some(local::free_port(0)?), ..Listen::default() },
+                    listen: Listen { irc: vec![local::free_port(0)?.into()], ..Listen::default() },
                     flood: Flood::NONE,
                 });
             }
