@@ -7,6 +7,10 @@
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 #![expect(clippy::disallowed_methods, reason = "what is measured is the machine's time")]
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use lavina_sim::{Day, Plan, Report, Sizes, day, generate, run};
 use std::time::Duration;
 
