@@ -51,6 +51,11 @@ class Node:
             raise AssertionError(f"{self.name}: lavina {' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
 
+    def configure(self, lines):
+        """Adds lines to the configuration."""
+        with (self.directory / "lavina.toml").open("a", encoding="utf-8") as file:
+            file.write(lines)
+
     async def start(self):
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command("serve", *self.far), cwd=self.directory, stdout=log, stderr=log)
@@ -92,11 +97,12 @@ class Node:
 
 
 class Mesh:
-    """Nodes of these names, each in a region of its own, or in the one that `regions` names. `far` is how long the way to another region takes."""
+    """Nodes of these names, each in a region of its own, or in the one that `regions` names. `far` is how long the way to another region
+    takes, `network` another one than where all reach each other."""
 
-    def __init__(self, *names, regions=REGIONS, far=None):
+    def __init__(self, *names, regions=REGIONS, far=None, network=None):
         self.directory = Path(tempfile.mkdtemp(prefix="lavina-test-"))
-        self.network = Network(names)
+        self.network = network or Network(names)
         self.nodes = {
             name: Node(name, region, self.network, self.directory) for name, region in zip(names, regions, strict=False)
         }
@@ -106,14 +112,18 @@ class Mesh:
         self.accounts = set()
         self.clients = []
 
-    async def start(self):
-        """The first node makes the mesh, the others join with tickets."""
+    async def start(self, settings=None, connected=True):
+        """The first node makes the mesh, the others join with tickets; `settings` are lines for the configurations of nodes. Waits until
+        all are connected, unless told otherwise."""
         first, *others = self.nodes.values()
         first.run("init", DOMAIN, *first.place)
+        first.configure((settings or {}).get(first.name, ""))
         await first.start()
         for node in others:
-            await self.join(node)
-        await self.connected()
+            lines = (settings or {}).get(node.name, "")
+            await self.join(node, lambda node=node, lines=lines: node.configure(lines))
+        if connected:
+            await self.connected()
 
     async def join(self, node, prepare=lambda: None):
         """Joins a node with a ticket of the first; `prepare` is called before it runs."""

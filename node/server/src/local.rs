@@ -1,6 +1,6 @@
 //! Nodes of one mesh in this process, for the demo and for measurements: real stores, real QUIC, emulated ways between them.
 
-use crate::config::{Config, Listen, first_tcp};
+use crate::config::{Config, Discovery, Listen, first_tcp};
 use crate::identity::{DataDir, Identity, id_of, make_certificate, random};
 use crate::shell::{Running, Setup};
 use anyhow::{Context, Result};
@@ -97,6 +97,7 @@ impl LocalNode {
             place,
             listen: Listen { mesh: Some(mesh), ..listen },
             advertise: vec![mesh.to_string()],
+            discovery: Discovery::default(),
             ..Config::loopback(folder)
         };
         Ok(Self { name, region, mesh, wan: Wan::new(), config, flood, identity, running: None })

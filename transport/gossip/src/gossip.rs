@@ -154,6 +154,7 @@ impl Gossip {
             place: link.place.clone(),
             connected: link.connected(),
             in_reach: link.in_reach(),
+            via: if link.connected() || !link.in_reach() { None } else { self.way_to(node) },
             round_trip_us: link.round_trip_us,
             unacknowledged: self.flights.entries(node),
         };

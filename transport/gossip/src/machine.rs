@@ -157,6 +157,8 @@ pub struct PeerStatus {
     pub connected: bool,
     /// Whether SWIM holds it to be in reach.
     pub in_reach: bool,
+    /// Without a connection to it: through whom it is most likely reached.
+    pub via: Option<NodeId>,
     /// Last measured round trip, microseconds.
     pub round_trip_us: Option<u64>,
     /// Pushed entries not yet acknowledged as durable.

@@ -4,6 +4,7 @@ use crate::close::Code;
 use crate::counters::{Counters, DATAGRAMS, Tally, count};
 use crate::dial::{self, DialError};
 use crate::event::Event;
+use crate::guests::{GUESTS_MAX, Guest, Guests};
 use crate::handshakes::{Entry, Handshakes};
 use crate::hello::Hello;
 use crate::identity;
@@ -24,7 +25,7 @@ use lavina_gossip::plane::{HANDSHAKE_TIMEOUT, TURN_TIMEOUT};
 use lavina_gossip::versions::Versions;
 use quinn::{Connection, Incoming, Runtime, TokioRuntime};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -51,13 +52,15 @@ pub struct EndpointConfig {
     pub wan: Option<Wan>,
     /// Silence after which a connection counts as dead.
     pub idle_timeout: Duration,
+    /// Whether admitted nodes may speak libp2p here, see [`Endpoint::guests`].
+    pub guests: bool,
 }
 
 impl EndpointConfig {
-    /// Without a name, without emulated ways, with the usual idle timeout. `boot` is a random number of this run of the process.
+    /// Without a name, emulated ways and guests, with the usual idle timeout. `boot` is a random number of this run of the process.
     #[must_use]
     pub const fn new(key: SigningKey, listen: SocketAddr, mesh_id: [u8; 16], boot: u64) -> Self {
-        Self { key, listen, mesh_id, name: String::new(), boot, wan: None, idle_timeout: IDLE_TIMEOUT }
+        Self { key, listen, mesh_id, name: String::new(), boot, wan: None, idle_timeout: IDLE_TIMEOUT, guests: false }
     }
 }
 
@@ -92,6 +95,10 @@ pub(crate) struct Shared {
     pub(crate) tally: Tally,
     pub(crate) idle_timeout: Duration,
     handshakes: Handshakes,
+    /// Where connections of guests go.
+    guests: mpsc::Sender<Guest>,
+    /// The other end, until it is taken.
+    guests_taken: Mutex<Option<mpsc::Receiver<Guest>>>,
 }
 
 impl Endpoint {
@@ -102,6 +109,7 @@ impl Endpoint {
     pub fn bind(config: EndpointConfig) -> Result<(Self, mpsc::Receiver<Event>), BindError> {
         let quinn = open_socket(&config)?;
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
+        let (guests, guests_taken) = mpsc::channel(GUESTS_MAX);
         let hello = Hello { versions: Versions::SPOKEN, mesh: config.mesh_id, boot: config.boot, name: config.name };
         let shared = Arc::new(Shared {
             peers: Peers::new(identity::node_id(&config.key)),
@@ -113,6 +121,8 @@ impl Endpoint {
             tally: Tally::default(),
             idle_timeout: config.idle_timeout,
             handshakes: Handshakes::default(),
+            guests,
+            guests_taken: Mutex::new(config.guests.then_some(guests_taken)),
         });
         tokio::spawn(accept_all(Arc::clone(&shared)));
         Ok((Self { shared }, receiver))
@@ -184,6 +194,13 @@ impl Endpoint {
         self.shared.tickets.set(secrets);
     }
 
+    /// Room for libp2p on this socket; once, and only where the configuration says so.
+    #[must_use]
+    pub fn guests(&self) -> Option<Guests> {
+        let mut taken = self.shared.guests_taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.take().map(|incoming| Guests::new(&self.shared, incoming))
+    }
+
     /// Closes the connection to a peer with a reason that it is told.
     pub fn hangup(&self, peer: NodeId, reason: &str) {
         if let Some(link) = self.shared.peers.link(peer) {
@@ -227,7 +244,7 @@ impl Drop for Endpoint {
 
 fn open_socket(config: &EndpointConfig) -> Result<quinn::Endpoint, BindError> {
     let failed = |error| BindError::Socket(config.listen, error);
-    let server = tls::server(&config.key, config.idle_timeout)?;
+    let server = tls::server(&config.key, config.idle_timeout, config.guests)?;
     let runtime = Arc::new(TokioRuntime);
     let socket = std::net::UdpSocket::bind(config.listen).map_err(failed)?;
     let mut socket = runtime.wrap_udp_socket(socket).map_err(failed)?;
@@ -294,10 +311,14 @@ async fn accept(shared: &Arc<Shared>, incoming: Incoming) {
         if !join::serve(shared, &connection, peer).await {
             refuse_stranger(shared, &connection);
         }
-    } else if shared.peers.is_admitted(peer) {
-        accept_peer(shared, connection, peer).await;
-    } else {
+    } else if !shared.peers.is_admitted(peer) {
         refuse_stranger(shared, &connection);
+    } else if alpn == tls::ALPN_GUESTS {
+        if let Err(full) = shared.guests.try_send(Guest { node: peer, connection }) {
+            full.into_inner().connection.close(Code::Overload.var_int(), b"");
+        }
+    } else {
+        accept_peer(shared, connection, peer).await;
     }
 }
 

@@ -35,14 +35,21 @@ pub fn node_id(key: &SigningKey) -> NodeId {
     NodeId(key.verifying_key().to_bytes())
 }
 
-pub(crate) fn to_libp2p(node: NodeId) -> Result<PeerId, PeerIdError> {
+/// The name of a node in the libp2p world.
+///
+/// # Errors
+/// Never for the id of a node; the library's types allow for it.
+pub fn to_libp2p(node: NodeId) -> Result<PeerId, PeerIdError> {
     let mut bytes = ED25519_PREFIX.to_vec();
     bytes.extend_from_slice(&node.0);
     PeerId::from_bytes(&bytes).map_err(|_| PeerIdError)
 }
 
-/// A key of small order would make signatures that fit many messages, so it is no identity.
-pub(crate) fn from_libp2p(peer: PeerId) -> Result<NodeId, PeerIdError> {
+/// The node of a name in the libp2p world. A key of small order would make signatures that fit many messages, so it is no identity.
+///
+/// # Errors
+/// When it is of another kind of key, or of a weak key.
+pub fn from_libp2p(peer: PeerId) -> Result<NodeId, PeerIdError> {
     let bytes = peer.to_bytes();
     let key = bytes.strip_prefix(ED25519_PREFIX.as_slice()).ok_or(PeerIdError)?;
     let key = <[u8; 32]>::try_from(key).map_err(|_| PeerIdError)?;
@@ -50,7 +57,11 @@ pub(crate) fn from_libp2p(peer: PeerId) -> Result<NodeId, PeerIdError> {
     if point.is_weak() { Err(PeerIdError) } else { Ok(NodeId(key)) }
 }
 
-pub(crate) fn keypair(key: &SigningKey) -> Result<Keypair, PeerIdError> {
+/// The key as the libp2p world holds it.
+///
+/// # Errors
+/// Never for an Ed25519 key; the library's types allow for it.
+pub fn keypair(key: &SigningKey) -> Result<Keypair, PeerIdError> {
     Keypair::ed25519_from_bytes(key.to_bytes()).map_err(|_| PeerIdError)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! One UDP socket and one endpoint a node. Peers prove their keys to one another in TLS 1.3 with libp2p certificates, so a
 //! connection is known by a [`NodeId`](lavina_crdt::ids::NodeId) from its first byte on; the TLS application protocol
-//! (ALPN, RFC 7301) says what it is for: frames of admitted nodes, or the redemption of a join ticket. Nothing that is
+//! (ALPN, RFC 7301) says what it is for: frames of admitted nodes, the redemption of a join ticket, or, where there is room for
+//! guests, libp2p between admitted nodes. Nothing that is
 //! not admitted and holds no ticket is answered by more than the TLS handshake itself.
 //!
 //! Drive it: [`Endpoint::bind`], [`Endpoint::set_admitted`], then take [`Event`]s from the receiver and say
@@ -17,6 +18,7 @@ mod counters;
 mod dial;
 mod endpoint;
 mod event;
+mod guests;
 mod handshakes;
 mod hello;
 pub mod identity;
@@ -33,3 +35,5 @@ pub use counters::{Counters, Kinds, Passed};
 pub use dial::DialError;
 pub use endpoint::{BindError, DATAGRAM_BYTES_MAX, Endpoint, EndpointConfig, IDLE_TIMEOUT};
 pub use event::Event;
+pub use guests::{Guest, Guests};
+pub use tls::TlsError;

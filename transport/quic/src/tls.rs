@@ -20,6 +20,9 @@ pub(crate) const ALPN_FRAMES: &[u8] = b"lavina/1";
 /// ALPN of admission: one ticket, one answer.
 pub(crate) const ALPN_JOIN: &[u8] = b"lavina-join/1";
 
+/// ALPN of the guests.
+pub(crate) const ALPN_GUESTS: &[u8] = b"libp2p";
+
 /// The TLS settings could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -38,9 +41,12 @@ pub enum TlsError {
 }
 
 /// What accepted connections run with.
-pub(crate) fn server(key: &SigningKey, idle_timeout: Duration) -> Result<quinn::ServerConfig, TlsError> {
+pub(crate) fn server(key: &SigningKey, idle_timeout: Duration, guests: bool) -> Result<quinn::ServerConfig, TlsError> {
     let mut tls = libp2p_tls::make_server_config(&identity::keypair(key)?)?;
     tls.alpn_protocols = vec![ALPN_FRAMES.to_vec(), ALPN_JOIN.to_vec()];
+    if guests {
+        tls.alpn_protocols.push(ALPN_GUESTS.to_vec());
+    }
     tls.key_log = Arc::new(rustls::NoKeyLog);
     tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     tls.send_tls13_tickets = 0;

@@ -88,12 +88,12 @@ fn peers(html: &mut String, peers: &[PeerView]) {
     }
     html.push_str("<table><tr><th>Name<th>Region<th>State<th>Round trip<th>Behind</tr>");
     for peer in peers {
-        let state = match (peer.connected, peer.in_reach) {
-            (true, true) => "<span class=good>connected</span>",
-            (false, true) => "in reach through others",
-            (true, false) => "<span class=bad>connected, but held to be out of reach</span>",
-            (false, false) => "<span class=bad>out of reach</span>",
+        let class = match (peer.connected, peer.in_reach) {
+            (true, true) => "good",
+            (false, true) => "",
+            (true | false, false) => "bad",
         };
+        let state = format!("<span class=\"{class}\">{}</span>", escape(&peer.state()));
         let round_trip = peer.round_trip_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
         let _ = write!(
             html,

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::identity::{Identity, id_of};
 use crate::shell::clock::wall_ms;
 use lavina_core::node::Status;
+use lavina_crdt::ids::NodeId;
 use lavina_quic::identity::peer_id;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -44,6 +45,9 @@ pub(crate) struct PeerView {
     pub(crate) connected: bool,
     /// Whether the mesh holds it to be in reach.
     pub(crate) in_reach: bool,
+    /// Without a connection: through which node it is most likely reached.
+    #[serde(default)]
+    pub(crate) via: Option<String>,
     /// Round trip, milliseconds.
     pub(crate) round_trip_ms: Option<f64>,
     /// Entries sent and not yet known to be durable there.
@@ -100,6 +104,7 @@ impl NodeView {
             zone: peer.place.zone.clone(),
             connected: peer.connected,
             in_reach: peer.in_reach,
+            via: peer.via.and_then(|via| name_of(status, via)),
             round_trip_ms: peer.round_trip_us.map(milliseconds),
             unacknowledged: peer.unacknowledged,
         });
@@ -113,6 +118,23 @@ impl NodeView {
             digest: status.digest.clone(),
             store_error: status.store_error.clone(),
             counters: status.counters.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+        }
+    }
+}
+
+fn name_of(status: &Status, node: NodeId) -> Option<String> {
+    status.peers.iter().find(|(_, peer)| peer.node == node).map(|(name, _)| name.clone())
+}
+
+impl PeerView {
+    /// Whether it is in reach, and how.
+    pub(crate) fn state(&self) -> String {
+        match (self.connected, self.in_reach, &self.via) {
+            (true, true, _) => "connected".to_owned(),
+            (false, true, Some(via)) => format!("in reach through {via}"),
+            (false, true, None) => "in reach through others".to_owned(),
+            (true, false, _) => "connected, held to be out of reach".to_owned(),
+            (false, false, _) => "out of reach".to_owned(),
         }
     }
 }

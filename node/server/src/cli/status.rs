@@ -40,12 +40,7 @@ fn render(view: &NodeView) -> String {
 
 /// One peer.
 pub(super) fn line(peer: &PeerView) -> String {
-    let state = match (peer.connected, peer.in_reach) {
-        (true, true) => "connected",
-        (false, true) => "in reach through others",
-        (true, false) => "connected, held to be out of reach",
-        (false, false) => "out of reach",
-    };
+    let state = peer.state();
     let round_trip = peer.round_trip_ms.map(|ms| format!(", {ms:.1} ms")).unwrap_or_default();
     let behind = if peer.unacknowledged > 0 { format!(", {} behind", peer.unacknowledged) } else { String::new() };
     format!("peer     {:12} {}/{}: {state}{round_trip}{behind}", peer.name, peer.region, peer.zone)

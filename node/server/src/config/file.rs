@@ -6,7 +6,7 @@ use super::networks::Networks;
 use super::relays::{WebIrc, is_public};
 use super::web::{WebConfig, is_base_url, is_origin};
 use super::words::Words;
-use super::{CONNECTIONS_PER_ADDRESS, Config, operators, web};
+use super::{CONNECTIONS_PER_ADDRESS, Config, discovery, operators, web};
 use crate::web::copies::Peer;
 use lavina_crdt::mesh::Place;
 use lavina_protocols::sasl::parse_verifier;
@@ -49,6 +49,8 @@ const KEYS: &[(&str, &str)] = &[
     ("connections-per-address", "256"),
     ("mesh", "\"0.0.0.0:7667\""),
     ("mesh-advertise", "[\"203.0.113.1:7667\"]"),
+    ("mesh-discovery", "true"),
+    ("mesh-relay", "true"),
     ("admin", "\"127.0.0.1:7680\""),
     ("operator", "[{ name = \"alice\", account = \"alice\" }]"),
     ("password", "\"SCRAM-SHA-256$10000:...\""),
@@ -94,6 +96,8 @@ struct File {
     mesh: Option<Spanned<String>>,
     #[serde(default)]
     mesh_advertise: Vec<Spanned<String>>,
+    mesh_discovery: Option<Spanned<bool>>,
+    mesh_relay: Option<Spanned<bool>>,
     admin: Option<Spanned<String>>,
     certificate: Option<Spanned<PathBuf>>,
     certificate_key: Option<Spanned<PathBuf>>,
@@ -157,6 +161,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             peers: check.peers("file-peers", file.file_peers.as_ref())?,
         },
         advertise,
+        discovery: discovery::check(&check, file.mesh_discovery.as_ref(), file.mesh_relay.as_ref())?,
         operators: operators::check(&check, &file.operator)?,
         certificate: check.pair(file.certificate.as_ref(), file.certificate_key.as_ref(), base)?,
     })

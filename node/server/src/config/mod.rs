@@ -3,6 +3,7 @@
 //! It knows nothing of what the values are used for. An error names the file, the line, the column, the key and what would be right. A
 //! listener whose key is absent is off.
 
+mod discovery;
 mod error;
 mod file;
 mod listen;
@@ -14,6 +15,7 @@ mod tests;
 mod web;
 mod words;
 
+pub(crate) use discovery::Discovery;
 pub(crate) use error::ConfigError;
 pub(crate) use file::{is_dialable, is_domain, is_label, render};
 pub(crate) use listen::{Bind, Listen, first_tcp, port};
@@ -71,6 +73,8 @@ pub(crate) struct Config {
     pub(crate) web: WebConfig,
     /// Where other nodes can dial it, `host:port`.
     pub(crate) advertise: Vec<String>,
+    /// Whether other nodes are looked for beside where they are configured.
+    pub(crate) discovery: Discovery,
     /// Who may become an operator of the mesh here.
     pub(crate) operators: Vec<Operator>,
     /// Certificate chain and key for clients, when not the ones that `init` made.
@@ -116,6 +120,7 @@ impl Config {
             irc_without_tls: false,
             web: WebConfig::default(),
             advertise: vec![SocketAddr::new(loopback, port::MESH).to_string()],
+            discovery: Discovery::default(),
             operators: Vec::new(),
             certificate: None,
         }

@@ -83,6 +83,10 @@ fn a_small_file_is_enough() {
                     peers: [],
                 },
                 advertise: [],
+                discovery: Discovery {
+                    is_on: false,
+                    relay: false,
+                },
                 operators: [],
                 certificate: None,
             }"#]],
@@ -98,8 +102,18 @@ fn an_unknown_key_names_the_one_that_was_meant() {
     check(
         &format!("{GOOD}colour = \"red\"\n"),
         expect![
-            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, always-on, irc, irc-tls, xmpp, xmpp-tls, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, mesh, mesh-advertise, admin, operator, password, account, title, certificate, certificate-key"
+            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, always-on, irc, irc-tls, xmpp, xmpp-tls, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, mesh, mesh-advertise, mesh-discovery, mesh-relay, admin, operator, password, account, title, certificate, certificate-key"
         ],
+    );
+}
+
+#[test]
+fn who_lets_others_meet_takes_part_itself() {
+    check(
+        &format!("{GOOD}mesh-relay = true\n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:7:14: mesh-relay: nodes meet only where one takes part in discovery; `mesh-discovery = true` is expected beside it"#
+        ]],
     );
 }
 

@@ -1,5 +1,6 @@
 //! Between the core and the data plane: frames and connections one way, what the core asks for the other way, and joining nodes.
 
+use super::discovery::{Finder, Found};
 use super::inbox::{Inbound, Inbox};
 use super::metrics::Metrics;
 use super::{Stop, roster};
@@ -81,6 +82,8 @@ pub(crate) struct Mesh {
     pub(crate) metrics: Arc<Metrics>,
     /// What joining needs.
     pub(crate) reception: Arc<Reception>,
+    /// Looks for nodes where they are not configured.
+    pub(crate) finder: Finder,
 }
 
 /// What is needed to let a node in.
@@ -108,7 +111,7 @@ pub(crate) struct Reception {
 impl Mesh {
     /// Runs until told to stop.
     pub(crate) async fn run(
-        self,
+        mut self,
         mut events: mpsc::Receiver<Event>,
         mut orders: mpsc::Receiver<Vec<PeerOrder>>,
         mut stop: watch::Receiver<Stop>,
@@ -136,11 +139,13 @@ impl Mesh {
                     room = self.hand_in(taken.drain(..));
                 }
                 () = self.inbox.room(), if !room => room = true,
+                Found { node, addresses } = self.finder.next() => self.endpoint.dial(node, addresses),
             }
         }
     }
 
     fn carry_out(&self, order: PeerOrder) {
+        self.finder.on_order(&order);
         match order {
             PeerOrder::Send(peer, lane, frame) => self.endpoint.send(peer, lane, &frame),
             PeerOrder::Datagram(peer, bytes) => self.endpoint.datagram(peer, bytes),
@@ -154,6 +159,7 @@ impl Mesh {
     fn hand_in(&self, events: impl Iterator<Item = Event>) -> bool {
         let mut inputs = Vec::new();
         for event in events {
+            self.finder.on_event(&event);
             inputs.push(match event {
                 Event::Up { peer, remote } => {
                     tracing::debug!(?peer, %remote, "a peer is connected");

@@ -12,6 +12,7 @@ mod certificate;
 pub(crate) mod cloak;
 pub(crate) mod clock;
 mod core;
+pub(crate) mod discovery;
 mod disk;
 pub(crate) mod inbox;
 pub(crate) mod limits;

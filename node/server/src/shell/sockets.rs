@@ -165,6 +165,7 @@ pub(super) fn open_endpoint(
     let endpoint = EndpointConfig {
         name: config.name.clone(),
         wan,
+        guests: config.discovery.is_on,
         ..EndpointConfig::new(identity.key.clone(), listen, identity.mesh.id, random_u64())
     };
     Endpoint::bind(endpoint).map_err(|error| match error {

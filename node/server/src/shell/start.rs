@@ -2,6 +2,7 @@
 
 use super::clock::Clock;
 use super::core::CoreThread;
+use super::discovery::Finder;
 use super::inbox::{Inbound, Inbox};
 use super::listen::Door;
 use super::mesh::{Mesh, Outlet, Reception};
@@ -50,6 +51,10 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
         let _inside = mesh_runtime.enter();
         open_endpoint(&base.config, &base.identity, setup.wan)?
     };
+    let finder = {
+        let _inside = mesh_runtime.enter();
+        Finder::start(&base.config, &base.identity, &endpoint)?
+    };
     let endpoint = Arc::new(endpoint);
     let first_start = !base.data.store().exists();
     let (store, node) = disk::open(&base.data, &base.node_config(), base.clock)?;
@@ -67,6 +72,7 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
         inbox: Arc::clone(&base.inbox),
         metrics: Arc::clone(&base.metrics),
         reception: Arc::clone(&reception),
+        finder,
     };
     let mesh_stopped = stopped.clone();
     threads.spawn("mesh", move || mesh_runtime.block_on(mesh.run(events, orders, mesh_stopped)))?;

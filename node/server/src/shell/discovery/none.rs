@@ -1,0 +1,26 @@
+//! Nothing is looked for.
+
+use super::Found;
+use crate::config::Config;
+use crate::identity::Identity;
+use crate::shell::mesh::PeerOrder;
+use anyhow::Result;
+use lavina_quic::{Endpoint, Event};
+
+/// Finds nobody.
+#[derive(Debug)]
+pub(crate) struct Finder;
+
+impl Finder {
+    pub(crate) fn start(_: &Config, _: &Identity, _: &Endpoint) -> Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn on_order(&self, _: &PeerOrder) {}
+
+    pub(crate) fn on_event(&self, _: &Event) {}
+
+    pub(crate) async fn next(&mut self) -> Found {
+        std::future::pending().await
+    }
+}
