@@ -26,12 +26,7 @@ pub(crate) fn of_text(text: &str) -> Option<Multiaddr> {
 /// Where a QUIC address leads: host, port and, where it names one, whom. `None` for other ways, circuits among them.
 pub(crate) fn read(address: &Multiaddr) -> Option<(Host, u16, Option<PeerId>)> {
     let mut parts = address.iter();
-    let host = match parts.next()? {
-        Protocol::Ip4(ip) => Host::Ip(ip.into()),
-        Protocol::Ip6(ip) => Host::Ip(ip.into()),
-        Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name) => Host::Name(name.into_owned()),
-        _ => return None,
-    };
+    let host = host(parts.next()?)?;
     let Some(Protocol::Udp(port)) = parts.next() else { return None };
     let Some(Protocol::QuicV1) = parts.next() else { return None };
     let peer = match parts.next() {
@@ -52,6 +47,16 @@ pub(crate) fn is_public(text: &str) -> bool {
         }
         Ok(IpAddr::V6(ip)) => !(ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local()),
         Err(_) => of_text(text).is_some(),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "of all that addresses may begin with, these are hosts")]
+fn host(part: Protocol<'_>) -> Option<Host> {
+    match part {
+        Protocol::Ip4(ip) => Some(Host::Ip(ip.into())),
+        Protocol::Ip6(ip) => Some(Host::Ip(ip.into())),
+        Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name) => Some(Host::Name(name.into_owned())),
+        _ => None,
     }
 }
 

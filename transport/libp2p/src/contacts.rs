@@ -13,8 +13,10 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 /// What the shell says of the mesh; the latest word counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mesh {
-    /// Who belongs to it, and where each can be dialled as far as its admission says.
-    pub(crate) admitted: BTreeMap<NodeId, Vec<String>>,
+    /// Who belongs to it.
+    pub(crate) admitted: BTreeSet<NodeId>,
+    /// Where nodes can be dialled, as far as their admissions say; it may be known before they belong to it.
+    pub(crate) addresses: BTreeMap<NodeId, Vec<String>>,
     /// Who is connected to the data plane.
     pub(crate) linked: BTreeSet<NodeId>,
 }
@@ -44,13 +46,13 @@ impl Contacts {
     pub(crate) fn set(&mut self, now: Instant, mesh: &Mesh) -> Difference {
         let mut difference = Difference::default();
         self.0.retain(|node, _| {
-            let stays = mesh.admitted.contains_key(node);
+            let stays = mesh.admitted.contains(node);
             if !stays {
                 difference.removed.push(*node);
             }
             stays
         });
-        for node in mesh.admitted.keys() {
+        for node in &mesh.admitted {
             let contact = self.0.entry(*node).or_insert_with(|| {
                 difference.added.push(*node);
                 Contact { linked: false, tries: 0, due: now + FIRST_WAIT }
@@ -92,7 +94,8 @@ mod tests {
 
     fn mesh(admitted: &[u8], linked: &[u8]) -> Mesh {
         Mesh {
-            admitted: admitted.iter().map(|number| (NodeId([*number; 32]), Vec::new())).collect(),
+            admitted: admitted.iter().map(|number| NodeId([*number; 32])).collect(),
+            addresses: BTreeMap::new(),
             linked: linked.iter().map(|number| NodeId([*number; 32])).collect(),
         }
     }

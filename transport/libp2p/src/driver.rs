@@ -28,6 +28,8 @@ const CONNECTIONS_KEPT: usize = 4;
 const RESERVATIONS_MAX: usize = 2;
 /// Time between two looks at what is to be done.
 const PERIOD: Duration = Duration::from_secs(1);
+/// Time between two tries to connect to the same of them.
+const RETRY: Duration = Duration::from_secs(60);
 /// Silence after which a connection of the swarm is closed.
 const IDLE: Duration = Duration::from_secs(600);
 
@@ -68,7 +70,7 @@ pub enum StartError {
 pub enum Order {
     /// Who belongs to the mesh; all others are refused.
     Admitted(Vec<NodeId>),
-    /// Where a node can be dialled, as its admission says.
+    /// Where a node can be dialled, as its admission says; it may be said before the node belongs to the mesh.
     Addresses(NodeId, Vec<String>),
     /// The data plane is connected to a node.
     Linked(NodeId),
@@ -76,13 +78,13 @@ pub enum Order {
     Unlinked(NodeId),
 }
 
-/// How an address became known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How an address became known; the later the better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
-    /// The node said it in the local network.
-    Local,
     /// Other nodes, or the node itself, have told it.
     Told,
+    /// The node said it in the local network.
+    Local,
     /// The swarm is connected there: the way is open.
     Open,
 }
@@ -122,6 +124,7 @@ impl Discovery {
             contacts: Contacts::default(),
             relays: BTreeMap::new(),
             reservations: BTreeMap::new(),
+            dialled: BTreeMap::new(),
             is_reachable: config.advertise.iter().any(|address| address::is_public(address)),
             candidates,
         };
@@ -135,15 +138,10 @@ impl Discovery {
             let before = mesh.clone();
             match order {
                 Order::Admitted(nodes) => {
-                    let mut known = std::mem::take(&mut mesh.admitted);
-                    let others = nodes.into_iter().filter(|node| *node != self.me);
-                    mesh.admitted = others.map(|node| (node, known.remove(&node).unwrap_or_default())).collect();
+                    mesh.admitted = nodes.into_iter().filter(|node| *node != self.me).collect();
+                    mesh.addresses.retain(|node, _| mesh.admitted.contains(node));
                 }
-                Order::Addresses(node, addresses) => {
-                    if let Some(known) = mesh.admitted.get_mut(&node) {
-                        *known = addresses;
-                    }
-                }
+                Order::Addresses(node, addresses) => _ = mesh.addresses.insert(node, addresses),
                 Order::Linked(node) => _ = mesh.linked.insert(node),
                 Order::Unlinked(node) => _ = mesh.linked.remove(&node),
             }
@@ -181,6 +179,8 @@ struct Driver {
     relays: BTreeMap<PeerId, Multiaddr>,
     /// What this node has asked of them, to be reached through them.
     reservations: BTreeMap<PeerId, ListenerId>,
+    /// When nodes that are to be kept connected were dialled last.
+    dialled: BTreeMap<PeerId, Instant>,
     is_reachable: bool,
     candidates: mpsc::Sender<Candidate>,
 }
@@ -213,8 +213,9 @@ impl Driver {
             self.swarm.behaviour_mut().admitted.disallow_peer(peer);
             self.swarm.behaviour_mut().kad.remove_peer(&peer);
             self.relays.remove(&peer);
+            self.dialled.remove(&peer);
         }
-        for (node, addresses) in &mesh.admitted {
+        for (node, addresses) in mesh.addresses.iter().filter(|(node, _)| mesh.admitted.contains(node)) {
             let Some(peer) = peer_of(*node) else { continue };
             for address in addresses.iter().filter_map(|address| address::of_text(address)) {
                 self.swarm.behaviour_mut().kad.add_address(&peer, address);
@@ -246,14 +247,18 @@ impl Driver {
 
     /// Some nodes whose addresses are known are kept connected; which, is the same for as long as they stay.
     fn keep_connections(&mut self) {
+        let now = Instant::now();
         let connected = self.swarm.connected_peers().count();
         let with_addresses: Vec<PeerId> = {
             let mesh = self.mesh.borrow();
-            let known = mesh.admitted.iter().filter(|(_, addresses)| !addresses.is_empty());
-            known.filter_map(|(node, _)| peer_of(*node)).filter(|peer| !self.swarm.is_connected(peer)).collect()
+            let known = mesh.addresses.iter().filter(|(node, some)| !some.is_empty() && mesh.admitted.contains(node));
+            let rested = |peer: &PeerId| self.dialled.get(peer).is_none_or(|last| now - *last >= RETRY);
+            let peers = known.filter_map(|(node, _)| peer_of(*node)).filter(rested);
+            peers.filter(|peer| !self.swarm.is_connected(peer)).collect()
         };
         for peer in with_addresses.into_iter().take(CONNECTIONS_KEPT.saturating_sub(connected)) {
-            self.dial(peer, Vec::new());
+            self.dialled.insert(peer, now);
+            self.dial(peer, Vec::new(), PeerCondition::DisconnectedAndNotDialing);
         }
     }
 
@@ -283,12 +288,13 @@ impl Driver {
         self.swarm.behaviour_mut().kad.get_closest_peers(peer);
         let through = self.relays.iter().filter(|(relay, _)| **relay != peer && self.swarm.is_connected(relay));
         let circuits = through.map(|(relay, address)| address::circuit(address, *relay)).collect();
-        self.dial(peer, circuits);
+        // Also while its own address is being tried, which may take as long as that is patient.
+        self.dial(peer, circuits, PeerCondition::Disconnected);
     }
 
-    fn dial(&mut self, peer: PeerId, addresses: Vec<Multiaddr>) {
+    fn dial(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, condition: PeerCondition) {
         let options = DialOpts::peer_id(peer)
-            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .condition(condition)
             .addresses(addresses)
             .extend_addresses_through_behaviour()
             .build();
@@ -297,6 +303,7 @@ impl Driver {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what else happens is of no consequence here")]
     fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
@@ -313,11 +320,11 @@ impl Driver {
                 self.is_reachable = true;
             }
             SwarmEvent::Behaviour(event) => self.on_behaviour(event),
-            // What else happens is of no consequence here.
             _ => {}
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what else the protocols report they act upon themselves")]
     fn on_behaviour(&mut self, event: BehaviourEvent) {
         match event {
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
@@ -351,7 +358,6 @@ impl Driver {
             }) => {
                 tracing::info!(relay = %relay_peer_id, "this node is reached through another");
             }
-            // What else they report they act upon themselves.
             _ => {}
         }
     }

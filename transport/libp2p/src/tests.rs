@@ -74,7 +74,9 @@ async fn next_event(transport: &mut SharedQuic) -> Option<(PeerId, Multiaddr)> {
                 return upgrade.await.ok().map(|(peer, _)| (peer, send_back_addr));
             }
             TransportEvent::NewAddress { .. } => {}
-            other => panic!("{other:?}"),
+            other @ (TransportEvent::AddressExpired { .. }
+            | TransportEvent::ListenerClosed { .. }
+            | TransportEvent::ListenerError { .. }) => panic!("{other:?}"),
         }
     }
 }
@@ -88,8 +90,9 @@ async fn a_node_is_found_through_one_that_both_know_and_then_dialled_by_the_data
     let (at_hidden, _) = hidden.discover(false);
     for (socket, discovery) in [(&known, &at_known), (&seeking, &at_seeking), (&hidden, &at_hidden)] {
         socket.endpoint.set_admitted(all);
-        discovery.order(Order::Admitted(all.to_vec()));
+        // In the order in which the core says them at a start.
         discovery.order(Order::Addresses(known.node(), vec![known.address().to_string()]));
+        discovery.order(Order::Admitted(all.to_vec()));
     }
     let hunt = async {
         loop {

@@ -144,12 +144,12 @@ impl Mesh {
         }
     }
 
-    fn carry_out(&self, order: PeerOrder) {
+    fn carry_out(&mut self, order: PeerOrder) {
         self.finder.on_order(&order);
         match order {
             PeerOrder::Send(peer, lane, frame) => self.endpoint.send(peer, lane, &frame),
             PeerOrder::Datagram(peer, bytes) => self.endpoint.datagram(peer, bytes),
-            PeerOrder::Dial(peer, addresses) => self.endpoint.dial(peer, addresses),
+            PeerOrder::Dial(peer, addresses) => self.endpoint.dial(peer, self.finder.widen(peer, addresses)),
             PeerOrder::Admitted(nodes) => self.endpoint.set_admitted(nodes),
             PeerOrder::Hangup(peer, reason) => self.endpoint.hangup(peer, &reason),
         }

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::identity::Identity;
 use crate::shell::mesh::PeerOrder;
 use anyhow::Result;
+use lavina_crdt::ids::NodeId;
 use lavina_quic::{Endpoint, Event};
 
 /// Finds nobody.
@@ -16,9 +17,13 @@ impl Finder {
         Ok(Self)
     }
 
-    pub(crate) fn on_order(&self, _: &PeerOrder) {}
+    pub(crate) fn on_order(&mut self, _: &PeerOrder) {}
 
     pub(crate) fn on_event(&self, _: &Event) {}
+
+    pub(crate) fn widen(&self, _: NodeId, addresses: Vec<String>) -> Vec<String> {
+        addresses
+    }
 
     pub(crate) async fn next(&mut self) -> Found {
         std::future::pending().await
