@@ -47,7 +47,9 @@ class Resumption(unittest.IsolatedAsyncioTestCase):
         bob = await self.in_room(XmppClient("bob", resumable=True), "b")
         for number in range(20):
             bob.send(f"number {number}")
-        # The library hands them to its socket in its own time; from the first answer on some are on their way both ways.
+        # The library hands them to its socket in its own time, and what it has not by then it says on the next connection before it is
+        # logged in. From the first answer on some are on their way both ways.
+        await bob.all_sent()
         await bob.until(lambda: bob.acknowledged, "nothing is reflected")
         await bob.cut_connection()
         await bob.resume(self.mesh.nodes["b"])

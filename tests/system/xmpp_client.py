@@ -62,6 +62,10 @@ class XmppClient(Client):
         stream.send_presence()
         return True
 
+    async def all_sent(self):
+        """Waits until the library has given all stanzas to its socket."""
+        await self.stream.waiting_queue.join()
+
     async def cut_connection(self):
         """The connection ends as if the network had gone."""
         self.state = "cut"

@@ -12,9 +12,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lavina-protocols", &["lavina-crdt"]),
     ("lavina-gossip", &["lavina-crdt"]),
     ("lavina-quic", &["lavina-crdt", "lavina-gossip"]),
+    ("lavina-libp2p", &["lavina-crdt", "lavina-quic"]),
     ("lavina-core", &["lavina-crdt", "lavina-protocols", "lavina-gossip"]),
     ("lavina-sim", &["lavina-crdt", "lavina-protocols", "lavina-gossip", "lavina-core"]),
-    ("lavina", &["lavina-crdt", "lavina-protocols", "lavina-gossip", "lavina-quic", "lavina-core", "lavina-sim"]),
+    (
+        "lavina",
+        &[
+            "lavina-crdt",
+            "lavina-protocols",
+            "lavina-gossip",
+            "lavina-quic",
+            "lavina-libp2p",
+            "lavina-core",
+            "lavina-sim",
+        ],
+    ),
     ("lavina-tests", &[]),
 ];
 

@@ -4,6 +4,7 @@ use super::{Base, Heard, Packet, Station, address};
 use bytes::Bytes;
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::frame::{Frame, Lane};
+use lavina_gossip::plane::{IDLE_TIMEOUT, KEEP_ALIVES};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -183,7 +184,9 @@ fn an_acceptor_whose_address_changes_is_missed_in_time_and_dialled_anew() {
     wire.dial(0, 1);
     wire.run(2_000_000);
     wire.moves[1] = 1;
-    wire.run(6_000_000);
+    // Silence counts from the first packet that is not answered (RFC 9000 section 10.1): a keep-alive.
+    let missed = IDLE_TIMEOUT + IDLE_TIMEOUT / KEEP_ALIVES;
+    wire.run(u64::try_from(missed.as_micros()).unwrap() + 100_000);
     assert_eq!(wire.changes(0), [true, false]);
     wire.dial(0, 1);
     wire.run(100_000);
