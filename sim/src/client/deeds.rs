@@ -300,7 +300,7 @@ const SERVICE: &[Deed] = &[
     iq("register-form", "get", SERVER, "<query xmlns='jabber:iq:register'/>"),
     raw("sm-enable", "<enable xmlns='urn:xmpp:sm:3'/>"),
     raw("sm-request", "<r xmlns='urn:xmpp:sm:3'/>"),
-    raw("sm-answer", "<a xmlns='urn:xmpp:sm:3' h='3'/>"),
+    raw("sm-answer", "<a xmlns='urn:xmpp:sm:3' h='0'/>"),
     raw("sm-resume", "<resume xmlns='urn:xmpp:sm:3' previd='nothing' h='0'/>"),
     irc("quit", "QUIT :{text}").and_raw("</stream:stream>").end(),
 ];
