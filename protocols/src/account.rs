@@ -36,11 +36,28 @@ pub enum AccountCommand {
     Secret(AccountName, String),
     /// Where the direct messages begin that none of the account's sessions took; from now on they count as taken. [`AccountReply::Waiting`].
     TakeWaiting,
-    /// The session was given messages and never said that it has got them, from this one on: unless another one takes messages, they wait for
-    /// the next. [`AccountReply::Done`].
+    /// The session was given messages and has not said that it has got them, from this one on: unless another one that was there by then takes
+    /// messages, they wait for the next. [`AccountReply::Done`].
     WaitsFrom(MsgId),
+    /// Of what waits by [`AccountCommand::WaitsFrom`], unless it has been given to somebody, only this message and what follows does; with `None`
+    /// nothing. [`AccountReply::Done`].
+    WaitsOnlyFrom(Option<MsgId>),
+    /// The session's client could not go on with an earlier session of the account: that one, where it is, ends, and what the client says again of
+    /// what it had said there is taken as said once. [`AccountReply::Done`].
+    StartOver(Option<Left>),
     /// When an account whose presence the asker sees was last there. [`AccountReply::LastActive`].
     LastActive(AccountName),
+}
+
+/// A session that its client has left, wherever it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Which.
+    pub session: SessionId,
+    /// What only its client knows of it.
+    pub key: String,
+    /// How many stanzas the client has got there.
+    pub got: u32,
 }
 
 /// What comes back.

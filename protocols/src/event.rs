@@ -375,6 +375,15 @@ pub enum Event {
         /// The stanza as its sender wrote it; its `from` and `to` are to be replaced.
         stanza: Bytes,
     },
+    /// The receiver's client goes on in another session of its account, maybe at another node.
+    Abandoned {
+        /// What only the client knows of the session.
+        key: String,
+        /// How many stanzas it has got here.
+        got: u32,
+    },
+    /// Messages to the receiver's account, from this one on, reached nobody, and were said before the receiver was there.
+    Waiting(MsgId),
     /// The receiver's session is ended by the node.
     Closed {
         /// Why.

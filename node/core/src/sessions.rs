@@ -31,6 +31,8 @@ pub(crate) struct Session {
     pub(crate) open: bool,
     /// Whether it asked for the roster and is told of its changes.
     pub(crate) roster: bool,
+    /// Until when it may say what its client has said before in another session, monotonic microseconds.
+    pub(crate) says_again_until: u64,
     gate: Gate,
 }
 
@@ -103,6 +105,7 @@ impl Sessions {
             operator: None,
             open: false,
             roster: false,
+            says_again_until: 0,
             gate: Gate::default(),
         };
         self.table.insert(number, session);

@@ -91,6 +91,15 @@ pub(crate) enum Signal {
         /// With which words.
         text: String,
     },
+    /// The client goes on in another session of the account.
+    Abandoned {
+        /// In which.
+        by: Author,
+        /// What only the client knows of the session.
+        key: String,
+        /// How many stanzas it has got there.
+        got: u32,
+    },
 }
 
 impl Signal {
@@ -113,7 +122,7 @@ impl Signal {
         let line = |text: &str| !text.contains(['\0', '\r', '\n']);
         match self {
             Self::Whisper { .. } | Self::Replaced => true,
-            Self::Ended { by } | Self::Placed { by, .. } => by.is_sound(),
+            Self::Ended { by } | Self::Placed { by, .. } | Self::Abandoned { by, .. } => by.is_sound(),
             Self::Invited { by, reason, .. } => by.is_sound() && line(reason),
             Self::Knocked { by, text, .. } => by.is_sound() && text.len() <= REASON_BYTES_MAX && line(text),
             Self::Wallops { by, text: words } | Self::Killed { by, words } => by.is_sound() && line(words),

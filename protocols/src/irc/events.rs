@@ -144,6 +144,8 @@ impl Session {
             | Event::Blocked { .. }
             | Event::Subscription(..)
             | Event::ContactPresence { .. }
+            | Event::Abandoned { .. }
+            | Event::Waiting(_)
             | Event::Whisper { .. } => {}
         }
     }
@@ -368,6 +370,8 @@ fn render(look: &Look<'_>, event: &Event) -> Vec<Line> {
         | Event::Whisper { .. }
         | Event::Closed { .. }
         | Event::Wallops { .. }
+        | Event::Abandoned { .. }
+        | Event::Waiting(_)
         | Event::Entered(_)
         | Event::Notice(_) => Vec::new(),
     }

@@ -6,7 +6,7 @@ use super::jid::{Address, Domains};
 use super::link::Link;
 use super::muc::Place;
 use super::pending::{Asked, Awaited, Pending};
-use super::{message, muc, ns, presence, roster};
+use super::{message, muc, ns, offline, presence, roster};
 use crate::command::{Command, Refusal, Reply};
 use lavina_crdt::content::Principal;
 use lavina_crdt::ids::SessionId;
@@ -54,6 +54,12 @@ pub(crate) struct Client {
     pub(crate) presence: Option<Element>,
     /// It has been given what came while nobody was there.
     pub(crate) asked_offline: bool,
+    /// The core knows of messages that the client has not said it has got.
+    pub(crate) noted: bool,
+    /// It is being told of one.
+    pub(crate) noting: bool,
+    /// The newest messages that it was given as its account's own.
+    pub(crate) given: offline::Given,
     /// Rooms the client is in.
     pub(crate) rooms: BTreeMap<RoomName, Place>,
 }
@@ -81,6 +87,9 @@ impl Client {
             asked_avatar: false,
             presence: None,
             asked_offline: false,
+            noted: false,
+            noting: false,
+            given: offline::Given::default(),
             rooms: BTreeMap::new(),
         }
     }
@@ -179,7 +188,8 @@ impl Client {
             (Awaited::Retracted(retracted), answer) => super::relation::on_retracted(self, link, *retracted, answer),
             (Awaited::Moderated(asked), answer) => super::relation::on_moderated(self, link, &asked, answer),
             (Awaited::Avatar, answer) => super::avatar::on_answer(self, link, answer),
-            (Awaited::Offline(waiting), answer) => super::offline::on_answer(self, link, waiting, answer),
+            (Awaited::Offline(waiting), answer) => offline::on_answer(self, link, waiting, answer),
+            (Awaited::Noted, _) => self.noting = false,
             (Awaited::LastActivity(asked), answer) => super::last_activity::on_answer(link, &asked, answer),
             (Awaited::Private(waiting), answer) => super::private::on_answer(link, waiting, answer),
             (Awaited::Presence(presence), Ok(_)) => link.send(&presence),

@@ -4,7 +4,7 @@ use super::client::Client;
 use super::element::Element;
 use super::link::Link;
 use super::xml::parse_standalone;
-use super::{avatar, blocking, message, muc, ns, presence, pubsub, roster, subscription};
+use super::{avatar, blocking, message, muc, ns, offline, presence, pubsub, roster, subscription};
 use crate::event::{Conversation, Event, Person};
 use crate::render::Renders;
 use lavina_crdt::names::{Nick, RoomName};
@@ -58,12 +58,14 @@ impl Client {
                 }
             }
             Event::Whisper { from, via, stanza } => on_whisper(self, link, from, via.as_ref(), stanza),
+            Event::Waiting(first) => offline::on_waiting(self, link, *first),
             Event::Notice(text) => on_notice(link, text),
             // Each message from behind a cut carries its own delay. The session itself sees to the end of a session. A room's new name is told
             // with the end of the old one (XEP-0045 section 10.9).
             Event::Caught { .. }
             | Event::Renamed { .. }
             | Event::Closed { .. }
+            | Event::Abandoned { .. }
             | Event::Entered(_)
             | Event::Wallops { .. }
             | Event::Watched { .. }

@@ -425,6 +425,12 @@ impl Link {
         Ok(())
     }
 
+    /// The client tells another session how many stanzas it has got here.
+    pub(crate) fn on_last_acknowledgement(&mut self, handled: u32) {
+        // More than it was sent is not to be believed; then it has what it has said here.
+        let _ = self.unacked.as_mut().map(|unacked| unacked.acknowledge(handled));
+    }
+
     /// Stanzas that the client never acknowledged.
     pub(crate) fn unread(&self) -> Vec<Element> {
         self.unacked.as_ref().map(|unacked| unacked.unread().collect()).unwrap_or_default()

@@ -9,7 +9,7 @@ use super::jid::{Address, Domains, is_irc_resource};
 use super::link::Link;
 use super::pending::{Asked, Awaited, Pending};
 use super::xml::{LIMITS, parse_standalone};
-use super::{muc, ns, relation, sid};
+use super::{muc, ns, offline, relation, sid};
 use crate::command::{Refusal, Reply, Target};
 use crate::event::{Conversation, Said};
 use lavina_crdt::content::{Content, MessageKind};
@@ -123,7 +123,7 @@ pub(crate) fn on_said(client: &mut Client, link: &mut Link, asked: &Asked, answe
 }
 
 /// A message of one of the account's own conversations: for this client, or a copy of what another of the account's clients got or sent.
-pub(crate) fn on_direct(client: &Client, link: &mut Link, said: &Arc<Said>) {
+pub(crate) fn on_direct(client: &mut Client, link: &mut Link, said: &Arc<Said>) {
     let Conversation::Direct { from, to, .. } = &said.conversation else { return };
     let me = client.principal();
     let message = render(&link.domains, said, &client.bare);
@@ -142,6 +142,7 @@ pub(crate) fn on_direct(client: &Client, link: &mut Link, said: &Arc<Said>) {
         if said.late {
             message = message.child(delay(&link.domains.server, said.id.hlc().ms()));
         }
+        offline::on_given(client, link, said);
         // To the address that the sender wrote; through a room, and from a client without addresses, to this client's.
         if said.content.to_resource.is_some() || said.content.via_room.is_some() {
             message.remove_attr("to");

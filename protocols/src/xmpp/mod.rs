@@ -187,6 +187,8 @@ impl Session {
         self.link.now = now;
         if let Event::Closed { reason, .. } = event.as_ref() {
             self.on_closed(*reason);
+        } else if let Event::Abandoned { key, got } = event.as_ref() {
+            self.on_abandoned(key, *got);
         } else if let Phase::Bound(client) = &mut self.phase {
             client.on_event(&mut self.link, event, renders);
             self.end_lost();

@@ -66,6 +66,8 @@ pub(crate) enum Awaited {
     Avatar,
     /// See [`offline`].
     Offline(offline::Waiting),
+    /// See [`offline::on_given`].
+    Noted,
     /// See [`super::last_activity`].
     LastActivity(Asked),
 }

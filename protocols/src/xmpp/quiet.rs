@@ -127,6 +127,8 @@ fn topic(event: &Event) -> Option<Topic> {
         | Event::Blocked { .. }
         | Event::Whisper { .. }
         | Event::Closed { .. }
+        | Event::Abandoned { .. }
+        | Event::Waiting(_)
         | Event::Wallops { .. }
         | Event::Notice(_) => None,
     }

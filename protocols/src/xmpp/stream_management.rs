@@ -4,6 +4,11 @@
 //! another connection to the same node; what it has not got is sent again. How the new connection finds the old session is the shell's
 //! business (see [`crate::session`]).
 //!
+//! To another node it comes as a new session, since what a stream is owed is known where it is alone. The id of the stream says which session that
+//! was: it ends, where it still is, knowing how much its client has got. Its account's own messages beyond that, which are noted from the moment
+//! that the connection is gone, so that they outlive the node, are given to the new one ([`super::offline`]); what the client says again, the core
+//! knows again.
+//!
 //! **Invariant:** a stanza is acknowledged when what it asked for has been done, so never before a message is durable.
 
 use super::client::Client;
@@ -15,8 +20,11 @@ use super::pending::{Asked, Pending};
 use super::sasl2::Progress;
 use super::xml::LIMITS;
 use super::{IDLE_MS_MAX, Phase, Session, ns, offline};
+use crate::account::{AccountCommand, Left};
+use crate::command::Command;
 use crate::session::{Connection, Output, ResumptionKey};
 use lavina_crdt::clock::Now;
+use lavina_crdt::ids::{NodeId, SessionId};
 
 /// How long a session waits for its client: the time of a tunnel or of a walk out of the network.
 const DETACHED_MS_MAX: u64 = 600_000;
@@ -28,6 +36,8 @@ const ID_BYTES_MAX: usize = 128;
 pub(super) struct Resuming {
     /// How many stanzas it has got on it.
     handled: u32,
+    /// Which stream.
+    id: String,
     /// The log-in that the answer goes into, where it came with one.
     login: Option<Box<Progress>>,
 }
@@ -42,7 +52,7 @@ pub struct Passage {
 }
 
 /// An element of the protocol from a bound client.
-pub(crate) fn on_element(client: &Client, link: &mut Link, element: &Element) -> Result<(), StreamError> {
+pub(crate) fn on_element(client: &mut Client, link: &mut Link, element: &Element) -> Result<(), StreamError> {
     match element.name.as_str() {
         "enable" if link.is_counting() => link.reply_nonza(&failed("unexpected-request", None)),
         "enable" => {
@@ -55,6 +65,9 @@ pub(crate) fn on_element(client: &Client, link: &mut Link, element: &Element) ->
         "a" => {
             let handled = handled(element).ok_or(StreamError::new("bad-format"))?;
             link.on_acknowledgement(handled)?;
+            if client.noted {
+                offline::note(client, link);
+            }
         }
         _ => return Err(StreamError::new("unsupported-stanza-type")),
     }
@@ -67,10 +80,24 @@ pub(crate) fn enabled(client: &Client, link: &mut Link, enable: &Element) -> (El
     if !matches!(enable.get_attr("resume"), Some("true" | "1")) {
         return (enabled, None);
     }
-    let key = ResumptionKey { account: client.account.clone(), id: link.token() };
+    let key = ResumptionKey { account: client.account.clone(), id: id_of(&link.token(), client.session) };
     let enabled =
         enabled.attr("id", key.id.as_str()).attr("resume", "true").attr("max", (DETACHED_MS_MAX / 1000).to_string());
     (enabled, Some(key))
+}
+
+/// The id of a stream: a secret, and the session's own id, so that another node knows which it was.
+fn id_of(secret: &str, session: SessionId) -> String {
+    let node = blake3::Hash::from(session.node.0).to_hex();
+    format!("{secret}-{:016x}-{node}", session.number)
+}
+
+/// The session that an id names.
+fn session_of(id: &str) -> Option<SessionId> {
+    let (rest, node) = id.rsplit_once('-')?;
+    let (_, number) = rest.rsplit_once('-')?;
+    let node = NodeId(*blake3::Hash::from_hex(node).ok()?.as_bytes());
+    Some(SessionId { node, number: u64::from_str_radix(number, 16).ok()? })
 }
 
 fn handled(element: &Element) -> Option<u32> {
@@ -84,10 +111,12 @@ fn failed(condition: &str, handled: Option<u32>) -> Element {
 }
 
 /// The session ends: requests that the client never got are answered in its place (section 4, "as to an unavailable resource"). Messages
-/// are in the history: the account's other clients have them, or they wait for the next one.
-pub(crate) fn give_back(client: &Client, link: &mut Link) {
+/// are in the history: the account's other clients have them, or they wait for the next one; of a client without a connection that is noted.
+pub(crate) fn give_back(client: &mut Client, link: &mut Link) {
     let unread = link.unread();
-    offline::give_back(client, link, &unread);
+    if !link.is_detached() {
+        offline::note(client, link);
+    }
     for stanza in unread {
         let asks = stanza.name == "iq" && matches!(stanza.get_attr("type"), Some("get" | "set"));
         let from = stanza.get_attr("from").and_then(|from| link.domains.parse(from).ok());
@@ -122,7 +151,7 @@ impl Session {
         let id = resume.get_attr("previd").filter(|id| id.len() <= ID_BYTES_MAX);
         let Some(id) = id else { return Err((failed("item-not-found", None), login)) };
         let key = ResumptionKey { account: account.clone(), id: id.to_owned() };
-        self.resuming = Some(Resuming { handled, login });
+        self.resuming = Some(Resuming { handled, id: id.to_owned(), login });
         self.link.output(Output::Resume(key));
         Ok(())
     }
@@ -131,12 +160,25 @@ impl Session {
     pub fn handle_no_resumption(&mut self, now: Now, handled: Option<u32>) {
         self.link.now = now;
         let Some(resuming) = self.resuming.take() else { return };
+        let left = session_of(&resuming.id).map(|session| Left { session, key: resuming.id, got: resuming.handled });
+        self.link.ask(Command::Account(AccountCommand::StartOver(left)), Pending::Nothing);
         let failed = failed("item-not-found", handled);
         match resuming.login {
             None => self.link.reply_nonza(&failed),
             Some(login) => self.bind_inline(login, Some(failed)),
         }
         self.drive();
+    }
+
+    /// The client has gone on in another session.
+    pub(super) fn on_abandoned(&mut self, key: &str, got: u32) {
+        let Phase::Bound(client) = &mut self.phase else { return };
+        if self.link.key().is_none_or(|known| known.id != key) {
+            return;
+        }
+        self.link.on_last_acknowledgement(got);
+        offline::note(client, &mut self.link);
+        self.fail_now(StreamError::new("conflict"));
     }
 
     /// See [`crate::session::Session::handle_not_kept`].
@@ -198,6 +240,9 @@ impl Session {
             return false;
         }
         self.link.detach();
+        if let Phase::Bound(client) = &mut self.phase {
+            offline::note(client, &mut self.link);
+        }
         // What has not been handled has not been acknowledged: the client says it again.
         self.parser = Reader::new(false, LIMITS);
         self.waiting = None;

@@ -42,6 +42,14 @@ impl<S: Store> Node<S> {
                 self.waits_from(now, number, id)?;
                 AccountReply::Done
             }
+            AccountCommand::WaitsOnlyFrom(id) => {
+                self.waits_only_from(now, number, id)?;
+                AccountReply::Done
+            }
+            AccountCommand::StartOver(left) => {
+                self.start_over(now, number, left)?;
+                AccountReply::Done
+            }
             AccountCommand::LastActive(account) => AccountReply::LastActive(self.last_active(number, &account)?),
             AccountCommand::LogOut => self.log_out(now, number)?,
             AccountCommand::Sessions => AccountReply::Sessions(self.own_sessions(number)?),

@@ -32,6 +32,7 @@ mod say;
 mod shown;
 mod signals;
 mod split;
+mod start_over;
 #[cfg(test)]
 mod tests;
 mod versions;

@@ -90,7 +90,11 @@ impl<S: Store> Node<S> {
             }
         }
         let content = Content { to_resource: None, from_resource: None, via_room: None, ..content };
-        self.append_said(now, Scope::Room(room), author, content)
+        let scope = Scope::Room(room);
+        if let Some(said) = self.said_before(now, asker, &scope, &content)? {
+            return Ok(Reply::Said(said));
+        }
+        self.append_said(now, scope, author, content)
     }
 
     fn say_through(
@@ -116,6 +120,9 @@ impl<S: Store> Node<S> {
         self.may_reach(&author.principal(), &to)?;
         let content = Content { from_resource: asker.record.resource.clone(), least: Rank::None, ..content };
         let scope = Scope::direct(principal(asker.session, &asker.record), to);
+        if let Some(said) = self.said_before(now, asker, &scope, &content)? {
+            return Ok(Reply::Said(said));
+        }
         let reply = self.append_said(now, scope, author, content)?;
         if let Reply::Said(said) = &reply
             && self.note_waiting(now, said).is_err()

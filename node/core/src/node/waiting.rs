@@ -8,18 +8,23 @@ use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, MessageKind, Principal};
 use lavina_crdt::ids::{MsgId, SessionId};
 use lavina_crdt::names::AccountName;
+use lavina_crdt::presence::SessionRecord;
 use lavina_protocols::command::Refusal;
-use lavina_protocols::event::{Conversation, Said};
+use lavina_protocols::event::{Conversation, Event, Said};
+use std::sync::Arc;
 
 /// Before the name of who has said it.
 const WAITING: &str = "waiting/";
 
 impl<S: Store> Node<S> {
-    /// Whether one of an account's sessions, but for `without`, takes messages that are for the account.
-    fn takes_messages(&self, account: &AccountName, without: Option<SessionId>) -> bool {
-        let sessions = self.people.directory().sessions_of(account).filter(|session| Some(*session) != without);
-        let mut records = sessions.filter_map(|session| self.people.get(session));
-        records.any(|record| record.available && record.priority >= 0)
+    /// The sessions of an account that take messages which are for the account. One behind a cut may be gone with its node: if it is not, it has
+    /// what was said once the cut is over.
+    fn takers(&self, account: &AccountName) -> impl Iterator<Item = (SessionId, &Arc<SessionRecord>)> {
+        let sessions = self.people.directory().sessions_of(account);
+        let records = sessions.filter_map(|session| Some((session, self.people.get(session)?)));
+        records.filter(|(session, record)| {
+            record.available && record.priority >= 0 && self.splits.since(session.node).is_none()
+        })
     }
 
     /// Something was said by a session of this node's: where nobody is there to take it, it waits.
@@ -28,7 +33,7 @@ impl<S: Store> Node<S> {
             return Ok(());
         };
         let is_kept = matches!(said.content.kind, MessageKind::Message | MessageKind::Letter);
-        if from == to || !is_kept || said.content.via_room.is_some() || self.takes_messages(account, None) {
+        if from == to || !is_kept || said.content.via_room.is_some() || self.takers(account).next().is_some() {
             return Ok(());
         }
         self.wait(now, &account.clone(), said.author.as_ref().clone(), said.id)
@@ -43,13 +48,45 @@ impl<S: Store> Node<S> {
         self.set_register(now, account.clone(), author, key, id.to_string().into_bytes())
     }
 
-    /// A session ends that was given messages and never said that it has got them, from this one on.
+    /// A session was given messages and has not said that it has got them, from this one on. Another one that was there has them; one that came
+    /// later is told of them.
     pub(super) fn waits_from(&mut self, now: Now, number: SessionNumber, id: MsgId) -> Result<(), Refusal> {
         let (account, author) = self.logged_in(number)?;
-        if self.takes_messages(&account, Some(self.sessions.id(number))) {
+        let me = self.sessions.id(number);
+        let mut others = self.takers(&account).filter(|(session, _)| *session != me);
+        if others.any(|(_, record)| record.signed_on <= id.hlc()) {
             return Ok(());
         }
-        self.wait(now, &account, author, id)
+        let here = self.taker_here(&account, Some(me));
+        match here {
+            Some(number) => self.sessions.deliver(vec![number], Event::Waiting(id), &mut self.out),
+            None => self.wait(now, &account, author, id)?,
+        }
+        Ok(())
+    }
+
+    /// Of what the account's sessions said to wait, unless somebody was given it, only this message and what follows does.
+    pub(super) fn waits_only_from(
+        &mut self,
+        now: Now,
+        number: SessionNumber,
+        id: Option<MsgId>,
+    ) -> Result<(), Refusal> {
+        let (account, author) = self.logged_in(number)?;
+        let key = format!("{WAITING}{account}");
+        let known = self.register(&account, &key).and_then(|value| parse(&value));
+        if known.is_none() || known == id {
+            return Ok(());
+        }
+        let value = id.map(|id| id.to_string().into_bytes()).unwrap_or_default();
+        self.set_register(now, account, author, key, value)
+    }
+
+    /// A session of this node's that takes an account's messages and asks nobody but its node for what waits.
+    fn taker_here(&self, account: &AccountName, without: Option<SessionId>) -> Option<SessionNumber> {
+        let with_resource = |(_, record): &(SessionId, &Arc<SessionRecord>)| record.resource.is_some();
+        let mut here = self.takers(account).filter(with_resource).filter(|(session, _)| Some(*session) != without);
+        here.find_map(|(session, _)| self.sessions.number(session))
     }
 
     /// Where the messages begin that nobody took; from now on they count as taken.
@@ -64,18 +101,19 @@ impl<S: Store> Node<S> {
         Ok(waiting.into_iter().filter_map(|(_, id)| id).min())
     }
 
-    /// Another node says that a message waits, which did not know of a session here that takes it.
+    /// Another node says that a message waits, which did not know of a session here that takes it. What a session of the account's own never got was
+    /// said before the one here came, so that it is told; anything else it has got.
     pub(super) fn on_waiting(&mut self, now: Now, account: &AccountName, key: &str) {
-        if !key.starts_with(WAITING) || self.acting.is_some() || self.register(account, key).is_none() {
+        if !key.starts_with(WAITING) || self.acting.is_some() {
             return;
         }
-        let takes = |session: &SessionId| {
-            let record = self.people.get(*session).filter(|_| self.sessions.number(*session).is_some());
-            record.is_some_and(|record| record.resource.is_some() && record.available && record.priority >= 0)
-        };
-        let Some(session) = self.people.directory().sessions_of(account).find(takes) else { return };
-        let Some(record) = self.people.get(session) else { return };
-        let author = self.author(session, record, &record.nick);
+        let Some(first) = self.register(account, key).and_then(|value| parse(&value)) else { return };
+        let Some(number) = self.taker_here(account, None) else { return };
+        let Ok((_, author)) = self.logged_in(number) else { return };
+        let is_own = key.strip_prefix(WAITING) == Some(account.as_str());
+        if is_own && self.people.get(author.session).is_some_and(|record| record.signed_on > first.hlc()) {
+            self.sessions.deliver(vec![number], Event::Waiting(first), &mut self.out);
+        }
         if self.set_register(now, account.clone(), author, key.to_owned(), Vec::new()).is_err() {
             self.count("waiting_not_noted");
         }

@@ -134,6 +134,8 @@ impl Client {
             | Event::ContactPresence { .. }
             | Event::Whisper { .. }
             | Event::Closed { .. }
+            | Event::Abandoned { .. }
+            | Event::Waiting(_)
             | Event::Wallops { .. }
             | Event::Watched { .. }
             | Event::Marked { .. }

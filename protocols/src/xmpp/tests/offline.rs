@@ -127,3 +127,19 @@ fn what_a_client_never_said_it_had_waits_for_the_next() {
     let first = history.messages[0].id;
     assert!(chat.take().starts_with(&format!("    Account(WaitsFrom({first}))")));
 }
+
+#[test]
+fn what_is_told_to_wait_later_is_given_once() {
+    let mut chat = Chat::bound();
+    let Reply::History(history) = page(true) else { return };
+    chat.event(Event::Said(Arc::clone(&history.messages[0])));
+    chat.event(Event::Waiting(msg_id(0)));
+    chat.take();
+    chat.answer(Ok(page(true)));
+    assert_eq!(chat.take(), "\n", "it has come already");
+    chat.event(Event::Waiting(msg_id(0)));
+    let mut late = (*history.messages[0]).clone();
+    late.id = msg_id(9);
+    chat.answer(Ok(Reply::History(HistoryPage { messages: vec![Arc::new(late)], events: Vec::new(), complete: true })));
+    assert_eq!(chat.take().matches("<body>one</body>").count(), 1);
+}

@@ -1,6 +1,7 @@
 //! Streams that are resumed (XEP-0198) and clients that nobody looks at (XEP-0352).
 
 use super::*;
+use crate::account::AccountCommand;
 use expect_test::expect;
 
 const LOGIN: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGFsaWNlAHNlY3JldA==</auth>";
@@ -274,4 +275,47 @@ fn a_session_goes_on_over_websocket_too() {
     assert!(log.contains("<message xmlns='jabber:client' from='bob@a.example'"), "{log}");
     chat.send("<iq xmlns='jabber:client' type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
     assert!(chat.take().starts_with("<iq xmlns='jabber:client' to='alice@a.example/r1' id='p' type='result'/>"));
+}
+
+#[test]
+fn what_comes_while_the_connection_is_gone_is_noted_so_that_it_outlives_the_node() {
+    let (mut chat, id) = Chat::resumable();
+    chat.message_from_bob(1, "one");
+    chat.take();
+    chat.eof();
+    assert_eq!(chat.take(), format!("    Account(WaitsFrom({}))\n", msg_id(1)));
+    chat.answer(Ok(Reply::Account(AccountReply::Done)));
+    chat.message_from_bob(2, "two");
+    chat.message_from_bob(3, "three");
+    assert_eq!(chat.take(), format!("    Account(WaitsFrom({}))\n", msg_id(2)), "one at a time");
+    chat.answer(Ok(Reply::Account(AccountReply::Done)));
+    let mut other = Chat::anew(chat.now);
+    other.resume(&id, 1);
+    chat.go_on_over(other);
+    chat.take();
+    chat.acknowledge(2);
+    assert_eq!(chat.take(), format!("    Account(WaitsOnlyFrom(Some({})))\n<r xmlns='urn:xmpp:sm:3'/>\n", msg_id(3)));
+    chat.acknowledge(3);
+    assert_eq!(chat.take(), "    Account(WaitsOnlyFrom(None))\n");
+}
+
+#[test]
+fn a_client_that_comes_back_to_another_node_says_there_what_it_has_got() {
+    let (mut chat, id) = Chat::resumable();
+    chat.message_from_bob(1, "one");
+    chat.message_from_bob(2, "two");
+    chat.take();
+    let mut other = Chat::anew(chat.now);
+    other.resume(&id, 1);
+    other.session.handle_no_resumption(other.now, None);
+    other.drain();
+    let (_, asked) = other.asked.pop_front().expect("the core is told");
+    let Command::Account(AccountCommand::StartOver(Some(left))) = asked else { panic!("{asked:?}") };
+    assert_eq!((left.session, left.got), (session_id(1), 1));
+    chat.event(Event::Abandoned { key: "a guess".into(), got: 1 });
+    assert_eq!(chat.take(), "\n", "only the client knows the key");
+    chat.event(Event::Abandoned { key: left.key, got: left.got });
+    expect![[r#"
+    "#]]
+    .assert_eq(&chat.take().replace(&id, "ID"));
 }

@@ -104,6 +104,8 @@ impl Eyes {
             | Event::ContactPresence { .. }
             | Event::Whisper { .. }
             | Event::Closed { .. }
+            | Event::Abandoned { .. }
+            | Event::Waiting(_)
             | Event::Wallops { .. }
             | Event::Watched { .. }
             | Event::Marked { .. }

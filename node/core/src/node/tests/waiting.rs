@@ -3,7 +3,7 @@
 use super::world::{Client, World, account};
 use lavina_crdt::content::Content;
 use lavina_crdt::ids::MsgId;
-use lavina_protocols::account::{AccountCommand, AccountReply, LastActive};
+use lavina_protocols::account::{AccountCommand, AccountReply, LastActive, Left};
 use lavina_protocols::command::{Command, PresenceChange, Refusal, Reply, SubscriptionStep, Target};
 
 fn say(world: &mut World, from: Client, to: &str, text: &str) -> MsgId {
@@ -133,4 +133,92 @@ fn who_sees_presence_may_ask_when_somebody_was_last_there() {
         panic!("{answer:?}")
     };
     assert!(at_ms <= before && before - at_ms < 1_000);
+}
+
+#[test]
+fn what_a_session_never_got_is_given_to_the_one_that_came_after_it() {
+    let mut world = two_accounts(2);
+    let (romeo, juliet) = (world.member(0, "romeo", "orchard"), world.member(0, "juliet", "balcony"));
+    let first = say(&mut world, romeo, "juliet", "one");
+    let near = world.member(0, "juliet", "hall");
+    let waits = Command::Account(AccountCommand::WaitsFrom(first));
+    world.words(near);
+    world.ask(juliet, waits.clone()).unwrap();
+    assert_eq!(world.words(near), [format!("waiting {first}")]);
+    world.tell(near, Command::Quit(String::new()));
+    let far = world.member(1, "juliet", "garden");
+    world.run_ms(300);
+    world.words(far);
+    world.ask(juliet, waits).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(far), [format!("waiting {first}")]);
+    let hall = world.member(0, "juliet", "hall");
+    assert_eq!(take(&mut world, hall), None, "it is given once");
+}
+
+#[test]
+fn what_a_session_has_got_after_all_waits_no_more() {
+    let mut world = two_accounts(1);
+    let (romeo, juliet) = (world.member(0, "romeo", "orchard"), world.member(0, "juliet", "balcony"));
+    let only = |id| Command::Account(AccountCommand::WaitsOnlyFrom(id));
+    let said = ["one", "two"].map(|text| say(&mut world, romeo, "juliet", text));
+    world.ask(juliet, Command::Account(AccountCommand::WaitsFrom(said[0]))).unwrap();
+    world.ask(juliet, only(Some(said[1]))).unwrap();
+    let hall = world.member(0, "juliet", "hall");
+    assert_eq!(take(&mut world, hall), Some(said[1]));
+    world.ask(juliet, only(Some(said[0]))).unwrap();
+    assert_eq!(take(&mut world, hall), None, "what has been given does not wait again");
+}
+
+#[test]
+fn who_is_behind_a_cut_takes_nothing_as_the_node_may_be_gone() {
+    let mut world = two_accounts(3);
+    let (romeo, juliet) = (world.member(0, "romeo", "orchard"), world.member(1, "juliet", "balcony"));
+    world.run_ms(300);
+    world.cut(&[1]);
+    world.run_ms(20_000);
+    let first = say(&mut world, romeo, "juliet", "one");
+    world.run_ms(300);
+    let hall = world.member(2, "juliet", "hall");
+    assert_eq!(take(&mut world, hall), Some(first));
+    world.heal();
+    world.run_ms(20_000);
+    let said = world.words(juliet).iter().filter(|word| word.contains("one")).count();
+    assert_eq!(said, 1, "who was there all the time has it from the history");
+}
+
+#[test]
+fn a_client_that_starts_over_at_another_node_ends_its_session_and_says_nothing_twice() {
+    let mut world = two_accounts(2);
+    let (romeo, juliet) = (world.member(0, "romeo", "orchard"), world.member(0, "juliet", "balcony"));
+    world.join(romeo, "verona").unwrap();
+    world.join(juliet, "verona").unwrap();
+    world.run_ms(300);
+    let content = Content { client_id: "id-1".to_owned(), ..Content::text("one") };
+    let in_room = Command::Say(Target::Room(super::world::room("verona")), content.clone());
+    let to_romeo = Command::Say(Target::Account(account("romeo"), None), content);
+    let id_of = |answer| match answer {
+        Ok(Reply::Said(said)) => std::sync::Arc::unwrap_or_clone(said).id,
+        answer => panic!("{answer:?}"),
+    };
+    let first = [in_room.clone(), to_romeo.clone()].map(|command| id_of(world.ask(juliet, command)));
+    world.run_ms(300);
+    let session = lavina_crdt::ids::SessionId { node: world.node(0), number: 0 };
+    let sessions = world.ask(juliet, Command::Account(AccountCommand::Sessions));
+    let Ok(Reply::Account(AccountReply::Sessions(sessions))) = sessions else { panic!("{sessions:?}") };
+    let session = sessions.first().map_or(session, |person| person.session);
+    let client = world.member(1, "juliet", "garden");
+    world.words(juliet);
+    let left = Left { session, key: "secret".to_owned(), got: 7 };
+    world.ask(client, Command::Account(AccountCommand::StartOver(Some(left)))).unwrap();
+    world.join(client, "verona").unwrap();
+    world.run_ms(300);
+    assert!(world.words(juliet).contains(&"abandoned secret 7".to_owned()));
+    world.words(romeo);
+    let again = [in_room.clone(), to_romeo].map(|command| id_of(world.ask(client, command)));
+    assert_eq!(first, again);
+    world.run_ms(300);
+    assert!(!world.words(romeo).iter().any(|word| word.contains("one")), "nobody hears it twice");
+    world.run_ms(120_000);
+    assert_ne!(id_of(world.ask(client, in_room)), first[0], "later it is a message like any other");
 }

@@ -503,6 +503,8 @@ fn event_word(event: &Event) -> String {
         Event::Closed { reason, words } if words.is_empty() => format!("closed {reason:?}"),
         Event::Closed { reason, words } => format!("closed {reason:?}: {words}"),
         Event::Entered(view) => format!("entered {}", view.name),
+        Event::Abandoned { key, got } => format!("abandoned {key} {got}"),
+        Event::Waiting(first) => format!("waiting {first}"),
         Event::Wallops { by, text } => format!("wallops {}: {text}", by.nick),
         Event::Watched { nick, person } => format!("{nick} {}", if person.is_some() { "is here" } else { "is gone" }),
         Event::Marked { at_ms, .. } => format!("read until {at_ms}"),
