@@ -510,6 +510,10 @@ pub struct Subscription {
     pub asked: bool,
     /// The contact has asked and waits for an answer ("pending in"); not shown in the roster.
     pub asked_by: bool,
+    /// Should the contact ask, it may see the account's presence (section 3.4, "pre-approval"). Stored behind everything else, since older versions
+    /// know nothing of it.
+    #[serde(skip)]
+    pub approved: bool,
 }
 
 /// One contact.
@@ -531,13 +535,13 @@ pub struct RosterItem {
 pub fn roster_version<'a>(items: impl Iterator<Item = &'a RosterItem>) -> String {
     let mut hasher = blake3::Hasher::new_derive_key("lavina 1 roster version");
     for item in items.filter(|item| item.listed) {
-        let Subscription { to, from, asked, .. } = item.subscription;
+        let Subscription { to, from, asked, approved, .. } = item.subscription;
         // No text holds a line break, so that it parts them.
         let words = [item.contact.as_str(), &item.name].into_iter().chain(item.groups.iter().map(String::as_str));
         for word in words {
             hasher.update(word.as_bytes()).update(b"\n");
         }
-        hasher.update(&[u8::from(to), u8::from(from), u8::from(asked), b'\n']);
+        hasher.update(&[u8::from(to), u8::from(from), u8::from(asked) | u8::from(approved) << 1, b'\n']);
     }
     hasher.finalize().to_hex().as_str().get(..16).unwrap_or_default().to_owned()
 }

@@ -5,6 +5,7 @@
 
 use lavina_crdt::names::AccountName;
 use lavina_protocols::command::{RosterItem, Subscription, SubscriptionStep};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most contacts of one account, asked-for ones too.
@@ -23,14 +24,27 @@ pub(crate) fn contact(key: &str) -> Option<AccountName> {
     AccountName::new(key.strip_prefix(PREFIX)?).ok()
 }
 
+/// What of an item came after its first form, at the end of the value: a version that does not know of it reads what is before.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Later {
+    approved: bool,
+}
+
 /// The value of a contact's register.
 pub(crate) fn encode(item: Option<&RosterItem>) -> Vec<u8> {
-    item.and_then(|item| postcard::to_stdvec(item).ok()).unwrap_or_default()
+    let Some(item) = item else { return Vec::new() };
+    let mut value = postcard::to_stdvec(item).unwrap_or_default();
+    if item.subscription.approved {
+        value.extend(postcard::to_stdvec(&Later { approved: true }).unwrap_or_default());
+    }
+    value
 }
 
 /// A contact from its register's value; `None` for a removed one, and for bytes that are none.
 pub(crate) fn decode(value: &[u8]) -> Option<RosterItem> {
-    postcard::from_bytes(value).ok()
+    let (mut item, rest) = postcard::take_from_bytes::<RosterItem>(value).ok()?;
+    item.subscription.approved = postcard::from_bytes::<Later>(rest).unwrap_or_default().approved;
+    Some(item)
 }
 
 /// A contact nobody has said anything about.
@@ -56,18 +70,24 @@ pub(crate) fn step(step: SubscriptionStep, own: &mut RosterItem, theirs: &mut Ro
         // RFC 6121 section 3.1.2: the contact is in the roster from the request on.
         SubscriptionStep::Subscribe => {
             own.listed = true;
-            if other.from {
+            if other.from || other.approved {
+                // Section 3.1.3: who has said so before is not asked.
                 (mine.to, mine.asked) = (true, false);
+                (other.from, other.asked_by) = (true, false);
+                theirs.listed = true;
             } else {
                 (mine.asked, other.asked_by) = (true, true);
             }
         }
-        // Section 3.1.5. What was not asked for is not granted: pre-approval (section 3.4) is not offered.
+        // Section 3.1.5; section 3.4.2 where nobody has asked yet.
         SubscriptionStep::Subscribed => {
             if mine.asked_by || other.asked {
                 own.listed = true;
                 (mine.from, mine.asked_by) = (true, false);
                 (other.to, other.asked) = (true, false);
+            } else if !mine.from {
+                own.listed = true;
+                mine.approved = true;
             }
         }
         // Section 3.3.
@@ -75,9 +95,9 @@ pub(crate) fn step(step: SubscriptionStep, own: &mut RosterItem, theirs: &mut Ro
             (mine.to, mine.asked) = (false, false);
             (other.from, other.asked_by) = (false, false);
         }
-        // Section 3.2.
+        // Section 3.2; section 3.4.3 where it was granted ahead.
         SubscriptionStep::Unsubscribed => {
-            (mine.from, mine.asked_by) = (false, false);
+            (mine.from, mine.asked_by, mine.approved) = (false, false, false);
             (other.to, other.asked) = (false, false);
         }
     }
@@ -204,10 +224,30 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_nobody_asked_for_gives_nothing() {
-        let (juliet, _, told) = exchange(&[(false, Subscribed)]);
+    fn a_grant_nobody_asked_for_counts_once_it_is_asked_for() {
+        let (juliet, romeo, told) = exchange(&[(false, Subscribed)]);
         assert_eq!(juliet.subscription, Subscription::default());
-        assert!(told.is_empty());
+        assert!(told.is_empty() && romeo.listed && romeo.subscription.approved);
+        let (juliet, romeo, told) = exchange(&[(false, Subscribed), (true, Subscribe)]);
+        assert!(juliet.subscription.to && romeo.subscription.from);
+        assert!(told.is_empty(), "romeo is not asked");
+        let (juliet, romeo, told) = exchange(&[(false, Subscribed), (false, Unsubscribed), (true, Subscribe)]);
+        assert!(!juliet.subscription.to && romeo.subscription.asked_by);
+        assert_eq!(told, [Subscribe]);
+    }
+
+    #[test]
+    fn an_item_is_read_by_the_version_before_and_from_it() {
+        let mut item = blank(name("romeo"));
+        item.subscription.to = true;
+        let before = postcard::to_stdvec(&item).unwrap();
+        assert_eq!(encode(Some(&item)), before);
+        assert_eq!(decode(&before), Some(item.clone()));
+        item.subscription.approved = true;
+        let after = encode(Some(&item));
+        assert!(after.starts_with(&before) && after.len() > before.len());
+        assert_eq!(decode(&after), Some(item));
+        assert_eq!(decode(&[]), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Message archives of accounts and rooms (XEP-0313). The id in an archive is the message's public id, its stanza id (XEP-0359).
 
+mod prefs;
+
 use super::client::Client;
 use super::data;
 use super::delay;
@@ -15,6 +17,8 @@ use crate::command::{Bound, Command, HistoryOf, HistoryQuery, Refusal, Reply, Ta
 use crate::event::{HistoryPage, Said};
 use lavina_crdt::ids::MsgId;
 use lavina_crdt::names::RoomName;
+pub(crate) use prefs::History;
+use prefs::Prefs;
 
 /// Messages on a page where the client does not say how many.
 const PAGE_DEFAULT: usize = 50;
@@ -26,8 +30,14 @@ const IDS_MAX: usize = 100;
 /// What an answer is for.
 #[derive(Debug)]
 pub(crate) enum Waiting {
-    /// A page.
-    Page(Asked, Shape),
+    /// What of the account's archive is to be shown in the page asked for next.
+    Preferences,
+    /// A page, and what was asked for to get it.
+    Page(Asked, Shape, Box<HistoryQuery>),
+    /// What is wanted of the archive, to be shown.
+    ShowPrefs(Asked),
+    /// The same, to be changed.
+    ChangePrefs(Asked, Box<Prefs>),
     /// The oldest message of an archive; its newest is asked for next.
     Oldest(Asked, Option<RoomName>),
     /// The newest message; the oldest as it is to be shown.
@@ -83,7 +93,11 @@ pub(crate) fn on_query(client: &mut Client, link: &mut Link, request: Request) -
         link.reply(&request.asked.result(Some(fin(false, None, None))));
         return Ok(());
     }
-    link.ask(Command::History(query), Awaited::Archive(Waiting::Page(request.asked, shape)));
+    if shape.room.is_none() {
+        link.ask(Command::RegisterGet(prefs::REGISTER.to_owned()), Awaited::Archive(Waiting::Preferences));
+    }
+    let waiting = Waiting::Page(request.asked, shape, Box::new(query.clone()));
+    link.ask(Command::History(query), Awaited::Archive(waiting));
     Ok(())
 }
 
@@ -191,41 +205,112 @@ pub(crate) fn edge(room: Option<RoomName>, newest: bool) -> HistoryQuery {
     HistoryQuery { of, after: None, before: None, ids: Vec::new(), limit: 1, newest, texts: false, events: false }
 }
 
-/// `<prefs/>` (section 6): everything is kept, and that cannot be changed.
+/// `<prefs/>` (XEP-0441).
 pub(crate) fn on_prefs(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
-    let prefs = Element::new("prefs", ns::MAM)
-        .attr("default", "always")
-        .child(Element::new("always", ns::MAM))
-        .child(Element::new("never", ns::MAM));
-    link.reply(&request.asked.result(Some(prefs)));
+    let waiting = if request.set {
+        // From the next millisecond on, so that what has been said is as it was wanted.
+        let prefs = Prefs::parse(&request.payload, link.now.wall_ms + 1)?;
+        Waiting::ChangePrefs(request.asked, Box::new(prefs))
+    } else {
+        Waiting::ShowPrefs(request.asked)
+    };
+    link.ask_and_hold(Command::RegisterGet(prefs::REGISTER.to_owned()), Awaited::Archive(waiting));
     Ok(())
 }
 
 /// The core's answer.
-pub(crate) fn on_answer(client: &Client, link: &mut Link, waiting: Waiting, answer: Result<Reply, Refusal>) {
-    let (Waiting::Page(asked, _) | Waiting::Oldest(asked, _) | Waiting::Newest(asked, _)) = &waiting;
-    let page = match answer {
-        Ok(Reply::History(page)) => page,
-        Ok(_) => HistoryPage::default(),
-        Err(refusal) => {
-            let error = asked.error(refusal);
-            link.send(&error);
-            return;
-        }
-    };
+pub(crate) fn on_answer(client: &mut Client, link: &mut Link, waiting: Waiting, answer: Result<Reply, Refusal>) {
     match waiting {
-        Waiting::Page(asked, shape) => show(client, link, &asked, &shape, &page),
-        Waiting::Oldest(asked, room) => {
-            let start = page.messages.first().map(|said| edge_of("start", said));
-            let waiting = Waiting::Newest(asked, start);
-            link.ask_and_hold(Command::History(edge(room, true)), Awaited::Archive(waiting));
+        Waiting::Preferences => {
+            client.archive_prefs = registered(answer).unwrap_or_default();
         }
-        Waiting::Newest(asked, start) => {
-            let end = page.messages.last().map(|said| edge_of("end", said));
-            let metadata = Element::new("metadata", ns::MAM).maybe_child(start).maybe_child(end);
-            link.send(&asked.result(Some(metadata)));
-        }
+        Waiting::ShowPrefs(asked) => match registered(answer) {
+            Ok(history) => link.send(&asked.result(Some(history.newest().to_element()))),
+            Err(refusal) => link.send(&asked.error(refusal)),
+        },
+        Waiting::ChangePrefs(asked, prefs) => match registered(answer) {
+            Ok(history) => {
+                let set = Command::RegisterSet(prefs::REGISTER.to_owned(), history.with(&prefs));
+                link.ask(set, Awaited::Result(asked, prefs.to_element()));
+            }
+            Err(refusal) => link.send(&asked.error(refusal)),
+        },
+        Waiting::Page(asked, shape, query) => match messages(answer) {
+            Ok(page) => on_page(client, link, asked, shape, *query, page),
+            Err(refusal) => link.send(&asked.error(refusal)),
+        },
+        Waiting::Oldest(asked, room) => match messages(answer) {
+            Ok(page) => {
+                let start = page.messages.first().map(|said| edge_of("start", said));
+                let waiting = Waiting::Newest(asked, start);
+                link.ask_and_hold(Command::History(edge(room, true)), Awaited::Archive(waiting));
+            }
+            Err(refusal) => link.send(&asked.error(refusal)),
+        },
+        Waiting::Newest(asked, start) => match messages(answer) {
+            Ok(page) => {
+                let end = page.messages.last().map(|said| edge_of("end", said));
+                let metadata = Element::new("metadata", ns::MAM).maybe_child(start).maybe_child(end);
+                link.send(&asked.result(Some(metadata)));
+            }
+            Err(refusal) => link.send(&asked.error(refusal)),
+        },
     }
+}
+
+fn registered(answer: Result<Reply, Refusal>) -> Result<History, Refusal> {
+    match answer? {
+        Reply::Register(value) => Ok(History::read(value.as_deref())),
+        _ => Ok(History::default()),
+    }
+}
+
+fn messages(answer: Result<Reply, Refusal>) -> Result<HistoryPage, Refusal> {
+    match answer? {
+        Reply::History(page) => Ok(page),
+        _ => Ok(HistoryPage::default()),
+    }
+}
+
+/// A page has come. Of one with nothing that is to be shown the next one is asked for: an empty page would be the end.
+fn on_page(
+    client: &Client,
+    link: &mut Link,
+    asked: Asked,
+    shape: Shape,
+    mut query: HistoryQuery,
+    mut page: HistoryPage,
+) {
+    if !query.ids.iter().all(|id| page.messages.iter().any(|said| said.id == *id)) {
+        // XEP-0313 section 4.1.4.
+        link.send(&asked.error(StanzaError::ITEM_NOT_FOUND));
+        return;
+    }
+    let edge = if query.newest { page.messages.first() } else { page.messages.last() }.map(|said| said.id);
+    if shape.room.is_none() {
+        page.messages.retain(|said| is_archived(client, link, said));
+    }
+    match edge {
+        Some(edge) if page.messages.is_empty() && !page.complete => {
+            let bound = Some(Bound::Id(edge));
+            if query.newest {
+                query.before = bound
+            } else {
+                query.after = bound
+            }
+            let waiting = Waiting::Page(asked, shape, Box::new(query.clone()));
+            link.ask(Command::History(query), Awaited::Archive(waiting));
+        }
+        _ => show(client, link, &asked, &shape, &page),
+    }
+}
+
+/// Whether a message of the account is shown in its archive.
+fn is_archived(client: &Client, link: &Link, said: &Said) -> bool {
+    let (from, to) = message::correspondents(&link.domains, said);
+    let is_own = from.split('/').next() == Some(client.bare.as_str());
+    let other = if is_own { to } else { from };
+    client.archive_prefs.keeps(&other, said.id.hlc().ms())
 }
 
 /// Such a message in `<metadata/>`.

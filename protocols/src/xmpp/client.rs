@@ -6,7 +6,7 @@ use super::jid::{Address, Domains};
 use super::link::Link;
 use super::muc::Place;
 use super::pending::{Asked, Awaited, Pending};
-use super::{message, muc, ns, offline, presence, roster};
+use super::{archive, message, muc, ns, offline, presence, roster};
 use crate::command::{Command, Refusal, Reply};
 use lavina_crdt::content::Principal;
 use lavina_crdt::ids::SessionId;
@@ -52,6 +52,8 @@ pub(crate) struct Client {
     pub(crate) asked_avatar: bool,
     /// What the client said last of how reachable it is.
     pub(crate) presence: Option<Element>,
+    /// What of the account's archive is shown.
+    pub(crate) archive_prefs: archive::History,
     /// It has been given what came while nobody was there.
     pub(crate) asked_offline: bool,
     /// The core knows of messages that the client has not said it has got.
@@ -86,6 +88,7 @@ impl Client {
             photo: None,
             asked_avatar: false,
             presence: None,
+            archive_prefs: archive::History::default(),
             asked_offline: false,
             noted: false,
             noting: false,
@@ -166,7 +169,11 @@ impl Client {
     pub(crate) fn on_answer(&mut self, link: &mut Link, awaited: Awaited, answer: Result<Reply, Refusal>) {
         match (awaited, answer) {
             (Awaited::Done(asked), Ok(_)) => link.send(&asked.result(None)),
-            (Awaited::Done(asked) | Awaited::Delivery(asked) | Awaited::Roster(asked, _), Err(refusal)) => {
+            (Awaited::Result(asked, payload), Ok(_)) => link.send(&asked.result(Some(payload))),
+            (
+                Awaited::Done(asked) | Awaited::Result(asked, _) | Awaited::Delivery(asked) | Awaited::Roster(asked, _),
+                Err(refusal),
+            ) => {
                 link.send(&asked.error(refusal));
             }
             (Awaited::Step(_), Ok(_) | Err(Refusal::NoSuchAccount)) => {}
@@ -181,7 +188,7 @@ impl Client {
             (Awaited::Muc(waiting), answer) => self.on_muc_answer(link, waiting, answer),
             (Awaited::Part(room), _) => muc::leave::on_left(self, link, &room, ""),
             (Awaited::Disco(waiting), answer) => super::disco::on_answer(self, link, waiting, answer),
-            (Awaited::Archive(waiting), answer) => super::archive::on_answer(self, link, waiting, answer),
+            (Awaited::Archive(waiting), answer) => archive::on_answer(self, link, waiting, answer),
             (Awaited::Blocking(waiting), answer) => super::blocking::on_answer(self, link, waiting, answer),
             (Awaited::VCard(waiting), answer) => super::vcard::on_answer(self, link, waiting, answer),
             (Awaited::Pubsub(waiting), answer) => super::pubsub::on_answer(self, link, waiting, answer),

@@ -182,7 +182,8 @@ pub(crate) fn render(domains: &Domains, said: &Said, owner: &str) -> Element {
     message.maybe_child(via_room).maybe_child(sid::of(owner, said))
 }
 
-fn correspondents(domains: &Domains, said: &Said) -> (String, String) {
+/// Who wrote a direct message, and to whom, as their addresses.
+pub(crate) fn correspondents(domains: &Domains, said: &Said) -> (String, String) {
     let Conversation::Direct { to, to_nick, .. } = &said.conversation else { return Default::default() };
     if let Some(room) = &said.content.via_room {
         return (domains.occupant(room, &said.author.nick), domains.occupant(room, to_nick));

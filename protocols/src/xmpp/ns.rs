@@ -28,6 +28,8 @@ pub(crate) const SESSION: &str = "urn:ietf:params:xml:ns:xmpp-session";
 pub(crate) const ROSTER: &str = "jabber:iq:roster";
 /// RFC 6121 section 2.6, stream feature.
 pub(crate) const ROSTER_VERSIONS: &str = "urn:xmpp:features:rosterver";
+/// RFC 6121 section 3.4, stream feature.
+pub(crate) const PRE_APPROVAL: &str = "urn:xmpp:features:pre-approval";
 /// XML itself.
 pub(crate) const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// Namespace declarations.

@@ -9,8 +9,8 @@ use super::pending::Awaited;
 use super::{message, ns};
 use crate::account::{AccountCommand, AccountReply};
 use crate::command::{Bound, Command, HistoryOf, HistoryQuery, Refusal, Reply};
-use lavina_crdt::content::MessageKind;
 use crate::event::Said;
+use lavina_crdt::content::MessageKind;
 use lavina_crdt::ids::MsgId;
 use std::collections::VecDeque;
 
@@ -76,7 +76,8 @@ pub(crate) fn on_answer(client: &mut Client, link: &mut Link, waiting: Waiting, 
         }
         (Waiting::Page(given), Ok(Reply::History(history))) => {
             for said in &history.messages {
-                if is_kept(said) && said.redacted.is_none() && message::is_to(client, said) && client.given.add(said.id) {
+                if is_kept(said) && said.redacted.is_none() && message::is_to(client, said) && client.given.add(said.id)
+                {
                     let stamp = delay(&link.domains.server, said.id.hlc().ms());
                     let message = message::render(&link.domains, said, &client.bare).child(stamp);
                     link.send_unchanged(&message);

@@ -30,6 +30,8 @@ pub(crate) enum Pending {
 pub(crate) enum Awaited {
     /// An IQ: an empty result, or the error.
     Done(Asked),
+    /// An IQ: that result, or the error.
+    Result(Asked, Element),
     /// A message or presence, or an IQ for somebody else: only a refusal is told.
     Delivery(Asked),
     /// A step of the subscription exchange: refusals are told, but not that there is nobody (RFC 6121 section 8.5.1).

@@ -103,7 +103,12 @@ fn element_of(domains: &Domains, item: &RosterItem) -> Element {
     };
     let element = Element::new("item", ns::ROSTER).attr("jid", domains.account(&item.contact));
     let element = if item.name.is_empty() { element } else { element.attr("name", item.name.as_str()) };
+    let approved = item.subscription.approved.then_some("true");
     let asked = item.subscription.asked.then_some("subscribe");
     let groups = item.groups.iter().map(|group| Element::new("group", ns::ROSTER).text(group.as_str()));
-    element.attr("subscription", subscription).maybe_attr("ask", asked).children(groups)
+    element
+        .attr("subscription", subscription)
+        .maybe_attr("approved", approved)
+        .maybe_attr("ask", asked)
+        .children(groups)
 }

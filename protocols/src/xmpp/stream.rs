@@ -129,7 +129,12 @@ impl Session {
 /// What is left to negotiate where a resource came with the log-in; `managed`: stream management did as well.
 pub(super) fn features_when_bound(config: &SessionConfig, managed: bool) -> Vec<Element> {
     let management = (!managed).then(|| Element::new("sm", ns::SM));
-    let more = [Element::new("csi", ns::CSI), Element::new("ver", ns::ROSTER_VERSIONS), limits(LIMITS, IDLE_MS_MAX)];
+    let more = [
+        Element::new("csi", ns::CSI),
+        Element::new("ver", ns::ROSTER_VERSIONS),
+        Element::new("sub", ns::PRE_APPROVAL),
+        limits(LIMITS, IDLE_MS_MAX),
+    ];
     management.into_iter().chain(more).chain(caps::features(&disco::server(config))).collect()
 }
 

@@ -177,7 +177,9 @@ impl Session {
             return;
         }
         self.link.on_last_acknowledgement(got);
-        offline::note(client, &mut self.link);
+        if self.link.is_detached() {
+            offline::note(client, &mut self.link);
+        }
         self.fail_now(StreamError::new("conflict"));
     }
 
@@ -239,8 +241,11 @@ impl Session {
         if !self.may_detach() {
             return false;
         }
+        let is_new = !self.link.is_detached();
         self.link.detach();
-        if let Phase::Bound(client) = &mut self.phase {
+        if let Phase::Bound(client) = &mut self.phase
+            && is_new
+        {
             offline::note(client, &mut self.link);
         }
         // What has not been handled has not been acknowledged: the client says it again.

@@ -144,11 +144,14 @@ impl<S: Store> Node<S> {
         let old = self.rosters.set(owner, contact, item.clone()).unwrap_or_else(|| rosters::blank(contact.clone()));
         let new = item.unwrap_or_else(|| rosters::blank(contact.clone()));
         let by_owner = self.acting_account().as_ref() == Some(owner);
-        if !by_owner {
-            for step in rosters::told(old.subscription, new.subscription) {
-                let to = self.xmpp_sessions(owner, false);
-                self.sessions.deliver(to, Event::Subscription(contact.clone(), step), &mut self.out);
-            }
+        let mut steps = rosters::told(old.subscription, new.subscription);
+        if by_owner {
+            // The owner knows what it does itself, but not that the contact had agreed before it was asked (section 3.1.3).
+            steps.retain(|step| *step == SubscriptionStep::Subscribed);
+        }
+        for step in steps {
+            let to = self.xmpp_sessions(owner, false);
+            self.sessions.deliver(to, Event::Subscription(contact.clone(), step), &mut self.out);
         }
         self.push_item(owner, &old, &new);
         if old.subscription.to != new.subscription.to {
@@ -167,6 +170,7 @@ impl<S: Store> Node<S> {
                 subscription.to,
                 subscription.from,
                 subscription.asked,
+                subscription.approved,
             )
         };
         if (!old.listed && !new.listed) || shown(old) == shown(new) {

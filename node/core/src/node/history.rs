@@ -87,7 +87,7 @@ impl<S: Store> Node<S> {
         Ok(Reply::History(if scopes.len() > 1 { under_one_name(page, room) } else { page }))
     }
 
-    fn said_before(&self, message: Message) -> Option<Arc<Said>> {
+    pub(super) fn said_before(&self, message: Message) -> Option<Arc<Said>> {
         let via = message.content.via_room.clone();
         said(message, true, |who| self.nick_of(who, via.as_ref())).map(Arc::new)
     }

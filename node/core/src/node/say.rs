@@ -91,7 +91,7 @@ impl<S: Store> Node<S> {
         }
         let content = Content { to_resource: None, from_resource: None, via_room: None, ..content };
         let scope = Scope::Room(room);
-        if let Some(said) = self.said_before(now, asker, &scope, &content)? {
+        if let Some(said) = self.said_already(now, asker, &scope, &content)? {
             return Ok(Reply::Said(said));
         }
         self.append_said(now, scope, author, content)
@@ -120,7 +120,7 @@ impl<S: Store> Node<S> {
         self.may_reach(&author.principal(), &to)?;
         let content = Content { from_resource: asker.record.resource.clone(), least: Rank::None, ..content };
         let scope = Scope::direct(principal(asker.session, &asker.record), to);
-        if let Some(said) = self.said_before(now, asker, &scope, &content)? {
+        if let Some(said) = self.said_already(now, asker, &scope, &content)? {
             return Ok(Reply::Said(said));
         }
         let reply = self.append_said(now, scope, author, content)?;

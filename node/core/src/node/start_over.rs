@@ -23,12 +23,7 @@ const AGE_MS_MAX: u64 = 3_600_000;
 const LOOKED_THROUGH_MAX: usize = 512;
 
 impl<S: Store> Node<S> {
-    pub(super) fn start_over(
-        &mut self,
-        now: Now,
-        number: SessionNumber,
-        left: Option<Left>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn start_over(&mut self, now: Now, number: SessionNumber, left: Option<Left>) -> Result<(), Refusal> {
         let (account, by) = self.logged_in(number)?;
         if let Some(session) = self.sessions.get_mut(number) {
             session.says_again_until = now.deadline_ms(AGAIN_MS);
@@ -53,7 +48,7 @@ impl<S: Store> Node<S> {
     }
 
     /// The message that a content is, where its author has said it before in another session.
-    pub(super) fn said_before(
+    pub(super) fn said_already(
         &mut self,
         now: Now,
         asker: &Asker,
@@ -75,7 +70,6 @@ impl<S: Store> Node<S> {
                 && said.key.hlc.ms() >= oldest_ms
         };
         let found = self.replicas.history(&newest)?.messages.into_iter().rev().find(is_it);
-        let via = content.via_room.as_ref();
-        Ok(found.and_then(|message| crate::said::said(message, false, |who| self.nick_of(who, via))).map(Arc::new))
+        Ok(found.and_then(|message| self.said_before(message)))
     }
 }

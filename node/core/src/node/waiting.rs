@@ -53,8 +53,9 @@ impl<S: Store> Node<S> {
     pub(super) fn waits_from(&mut self, now: Now, number: SessionNumber, id: MsgId) -> Result<(), Refusal> {
         let (account, author) = self.logged_in(number)?;
         let me = self.sessions.id(number);
-        let mut others = self.takers(&account).filter(|(session, _)| *session != me);
-        if others.any(|(_, record)| record.signed_on <= id.hlc()) {
+        let has_it =
+            |(session, record): (SessionId, &Arc<SessionRecord>)| session != me && record.signed_on <= id.hlc();
+        if self.takers(&account).any(has_it) {
             return Ok(());
         }
         let here = self.taker_here(&account, Some(me));

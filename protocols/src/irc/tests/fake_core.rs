@@ -338,7 +338,9 @@ impl FakeCore {
             }
             AccountCommand::Secret(..) => AccountReply::Secret(None),
             AccountCommand::TakeWaiting => AccountReply::Waiting(None),
-            AccountCommand::WaitsFrom(_) => AccountReply::Done,
+            AccountCommand::WaitsFrom(_) | AccountCommand::WaitsOnlyFrom(_) | AccountCommand::StartOver(_) => {
+                AccountReply::Done
+            }
             AccountCommand::LastActive(_) => AccountReply::LastActive(None),
             AccountCommand::Sessions => AccountReply::Sessions(vec![person("alice"), person("bob")]),
             AccountCommand::End(_) => AccountReply::Ended(1),

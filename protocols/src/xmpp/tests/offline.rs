@@ -57,7 +57,6 @@ fn who_becomes_available_is_given_what_waited_once() {
             History(HistoryQuery { of: Account, after: Some(Time(1767225600999)), before: None, ids: [], limit: 100, newest: false, texts: true, events: false })
         <message from='bob@a.example' to='alice@a.example' type='chat' id='06dndmlbt00001850k2ga18000000001'><body>one</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlbt00001850k2ga18000000001'/><delay xmlns='urn:xmpp:delay' from='a.example' stamp='2026-01-01T00:00:01.000Z'/></message>
             History(HistoryQuery { of: Account, after: Some(Id(06dndmljn00001850k2ga18000000003)), before: None, ids: [], limit: 100, newest: false, texts: true, events: false })
-        <message from='bob@a.example' to='alice@a.example' type='chat' id='06dndmlbt00001850k2ga18000000001'><body>one</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlbt00001850k2ga18000000001'/><delay xmlns='urn:xmpp:delay' from='a.example' stamp='2026-01-01T00:00:01.000Z'/></message>
     "#]].assert_eq(&chat.take());
     chat.send("<presence><show>away</show></presence>");
     assert!(!chat.take().contains("TakeWaiting"));
@@ -78,6 +77,7 @@ fn who_takes_no_messages_leaves_them_waiting() {
 fn who_asks_the_archive_first_is_not_given_the_same_again() {
     let mut chat = fresh();
     chat.send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>");
+    chat.answer(Ok(Reply::Register(None)));
     chat.answer(Ok(page(true)));
     chat.send("<presence/>");
     chat.answer(Ok(Reply::Done));
@@ -142,4 +142,39 @@ fn what_is_told_to_wait_later_is_given_once() {
     late.id = msg_id(9);
     chat.answer(Ok(Reply::History(HistoryPage { messages: vec![Arc::new(late)], events: Vec::new(), complete: true })));
     assert_eq!(chat.take().matches("<body>one</body>").count(), 1);
+}
+
+#[test]
+fn what_its_owner_does_not_want_archived_is_left_out_of_the_archive() {
+    let mut chat = Chat::bound();
+    let set = "<iq type='set' id='p'><prefs xmlns='urn:xmpp:mam:2' default='always'><never><jid>bob@a.example</jid></never></prefs></iq>";
+    chat.send(set);
+    chat.answer(Ok(Reply::Register(None)));
+    let Some((_, Command::RegisterSet(_, value))) = chat.asked.front().cloned() else { panic!("nothing is kept") };
+    chat.answer(Ok(Reply::Done));
+    chat.send("<iq type='get' id='g'><prefs xmlns='urn:xmpp:mam:2'/></iq>");
+    chat.answer(Ok(Reply::Register(Some(value.clone()))));
+    chat.take();
+    chat.send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>");
+    chat.answer(Ok(Reply::Register(Some(value))));
+    chat.answer(Ok(page(false)));
+    expect![[r#"
+            RegisterGet("archive-preferences")
+            History(HistoryQuery { of: Account, after: None, before: None, ids: [], limit: 50, newest: false, texts: false, events: false })
+            History(HistoryQuery { of: Account, after: Some(Id(06dndmljn00001850k2ga18000000003)), before: None, ids: [], limit: 50, newest: false, texts: false, events: false })
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn of_messages_asked_for_by_their_ids_none_may_be_missing() {
+    let mut chat = Chat::bound();
+    let ids = format!("<value>{}</value><value>{}</value>", msg_id(1), msg_id(7));
+    chat.send(&format!(
+        "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'>\
+         <field var='ids'>{ids}</field></x></query></iq>"
+    ));
+    chat.answer(Ok(Reply::Register(None)));
+    chat.answer(Ok(page(true)));
+    let log = chat.take();
+    assert!(log.contains("<item-not-found") && !log.contains("<result"), "{log}");
 }

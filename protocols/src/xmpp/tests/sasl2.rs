@@ -77,9 +77,9 @@ fn one_step_from_the_password_to_a_resource() {
             Open(Open { nick: alice, user: "alice", realname: "alice", resource: Some("Test/cd060cdd7147"), available: false })
             History(HistoryQuery { of: Account, after: None, before: None, ids: [], limit: 1, newest: false, texts: false, events: false })
             History(HistoryQuery { of: Account, after: None, before: None, ids: [], limit: 1, newest: true, texts: false, events: false })
-        <success xmlns='urn:xmpp:sasl:2'><authorization-identifier>alice@a.example/Test/cd060cdd7147</authorization-identifier><bound xmlns='urn:xmpp:bind:0'><metadata xmlns='urn:xmpp:mam:2'><start id='06dndmlbt00001850k2ga18000000001' timestamp='2026-01-01T00:00:01.000Z'/><end id='06dndmlbt00001850k2ga18000000001' timestamp='2026-01-01T00:00:01.000Z'/></metadata><enabled xmlns='urn:xmpp:sm:3' id='5f9ae747e239f68412558968d738e8cb' resume='true' max='600'/></bound></success>
-        <stream:features><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>65536</max-bytes><idle-seconds>180</idle-seconds></limits><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://lavina.example' ver='ERCXzd9svlTaeSg0yIfQPVpTAyg='/><c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>hgafHSTstLjCZ1RHP9yBZEtRpc+IUUT41H8bxYYLWO4=</hash></c></stream:features>
-            (kept as 5f9ae747e239f68412558968d738e8cb)
+        <success xmlns='urn:xmpp:sasl:2'><authorization-identifier>alice@a.example/Test/cd060cdd7147</authorization-identifier><bound xmlns='urn:xmpp:bind:0'><metadata xmlns='urn:xmpp:mam:2'><start id='06dndmlbt00001850k2ga18000000001' timestamp='2026-01-01T00:00:01.000Z'/><end id='06dndmlbt00001850k2ga18000000001' timestamp='2026-01-01T00:00:01.000Z'/></metadata><enabled xmlns='urn:xmpp:sm:3' id='5f9ae747e239f68412558968d738e8cb-0000000000000001-0909090909090909090909090909090909090909090909090909090909090909' resume='true' max='600'/></bound></success>
+        <stream:features><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>65536</max-bytes><idle-seconds>180</idle-seconds></limits><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://lavina.example' ver='ERCXzd9svlTaeSg0yIfQPVpTAyg='/><c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>hgafHSTstLjCZ1RHP9yBZEtRpc+IUUT41H8bxYYLWO4=</hash></c></stream:features>
+            (kept as 5f9ae747e239f68412558968d738e8cb-0000000000000001-0909090909090909090909090909090909090909090909090909090909090909)
     "#]].assert_eq(&chat.take());
     chat.send("<presence/>");
     chat.answer(Ok(Reply::Done));
@@ -102,7 +102,7 @@ fn without_a_wish_to_bind_it_is_only_a_log_in() {
             LookupCredentials(alice)
             LogIn(alice)
         <success xmlns='urn:xmpp:sasl:2'><authorization-identifier>alice@a.example</authorization-identifier></success>
-        <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session><sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>65536</max-bytes><idle-seconds>180</idle-seconds></limits><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://lavina.example' ver='ERCXzd9svlTaeSg0yIfQPVpTAyg='/><c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>hgafHSTstLjCZ1RHP9yBZEtRpc+IUUT41H8bxYYLWO4=</hash></c></stream:features>
+        <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session><sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>65536</max-bytes><idle-seconds>180</idle-seconds></limits><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://lavina.example' ver='ERCXzd9svlTaeSg0yIfQPVpTAyg='/><c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>hgafHSTstLjCZ1RHP9yBZEtRpc+IUUT41H8bxYYLWO4=</hash></c></stream:features>
     "#]].assert_eq(&chat.take());
     chat.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
     assert!(chat.take().contains("Open(Open"), "no new stream is needed");
@@ -153,8 +153,8 @@ fn a_client_goes_on_with_its_stream_in_one_step() {
     chat.session.handle_passage(chat.now, other.session.hand_over().unwrap());
     chat.drain();
     expect![[r#"
-        <success xmlns='urn:xmpp:sasl:2'><authorization-identifier>alice@a.example/r1</authorization-identifier><resumed xmlns='urn:xmpp:sm:3' previd='427f867a270f6fc867fc50e77d3679c5' h='0'/></success>
-        <stream:features><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>65536</max-bytes><idle-seconds>180</idle-seconds></limits><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://lavina.example' ver='ERCXzd9svlTaeSg0yIfQPVpTAyg='/><c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>hgafHSTstLjCZ1RHP9yBZEtRpc+IUUT41H8bxYYLWO4=</hash></c></stream:features>
+        <success xmlns='urn:xmpp:sasl:2'><authorization-identifier>alice@a.example/r1</authorization-identifier><resumed xmlns='urn:xmpp:sm:3' previd='427f867a270f6fc867fc50e77d3679c5-0000000000000001-0909090909090909090909090909090909090909090909090909090909090909' h='0'/></success>
+        <stream:features><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>65536</max-bytes><idle-seconds>180</idle-seconds></limits><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://lavina.example' ver='ERCXzd9svlTaeSg0yIfQPVpTAyg='/><c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>hgafHSTstLjCZ1RHP9yBZEtRpc+IUUT41H8bxYYLWO4=</hash></c></stream:features>
     "#]].assert_eq(&chat.take());
 }
 
@@ -165,6 +165,7 @@ fn where_the_stream_is_gone_a_resource_is_bound() {
     chat.let_in();
     chat.session.handle_no_resumption(chat.now, Some(5));
     chat.drain();
+    chat.answer(Ok(Reply::Account(AccountReply::Done)));
     chat.let_open();
     let log = chat.take();
     let failed =
@@ -187,7 +188,7 @@ fn a_token_is_given_and_taken() {
             Account(Secret(alice, "secret/token/bc"))
             RegisterSet("secret/token/bc", [98, 99, 48, 102, 97, 48, 55, 97, 49, 56, 54, 99, 54, 53, 102, 56, 54, 56, 97, 55, 98, 57, 102, 48, 51, 56, 102, 50, 49, 52, 53, 57, 10, 72, 84, 45, 83, 72, 65, 45, 50, 53, 54, 45, 78, 79, 78, 69, 32, 49, 55, 55, 49, 49, 49, 51, 54, 48, 48, 48, 48, 48, 32, 100, 57, 55, 49, 57, 51, 48, 57, 100, 100, 99, 52, 99, 51, 49, 98, 48, 48, 54, 50, 53, 97, 101, 55, 98, 53, 97, 98, 49, 49, 56, 55, 32, 53, 102, 57, 97, 101, 55, 52, 55, 101, 50, 51, 57, 102, 54, 56, 52, 49, 50, 53, 53, 56, 57, 54, 56, 100, 55, 51, 56, 101, 56, 99, 98, 52, 50, 55, 102, 56, 54, 55, 97, 50, 55, 48, 102, 54, 102, 99, 56, 54, 55, 102, 99, 53, 48, 101, 55, 55, 100, 51, 54, 55, 57, 99, 53])
         <success xmlns='urn:xmpp:sasl:2'><token xmlns='urn:xmpp:fast:0' expiry='2026-02-15T00:00:00.000Z' token='5f9ae747e239f68412558968d738e8cb427f867a270f6fc867fc50e77d3679c5'/><authorization-identifier>alice@a.example</authorization-identifier></success>
-        <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session><sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>65536</max-bytes><idle-seconds>180</idle-seconds></limits><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://lavina.example' ver='ERCXzd9svlTaeSg0yIfQPVpTAyg='/><c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>hgafHSTstLjCZ1RHP9yBZEtRpc+IUUT41H8bxYYLWO4=</hash></c></stream:features>
+        <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session><sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>65536</max-bytes><idle-seconds>180</idle-seconds></limits><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://lavina.example' ver='ERCXzd9svlTaeSg0yIfQPVpTAyg='/><c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>hgafHSTstLjCZ1RHP9yBZEtRpc+IUUT41H8bxYYLWO4=</hash></c></stream:features>
     "#]].assert_eq(&log);
     let token = log.split("token='").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
 

@@ -144,3 +144,25 @@ fn who_is_blocked_reaches_nobody_and_sees_them_go_whatever_node_they_are_on() {
     world.run_ms(300);
     assert_eq!(world.words(juliet), ["romeo blocked=false", "romeo: hello"]);
 }
+
+#[test]
+fn who_is_approved_ahead_is_not_asked_on_whatever_node() {
+    let mut world = World::new(2);
+    for name in ["juliet", "romeo"] {
+        world.register(0, name);
+    }
+    world.run_ms(300);
+    let (juliet, romeo) = (world.member(0, "juliet", "balcony"), world.member(1, "romeo", "orchard"));
+    world.ask(juliet, Command::RosterGet).unwrap();
+    world.run_ms(300);
+    world.words(juliet);
+    world.ask(juliet, step("romeo", SubscriptionStep::Subscribed)).unwrap();
+    assert_eq!(world.words(juliet), ["roster romeo to=false from=false removed=false"]);
+    world.run_ms(300);
+    world.words(romeo);
+    world.ask(romeo, step("juliet", SubscriptionStep::Subscribe)).unwrap();
+    world.run_ms(300);
+    let words = world.words(romeo);
+    assert_eq!(words, ["juliet Subscribed", "presence juliet true"]);
+    assert_eq!(world.words(juliet), ["roster romeo to=false from=true removed=false"]);
+}
