@@ -5,15 +5,16 @@ import unittest
 
 from .irc_client import IrcClient
 from .mesh import PASSWORD, Mesh
+from .waiting import eventually
 from .xmpp_client import XmppClient
 
 
 class Resumption(unittest.IsolatedAsyncioTestCase):
-    """Nodes a and b, a client of each protocol in the room."""
+    """Nodes a, b and c, clients of each protocol in the room."""
 
     async def asyncSetUp(self):
         asyncio.get_running_loop().set_debug(False)
-        self.mesh = Mesh("a", "b")
+        self.mesh = Mesh("a", "b", "c")
         self.addAsyncCleanup(self.mesh.remove, self)
         await self.mesh.start()
 
@@ -66,3 +67,52 @@ class Resumption(unittest.IsolatedAsyncioTestCase):
         await bob.attempt(self.mesh.nodes["a"], PASSWORD)
         await bob.join()
         self.assertIn(said, await bob.history())
+
+    async def test_a_node_dies_and_at_another_one_nothing_is_missing_and_nothing_comes_twice(self):
+        alice = await self.in_room(IrcClient("alice"), "b")
+        bob = await self.in_room(XmppClient("bob", resumable=True), "a")
+        carol = await self.in_room(XmppClient("carol"), "c")
+        said = [await alice.say("before"), await carol.say("and this")]
+        await bob.sees(said)
+        carol.tell("bob", "while he is there")
+        await bob.until(lambda: bob.direct, "he is not told")
+
+        # What he has said he says again later, as who never heard of it.
+        mine = bob.send("did I say this?")
+        await bob.until(lambda: mine in bob.acknowledged, "it is not reflected")
+        said.append(bob.acknowledged[mine])
+        await bob.cut_connection()
+        for number in range(3):
+            carol.tell("bob", f"while he is away {number}")
+            said.append(await alice.say(f"in the room {number}"))
+        await carol.settled()
+        await self.mesh.converged()
+        self.mesh.nodes["a"].kill()
+        await self.knows_dead("a")
+        carol.tell("bob", "while the node is dead")
+        await carol.settled()
+        said.append(await carol.say("the node is dead"))
+
+        await bob.start_over(self.mesh.nodes["c"])
+        await bob.until(lambda: len(bob.direct) >= 5, lambda: f"he is told only {bob.direct}")
+        await bob.join()
+        bob.send("did I say this?", mine)
+        last = await bob.say("last")
+        await alice.sees([last])
+        await carol.sees([last])
+        wanted = ["while he is there", *(f"while he is away {number}" for number in range(3)), "while the node is dead"]
+        self.assertEqual([text for _, text, _ in bob.direct], wanted)
+        for client in (alice, carol):
+            texts = [message.text for message in client.live]
+            self.assertEqual(texts.count("did I say this?"), 1, f"{client}: {texts}")
+        history = await bob.history()
+        self.assertEqual([message for message in history if message in said], said)
+        self.assertEqual(len({message.id for message in history}), len(history))
+
+    async def knows_dead(self, name):
+        others = self.mesh.running()
+
+        async def attempt():
+            return not any([(await node.peers())[name] for node in others])
+
+        await eventually(attempt, f"the death of {name} is not noticed")

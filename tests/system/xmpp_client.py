@@ -86,6 +86,16 @@ class XmppClient(Client):
         if self.lost or self.state != "resumed":
             raise ConnectionRefusedError(f"{self}: {self.state}, {self.lost}")
 
+    async def start_over(self, node):
+        """Connects to another node, which does not know the stream, and begins anew there."""
+        self.lost, self.state = None, "connecting"
+        self.stream.ssl_context = node.trusted()
+        self.stream.connect(node.address, 5222)
+        await self.until(lambda: self.lost or self.state != "connecting", "no session")
+        if self.lost or self.state != "started":
+            raise AssertionError(f"{self}: {self.state}, {self.lost}")
+        self.stream.send_presence()
+
     def becomes(self, state):
         self.state = state
         self.changed()
@@ -132,10 +142,10 @@ class XmppClient(Client):
             self.acknowledged[stanza["id"]] = message
         self.saw(message)
 
-    def send(self, text):
-        """Speaks in the room and waits for nothing; the id."""
+    def send(self, text, id=None):
+        """Speaks in the room and waits for nothing; the id, which is one that it has had before when something is said again."""
         stanza = self.stream.make_message(mto=ROOM_JID, mbody=text, mtype="groupchat")
-        stanza["id"] = id = f"{self.nick}-{next(self.numbers)}"
+        stanza["id"] = id = id or f"{self.nick}-{next(self.numbers)}"
         stanza.send()
         return id
 
