@@ -259,16 +259,18 @@ pub(crate) fn on_answer(client: &mut Client, link: &mut Link, waiting: Waiting, 
 }
 
 fn registered(answer: Result<Reply, Refusal>) -> Result<History, Refusal> {
-    match answer? {
-        Reply::Register(value) => Ok(History::read(value.as_deref())),
-        _ => Ok(History::default()),
+    match answer {
+        Ok(Reply::Register(value)) => Ok(History::read(value.as_deref())),
+        Ok(_) => Ok(History::default()),
+        Err(refusal) => Err(refusal),
     }
 }
 
 fn messages(answer: Result<Reply, Refusal>) -> Result<HistoryPage, Refusal> {
-    match answer? {
-        Reply::History(page) => Ok(page),
-        _ => Ok(HistoryPage::default()),
+    match answer {
+        Ok(Reply::History(page)) => Ok(page),
+        Ok(_) => Ok(HistoryPage::default()),
+        Err(refusal) => Err(refusal),
     }
 }
 
