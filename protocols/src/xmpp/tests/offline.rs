@@ -158,10 +158,12 @@ fn what_its_owner_does_not_want_archived_is_left_out_of_the_archive() {
     chat.send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>");
     chat.answer(Ok(Reply::Register(Some(value))));
     chat.answer(Ok(page(false)));
+    chat.answer(Ok(page(true)));
     expect![[r#"
             RegisterGet("archive-preferences")
             History(HistoryQuery { of: Account, after: None, before: None, ids: [], limit: 50, newest: false, texts: false, events: false })
             History(HistoryQuery { of: Account, after: Some(Id(06dndmljn00001850k2ga18000000003)), before: None, ids: [], limit: 50, newest: false, texts: false, events: false })
+        <iq to='alice@a.example/r1' id='q' type='result'><fin xmlns='urn:xmpp:mam:2' complete='true'><set xmlns='http://jabber.org/protocol/rsm'/></fin></iq>
     "#]].assert_eq(&chat.take());
 }
 
