@@ -26,6 +26,7 @@ pub mod register;
 pub mod relation;
 pub mod room;
 pub mod seals;
+pub mod segment;
 pub mod ticket;
 pub mod version;
 

@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes};
 use lavina_crdt::ids::NodeId;
 use lavina_gossip::frame::{self, Frame, Lane};
 use lavina_gossip::framing::Taken;
+use lavina_gossip::packed;
 use lavina_gossip::plane::{self, CONNECTION_WINDOW_BYTES, Held, Verdict};
 use quinn_proto::{
     ConnectionError, ConnectionHandle, DatagramEvent, Dir, Endpoint, Event, Incoming, ServerConfig, StreamEvent,
@@ -136,7 +137,8 @@ impl Station {
 
     /// Queues a frame.
     pub(crate) fn send(&mut self, now_us: u64, peer: NodeId, lane: Lane, frame: &Frame) {
-        if let Ok(bytes) = frame::encode(frame) {
+        let packed = packed::pack(frame);
+        if let Ok(bytes) = packed.map_or_else(|| frame::encode(frame), Ok) {
             self.send_bytes(now_us, peer, lane, bytes);
         }
     }

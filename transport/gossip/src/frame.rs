@@ -3,6 +3,7 @@
 //! [`encode`] and [`decode`] are total: whatever a peer sends gives a frame or a [`FrameError`]. Nothing here knows what a frame is for,
 //! nor whether its sender may send it.
 
+use crate::packed;
 use bytes::Bytes;
 use lavina_crdt::entry::{Hash, Run};
 use lavina_crdt::ids::{NodeId, Origin, Scope, SessionId};
@@ -13,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Version of the frames this build speaks; it also speaks the one before, once there is one.
-pub const PROTOCOL_VERSION: u16 = 1;
+/// Version of the frames this build speaks; it also speaks the one before. Since 2: the packed form of [`Frame::Delta`].
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// Largest encoded frame in bytes: a delta is at most 1 MiB of entries, and one entry is far smaller than the rest.
 pub const FRAME_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -180,7 +181,7 @@ pub enum FrameError {
     Trailing(usize),
 }
 
-/// The bytes of a frame, without a length prefix.
+/// The bytes of a frame in its plain form, without a length prefix.
 ///
 /// # Errors
 /// [`FrameError::TooLong`] when a peer would refuse it.
@@ -203,6 +204,9 @@ pub fn decode(bytes: &[u8]) -> Result<Frame, FrameError> {
     if let Ok((kind, _)) = postcard::take_from_bytes::<u32>(bytes)
         && kind >= KINDS
     {
+        if kind == packed::KIND {
+            return packed::unpack(bytes);
+        }
         let is_refused = mutant::is_planted(Mutant::UnknownFrameRefused);
         return Err(if is_refused { FrameError::Malformed } else { FrameError::Unknown(kind) });
     }

@@ -12,7 +12,7 @@
 //! | `inflight`, `arrivals`, `fresh` | what is on its way out, in, and everywhere: acknowledgements, gaps, no duplicates |
 //! | `tree`, `sync`, `turns`, `catchup` | comparing replicas, with whom next, and sending what is missing |
 //! | `presence` | sessions of other nodes |
-//! | `framing`, `plane`, `versions` | what data planes share: frames on a stream, times, windows, which connection stays, what two nodes speak |
+//! | `framing`, `packed`, `plane`, `versions` | what data planes share: frames on a stream, the short form of entries, times, windows, which connection stays, what two nodes speak |
 //!
 //! **Invariant:** the same inputs and seed give the same outputs.
 
@@ -29,6 +29,7 @@ mod links;
 pub mod machine;
 mod membership;
 mod outbox;
+pub mod packed;
 pub mod plane;
 mod presence;
 pub mod rendezvous;

@@ -17,7 +17,7 @@ pub struct Versions {
 
 impl Versions {
     /// What this build speaks.
-    pub const SPOKEN: Self = Self { oldest: PROTOCOL_VERSION, newest: PROTOCOL_VERSION };
+    pub const SPOKEN: Self = Self { oldest: PROTOCOL_VERSION - 1, newest: PROTOCOL_VERSION };
 
     /// The newest version that both speak.
     #[must_use]

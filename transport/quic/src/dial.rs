@@ -73,11 +73,11 @@ async fn until_connected(shared: &Shared, peer: NodeId) {
 async fn dial_and_greet(shared: &Arc<Shared>, peer: NodeId, addresses: &[String]) -> Result<(), DialError> {
     let config = tls::client(&shared.key, peer, tls::ALPN_FRAMES, shared.idle_timeout)?;
     let connection = connect(&shared.quinn, &config, addresses).await?;
-    let hello = match timeout(HELLO_TIMEOUT, greet(shared, &connection)).await {
-        Ok(hello) => hello?,
+    let (hello, version) = match timeout(HELLO_TIMEOUT, greet(shared, &connection)).await {
+        Ok(greeted) => greeted?,
         Err(_elapsed) => return Err(DialError::Refused("no hello in time".to_owned())),
     };
-    let link = Arc::new(Link::new(peer, true, hello.boot, connection));
+    let link = Arc::new(Link::new(peer, true, hello.boot, version, connection));
     if shared.peers.offer_dialled(&link) {
         tracing::info!(?peer, name = hello.name, remote = %link.connection().remote_address(), "connected by dialling");
         shared.spawn_link(link);
@@ -88,16 +88,17 @@ async fn dial_and_greet(shared: &Arc<Shared>, peer: NodeId, addresses: &[String]
     }
 }
 
-async fn greet(shared: &Shared, connection: &Connection) -> Result<Hello, DialError> {
+/// The peer's hello, and the version of frames that both speak.
+async fn greet(shared: &Shared, connection: &Connection) -> Result<(Hello, u16), DialError> {
     let refused = |error: quinn::ConnectionError| DialError::Refused(close::reason(&error));
     let (mut send, mut recv) = connection.open_bi().await.map_err(refused)?;
     let exchange = async {
         shared.hello.write(&mut send).await?;
         let theirs = Hello::read(&mut recv).await?;
-        shared.hello.agree(&theirs)?;
-        Ok(theirs)
+        let version = shared.hello.agree(&theirs)?;
+        Ok((theirs, version))
     };
-    let outcome: Result<Hello, crate::hello::HelloError> = exchange.await;
+    let outcome: Result<(Hello, u16), crate::hello::HelloError> = exchange.await;
     outcome.map_err(|error| match connection.close_reason() {
         Some(closed) => refused(closed),
         None => {

@@ -10,7 +10,7 @@ use crate::hello::Hello;
 use crate::identity;
 use crate::join::{self, Tickets};
 use crate::link::Link;
-use crate::outbox::Full;
+use crate::outbox::{Full, Queued};
 use crate::peers::{Admittance, Peers};
 use crate::reset;
 use crate::tls::{self, TlsError};
@@ -18,7 +18,7 @@ use crate::wan::Wan;
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use lavina_crdt::ids::NodeId;
-use lavina_gossip::frame::{self, Frame, Lane};
+use lavina_gossip::frame::{Frame, Lane};
 use lavina_gossip::framing::PREFIX_BYTES;
 pub use lavina_gossip::plane::{DATAGRAM_BYTES_MAX, IDLE_TIMEOUT};
 use lavina_gossip::plane::{HANDSHAKE_TIMEOUT, TURN_TIMEOUT};
@@ -152,18 +152,21 @@ impl Endpoint {
     pub fn send(&self, peer: NodeId, lane: Lane, frame: &Frame) {
         let tally = &self.shared.tally;
         let Some(link) = self.shared.peers.link(peer) else { return count(&tally.frames_dropped) };
-        let bytes = match frame::encode(frame) {
-            Ok(bytes) => bytes,
+        let queued = match Queued::new(frame, link.version) {
+            Ok(queued) => queued,
             Err(error) => {
                 tracing::error!(%error, "a frame of this node's own cannot be sent");
                 return count(&tally.frames_dropped);
             }
         };
-        let length = bytes.len() + PREFIX_BYTES;
-        match (link.outbox.push(lane, bytes), lane) {
+        let length = queued.encoded_len();
+        match (link.outbox.push(lane, queued), lane) {
             (Ok(()), _) => {
                 count(&tally.frames_sent);
-                tally.sent.add(frame.kind(), length);
+                // What is packed is counted when it is written: only then is its length known.
+                if let Some(length) = length {
+                    tally.sent.add(frame.kind(), length + PREFIX_BYTES);
+                }
             }
             (Err(Full), Lane::Control) => link.close(Code::Overload, "the peer does not read fast enough"),
             (Err(Full), Lane::Live | Lane::Bulk) => count(&tally.frames_dropped),
@@ -335,11 +338,14 @@ async fn accept_peer(shared: &Arc<Shared>, connection: Connection, peer: NodeId)
         Ok(Err(error)) => return connection.close(error.code().var_int(), error.to_string().as_bytes()),
         Err(_elapsed) => return connection.close(Code::Malformed.var_int(), b"no hello in time"),
     };
-    if let Err(error) = shared.hello.agree(&theirs) {
-        tracing::warn!(?peer, name = theirs.name, %error, "a node was refused");
-        return connection.close(error.code().var_int(), error.to_string().as_bytes());
-    }
-    let link = Arc::new(Link::new(peer, false, theirs.boot, connection));
+    let version = match shared.hello.agree(&theirs) {
+        Ok(version) => version,
+        Err(error) => {
+            tracing::warn!(?peer, name = theirs.name, %error, "a node was refused");
+            return connection.close(error.code().var_int(), error.to_string().as_bytes());
+        }
+    };
+    let link = Arc::new(Link::new(peer, false, theirs.boot, version, connection));
     if await_turn(shared, &link).await {
         tracing::info!(?peer, name = theirs.name, remote = %link.connection().remote_address(), "connected");
         // When this fails the connection is lost, which the link reports.

@@ -7,13 +7,14 @@
 use crate::close::{self, Code};
 use crate::counters::{DATAGRAMS, Tally, count};
 use crate::event::Event;
-use crate::outbox::Outbox;
-use bytes::BytesMut;
+use crate::outbox::{Outbox, Queued};
+use bytes::{Bytes, BytesMut};
 use lavina_crdt::ids::NodeId;
-use lavina_gossip::frame::Lane;
-use lavina_gossip::framing::{self, FramingError, Taken};
+use lavina_gossip::frame::{self, Frame, Lane};
+use lavina_gossip::framing::{self, FramingError, PREFIX_BYTES, Taken};
+use lavina_gossip::packed;
 use lavina_gossip::plane::{CONNECTION_WINDOW_BYTES, READ_BYTES, ROUND_TRIP_PERIOD, is_new_round_trip};
-use quinn::{Connection, ConnectionError, ReadError, VarInt, WriteError};
+use quinn::{Connection, ConnectionError, ReadError, SendStream, VarInt, WriteError};
 use std::sync::OnceLock;
 use tokio::sync::mpsc;
 
@@ -24,6 +25,8 @@ pub(crate) struct Link {
     pub(crate) dialled: bool,
     /// The peer's boot number.
     pub(crate) boot: u64,
+    /// The version of frames that both speak.
+    pub(crate) version: u16,
     pub(crate) outbox: Outbox,
     connection: Connection,
     /// Why this side has closed it.
@@ -58,8 +61,8 @@ impl From<WriteError> for Ended {
 }
 
 impl Link {
-    pub(crate) fn new(peer: NodeId, dialled: bool, boot: u64, connection: Connection) -> Self {
-        Self { peer, dialled, boot, outbox: Outbox::default(), connection, closed_here: OnceLock::new() }
+    pub(crate) fn new(peer: NodeId, dialled: bool, boot: u64, version: u16, connection: Connection) -> Self {
+        Self { peer, dialled, boot, version, outbox: Outbox::default(), connection, closed_here: OnceLock::new() }
     }
 
     pub(crate) const fn connection(&self) -> &Connection {
@@ -105,31 +108,41 @@ impl Link {
         tokio::select! {
             biased;
             error = self.connection.closed() => error.into(),
-            ended = self.write_lane(Lane::Control) => ended,
+            ended = self.write_lane(Lane::Control, tally) => ended,
             ended = self.read_lane(events, tally) => ended,
             ended = self.read_lane(events, tally) => ended,
             ended = self.read_lane(events, tally) => ended,
-            ended = self.write_lane(Lane::Live) => ended,
-            ended = self.write_lane(Lane::Bulk) => ended,
+            ended = self.write_lane(Lane::Live, tally) => ended,
+            ended = self.write_lane(Lane::Bulk, tally) => ended,
             ended = self.read_datagrams(events, tally) => ended,
             ended = self.tell_round_trips(events) => ended,
         }
     }
 
-    async fn write_lane(&self, lane: Lane) -> Ended {
-        match self.try_write_lane(lane).await {
+    async fn write_lane(&self, lane: Lane, tally: &Tally) -> Ended {
+        match self.try_write_lane(lane, tally).await {
             Ok(never) => match never {},
             Err(ended) => ended,
         }
     }
 
-    async fn try_write_lane(&self, lane: Lane) -> Result<std::convert::Infallible, Ended> {
+    async fn try_write_lane(&self, lane: Lane, tally: &Tally) -> Result<std::convert::Infallible, Ended> {
         let mut stream = self.connection.open_uni().await?;
         // Fails only for a stream that is finished, which the next write reports.
         let _ = stream.set_priority(lane.priority());
         loop {
-            let mut chunks = framing::join_frames(self.outbox.take(lane).await);
-            stream.write_all_chunks(&mut chunks).await?;
+            let mut encoded = Vec::new();
+            for queued in self.outbox.take(lane).await {
+                match queued {
+                    Queued::Encoded(bytes) => encoded.push(bytes),
+                    Queued::Packable(frame, _) => {
+                        // What is ready need not wait for what is made ready.
+                        write(&mut stream, std::mem::take(&mut encoded)).await?;
+                        encoded.extend(pack(frame, tally).await);
+                    }
+                }
+            }
+            write(&mut stream, encoded).await?;
         }
     }
 
@@ -196,5 +209,28 @@ impl Link {
 
     async fn tell(&self, events: &mpsc::Sender<Event>, event: Event) -> Result<(), Ended> {
         events.send(event).await.map_err(|_| Ended(Code::Stopping, "the node stops".to_owned()))
+    }
+}
+
+async fn write(stream: &mut SendStream, frames: Vec<Bytes>) -> Result<(), WriteError> {
+    stream.write_all_chunks(&mut framing::join_frames(frames)).await
+}
+
+/// The bytes of a frame that is to be packed, made where nobody waits for the thread.
+async fn pack(frame: Frame, tally: &Tally) -> Option<Bytes> {
+    let kind = frame.kind();
+    let encode = move || packed::pack(&frame).map_or_else(|| frame::encode(&frame), Ok);
+    match tokio::task::spawn_blocking(encode).await {
+        Ok(Ok(bytes)) => {
+            tally.sent.add(kind, bytes.len() + PREFIX_BYTES);
+            Some(bytes)
+        }
+        Ok(Err(error)) => {
+            tracing::error!(%error, "a frame of this node's own cannot be sent");
+            count(&tally.frames_dropped);
+            None
+        }
+        // The runtime ends.
+        Err(_) => None,
     }
 }

@@ -20,6 +20,7 @@ mod testing;
 
 use lavina_crdt::entry::{Hash, Run, SealedEntry};
 use lavina_crdt::ids::{MsgId, OrderKey, Origin, OriginKey, Scope};
+use lavina_crdt::segment::SegmentError;
 use lavina_crdt::version::VersionVector;
 use std::collections::BTreeMap;
 
@@ -62,6 +63,15 @@ pub enum StoreError {
         /// The newest one this build reads.
         known: u64,
     },
+}
+
+impl From<SegmentError> for StoreError {
+    fn from(error: SegmentError) -> Self {
+        match error {
+            SegmentError::Compress(_) => Self::Failed(error.to_string()),
+            SegmentError::Malformed => Self::Damaged(error.to_string()),
+        }
+    }
 }
 
 /// The small value by which the machine asks for a new epoch at the next opening: it has met entries of its own origin that it does not hold, so

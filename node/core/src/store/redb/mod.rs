@@ -10,7 +10,6 @@ mod pages;
 mod read;
 mod rows;
 mod sealing;
-mod segment;
 
 use super::{Batch, Commit, RENEW_EPOCH, StoreError, row};
 use backend::{Fault, WatchedBackend, from_io, guarded};

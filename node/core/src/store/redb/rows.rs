@@ -2,11 +2,11 @@
 
 use super::backend::Fault;
 use super::layout::{ENTRIES, SEALED, SEGMENTS, Span, entry_key, key_seq, span};
-use super::segment::{self, Stamped};
 use crate::store::{StoreError, row};
 use lavina_crdt::clock::Hlc;
 use lavina_crdt::entry::SealedEntry;
 use lavina_crdt::ids::{OrderKey, Origin};
+use lavina_crdt::segment::{self, Stamped};
 use redb::{ReadOnlyTable, ReadTransaction};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -105,7 +105,8 @@ impl<'s> Rows<'s> {
         }
         let missing = || StoreError::Damaged(format!("the segment at {} of {origin:?} is missing", span.first));
         let found = self.segments.get(&key)?.ok_or_else(missing)?;
-        let entries = segment::unpack(origin, span.first, row::checked(&key, found.value())?)?;
+        let entries =
+            segment::unpack(origin, span.first, row::checked(&key, found.value())?).map_err(StoreError::from)?;
         if entries.len() as u64 != span.count {
             return Err(missing().into());
         }

@@ -7,9 +7,9 @@
 use super::Writer;
 use super::backend::Fault;
 use super::layout::{Span, entry_key, pair_of, span, span_value};
-use super::segment::{self, RAW_BYTES_MAX};
 use crate::store::{StoreError, row};
 use lavina_crdt::ids::Origin;
+use lavina_crdt::segment::{self, RAW_BYTES_MAX};
 use redb::ReadableTable;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -94,7 +94,7 @@ impl Writer<'_> {
                 break;
             }
         }
-        let mut packed = segment::pack(origin, first, &entries)?;
+        let mut packed = segment::pack(origin, first, &entries).map_err(StoreError::from)?;
         for _ in 0..TRIES_MAX {
             if packed.len() <= SEGMENT_BYTES_MAX || entries.len() <= 1 {
                 break;
@@ -102,7 +102,7 @@ impl Writer<'_> {
             // A little less than the share that fits, since fewer entries compress a little worse.
             let fits = entries.len() * SEGMENT_BYTES_MAX / packed.len();
             entries.truncate((fits - fits / 32).max(1));
-            packed = segment::pack(origin, first, &entries)?;
+            packed = segment::pack(origin, first, &entries).map_err(StoreError::from)?;
         }
         let hlc = entries.first().map(|(hlc, _)| *hlc).ok_or_else(|| missing(origin, first))?;
         let span = Span { first, count: entries.len() as u64, hlc };

@@ -27,10 +27,10 @@ pub(super) struct CatchUp {
     pub(super) overhead: f64,
     /// IP bytes that went the other way.
     pub(super) bytes_back: u64,
-    /// IP bytes sent a second over the link's rate.
+    /// Missing entries' own bytes a second over the link's rate: above 1 when they come faster than the link could carry them as they are.
     pub(super) link_share: f64,
-    /// Missing entries' own bytes a second over the link's rate: above 1 when they are sent compressed.
-    pub(super) goodput_share: f64,
+    /// IP bytes sent a second over the link's rate.
+    pub(super) wire_share: f64,
     /// Packets lost before the full link.
     pub(super) lost: u64,
     /// What was said to the node that lacked them.
@@ -106,8 +106,8 @@ pub(super) fn measure(messages: u64) -> Result<CatchUp> {
         seconds,
         overhead: ratio(there.bytes, missing),
         bytes_back: back.bytes,
-        link_share: link(there.bytes),
-        goodput_share: link(missing),
+        link_share: link(missing),
+        wire_share: link(there.bytes),
         lost: there.lost + back.lost,
         there: shares(&kinds.0),
         back: shares(&kinds.1),

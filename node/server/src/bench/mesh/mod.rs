@@ -101,10 +101,11 @@ impl fmt::Display for Measured {
         for one in &self.catchups {
             writeln!(
                 f,
-                "catch-up of {} messages: {:.2} s, {:.0} % of the link, {:.2} bytes sent per byte missing, {} bytes back, {} packets lost",
+                "catch-up of {} messages: {:.2} s, missing bytes at {:.0} % of the link's rate, sent bytes at {:.0} %, {:.2} bytes sent per byte missing, {} bytes back, {} packets lost",
                 one.messages,
                 one.seconds,
                 one.link_share * 100.0,
+                one.wire_share * 100.0,
                 one.overhead,
                 one.bytes_back,
                 one.lost
