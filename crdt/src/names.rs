@@ -19,6 +19,10 @@ use unicode_normalization::UnicodeNormalization;
 pub const ROOM_NAME_BYTES_MAX: usize = 64;
 /// Longest account name in bytes.
 pub const ACCOUNT_NAME_BYTES_MAX: usize = 32;
+/// Longest name of somebody of another server, in bytes: what mail allows as well (RFC 5321 section 4.5.3.1).
+pub const REMOTE_NAME_BYTES_MAX: usize = 320;
+/// Longest domain in bytes (RFC 1035 section 2.3.4).
+const DOMAIN_BYTES_MAX: usize = 255;
 /// Longest nick in bytes; advertised as IRC `NICKLEN`.
 pub const NICK_BYTES_MAX: usize = 32;
 
@@ -40,7 +44,8 @@ pub enum NameError {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct RoomName(Arc<str>);
 
-/// An account's canonical name: the IRC account, the localpart of the XMPP bare JID.
+/// An account's canonical name: the IRC account, the localpart of the XMPP bare JID. Somebody of another server has a remote name,
+/// `name@domain`, and is no account of the mesh: nothing is registered under it. `@domain` is such a server itself.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct AccountName(Arc<str>);
 
@@ -55,6 +60,9 @@ pub struct NickKey(Arc<str>);
 /// Characters that end or delimit a name in IRC (RFC 2812 section 2.3.1: space, comma, bell, `!`, `*`, `?`, leading marks are
 /// checked where they matter) or in a JID localpart (RFC 7622 section 3.3.1).
 const FORBIDDEN: &[char] = &[' ', ',', '\u{7}', '!', '*', '?', '"', '&', '\'', '/', ':', '<', '>', '@', '#', '%', '.'];
+
+/// Those of them that the name of somebody elsewhere may hold: gateways to other networks put them there.
+const REMOTE_ALLOWED: &[char] = &['.', '#', '%'];
 
 /// Those of them that a room's name may hold: it is never a localpart, and IRC writes it behind its `#`.
 const ROOM_NAME_ALLOWED: &[char] = &['.', '#', '%', '!', '*', '?'];
@@ -87,6 +95,17 @@ fn canonical<'a>(text: &'a str, bytes_max: usize, allow: &[char]) -> Result<Cow<
     } else {
         Err(NameError::Character)
     }
+}
+
+/// A domain in lower case, without a dot at its end.
+fn canonical_domain(text: &str) -> Result<String, NameError> {
+    let domain = text.strip_suffix('.').unwrap_or(text).to_lowercase();
+    if domain.len() > DOMAIN_BYTES_MAX {
+        return Err(NameError::TooLong(DOMAIN_BYTES_MAX));
+    }
+    let is_label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-');
+    if domain.is_empty() { Err(NameError::Empty) } else { Ok(()) }?;
+    if domain.split('.').all(is_label) { Ok(domain) } else { Err(NameError::Character) }
 }
 
 fn precis(text: &str) -> Result<String, NameError> {
@@ -124,6 +143,51 @@ impl AccountName {
     /// [`NameError`] when it is empty, too long or holds a character that is not allowed.
     pub fn new(text: &str) -> Result<Self, NameError> {
         canonical(text, ACCOUNT_NAME_BYTES_MAX, &['.']).map(|text| Self(text.into()))
+    }
+
+    /// The name of somebody of another server, or (without `local`) of that server itself.
+    ///
+    /// # Errors
+    /// [`NameError`] when a part is empty, too long or holds a character that is not allowed.
+    pub fn remote(local: Option<&str>, domain: &str) -> Result<Self, NameError> {
+        let local = match local {
+            Some(local) => canonical(local, REMOTE_NAME_BYTES_MAX, REMOTE_ALLOWED)?,
+            None => Cow::Borrowed(""),
+        };
+        let name = format!("{local}@{}", canonical_domain(domain)?);
+        if name.len() > REMOTE_NAME_BYTES_MAX {
+            return Err(NameError::TooLong(REMOTE_NAME_BYTES_MAX));
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// Either kind of name: of an account of the mesh, or of somebody of another server.
+    ///
+    /// # Errors
+    /// [`NameError`] when it is neither.
+    pub fn any(text: &str) -> Result<Self, NameError> {
+        match text.rsplit_once('@') {
+            None => Self::new(text),
+            Some((local, domain)) => Self::remote(Some(local).filter(|local| !local.is_empty()), domain),
+        }
+    }
+
+    /// The domain of a remote name; `None` for an account of the mesh.
+    #[must_use]
+    pub fn domain(&self) -> Option<&str> {
+        self.0.rsplit_once('@').map(|(_, domain)| domain)
+    }
+
+    /// Whether it is the name of somebody of another server.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.domain().is_some()
+    }
+
+    /// The name within its domain; empty for a server.
+    #[must_use]
+    pub fn local(&self) -> &str {
+        self.0.rsplit_once('@').map_or(&self.0, |(local, _)| local)
     }
 
     /// The canonical text.
@@ -226,7 +290,10 @@ macro_rules! decoded_name {
 }
 decoded_name!(
     RoomName: |text| canonical(text, ROOM_NAME_BYTES_MAX, ROOM_NAME_ALLOWED).map(|name| name == text),
-    AccountName: |text| canonical(text, ACCOUNT_NAME_BYTES_MAX, &['.']).map(|name| name == text),
+    AccountName: |text| match text.contains('@') {
+        false => canonical(text, ACCOUNT_NAME_BYTES_MAX, &['.']).map(|name| name == text),
+        true => AccountName::any(text).map(|name| name.as_str() == text),
+    },
     Nick: |text| Nick::new(text).map(|_| true),
     NickKey: |text| canonical(text, NICK_BYTES_MAX, &['.']).map(|key| key == text)
 );
@@ -304,6 +371,27 @@ mod tests {
         assert!(!decoded("Alice") && !decoded("a\r\nb") && !decoded(""));
         let nick = |text: &str| postcard::from_bytes::<Nick>(&postcard::to_stdvec(text).unwrap()).is_ok();
         assert!(nick("Alice") && !nick("a b"));
+    }
+
+    #[test]
+    fn people_of_other_servers_have_names_that_no_account_has() {
+        let juliet = AccountName::remote(Some("Juliet"), "Capulet.Example.").unwrap();
+        assert_eq!(juliet.as_str(), "juliet@capulet.example");
+        assert_eq!((juliet.local(), juliet.domain()), ("juliet", Some("capulet.example")));
+        assert_eq!(AccountName::remote(None, "capulet.example").unwrap().as_str(), "@capulet.example");
+        assert!(AccountName::new("juliet@capulet.example").is_err());
+        let own = AccountName::new("juliet").unwrap();
+        assert_eq!((own.is_remote(), own.local()), (false, "juliet"));
+        for (local, domain) in
+            [("a b", "b.example"), ("a", ""), ("a", "b..example"), ("a@b", "c"), ("a", "b!c"), ("", "b")]
+        {
+            assert!(AccountName::remote(Some(local), domain).is_err(), "{local}@{domain}");
+        }
+        let travelled = |text: &str| postcard::from_bytes::<AccountName>(&postcard::to_stdvec(text).unwrap()).is_ok();
+        assert!(travelled("juliet@capulet.example") && travelled("@capulet.example"));
+        assert!(
+            !travelled("Juliet@capulet.example") && !travelled("juliet@") && !travelled("a@b@c") && !travelled("a\n@b")
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Each [`Command`] is answered exactly once, in order, by a [`Reply`] or a [`Refusal`] with the command's [`CommandId`]. An answer to a
 //! command that writes comes after the write is durable, and later answers to the same session wait behind it.
 
+use crate::abroad::AbroadCommand;
 use crate::account::{AccountCommand, AccountReply};
 use crate::event::{HistoryPage, Person, RoomView, Said};
 use crate::operator::{OperatorCommand, OperatorReply};
@@ -110,6 +111,8 @@ pub enum Command {
     SetModes(Vec<(UserMode, bool)>),
     /// What an account's owner asks. [`Reply::Account`].
     Account(AccountCommand),
+    /// What the node's gateway to other servers asks.
+    Abroad(AbroadCommand),
     /// What operators ask. [`Reply::Operator`]; [`Refusal::NotOperator`].
     Operator(OperatorCommand),
     /// Asks for nothing; answered when everything before it has been. [`Reply::Done`].

@@ -1,6 +1,7 @@
 //! What a client is told, protocol-neutral. An event is made once, shared by reference, and rendered once per distinct way of
 //! rendering it (see [`crate::render`]).
 
+use crate::abroad::{Remote, Told};
 use bytes::Bytes;
 use lavina_crdt::clock::Hlc;
 use lavina_crdt::content::{Author, Content, Principal};
@@ -384,6 +385,10 @@ pub enum Event {
     },
     /// Messages to the receiver's account, from this one on, reached nobody, and were said before the receiver was there.
     Waiting(MsgId),
+    /// For the node's gateway: somebody of another server is to be told something.
+    Abroad(Remote, Told),
+    /// For a session of somebody of another server: their server has said this at another node.
+    Forwarded(Bytes),
     /// The receiver's session is ended by the node.
     Closed {
         /// Why.

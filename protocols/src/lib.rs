@@ -3,6 +3,7 @@
 //! A [`Session`](session::Session) is the machine of one connection. It knows nothing of sockets, of other sessions or of how rooms are kept; the
 //! node's core sees only commands and gives events, so it never learns which protocol a client speaks.
 
+pub mod abroad;
 pub mod account;
 pub mod command;
 pub mod event;

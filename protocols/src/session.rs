@@ -53,6 +53,8 @@ pub struct SessionConfig {
     pub webirc: Option<ScramCredentials>,
     /// Where files may be put, where they may.
     pub upload: Option<Upload>,
+    /// Whether people of other servers can be reached.
+    pub abroad: bool,
 }
 
 /// Strict transport security.
@@ -101,6 +103,7 @@ impl SessionConfig {
             sts: None,
             webirc: None,
             upload: None,
+            abroad: false,
         }
     }
 }

@@ -11,7 +11,7 @@ from .irc_client import IrcClient
 from .mesh import Mesh
 from .network import CLIENTS
 from .talk import DOMAIN
-from .web_clients import PORT, WebIrcClient, WebXmppClient
+from .web_clients import PORT, BoshClient, WebIrcClient, WebXmppClient
 from .xmpp_client import XmppClient
 
 
@@ -29,13 +29,14 @@ class Edges(unittest.IsolatedAsyncioTestCase):
         await client.join()
         return client
 
-    async def test_clients_over_websocket_and_tcp_talk_in_one_room_on_three_nodes(self):
+    async def test_clients_over_websocket_http_and_tcp_talk_in_one_room_on_three_nodes(self):
         text = await self.in_room(WebIrcClient("alice"), "a")
         binary = await self.in_room(WebIrcClient("bob", binary=True), "b")
         web = await self.in_room(WebXmppClient("carol"), "c")
+        bosh = await self.in_room(BoshClient("mallory"), "b")
         plain = await self.in_room(IrcClient("dave"), "a")
         stream = await self.in_room(XmppClient("erin"), "b")
-        everyone = [text, binary, web, plain, stream]
+        everyone = [text, binary, web, bosh, plain, stream]
         said = []
         for number in range(3):
             for client in everyone:
@@ -76,7 +77,8 @@ class Edges(unittest.IsolatedAsyncioTestCase):
             request = f"GET /.well-known/host-meta.json HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: close\r\n\r\n"
             for alpn in ("http/1.1", None):
                 meta = json.loads((await self.openssl(node, alpn, request)).partition("\r\n\r\n")[2])
-                self.assertEqual(meta["links"][0]["href"], f"wss://{DOMAIN}:{PORT}/xmpp-websocket")
+                links = [link["href"] for link in meta["links"]]
+                self.assertEqual(links, [f"wss://{DOMAIN}:{PORT}/xmpp-websocket", f"https://{DOMAIN}:{PORT}/http-bind"])
 
     async def test_a_proxy_before_one_node_shows_the_same_host_on_another(self):
         node = self.mesh.nodes["c"]

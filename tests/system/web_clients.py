@@ -1,4 +1,4 @@
-"""Clients over WebSocket: IRC on the `websockets` package, XMPP on @xmpp/client in Node.js."""
+"""Clients of the web: IRC over WebSocket on the `websockets` package, XMPP over it on @xmpp/client, and in HTTP requests on Strophe.js."""
 
 import asyncio
 import base64
@@ -8,10 +8,12 @@ from pathlib import Path
 
 import websockets
 
+from .js_client import ROOM_JID, JsClient
 from .talk import DOMAIN, ROOM, Client, Message
 
 PORT = 5443
 SCRIPT = Path(__file__).parent / "js" / "web.mjs"
+BOSH_SCRIPT = Path(__file__).parent / "js" / "bosh.mjs"
 
 
 class WebIrcClient(Client):
@@ -153,3 +155,25 @@ class WebXmppClient(Client):
             self.reader.cancel()
         if self.process and self.process.returncode is None:
             self.process.kill()
+
+
+class BoshClient(JsClient):
+    """Requests of HTTP that wait for what there is to say."""
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.name = f"bosh:{name}"
+
+    async def attempt(self, node, password):
+        self.reset()
+        self.process = await asyncio.create_subprocess_exec(
+            "node", BOSH_SCRIPT, f"https://{node.address}:{PORT}/http-bind", DOMAIN, self.nick, password, ROOM_JID,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        self.reader = asyncio.create_task(self.read(self.process))
+        await self.until(lambda: self.lost or self.jid or self.errors, "no session")
+        if not self.jid:
+            problem = f"{self}: {self.lost}, {self.errors}"
+            self.close()
+            raise ConnectionRefusedError(problem)
+        return True

@@ -296,7 +296,7 @@ fn principal_key(who: &Principal) -> String {
 
 fn principal_of(key: &str) -> Option<Principal> {
     match key.split_once('/')? {
-        ("account", name) => AccountName::new(name).ok().map(Principal::Account),
+        ("account", name) => AccountName::any(name).ok().map(Principal::Account),
         ("guest", session) => {
             let (node, number) = session.split_once('/')?;
             let node = NodeId(base32::decode(node)?.try_into().ok()?);
@@ -318,7 +318,7 @@ fn mask_key(mask: &Mask) -> String {
 fn mask_of(key: &str) -> Option<Mask> {
     match key.split_once('/')? {
         ("glob", pattern) => Some(Mask::Glob(pattern.to_owned())),
-        ("account", name) => AccountName::new(name).ok().map(Mask::Account),
+        ("account", name) => AccountName::any(name).ok().map(Mask::Account),
         ("guests", "") => Some(Mask::Guests),
         // One within the other would have no end.
         ("mute", inner) if !inner.starts_with("mute/") => mask_of(inner).map(|mask| Mask::Mute(Box::new(mask))),

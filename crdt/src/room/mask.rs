@@ -30,7 +30,7 @@ impl Mask {
             return Some(Self::Guests);
         }
         if let Some(account) = ACCOUNT_MARKS.iter().find_map(|mark| lower.strip_prefix(mark)) {
-            return AccountName::new(account).ok().map(Self::Account);
+            return AccountName::any(account).ok().map(Self::Account);
         }
         let (nick, rest) = match (lower.split_once('!'), lower.contains('@')) {
             (Some((nick, rest)), _) => (nick, rest),

@@ -21,7 +21,7 @@ pub(crate) fn key(contact: &AccountName) -> String {
 
 /// The contact that a register holds.
 pub(crate) fn contact(key: &str) -> Option<AccountName> {
-    AccountName::new(key.strip_prefix(PREFIX)?).ok()
+    AccountName::any(key.strip_prefix(PREFIX)?).ok()
 }
 
 /// What of an item came after its first form, at the end of the value: a version that does not know of it reads what is before.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use lavina_crdt::clock::Hlc;
 use lavina_crdt::content::{Author, Content};
 use lavina_crdt::ids::{OrderKey, Scope, SessionId};
-use lavina_crdt::names::{Nick, RoomName};
+use lavina_crdt::names::{AccountName, Nick, RoomName};
 use serde::{Deserialize, Serialize};
 
 /// Largest signal, bytes: a stanza of the largest size an XMPP client may send, less what is around it.
@@ -100,6 +100,17 @@ pub(crate) enum Signal {
         /// How many stanzas it has got there.
         got: u32,
     },
+    /// A stanza of somebody of another server who has no session.
+    FromAbroad {
+        /// Who.
+        account: AccountName,
+        /// From which of their clients.
+        resource: Option<String>,
+        /// As its sender wrote it.
+        stanza: Bytes,
+    },
+    /// The session is of somebody of another server, which has said this at another node.
+    Forwarded(Bytes),
 }
 
 impl Signal {
@@ -121,7 +132,8 @@ impl Signal {
     fn is_sound(&self) -> bool {
         let line = |text: &str| !text.contains(['\0', '\r', '\n']);
         match self {
-            Self::Whisper { .. } | Self::Replaced => true,
+            Self::Whisper { .. } | Self::Replaced | Self::Forwarded(_) => true,
+            Self::FromAbroad { account, resource, .. } => account.is_remote() && resource.as_deref().is_none_or(line),
             Self::Ended { by } | Self::Placed { by, .. } | Self::Abandoned { by, .. } => by.is_sound(),
             Self::Invited { by, reason, .. } => by.is_sound() && line(reason),
             Self::Knocked { by, text, .. } => by.is_sound() && text.len() <= REASON_BYTES_MAX && line(text),

@@ -146,6 +146,8 @@ impl Session {
             | Event::ContactPresence { .. }
             | Event::Abandoned { .. }
             | Event::Waiting(_)
+            | Event::Abroad(..)
+            | Event::Forwarded(_)
             | Event::Whisper { .. } => {}
         }
     }
@@ -367,6 +369,8 @@ fn render(look: &Look<'_>, event: &Event) -> Vec<Line> {
         | Event::Marked { .. }
         | Event::Subscription(..)
         | Event::ContactPresence { .. }
+        | Event::Abroad(..)
+        | Event::Forwarded(_)
         | Event::Whisper { .. }
         | Event::Closed { .. }
         | Event::Wallops { .. }

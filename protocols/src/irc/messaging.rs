@@ -148,6 +148,7 @@ pub(super) fn target_of(session: &Session, name: &str) -> Option<Target> {
         Some((local, domain)) if domain.eq_ignore_ascii_case(&session.config.domain) => {
             AccountName::new(local).ok().map(|account| Target::Account(account, None))
         }
+        Some(_) if session.config.abroad => AccountName::any(name).ok().map(|remote| Target::Account(remote, None)),
         Some(_) => None,
         None => Nick::new(name).ok().map(Target::Nick),
     }

@@ -12,7 +12,7 @@ use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::{AccountName, NICK_BYTES_MAX, Nick};
 
 /// Nicks tried before binding fails: the first is the account's own, which only another's older claim can hold.
-const NICKS_MAX: u8 = 5;
+pub(crate) const NICKS_MAX: u8 = 5;
 
 /// A bind that the core is asked for.
 #[derive(Debug)]
@@ -123,8 +123,9 @@ fn is_resource(text: &str) -> bool {
 }
 
 /// The nick by which an account goes outside rooms: its name, made sayable in IRC, with a tail for each time it was taken.
-fn nick_for(account: &AccountName, tried: u8) -> Option<Nick> {
-    let name = account.as_str().replace('.', "_");
+pub(crate) fn nick_for(account: &AccountName, tried: u8) -> Option<Nick> {
+    let name = account.domain().filter(|_| account.local().is_empty()).unwrap_or(account.local());
+    let name = name.replace(['.', '#', '%'], "_");
     let tail = "_".repeat(usize::from(tried));
     let mut short = name.clone();
     while short.len() + tail.len() >= NICK_BYTES_MAX {

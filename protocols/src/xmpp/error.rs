@@ -55,6 +55,7 @@ impl StanzaError {
     pub(crate) const POLICY_VIOLATION: Self = Self::new(Kind::Modify, "policy-violation");
     pub(crate) const REGISTRATION_REQUIRED: Self = Self::new(Kind::Auth, "registration-required");
     pub(crate) const REMOTE_SERVER_NOT_FOUND: Self = Self::new(Kind::Cancel, "remote-server-not-found");
+    pub(crate) const REMOTE_SERVER_TIMEOUT: Self = Self::new(Kind::Wait, "remote-server-timeout");
     pub(crate) const RESOURCE_CONSTRAINT: Self = Self::new(Kind::Wait, "resource-constraint");
     pub(crate) const SERVICE_UNAVAILABLE: Self = Self::new(Kind::Cancel, "service-unavailable");
     pub(crate) const UNEXPECTED_REQUEST: Self = Self::new(Kind::Wait, "unexpected-request");

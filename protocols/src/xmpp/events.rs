@@ -1,13 +1,13 @@
 //! What the core tells a bound client, and who of the files beside shows it.
 
 use super::client::Client;
-use super::element::Element;
+use super::element::{Element, Node};
 use super::link::Link;
 use super::xml::parse_standalone;
-use super::{avatar, blocking, message, muc, ns, offline, presence, pubsub, roster, subscription};
+use super::{avatar, blocking, message, muc, ns, offline, presence, pubsub, roster, sid, subscription};
 use crate::event::{Conversation, Event, Person};
 use crate::render::Renders;
-use lavina_crdt::names::{Nick, RoomName};
+use lavina_crdt::names::{AccountName, Nick, RoomName};
 use std::sync::Arc;
 
 impl Client {
@@ -66,6 +66,8 @@ impl Client {
             | Event::Renamed { .. }
             | Event::Closed { .. }
             | Event::Abandoned { .. }
+            | Event::Abroad(..)
+            | Event::Forwarded(_)
             | Event::Entered(_)
             | Event::Wallops { .. }
             | Event::Watched { .. }
@@ -96,20 +98,30 @@ impl Client {
 fn on_whisper(client: &Client, link: &mut Link, from: &Person, via: Option<&(RoomName, Nick)>, stanza: &[u8]) {
     let Some(mut stanza) = std::str::from_utf8(stanza).ok().and_then(parse_standalone) else { return };
     let kind = stanza.get_attr("type").unwrap_or_default();
+    let is_remote = from.record.account.as_ref().is_some_and(AccountName::is_remote);
     let expected = match stanza.name.as_str() {
         "iq" => matches!(kind, "get" | "set" | "result" | "error"),
-        "presence" => matches!(kind, "" | "unavailable"),
-        "message" => matches!(kind, "error" | "groupchat") || muc::invite::is_word(&stanza),
+        "presence" => matches!(kind, "" | "unavailable") || (kind == "error" && is_remote),
+        "message" => is_remote || matches!(kind, "error" | "groupchat") || muc::invite::is_word(&stanza),
         _ => false,
     };
     if stanza.ns != ns::CLIENT || !expected {
         return;
     }
     if stanza.name == "message" && muc::invite::is_word(&stanza) {
-        if let Some(word) = muc::invite::as_word(&link.domains, from, via, &stanza) {
-            link.send(&word);
+        let word = muc::invite::as_word(&link.domains, from, via, &stanza);
+        if let Some(word) = &word {
+            link.send(word);
         }
-        return;
+        // A room of another server says such words itself.
+        if word.is_some() || !is_remote {
+            return;
+        }
+    }
+    if is_remote {
+        let is_forged =
+            |node: &Node| matches!(node, Node::Element(child) if sid::is_forged_abroad(&link.domains, child));
+        stanza.children.retain(|node| !is_forged(node));
     }
     let sender = match via {
         Some((room, nick)) => link.domains.occupant(room, nick),

@@ -175,7 +175,7 @@ impl Outgoing {
 
 /// Makes messages of what a stream would carry. It reads only what a session has written, in which `<` and `>` are nothing but the bounds of tags.
 #[derive(Debug, Default)]
-struct Writer {
+pub(super) struct Writer {
     /// What has come of the next message.
     pending: Vec<u8>,
     /// Up to here tags have been counted.
@@ -186,7 +186,7 @@ struct Writer {
 
 impl Writer {
     /// Adds bytes; whole messages go to `messages`.
-    fn push(&mut self, bytes: &[u8], messages: &mut VecDeque<Bytes>) {
+    pub(super) fn push(&mut self, bytes: &[u8], messages: &mut VecDeque<Bytes>) {
         self.pending.extend_from_slice(bytes);
         while let Some(end) = self.find_end() {
             let rest = self.pending.split_off(end);

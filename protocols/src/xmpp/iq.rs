@@ -90,8 +90,15 @@ pub(crate) fn run(client: &mut Client, link: &mut Link, request: Request) -> Res
     let row = TABLE
         .iter()
         .find(|row| request.payload.is(row.name, row.ns) && row.at.contains(&request.at))
+        .filter(|row| !client.account.is_remote() || is_for_strangers(row, request.at))
         .ok_or(StanzaError::SERVICE_UNAVAILABLE)?;
     (row.run)(client, link, request)
+}
+
+/// Whether people of other servers are answered: about rooms and what accounts show, and of the server what it tells everybody.
+fn is_for_strangers(row: &Row, at: At) -> bool {
+    let told = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::VERSION, ns::LAST, ns::TIME, ns::VCARD];
+    at != At::Server || told.contains(&row.ns)
 }
 
 /// The namespaces answered at a place, each once, in the table's order.

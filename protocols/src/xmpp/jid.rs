@@ -6,6 +6,7 @@
 //! | `account@DOMAIN[/resource]` | an account, or one session of it |
 //! | `rooms.DOMAIN` | the MUC service |
 //! | `room@rooms.DOMAIN[/nick]` | a room, or an occupant |
+//! | `name@OTHER[/resource]`, `OTHER[/resource]` | somebody of another server, or that server, where other servers can be reached |
 //! | `nick@guests.DOMAIN` | somebody on IRC without an account; the localpart is the nick's canonical key, which holds no character that a JID cannot |
 //!
 //! An IRC session of an account has no resource of its own; it is shown under `irc.` and a number, so that a full JID names it.
@@ -31,7 +32,7 @@ const IRC_RESOURCE: &str = "irc.";
 pub(crate) enum Address {
     /// This server.
     Server,
-    /// An account, or one session of it.
+    /// An account, or one session of it; or somebody of another server, under their remote name.
     Account(AccountName, Option<String>),
     /// The MUC service.
     Rooms,
@@ -41,7 +42,7 @@ pub(crate) enum Address {
     Occupant(RoomName, Nick),
     /// Somebody without an account.
     Guest(Nick),
-    /// Something at another server.
+    /// Something at another server that cannot be reached.
     Foreign,
 }
 
@@ -72,6 +73,8 @@ pub(crate) struct Domains {
     pub(crate) rooms: String,
     /// `guests.DOMAIN`.
     pub(crate) guests: String,
+    /// Whether other servers can be reached.
+    pub(crate) abroad: bool,
 }
 
 impl Domains {
@@ -81,6 +84,7 @@ impl Domains {
             server: config.domain.clone(),
             rooms: config.rooms_domain.clone(),
             guests: format!("guests.{}", config.domain),
+            abroad: config.abroad,
         }
     }
 
@@ -113,17 +117,29 @@ impl Domains {
             let nick = Nick::new(local.ok_or(Malformed)?).map_err(|_| Malformed)?;
             return Ok(Address::Guest(nick));
         }
-        Ok(Address::Foreign)
+        match AccountName::remote(local, domain) {
+            Ok(account) if self.abroad => Ok(Address::Account(account, resource.map(str::to_owned))),
+            Ok(_) | Err(_) => Ok(Address::Foreign),
+        }
     }
 
-    /// `account@DOMAIN`.
+    /// Whether a domain is one of this mesh.
+    pub(crate) fn are(&self, domain: &str) -> bool {
+        [&self.server, &self.rooms, &self.guests].into_iter().any(|own| own.eq_ignore_ascii_case(domain))
+    }
+
+    /// `account@DOMAIN`, or the address of somebody of another server.
     pub(crate) fn account(&self, account: &AccountName) -> String {
-        format!("{account}@{}", self.server)
+        match account.domain() {
+            None => format!("{account}@{}", self.server),
+            Some(domain) if account.local().is_empty() => domain.to_owned(),
+            Some(_) => account.to_string(),
+        }
     }
 
-    /// `account@DOMAIN/resource`.
+    /// The same with a resource.
     pub(crate) fn full(&self, account: &AccountName, resource: &str) -> String {
-        format!("{account}@{}/{resource}", self.server)
+        format!("{}/{resource}", self.account(account))
     }
 
     /// `room@rooms.DOMAIN`.
@@ -153,6 +169,9 @@ impl Domains {
     /// The real JID of a session: full for one with an account, none for a guest.
     pub(crate) fn real(&self, person: &Person) -> Option<String> {
         let account = person.record.account.as_ref()?;
+        if account.is_remote() && person.record.resource.is_none() {
+            return Some(self.account(account));
+        }
         Some(self.full(account, &resource_of(person)))
     }
 
@@ -202,8 +221,12 @@ mod tests {
 
     #[test]
     fn jids_name_what_the_table_says() {
-        let domains =
-            Domains { server: "a.example".into(), rooms: "rooms.a.example".into(), guests: "guests.a.example".into() };
+        let domains = Domains {
+            server: "a.example".into(),
+            rooms: "rooms.a.example".into(),
+            guests: "guests.a.example".into(),
+            abroad: false,
+        };
         let account = AccountName::new("alice").unwrap();
         let room = RoomName::new("rust").unwrap();
         for (text, address) in [
@@ -225,5 +248,17 @@ mod tests {
         ] {
             assert_eq!(domains.parse(text), address, "{text}");
         }
+        let abroad = Domains { abroad: true, ..domains };
+        for (text, name, resource) in [
+            ("Juliet@B.example/balcony", "juliet@b.example", Some("balcony")),
+            ("b.example", "@b.example", None),
+            ("room@muc.b.example", "room@muc.b.example", None),
+        ] {
+            let Ok(Address::Account(account, parsed)) = abroad.parse(text) else { panic!("{text}") };
+            assert_eq!((account.as_str(), parsed.as_deref()), (name, resource));
+        }
+        assert_eq!(abroad.account(&AccountName::any("@b.example").unwrap()), "b.example");
+        assert_eq!(abroad.full(&AccountName::any("juliet@b.example").unwrap(), "x"), "juliet@b.example/x");
+        assert_eq!(abroad.parse("a@[::1]"), Ok(Address::Foreign));
     }
 }

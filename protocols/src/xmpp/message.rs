@@ -24,9 +24,15 @@ pub(crate) fn on_message(client: &mut Client, link: &mut Link, asked: Asked, to:
     let kind = stanza.get_attr("type").unwrap_or("normal");
     let done = match (kind, to) {
         // RFC 6121 section 8.5.3.1: to a resource that is there goes whatever it is.
-        ("error" | "groupchat", Some(Address::Account(account, Some(resource)))) => {
+        ("error" | "groupchat", Some(Address::Account(account, resource)))
+            if resource.is_some() || account.is_remote() =>
+        {
             let pending = if kind == "error" { Pending::Nothing } else { Awaited::Delivery(asked).into() };
-            client.whisper(link, Target::Account(account, Some(resource)), stanza, pending);
+            client.whisper(link, Target::Account(account, resource), stanza, pending);
+            Ok(())
+        }
+        (_, Some(Address::Account(account, resource))) if client.account.is_remote() && is_for_who_is_there(stanza) => {
+            client.whisper(link, Target::Account(account, resource), stanza, Pending::Nothing);
             Ok(())
         }
         // Section 8.3.1: an error is answered by nothing.
@@ -40,6 +46,14 @@ pub(crate) fn on_message(client: &mut Client, link: &mut Link, asked: Asked, to:
     if let Err(error) = done {
         client.bounce(link, stanza, error);
     }
+}
+
+/// Whether a stanza from another server is no word between people: what is published there, what its archives hold, invitations of its rooms.
+fn is_for_who_is_there(stanza: &Element) -> bool {
+    let of_service = |child: &Element| {
+        child.is("event", ns::PUBSUB_EVENT) || child.is("result", ns::MAM) || child.is("x", ns::MUC_USER)
+    };
+    stanza.get("body", ns::CLIENT).is_none() && stanza.elements().any(of_service)
 }
 
 fn address(client: &Client, to: Option<Address>) -> Result<Target, StanzaError> {

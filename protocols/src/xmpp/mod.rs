@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `tag`, `xml`, `element` | bytes to trees of elements and back |
 //! | `framing` | the same stream as messages over WebSocket |
+//! | `bosh/` | the same stream in requests of HTTP |
 //! | `stream`, `auth`, `sasl2`, `bind` | the stream from its header to a bound resource |
 //! | `link`, `pending` | the way out, and what is owed to the client in which order |
 //! | `client`, `stanza`, `iq` | a bound client: where its stanzas go |
 //! | `events` | what the core tells |
 //! | `muc/` | rooms, a file for each part of XEP-0045 |
+//! | `s2s/` | links to other servers and to components, and the people there |
 //! | all others | one extension or part of RFC 6121 each |
 //!
 //! **Invariant:** everything a client is shown as somebody's is stamped here: `from`, stanza ids, occupant ids and delays that a client writes
@@ -19,6 +21,7 @@ mod auth;
 mod avatar;
 mod bind;
 mod blocking;
+pub mod bosh;
 mod caps;
 mod carbons;
 mod client;
@@ -49,6 +52,7 @@ mod quiet;
 mod registration;
 mod relation;
 mod roster;
+pub mod s2s;
 mod sasl2;
 mod sid;
 mod stanza;

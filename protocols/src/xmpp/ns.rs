@@ -4,6 +4,18 @@
 pub(crate) const STREAM: &str = "http://etherx.jabber.org/streams";
 /// RFC 6120 section 4.8.3: content from and to clients.
 pub(crate) const CLIENT: &str = "jabber:client";
+/// RFC 6120 section 4.8.3: content between servers.
+pub(crate) const SERVER: &str = "jabber:server";
+/// XEP-0114: content from and to components.
+pub(crate) const COMPONENT: &str = "jabber:component:accept";
+/// XEP-0220.
+pub(crate) const DIALBACK: &str = "jabber:server:dialback";
+/// XEP-0220, stream feature.
+pub(crate) const DIALBACK_FEATURE: &str = "urn:xmpp:features:dialback";
+/// XEP-0288.
+pub(crate) const BIDI: &str = "urn:xmpp:bidi";
+/// XEP-0288, stream feature.
+pub(crate) const BIDI_FEATURE: &str = "urn:xmpp:features:bidi";
 /// RFC 7395 section 3.3.2: the stream's own tags where they are messages.
 pub(crate) const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";
 /// RFC 6120 section 4.9.
@@ -83,6 +95,10 @@ pub(crate) const CAPS2: &str = "urn:xmpp:caps";
 pub(crate) const REGISTER: &str = "jabber:iq:register";
 /// XEP-0077, stream feature.
 pub(crate) const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
+/// XEP-0124.
+pub(crate) const BOSH: &str = "http://jabber.org/protocol/httpbind";
+/// XEP-0206.
+pub(crate) const XBOSH: &str = "urn:xmpp:xbosh";
 /// XEP-0092.
 pub(crate) const VERSION: &str = "jabber:iq:version";
 /// XEP-0191.

@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::element::Element;
 use super::error::StanzaError;
-use super::jid::{Address, resource_of};
+use super::jid::{Address, Domains, resource_of};
 use super::link::Link;
 use super::ns;
 use super::pending::{Asked, Awaited, Pending};
@@ -18,7 +18,7 @@ use lavina_crdt::presence::{SessionRecord, Show};
 /// presence gets them, so what is beyond is left out.
 const PAYLOADS_BYTES_MAX: usize = 4096;
 /// Most addresses of directed presence that are remembered.
-const DIRECTED_MAX: usize = 64;
+const DIRECTED_MAX: usize = 256;
 /// Longest status text, in bytes.
 const STATUS_BYTES_MAX: usize = 1024;
 
@@ -41,6 +41,10 @@ pub(crate) fn on_presence(client: &mut Client, link: &mut Link, asked: Asked, to
         }
         (None | Some("unavailable"), Some(Address::Account(account, resource))) => {
             remember(client, &account, resource.as_deref(), kind.is_none());
+            client.whisper(link, Target::Account(account, resource), stanza, Pending::Nothing);
+        }
+        // Rooms of other servers refuse entrance so.
+        (Some("error"), Some(Address::Account(account, resource @ Some(_)))) if client.account.is_remote() => {
             client.whisper(link, Target::Account(account, resource), stanza, Pending::Nothing);
         }
         (None | Some("unavailable"), Some(Address::Server | Address::Rooms | Address::Guest(_) | Address::Foreign))
@@ -102,7 +106,7 @@ pub(crate) fn say_again(client: &Client, link: &mut Link) {
     }
 }
 
-fn change_of(stanza: &Element, available: bool) -> PresenceChange {
+pub(crate) fn change_of(stanza: &Element, available: bool) -> PresenceChange {
     let mut status = stanza.child_text("status").unwrap_or_default();
     let end = status.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= STATUS_BYTES_MAX).last();
     status.truncate(end.unwrap_or(0));
@@ -172,19 +176,23 @@ pub(crate) fn on_contact(client: &mut Client, link: &mut Link, person: &Person, 
     if !client.available {
         return;
     }
-    let from = link.domains.person(person);
-    let presence = if available {
+    let presence = of_person(&link.domains, person, available);
+    link.send(&presence);
+}
+
+/// Somebody's presence outside rooms.
+pub(crate) fn of_person(domains: &Domains, person: &Person, available: bool) -> Element {
+    let from = domains.person(person);
+    if available {
         let presence = of_record(&person.record).attr("from", from);
-        match person.record.priority {
+        return match person.record.priority {
             0 => presence,
             priority => presence.text_child("priority", priority.to_string()),
-        }
-    } else {
-        let presence = Element::new("presence", ns::CLIENT).attr("from", from).attr("type", "unavailable");
-        match person.record.status.as_str() {
-            "" => presence,
-            status => presence.text_child("status", status),
-        }
-    };
-    link.send(&presence);
+        };
+    }
+    let presence = Element::new("presence", ns::CLIENT).attr("from", from).attr("type", "unavailable");
+    match person.record.status.as_str() {
+        "" => presence,
+        status => presence.text_child("status", status),
+    }
 }

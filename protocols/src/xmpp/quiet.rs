@@ -125,6 +125,8 @@ fn topic(event: &Event) -> Option<Topic> {
         | Event::RosterPush { .. }
         | Event::Subscription(..)
         | Event::Blocked { .. }
+        | Event::Abroad(..)
+        | Event::Forwarded(_)
         | Event::Whisper { .. }
         | Event::Closed { .. }
         | Event::Abandoned { .. }

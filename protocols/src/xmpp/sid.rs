@@ -41,6 +41,17 @@ pub(crate) fn is_forged_stamp(domains: &Domains, payload: &Element) -> bool {
     }
 }
 
+/// Whether a payload of another server's stanza says something of us that only we may say.
+pub(crate) fn is_forged_abroad(domains: &Domains, payload: &Element) -> bool {
+    let ours = |attr: &str| payload.get_attr(attr).is_some_and(|jid| is_ours(domains, jid));
+    match (payload.name.as_str(), payload.ns.as_str()) {
+        ("stanza-id", ns::SID) => ours("by"),
+        ("delay", ns::DELAY) => ours("from"),
+        ("received" | "sent", ns::CARBONS) => true,
+        _ => false,
+    }
+}
+
 fn is_ours(domains: &Domains, jid: &str) -> bool {
     let bare = jid.split('/').next().unwrap_or_default();
     let domain = bare.rsplit('@').next().unwrap_or_default();

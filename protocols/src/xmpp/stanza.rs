@@ -33,15 +33,15 @@ impl Client {
         let at = match &to {
             None => At::Account,
             Some(Address::Account(account, None)) if *account == self.account => At::Account,
-            Some(Address::Account(_, None) | Address::Guest(_)) => At::Contact,
-            Some(Address::Server) => At::Server,
-            Some(Address::Rooms) => At::Rooms,
-            Some(Address::Room(_)) => At::Room,
-            Some(Address::Account(account, Some(resource))) => {
-                let target = Target::Account(account.clone(), Some(resource.clone()));
+            Some(Address::Account(account, resource)) if resource.is_some() || account.is_remote() => {
+                let target = Target::Account(account.clone(), resource.clone());
                 self.whisper(link, target, &iq, Awaited::Delivery(asked));
                 return;
             }
+            Some(Address::Account(..) | Address::Guest(_)) => At::Contact,
+            Some(Address::Server) => At::Server,
+            Some(Address::Rooms) => At::Rooms,
+            Some(Address::Room(_)) => At::Room,
             Some(Address::Occupant(room, nick)) => {
                 if ping::is_ping(&iq) && ping::is_self(self, room, nick) {
                     link.reply(&asked.result(None));
@@ -70,15 +70,15 @@ impl Client {
     /// An answer to somebody else's request.
     fn on_response(&mut self, link: &mut Link, to: Option<Address>, iq: Element) {
         match to {
-            Some(Address::Account(account, Some(resource))) => {
-                self.whisper(link, Target::Account(account, Some(resource)), &iq, Pending::Nothing);
+            Some(Address::Account(account, resource)) if resource.is_some() || account.is_remote() => {
+                self.whisper(link, Target::Account(account, resource), &iq, Pending::Nothing);
             }
             Some(Address::Occupant(room, nick)) => {
                 self.whisper(link, Target::Occupant(room, nick), &iq, Pending::Nothing);
             }
             Some(
                 Address::Server
-                | Address::Account(_, None)
+                | Address::Account(..)
                 | Address::Rooms
                 | Address::Room(_)
                 | Address::Guest(_)

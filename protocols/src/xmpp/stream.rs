@@ -139,7 +139,7 @@ pub(super) fn features_when_bound(config: &SessionConfig, managed: bool) -> Vec<
 }
 
 /// `<stream:features/>` as it is written.
-pub(super) fn write_features(features: &[Element]) -> String {
+pub(in crate::xmpp) fn write_features(features: &[Element]) -> String {
     let mut out = String::from("<stream:features>");
     for feature in features {
         // Writing to a String cannot fail.

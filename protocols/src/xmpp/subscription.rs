@@ -21,7 +21,7 @@ pub(crate) fn step_of(kind: &str) -> Option<SubscriptionStep> {
     }
 }
 
-const fn name_of(step: SubscriptionStep) -> &'static str {
+pub(crate) const fn name_of(step: SubscriptionStep) -> &'static str {
     match step {
         SubscriptionStep::Subscribe => "subscribe",
         SubscriptionStep::Subscribed => "subscribed",

@@ -58,6 +58,7 @@ impl<S: Store> Node<S> {
     /// The session is gone, by its own will or not.
     pub(super) fn end_session(&mut self, now: Now, number: SessionNumber, reason: &str) {
         let session = self.sessions.id(number);
+        self.gateway.take_if(|gateway| *gateway == number);
         let Some(ended) = self.sessions.remove(number) else { return };
         self.watches.end(number);
         if ended.open {
@@ -99,11 +100,15 @@ impl<S: Store> Node<S> {
     }
 
     pub(super) fn log_in(&mut self, now: Now, number: SessionNumber, account: AccountName) -> Result<Reply, Refusal> {
-        let registration =
-            self.replicas.account(&account).map(|account| account.created).ok_or(Refusal::NoSuchAccount)?;
+        // For somebody of another server the gateway vouches, which is of this node.
+        let known = self.replicas.account(&account).map(|account| account.created);
+        let registration = match known {
+            None if account.is_remote() && self.gateway.is_some() => None,
+            known => Some(known.ok_or(Refusal::NoSuchAccount)?),
+        };
         let session = self.sessions.get_mut(number).ok_or(Refusal::NotOpen)?;
         session.account = Some(account.clone());
-        session.registration = Some(registration);
+        session.registration = registration;
         if session.open {
             let id = self.sessions.id(number);
             let why = Why { actor: Some(number), ..Why::default() };
@@ -122,7 +127,8 @@ impl<S: Store> Node<S> {
         account: AccountName,
         credentials: Credentials,
     ) -> Result<Reply, Refusal> {
-        if is_reserved(account.as_str())
+        if account.is_remote()
+            || is_reserved(account.as_str())
             || self.replicas.account(&account).is_some()
             || self.lookalikes.like(account.as_str()).next().is_some()
             || self.is_nick_of_another(number, &account)

@@ -27,7 +27,7 @@ impl<S: Store> Node<S> {
     fn blocked_by(&self, account: &AccountName) -> Vec<AccountName> {
         let registers = self.replicas.account(account).map(|account| account.registers().iter(PREFIX));
         let names = registers.into_iter().flatten().filter_map(|(key, _)| key.strip_prefix(PREFIX));
-        names.filter_map(|name| AccountName::new(name).ok()).collect()
+        names.filter_map(|name| AccountName::any(name).ok()).collect()
     }
 
     pub(super) fn block(&mut self, now: Now, asker: &Asker, whom: &[AccountName], on: bool) -> Result<Reply, Refusal> {
@@ -48,7 +48,9 @@ impl<S: Store> Node<S> {
 
     /// Whether an account blocks another.
     pub(super) fn blocks(&self, account: &AccountName, other: &AccountName) -> bool {
-        self.register(account, &format!("{PREFIX}{other}")).is_some()
+        let blocks = |name: &str| self.register(account, &format!("{PREFIX}{name}")).is_some();
+        // Who blocks another server blocks everybody there (XEP-0191 section 3).
+        blocks(other.as_str()) || other.domain().is_some_and(|domain| blocks(&format!("@{domain}")))
     }
 
     /// Whether two accounts see one another's presence, as far as blocks go.
@@ -67,7 +69,7 @@ impl<S: Store> Node<S> {
 
     /// A register says that somebody is blocked, or no more: the account's sessions here are told, and the other's see its sessions go or come.
     pub(super) fn on_block_register(&mut self, account: &AccountName, key: &str) {
-        let Some(other) = key.strip_prefix(PREFIX).and_then(|name| AccountName::new(name).ok()) else { return };
+        let Some(other) = key.strip_prefix(PREFIX).and_then(|name| AccountName::any(name).ok()) else { return };
         let on = self.blocks(account, &other);
         let own = self.xmpp_sessions(account, false);
         self.sessions.deliver(own, Event::Blocked { account: other.clone(), on }, &mut self.out);

@@ -13,6 +13,8 @@ pub(super) struct Asker {
     pub(super) number: SessionNumber,
     pub(super) session: SessionId,
     pub(super) record: Arc<SessionRecord>,
+    /// Whether it is somebody of another server without a session, and this one is the gateway's.
+    pub(super) is_abroad: bool,
 }
 
 impl<S: Store> Node<S> {
@@ -32,12 +34,24 @@ impl<S: Store> Node<S> {
 
     fn carry_out(&mut self, now: Now, number: SessionNumber, command: Command) -> Result<Reply, Refusal> {
         let asker = self.asker(number);
+        self.carry_out_as(now, number, asker, command)
+    }
+
+    /// Carries out a command of the session, for who asks.
+    pub(super) fn carry_out_as(
+        &mut self,
+        now: Now,
+        number: SessionNumber,
+        asker: Result<Asker, Refusal>,
+        command: Command,
+    ) -> Result<Reply, Refusal> {
         match command {
             Command::LookupCredentials(account) => Ok(Reply::Credentials(self.credentials(&account))),
             Command::LogIn(account) => self.log_in(now, number, account),
             Command::RegisterAccount(account, credentials) => self.register_account(now, number, account, credentials),
             Command::SetCredentials(credentials) => self.set_credentials(now, number, credentials),
             Command::Open(open) => self.open_session(now, number, open),
+            Command::Abroad(command) => self.abroad_command(now, number, command),
             Command::Sync | Command::Quit(_) => Ok(Reply::Done),
             Command::Counts => Ok(Reply::Counts(self.counts())),
             Command::Mark(of, at_ms) => self.mark(now, number, &of, at_ms),
@@ -95,6 +109,6 @@ impl<S: Store> Node<S> {
     pub(super) fn asker(&self, number: SessionNumber) -> Result<Asker, Refusal> {
         let session = self.sessions.id(number);
         let record = self.people.get(session).ok_or(Refusal::NotOpen)?;
-        Ok(Asker { number, session, record: Arc::clone(record) })
+        Ok(Asker { number, session, record: Arc::clone(record), is_abroad: false })
     }
 }

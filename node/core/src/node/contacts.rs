@@ -79,6 +79,14 @@ impl<S: Store> Node<S> {
         if !own.listed {
             return Err(Refusal::NoSuchAccount);
         }
+        if contact.is_remote() {
+            let ends = [SubscriptionStep::Unsubscribe, SubscriptionStep::Unsubscribed];
+            for step in ends {
+                self.step_abroad(now, asker, account, &contact, step)?;
+            }
+            self.put_item(now, asker, account, &rosters::blank(contact))?;
+            return Ok(Reply::Done);
+        }
         let mut theirs = self.roster_item(&contact, account);
         let before = theirs.clone();
         rosters::step(SubscriptionStep::Unsubscribe, &mut own, &mut theirs);
@@ -98,6 +106,13 @@ impl<S: Store> Node<S> {
         step: SubscriptionStep,
     ) -> Result<Reply, Refusal> {
         let account = asker.record.account.clone().ok_or(Refusal::NeedsAccount)?;
+        if contact.is_remote() {
+            if step == SubscriptionStep::Subscribe && !self.roster_item(&account, &contact).listed {
+                self.room_for_contact(&account)?;
+            }
+            self.step_abroad(now, asker, &account, &contact, step)?;
+            return Ok(Reply::Done);
+        }
         self.replicas.account(&contact).ok_or(Refusal::NoSuchAccount)?;
         if contact == account || self.blocks(&contact, &account) {
             return Ok(Reply::Done);
@@ -128,7 +143,13 @@ impl<S: Store> Node<S> {
         kept.or_else(stored).unwrap_or_else(|| rosters::blank(contact.clone()))
     }
 
-    fn put_item(&mut self, now: Now, asker: &Asker, owner: &AccountName, item: &RosterItem) -> Result<(), Refusal> {
+    pub(super) fn put_item(
+        &mut self,
+        now: Now,
+        asker: &Asker,
+        owner: &AccountName,
+        item: &RosterItem,
+    ) -> Result<(), Refusal> {
         let author: Author = self.author(asker.session, &asker.record, &asker.record.nick);
         let value = rosters::encode(rosters::means_something(item).then_some(item));
         self.set_register(now, owner.clone(), author, rosters::key(&item.contact), value)
@@ -236,6 +257,9 @@ impl<S: Store> Node<S> {
         }
         let event = Event::ContactPresence { person: self.person_as(session, record), available };
         self.sessions.deliver(to, event, &mut self.out);
+        if session.node == self.me() {
+            self.show_abroad(session, record, available);
+        }
     }
 
     /// A session has become available: it is shown its contacts (section 4.2.2), the account's other sessions, and requests that wait
@@ -255,6 +279,7 @@ impl<S: Store> Node<S> {
             let event = Event::ContactPresence { person, available: true };
             self.sessions.deliver(vec![asker.number], event, &mut self.out);
         }
+        self.probe_abroad(asker, &account.clone());
         for contact in waiting {
             let event = Event::Subscription(contact, SubscriptionStep::Subscribe);
             self.sessions.deliver(vec![asker.number], event, &mut self.out);

@@ -1,5 +1,6 @@
 //! The state machine: see [`Node`]. This file drives; each area of commands and inputs is a file beside it.
 
+mod abroad;
 mod access;
 mod accounts;
 mod admin;
@@ -114,6 +115,8 @@ pub struct Node<S> {
     splits: Splits,
     lookalikes: Lookalikes,
     watches: Watches,
+    /// The session that speaks for people of other servers.
+    gateway: Option<SessionNumber>,
     last_seen: LastSeen,
     /// States of rooms, as far as they were asked for.
     states: BTreeMap<RoomName, Arc<RoomState>>,
@@ -189,6 +192,7 @@ impl<S: Store> Node<S> {
             splits: Splits::default(),
             lookalikes: Lookalikes::default(),
             watches: Watches::default(),
+            gateway: None,
             last_seen: LastSeen::default(),
             states: BTreeMap::new(),
             catch_ups: BTreeMap::new(),

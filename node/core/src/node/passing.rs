@@ -8,6 +8,7 @@ use crate::store::Store;
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Content};
 use lavina_crdt::ids::{OrderKey, Scope, SessionId};
+use lavina_crdt::names::AccountName;
 use lavina_crdt::room::{Rank, Right};
 use lavina_protocols::command::{Refusal, Reply};
 use std::collections::BTreeMap;
@@ -64,7 +65,10 @@ impl<S: Store> Node<S> {
 
     /// Another node's session says something in passing: shown when it is there and has the right.
     pub(super) fn on_passing(&mut self, scope: &Scope, key: OrderKey, author: &Author, content: &Content) {
-        let known = self.people.principal(author.session) == Some(author.principal());
+        // Who writes from another server without being in a room has no session; the node that says so vouches for them, as for its sessions.
+        let is_from_abroad =
+            author.account.as_ref().is_some_and(AccountName::is_remote) && self.people.get(author.session).is_none();
+        let known = is_from_abroad || self.people.principal(author.session) == Some(author.principal());
         let may = match scope {
             Scope::Room(room) => {
                 let present = self.people.get(author.session).is_some_and(|record| record.rooms.contains_key(room));

@@ -45,6 +45,11 @@ impl<S: Store> Node<S> {
                 self.say_to(now, asker, to, content)
             }
             Target::Account(account, resource) => {
+                if account.is_remote() {
+                    self.gateway.ok_or(Refusal::NoSuchAccount)?;
+                    let content = Content { to_resource: resource, ..content };
+                    return self.say_to(now, asker, Principal::Account(account), content);
+                }
                 self.replicas.account(&account).ok_or(Refusal::NoSuchAccount)?;
                 // RFC 6121 section 8.5.3.2.1: only what belongs to a conversation is for whoever is there instead.
                 let is_for_one = matches!(content.kind, MessageKind::Letter | MessageKind::Notice);
@@ -170,6 +175,7 @@ impl<S: Store> Node<S> {
             }
         };
         self.sessions.deliver(to, Event::Said(Arc::clone(said)), &mut self.out);
+        self.say_abroad(said);
     }
 
     /// Who goes by a nick: its holder, else the account of that name.

@@ -22,11 +22,21 @@ const PREFIXES_MAX: usize = 64;
 impl<S: Store> Node<S> {
     pub(super) fn look_at(&self, number: SessionNumber, account: &AccountName, prefix: &str) -> Result<Reply, Refusal> {
         let (asker, _) = self.logged_in(number)?;
+        self.look_at_as(&asker, account, prefix)
+    }
+
+    /// What an account shows to an asker.
+    pub(super) fn look_at_as(
+        &self,
+        asker: &AccountName,
+        account: &AccountName,
+        prefix: &str,
+    ) -> Result<Reply, Refusal> {
         let Some(looked_at) = self.replicas.account(account) else { return Ok(Reply::LookedAt(None)) };
-        let theirs = self.roster_item(account, &asker);
-        let may_look = prefix.starts_with(SHOWN) || *account == asker;
+        let theirs = self.roster_item(account, asker);
+        let may_look = prefix.starts_with(SHOWN) || account == asker;
         let registers = if may_look { registers(looked_at, prefix) } else { Vec::new() };
-        let sees = theirs.subscription.from || *account == asker;
+        let sees = theirs.subscription.from || account == asker;
         Ok(Reply::LookedAt(Some(Box::new(LookedAt { sees, groups: theirs.groups, registers }))))
     }
 

@@ -12,6 +12,7 @@ use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::room::{Denied, Rank, Right};
 use lavina_gossip::machine;
+use lavina_protocols::abroad::{Remote, Told};
 use lavina_protocols::command::{Refusal, Reply, Target};
 use lavina_protocols::event::{CloseReason, Event};
 
@@ -57,6 +58,17 @@ impl<S: Store> Node<S> {
                 let event = Event::Whisper { from, via: via.clone(), stanza: stanza.clone() };
                 self.sessions.deliver(vec![number], event, &mut self.out);
             }
+            Signal::FromAbroad { account, resource, stanza } => {
+                let remote = Remote { account: account.clone(), resource: resource.clone() };
+                let Some(from) = self.person_abroad(&remote) else { return };
+                let event = Event::Whisper { from, via: None, stanza: stanza.clone() };
+                self.sessions.deliver(vec![number], event, &mut self.out);
+            }
+            Signal::Forwarded(stanza) => {
+                if record.account.as_ref().is_some_and(AccountName::is_remote) {
+                    self.sessions.deliver(vec![number], Event::Forwarded(stanza.clone()), &mut self.out);
+                }
+            }
             Signal::Invited { room, by, reason } => {
                 let strong = self.room_state(room).rank(&by.principal()) >= Rank::HalfOp;
                 self.invites.add(room.clone(), principal(to, record), strong);
@@ -101,11 +113,18 @@ impl<S: Store> Node<S> {
         if let (Target::Account(account, _), Some(own)) = (target, &asker.record.account) {
             self.may_reach(&Principal::Account(own.clone()), &Principal::Account(account.clone()))?;
         }
+        if let Target::Account(account, resource) = target
+            && account.is_remote()
+        {
+            let to = Remote { account: account.clone(), resource: resource.clone() };
+            let from = self.person_of(asker);
+            return self.tell_abroad(to, Told::Whisper { from, stanza });
+        }
         if let Target::Account(account, None) = target {
             return self.whisper_to_all(now, asker, account, &stanza);
         }
         let (to, via) = self.whispered_to(asker, target)?;
-        self.signal(now, to, &Signal::Whisper { from: asker.session, via, stanza });
+        self.signal(now, to, &whispered(asker, via, stanza));
         Ok(Reply::Done)
     }
 
@@ -124,8 +143,7 @@ impl<S: Store> Node<S> {
             return Err(Refusal::NoSuchNick);
         }
         for session in to {
-            let whisper = Signal::Whisper { from: asker.session, via: None, stanza: stanza.clone() };
-            self.signal(now, session, &whisper);
+            self.signal(now, session, &whispered(asker, None, stanza.clone()));
         }
         Ok(Reply::Done)
     }
@@ -190,6 +208,14 @@ impl<S: Store> Node<S> {
         if sessions.iter().any(inside) {
             return Err(Refusal::AlreadyPresent);
         }
+        if let Principal::Account(account) = &who
+            && account.is_remote()
+        {
+            let strong = state.rank(&by.principal()) >= Rank::HalfOp;
+            self.invites.add(room.clone(), who.clone(), strong);
+            let to = Remote { account: account.clone(), resource: None };
+            return self.tell_abroad(to, Told::Invited { room, by, reason });
+        }
         if sessions.is_empty() {
             return Err(Refusal::NoSuchNick);
         }
@@ -197,5 +223,15 @@ impl<S: Store> Node<S> {
             self.signal(now, session, &Signal::Invited { room: room.clone(), by: by.clone(), reason: reason.clone() });
         }
         Ok(Reply::Done)
+    }
+}
+
+/// A stanza on its way: by the session that it is from, where there is one.
+fn whispered(asker: &Asker, via: Option<(RoomName, Nick)>, stanza: Bytes) -> Signal {
+    match &asker.record.account {
+        Some(account) if asker.is_abroad => {
+            Signal::FromAbroad { account: account.clone(), resource: asker.record.resource.clone(), stanza }
+        }
+        Some(_) | None => Signal::Whisper { from: asker.session, via, stanza },
     }
 }

@@ -33,7 +33,12 @@ impl<S: Store> Node<S> {
             return Ok(());
         };
         let is_kept = matches!(said.content.kind, MessageKind::Message | MessageKind::Letter);
-        if from == to || !is_kept || said.content.via_room.is_some() || self.takers(account).next().is_some() {
+        if from == to
+            || account.is_remote()
+            || !is_kept
+            || said.content.via_room.is_some()
+            || self.takers(account).next().is_some()
+        {
             return Ok(());
         }
         self.wait(now, &account.clone(), said.author.as_ref().clone(), said.id)

@@ -1,8 +1,8 @@
 //! What `init` and `join` have in common: where the new node stands and how it is reached.
 
 use crate::config::{
-    CONNECTIONS_PER_ADDRESS, Config, Discovery, FILE_NAME, Listen, Networks, WebConfig, WebIrc, is_dialable, is_label,
-    port, render,
+    CONNECTIONS_PER_ADDRESS, Config, Discovery, FILE_NAME, Listen, Networks, Servers, WebConfig, WebIrc, is_dialable,
+    is_label, port, render,
 };
 use crate::identity::{DataDir, Identity, make_certificate};
 use anyhow::{Context, Result, bail};
@@ -105,6 +105,7 @@ impl NewNode {
             webirc: WebIrc::default(),
             sts_days: None,
             irc_without_tls: false,
+            servers: Servers::default(),
             web: WebConfig::default(),
             advertise: self.advertise(),
             discovery: Discovery::default(),

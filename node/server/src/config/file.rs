@@ -4,9 +4,10 @@ use super::error::{ConfigError, Source};
 use super::listen::{Bind, Listen, UNIX};
 use super::networks::Networks;
 use super::relays::{WebIrc, is_public};
+use super::servers::Servers;
 use super::web::{WebConfig, is_base_url, is_origin};
 use super::words::Words;
-use super::{CONNECTIONS_PER_ADDRESS, Config, discovery, operators, web};
+use super::{CONNECTIONS_PER_ADDRESS, Config, discovery, operators, servers, web};
 use crate::web::copies::Peer;
 use lavina_crdt::mesh::Place;
 use lavina_protocols::sasl::parse_verifier;
@@ -32,6 +33,18 @@ const KEYS: &[(&str, &str)] = &[
     ("irc-tls", "\"0.0.0.0:6697\""),
     ("xmpp", "\"0.0.0.0:5222\""),
     ("xmpp-tls", "\"0.0.0.0:5223\""),
+    ("xmpp-server", "\"0.0.0.0:5269\""),
+    ("xmpp-server-tls", "\"0.0.0.0:5270\""),
+    ("xmpp-component", "\"127.0.0.1:5347\""),
+    ("server-allow", "[\"example.org\"]"),
+    ("server-block", "[\"spam.example\"]"),
+    ("server-dialback", "true"),
+    ("server-authority", "\"ca.pem\""),
+    ("server", "[{ domain = \"example.org\", address = \"192.0.2.9:5269\" }]"),
+    ("component", "[{ domain = \"echo.chat.example\", secret = \"...\" }]"),
+    ("address", "\"192.0.2.9:5269\""),
+    ("direct-tls", "true"),
+    ("secret", "\"...\""),
     ("http", "\"127.0.0.1:5280\""),
     ("https", "\"0.0.0.0:5443\""),
     ("http-url", "\"https://chat.example\""),
@@ -77,6 +90,18 @@ struct File {
     irc_tls: Option<Spanned<Words>>,
     xmpp: Option<Spanned<Words>>,
     xmpp_tls: Option<Spanned<Words>>,
+    xmpp_server: Option<Spanned<Words>>,
+    xmpp_server_tls: Option<Spanned<Words>>,
+    xmpp_component: Option<Spanned<Words>>,
+    server_allow: Option<Spanned<Words>>,
+    server_block: Option<Spanned<Words>>,
+    #[serde(default)]
+    server_dialback: bool,
+    server_authority: Option<PathBuf>,
+    #[serde(default)]
+    server: Vec<servers::HostEntry>,
+    #[serde(default)]
+    component: Vec<servers::ComponentEntry>,
     http: Option<Spanned<Words>>,
     https: Option<Spanned<Words>>,
     http_url: Option<Spanned<String>>,
@@ -117,6 +142,9 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         irc_tls: check.binds("irc-tls", file.irc_tls.as_ref(), base)?,
         xmpp: check.binds("xmpp", file.xmpp.as_ref(), base)?,
         xmpp_tls: check.binds("xmpp-tls", file.xmpp_tls.as_ref(), base)?,
+        xmpp_server: check.binds("xmpp-server", file.xmpp_server.as_ref(), base)?,
+        xmpp_server_tls: check.binds("xmpp-server-tls", file.xmpp_server_tls.as_ref(), base)?,
+        xmpp_component: check.binds("xmpp-component", file.xmpp_component.as_ref(), base)?,
         http: check.binds("http", file.http.as_ref(), base)?,
         https: check.binds("https", file.https.as_ref(), base)?,
         mesh: check.address("mesh", file.mesh.as_ref())?,
@@ -149,6 +177,14 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         webirc: check.webirc(file.webirc_from.as_ref(), file.webirc_password.as_ref())?,
         sts_days: file.sts_days,
         irc_without_tls: file.irc_without_tls,
+        servers: Servers {
+            allow: check.domains("server-allow", file.server_allow.as_ref())?,
+            block: check.domains("server-block", file.server_block.as_ref())?,
+            dialback: file.server_dialback,
+            authority: file.server_authority.as_ref().map(|path| base.join(path)),
+            hosts: servers::hosts(&check, &file.server)?,
+            components: servers::components(&check, &file.component)?,
+        },
         web: WebConfig {
             url: file.http_url.as_ref().map(|url| check.url("http-url", url)).transpose()?,
             origins: check.origins("http-origins", file.http_origins.as_ref())?,
@@ -197,7 +233,7 @@ impl Check<'_> {
         Err(self.refuse(key, value, "is not usable in a host name", right))
     }
 
-    fn domain(&self, key: &str, value: &Spanned<String>) -> Result<String, ConfigError> {
+    pub(super) fn domain(&self, key: &str, value: &Spanned<String>) -> Result<String, ConfigError> {
         if is_domain(value.get_ref()) {
             return Ok(value.get_ref().clone());
         }
@@ -256,6 +292,17 @@ impl Check<'_> {
             let right = "addresses and networks are expected, such as [\"127.0.0.1\", \"10.0.0.0/8\"], or \"unix\" for Unix sockets";
             self.refuse_word(key, words, wrong, "is not a network", right)
         })
+    }
+
+    fn domains(&self, key: &str, words: Option<&Spanned<Words>>) -> Result<Vec<String>, ConfigError> {
+        let Some(words) = words else { return Ok(Vec::new()) };
+        match words.get_ref().0.iter().find(|word| !is_domain(word)) {
+            None => Ok(words.get_ref().0.clone()),
+            Some(wrong) => {
+                let right = "domains of other servers are expected, such as [\"example.org\"]";
+                Err(self.refuse_word(key, words, wrong, "is not a domain name", right))
+            }
+        }
     }
 
     fn webirc(&self, from: Option<&Spanned<Words>>, password: Option<&Spanned<String>>) -> Result<WebIrc, ConfigError> {

@@ -51,6 +51,12 @@ pub(crate) struct Listen {
     pub(crate) xmpp: Vec<Bind>,
     /// XMPP in TLS (XEP-0368).
     pub(crate) xmpp_tls: Vec<Bind>,
+    /// Other servers, with STARTTLS.
+    pub(crate) xmpp_server: Vec<Bind>,
+    /// Other servers, in TLS (XEP-0368).
+    pub(crate) xmpp_server_tls: Vec<Bind>,
+    /// Components (XEP-0114).
+    pub(crate) xmpp_component: Vec<Bind>,
     /// HTTP in clear: for proxies and for who is on this machine.
     pub(crate) http: Vec<Bind>,
     /// HTTP in TLS, and by ALPN the other protocols.
@@ -81,13 +87,16 @@ pub(crate) mod port {
 
 impl Listen {
     /// All by their key.
-    pub(crate) fn by_key(&self) -> [(&'static str, Vec<Bind>); 8] {
+    pub(crate) fn by_key(&self) -> [(&'static str, Vec<Bind>); 11] {
         let one = |address: Option<SocketAddr>| address.map(Bind::Tcp).into_iter().collect();
         [
             ("irc", self.irc.clone()),
             ("irc-tls", self.irc_tls.clone()),
             ("xmpp", self.xmpp.clone()),
             ("xmpp-tls", self.xmpp_tls.clone()),
+            ("xmpp-server", self.xmpp_server.clone()),
+            ("xmpp-server-tls", self.xmpp_server_tls.clone()),
+            ("xmpp-component", self.xmpp_component.clone()),
             ("http", self.http.clone()),
             ("https", self.https.clone()),
             ("mesh", one(self.mesh)),
@@ -113,6 +122,9 @@ impl Listen {
             irc_tls: on(public, port::IRC_TLS),
             xmpp: on(public, port::XMPP),
             xmpp_tls: on(public, port::XMPP_TLS),
+            xmpp_server: Vec::new(),
+            xmpp_server_tls: Vec::new(),
+            xmpp_component: Vec::new(),
             http: Vec::new(),
             https: on(public, port::HTTPS),
             mesh: Some(SocketAddr::new(public, port::MESH)),

@@ -10,6 +10,7 @@ mod listen;
 mod networks;
 mod operators;
 mod relays;
+mod servers;
 #[cfg(test)]
 mod tests;
 mod web;
@@ -21,6 +22,7 @@ pub(crate) use file::{is_dialable, is_domain, is_label, render};
 pub(crate) use listen::{Bind, Listen, first_tcp, port};
 pub(crate) use networks::Networks;
 pub(crate) use relays::WebIrc;
+pub(crate) use servers::{Host, Servers};
 pub(crate) use web::WebConfig;
 
 use lavina_crdt::mesh::Place;
@@ -69,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) sts_days: Option<u32>,
     /// Whether others than this machine may speak IRC in clear.
     pub(crate) irc_without_tls: bool,
+    /// Other servers and components.
+    pub(crate) servers: Servers,
     /// HTTP for clients.
     pub(crate) web: WebConfig,
     /// Where other nodes can dial it, `host:port`.
@@ -118,6 +122,7 @@ impl Config {
             webirc: WebIrc::default(),
             sts_days: None,
             irc_without_tls: false,
+            servers: Servers::default(),
             web: WebConfig::default(),
             advertise: vec![SocketAddr::new(loopback, port::MESH).to_string()],
             discovery: Discovery::default(),

@@ -49,6 +49,9 @@ fn a_small_file_is_enough() {
                     irc_tls: [],
                     xmpp: [],
                     xmpp_tls: [],
+                    xmpp_server: [],
+                    xmpp_server_tls: [],
+                    xmpp_component: [],
                     http: [],
                     https: [],
                     mesh: None,
@@ -68,6 +71,14 @@ fn a_small_file_is_enough() {
                 },
                 sts_days: None,
                 irc_without_tls: false,
+                servers: Servers {
+                    allow: [],
+                    block: [],
+                    dialback: false,
+                    authority: None,
+                    hosts: [],
+                    components: {},
+                },
                 web: WebConfig {
                     url: None,
                     origins: [],
@@ -102,7 +113,7 @@ fn an_unknown_key_names_the_one_that_was_meant() {
     check(
         &format!("{GOOD}colour = \"red\"\n"),
         expect![
-            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, always-on, irc, irc-tls, xmpp, xmpp-tls, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, mesh, mesh-advertise, mesh-discovery, mesh-relay, admin, operator, password, account, title, certificate, certificate-key"
+            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, always-on, irc, irc-tls, xmpp, xmpp-tls, xmpp-server, xmpp-server-tls, xmpp-component, server-allow, server-block, server-dialback, server-authority, server, component, address, direct-tls, secret, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, mesh, mesh-advertise, mesh-discovery, mesh-relay, admin, operator, password, account, title, certificate, certificate-key"
         ],
     );
 }
@@ -286,5 +297,43 @@ fn irc_in_clear_is_for_this_machine_unless_somebody_says_otherwise() {
         expect![
             "/etc/lavina/lavina.toml:8:19: webirc-password: is not a hashed password; the line that `lavina operator hash` prints is expected"
         ],
+    );
+}
+
+#[test]
+fn other_servers_are_off_until_a_line_turns_them_on() {
+    let parse = |more: &str| Config::parse(Path::new("/etc/lavina/lavina.toml"), &format!("{GOOD}{more}"));
+    assert!(!parse("").unwrap().listen.is_abroad());
+    let config = parse(
+        "xmpp-server = \"127.0.0.1:5269\"\nserver-block = [\"spam.example\"]\n\
+         [[server]]\ndomain = \"b.example\"\naddress = \"[::1]:5269\"\n",
+    )
+    .unwrap();
+    assert!(config.listen.has_servers() && config.servers.block == ["spam.example"]);
+    let host = &config.servers.hosts[0];
+    assert_eq!(
+        (host.domain.as_str(), host.host.as_str(), host.port, host.direct_tls),
+        ("b.example", "::1", 5269, false)
+    );
+    let component = "[[component]]\ndomain = \"echo.chat.example\"\nsecret = ";
+    let with_component = parse(&format!("xmpp-component = \"127.0.0.1:5347\"\n{component}\"s\"\n")).unwrap();
+    assert!(with_component.listen.is_abroad() && !with_component.listen.has_servers());
+    check(
+        &format!("{GOOD}{component}\"\"\n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:9:10: secret: anybody could guess it; the secret that the component is configured with is expected"#
+        ]],
+    );
+    check(
+        &format!("{GOOD}[[server]]\ndomain = \"b.example\"\naddress = \"b.example\"\n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:9:11: address: "b.example" is not where a server can be; HOST:PORT is expected, such as "192.0.2.9:5269""#
+        ]],
+    );
+    check(
+        &format!("{GOOD}server-allow = [\"not a domain\"]\n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:7:16: server-allow: "not a domain" is not a domain name; domains of other servers are expected, such as ["example.org"]"#
+        ]],
     );
 }

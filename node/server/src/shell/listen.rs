@@ -3,9 +3,11 @@
 use super::limits::{Addresses, Place};
 use super::metrics::Metrics;
 use crate::config::{Bind, Networks};
+use crate::federation::Call;
 use crate::web::{Raw, Web};
-use crate::worker::{self, Accepted, Arrival, Begun, Listener, Order};
+use crate::worker::{self, Accepted, Arrival, Begun, Listener, Order, TlsCell};
 use anyhow::{Context, Result};
+use lavina_protocols::xmpp::s2s::Caller;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -46,6 +48,8 @@ pub(crate) enum Entrance {
     Client(Arc<Listener>),
     /// HTTP, and what shares a port with it.
     Web(Arc<Web>),
+    /// Other servers or components: who, with which certificate where TLS comes first, and the way to who serves them.
+    Link(Caller, Option<Arc<TlsCell>>, mpsc::Sender<Call>),
 }
 
 /// A socket that listens, non-blocking.
@@ -188,6 +192,12 @@ impl Door {
                 let Ok((socket, read)) = raw.into_socket() else { return };
                 let begun = Begun { read, ..Begun::default() };
                 self.hand(socket, self.arrival(listener, address, place, begun)).await;
+            }
+            Entrance::Link(caller, direct, calls) => {
+                self.metrics.connections_accepted.add(1);
+                let call = Call { stream: raw, caller: *caller, direct: direct.clone(), place };
+                // When nobody serves links any more, the process is about to end.
+                let _ = calls.send(call).await;
             }
             Entrance::Web(web) => {
                 tokio::spawn(Arc::clone(web).serve(self.clone(), raw, address, place));

@@ -148,6 +148,7 @@ impl Running {
         drop(workers);
         let _ = stop.send(how);
         threads.join("worker");
+        threads.join("links");
         inbox.stop();
         threads.join("core");
         writer.stop(how == Stop::AtOnce);

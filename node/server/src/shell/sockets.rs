@@ -1,19 +1,22 @@
 //! The addresses of a node: bound before anything else, so that one that is taken is told at once.
 
 use super::cloak::Cloak;
+use super::clock::Clock;
 use super::listen::{Door, Entrance, Socket};
 use super::reload::Reloader;
 use super::{Stop, certificate, clock, listen};
 use crate::admin::Admin;
 use crate::config::{Bind, Config};
+use crate::federation::{self, Call};
 use crate::files::Files;
 use crate::identity::{DataDir, Identity, random_u64};
 use crate::web::copies::Peers;
-use crate::web::{FileService, Web};
+use crate::web::{BoshSessions, FileService, Web};
 use crate::worker::{Listener, Protocol, TlsCell};
 use anyhow::{Context, Result};
 use lavina_protocols::session::{Flood, SessionConfig};
 use lavina_protocols::slot::Upload;
+use lavina_protocols::xmpp::s2s::{Caller, Federation};
 use lavina_quic::wan::Wan;
 use lavina_quic::{BindError, Endpoint, EndpointConfig};
 use std::net::{SocketAddr, TcpListener};
@@ -32,10 +35,16 @@ pub(super) struct Sockets {
     clients: Vec<(Socket, Entrance)>,
     tls: Vec<Arc<TlsCell>>,
     files: Option<Arc<FileService>>,
+    links: Option<(Federation, Arc<TlsCell>)>,
     admin: Option<TcpListener>,
 }
 
 impl Sockets {
+    /// What links to other servers need to know, where there are to be any.
+    pub(super) fn take_links(&mut self) -> Option<(Federation, Arc<TlsCell>)> {
+        self.links.take()
+    }
+
     /// Where the certificate is.
     pub(super) fn tls(&self) -> Vec<Arc<TlsCell>> {
         self.tls.clone()
@@ -48,14 +57,21 @@ struct Opening<'a> {
     identity: &'a Identity,
     data: &'a DataDir,
     flood: Flood,
+    clock: Clock,
     tls: Vec<Arc<TlsCell>>,
     files: Option<Arc<FileService>>,
 }
 
 /// Binds all that the configuration names.
-pub(super) fn open_sockets(config: &Config, identity: &Identity, data: &DataDir, flood: Flood) -> Result<Sockets> {
+pub(super) fn open_sockets(
+    config: &Config,
+    identity: &Identity,
+    data: &DataDir,
+    (clock, flood): (Clock, Flood),
+    calls: Option<mpsc::Sender<Call>>,
+) -> Result<Sockets> {
     let files = open_files(config, identity, data)?;
-    let mut opening = Opening { config, identity, data, flood, tls: Vec::new(), files };
+    let mut opening = Opening { config, identity, data, flood, clock, tls: Vec::new(), files };
     let wanted = [
         ("irc", &config.listen.irc, Protocol::Irc, false),
         ("irc-tls", &config.listen.irc_tls, Protocol::Irc, true),
@@ -77,8 +93,26 @@ pub(super) fn open_sockets(config: &Config, identity: &Identity, data: &DataDir,
             clients.push((listen::bind(key, bind)?, Entrance::Web(web)));
         }
     }
+    let mut links = None;
+    if let Some(calls) = calls {
+        let tls = opening.cell(federation::ALPN)?;
+        let direct = Some(Arc::clone(&tls));
+        let wanted = [
+            ("xmpp-server", &config.listen.xmpp_server, Caller::Server, None),
+            ("xmpp-server-tls", &config.listen.xmpp_server_tls, Caller::Server, direct),
+            ("xmpp-component", &config.listen.xmpp_component, Caller::Component, None),
+        ];
+        for (key, binds, caller, direct) in wanted {
+            for bind in binds {
+                let entrance = Entrance::Link(caller, direct.clone(), calls.clone());
+                clients.push((listen::bind(key, bind)?, entrance));
+            }
+        }
+        let session = opening.session_config(&Bind::Unix(data.store()));
+        links = Some((opening.federation(session), tls));
+    }
     let admin = config.listen.admin.map(|address| listen::bind_tcp("admin", address)).transpose()?;
-    Ok(Sockets { clients, tls: opening.tls, files: opening.files, admin })
+    Ok(Sockets { clients, tls: opening.tls, files: opening.files, links, admin })
 }
 
 /// The files that people share, where there is HTTP to put and get them by.
@@ -128,8 +162,23 @@ impl Opening<'_> {
             origins: self.config.web.origins.clone(),
             url: self.config.web_url(),
             forwarded_from: self.config.web.forwarded_from.clone(),
+            bosh: BoshSessions::new(self.clock),
             files: self.files.clone(),
         })
+    }
+
+    fn federation(&self, session: SessionConfig) -> Federation {
+        let servers = &self.config.servers;
+        Federation {
+            session: Arc::new(session),
+            // Any node of the mesh can tell whether a key is one of ours.
+            secret: blake3::derive_key("lavina 1 dialback between servers", &self.identity.mesh.id),
+            servers: self.config.listen.has_servers(),
+            dialback: servers.dialback,
+            allow: servers.allow.clone(),
+            block: servers.block.clone(),
+            components: servers.components.clone(),
+        }
     }
 
     fn session_config(&self, bind: &Bind) -> SessionConfig {
@@ -150,6 +199,7 @@ impl Opening<'_> {
             sts: config.sts(bind),
             webirc: config.webirc.password.clone(),
             upload: self.files.as_ref().map(|service| service.upload.clone()),
+            abroad: config.listen.is_abroad(),
             ..SessionConfig::new(&config.domain)
         }
     }

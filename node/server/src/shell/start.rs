@@ -13,14 +13,16 @@ use super::writer::WriteQueue;
 use super::{Running, Setup, Stop, disk, limits, reload, writer};
 use crate::admin::{Admin, Parts};
 use crate::config::Config;
+use crate::federation::{self, Call};
 use crate::identity::{DataDir, Identity, id_of};
 use crate::ticket::Book;
-use crate::worker::{ORDERS_MAX, Order, Resumptions, Worker, number};
+use crate::worker::{ORDERS_MAX, Order, Resumptions, TlsCell, Worker, number};
 use anyhow::{Context, Result};
 use lavina_core::node::{AdminCommand, Limits, Node, NodeConfig, SessionNumber};
 use lavina_core::store::redb::RedbStore;
 use lavina_crdt::mesh::{Admission, Verdict};
 use lavina_crdt::seals::Seals;
+use lavina_protocols::xmpp::s2s::Federation;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -45,7 +47,9 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
         inbox: Arc::default(),
         metrics: Arc::default(),
     };
-    let sockets = open_sockets(&base.config, &base.identity, &base.data, setup.flood)?;
+    let (calls, called) = federation::calls();
+    let calls = base.config.listen.is_abroad().then_some(calls);
+    let mut sockets = open_sockets(&base.config, &base.identity, &base.data, (base.clock, setup.flood), calls)?;
     let mesh_runtime = runtime()?;
     let (endpoint, events) = {
         let _inside = mesh_runtime.enter();
@@ -63,6 +67,11 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
 
     let mut threads = Threads::default();
     let workers = start_workers(&base, &mut threads, setup.workers)?;
+    let door = base.door(&workers);
+    let workers = match sockets.take_links() {
+        Some(links) => start_links(&base, &mut threads, workers, links, called)?,
+        None => workers,
+    };
     let (outlet, orders) = Outlet::new();
     let (reload, wishes) = mpsc::channel(reload::WISHES_MAX);
     let writer = start_core(&base, &mut threads, (store, node), &workers, (outlet, reload))?;
@@ -87,7 +96,7 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
         inbox: Arc::clone(&base.inbox),
         wishes,
     };
-    let (door, front_runtime) = (base.door(&workers), runtime()?);
+    let front_runtime = runtime()?;
     threads.spawn("front", move || front_runtime.block_on(serve_front(sockets, door, admin, reloader, stopped)))?;
     Ok(Running { inbox: base.inbox, workers, writer, stop, threads, endpoint: watched })
 }
@@ -171,7 +180,7 @@ fn start_core(
 
 fn start_workers(base: &Base, threads: &mut Threads, count: Option<usize>) -> Result<Vec<mpsc::Sender<Order>>> {
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let count = count.unwrap_or_else(cores).clamp(1, number::WORKERS_MAX);
+    let count = count.unwrap_or_else(cores).clamp(1, number::WORKERS_MAX - 1);
     let (workers, orders): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(ORDERS_MAX)).unzip();
     let resumptions = Arc::<Resumptions>::default();
     for (index, orders) in orders.into_iter().enumerate() {
@@ -189,6 +198,36 @@ fn start_workers(base: &Base, threads: &mut Threads, count: Option<usize>) -> Re
             }
         })?;
     }
+    Ok(workers)
+}
+
+/// Starts what serves other servers and components, as one more worker to the core.
+fn start_links(
+    base: &Base,
+    threads: &mut Threads,
+    mut workers: Vec<mpsc::Sender<Order>>,
+    (federation, tls): (Federation, Arc<TlsCell>),
+    calls: mpsc::Receiver<Call>,
+) -> Result<Vec<mpsc::Sender<Order>>> {
+    let (worker, orders) = mpsc::channel(ORDERS_MAX);
+    let thread = federation::Thread {
+        index: workers.len(),
+        clock: base.clock,
+        inbox: Arc::clone(&base.inbox),
+        metrics: Arc::clone(&base.metrics),
+        federation,
+        servers: base.config.servers.clone(),
+        certificate: base.config.certificate.clone().unwrap_or_else(|| base.data.certificate()),
+        tls,
+    };
+    threads.spawn_fallible("links", move || {
+        let ended = thread.run(orders, calls);
+        if let Err(error) = &ended {
+            tracing::error!("links to other servers: {error:#}");
+        }
+        ended.is_ok()
+    })?;
+    workers.push(worker);
     Ok(workers)
 }
 

@@ -1,4 +1,4 @@
-//! HTTP for clients: WebSocket of both protocols, where web clients find it, and the files that people share.
+//! HTTP for clients: WebSocket of both protocols, XMPP in requests (BOSH), where web clients find them, and the files that people share.
 //!
 //! The front reads requests; a connection that becomes a WebSocket goes to a worker as any other connection, with its TLS. On a port with TLS the
 //! client says by ALPN (RFC 7301) whether it wants HTTP at all: `irc` and `xmpp-client` (XEP-0368) make it a port of that protocol.
@@ -6,6 +6,7 @@
 //! Knows nothing of sessions, and no request here reaches the core.
 
 mod body;
+mod bosh;
 pub(crate) mod copies;
 mod files;
 mod forwarded;
@@ -13,6 +14,7 @@ mod host_meta;
 mod stream;
 mod upgrade;
 
+pub(crate) use bosh::BoshSessions;
 pub(crate) use files::FileService;
 pub(crate) use stream::{Raw, Stream};
 
@@ -53,6 +55,8 @@ pub(crate) struct Web {
     pub(crate) url: String,
     /// Proxies that are believed when they say for whom they ask.
     pub(crate) forwarded_from: Networks,
+    /// Sessions whose clients make requests.
+    pub(crate) bosh: BoshSessions,
     /// What people share, where they may.
     pub(crate) files: Option<Arc<FileService>>,
 }
@@ -140,6 +144,7 @@ impl Web {
             .route("/", get(upgrade::any))
             .route(upgrade::IRC_PATH, get(upgrade::irc))
             .route(upgrade::XMPP_PATH, get(upgrade::xmpp))
+            .route(bosh::PATH, post(bosh::post).options(bosh::options))
             .route("/.well-known/host-meta", get(host_meta::xml))
             .route("/.well-known/host-meta.json", get(host_meta::json))
             .route("/files/{id}/{name}", get(files::get).put(files::put).options(files::file_options))
@@ -152,6 +157,11 @@ impl Web {
     fn websocket_url(&self) -> String {
         // `https` becomes `wss`, `http` becomes `ws` (RFC 6455 section 3).
         format!("ws{}{}", self.url.trim_start_matches("http"), upgrade::XMPP_PATH)
+    }
+
+    /// Where XMPP is spoken in requests.
+    fn bosh_url(&self) -> String {
+        format!("{}{}", self.url, bosh::PATH)
     }
 
     /// Whether scripts of that origin may connect. A client that is no browser names none.

@@ -98,8 +98,10 @@ pub(crate) struct Begun {
     pub(crate) tls: Option<Box<ServerConnection>>,
     /// WebSocket whose opening handshake is done.
     pub(crate) websocket: Option<Subprotocol>,
-    /// Whether a trusted proxy says that the way to it is encrypted.
+    /// Whether the way to it is encrypted below what carries it: as a trusted proxy says, or in requests of HTTPS.
     pub(crate) secure: bool,
+    /// Whether something else carries its bytes (BOSH), so that TLS cannot begin among them.
+    pub(crate) carried: bool,
     /// Bytes that were read and not handled: inside of TLS where that is established.
     pub(crate) read: Vec<u8>,
 }
@@ -147,6 +149,8 @@ pub(super) struct Link {
     session: Option<Session>,
     tls: Option<TlsStream>,
     websocket: Option<Box<WebSocket>>,
+    /// Something else carries the bytes.
+    carried: bool,
     outbox: Outbox,
     /// `None` while the session waits for its client to come back.
     socket: Option<Rc<WriteHalf>>,
@@ -204,6 +208,7 @@ impl Link {
             session: None,
             tls: None,
             websocket: None,
+            carried: false,
             outbox: Outbox::default(),
             socket: Some(socket),
             wishes: Vec::new(),
@@ -222,7 +227,8 @@ impl Link {
 
     /// Begins: with the handshake or with the session.
     pub(super) fn begin(&mut self, now: Now, begun: Begun, inputs: &mut Vec<Input>) -> Result<(), rustls::Error> {
-        let Begun { tls, websocket, secure, mut read } = begun;
+        let Begun { tls, websocket, secure, carried, mut read } = begun;
+        self.carried = carried;
         if let Some(subprotocol) = websocket {
             self.websocket = Some(Box::new(WebSocket::new(subprotocol)));
             self.ping_at = Some(now.deadline_ms(PING_EVERY_MS));
@@ -248,7 +254,7 @@ impl Link {
     fn open(&mut self, now: Now, tls: Option<Tls>, inputs: &mut Vec<Input>) {
         let secure = tls.is_some();
         let framed = self.websocket.is_some();
-        let starttls = !secure && !framed && self.listener.protocol == Protocol::Xmpp;
+        let starttls = !secure && !framed && !self.carried && self.listener.protocol == Protocol::Xmpp;
         let gateway = !framed && self.listener.gateways.have(self.address);
         let connection = Connection { host: self.host.clone(), tls, starttls, framed, gateway, seed: self.seed };
         let config = Arc::clone(&self.listener.session);

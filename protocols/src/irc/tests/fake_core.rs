@@ -306,6 +306,7 @@ impl FakeCore {
             | Command::RosterSet(..)
             | Command::Subscription(..)
             | Command::Whisper(..)
+            | Command::Abroad(_)
             | Command::Blocked
             | Command::Block(..)
             | Command::LookAt(..)

@@ -132,6 +132,8 @@ impl Client {
             | Event::Blocked { .. }
             | Event::Subscription(..)
             | Event::ContactPresence { .. }
+            | Event::Abroad(..)
+            | Event::Forwarded(_)
             | Event::Whisper { .. }
             | Event::Closed { .. }
             | Event::Abandoned { .. }

@@ -97,17 +97,22 @@ fn parse(link: &Link, invite: &Element) -> Result<(Target, String), StanzaError>
 
 /// The client's account is invited.
 pub(crate) fn on_invited(link: &mut Link, room: &RoomName, by: &Author, reason: &str) {
-    let jid = link.domains.room(room);
-    let invite = Element::new("invite", ns::MUC_USER).attr("from", link.domains.author(by, None));
+    let message = invitation(&link.domains, room, by, reason);
+    link.send(&message);
+}
+
+/// An invitation as the room says it.
+pub(crate) fn invitation(domains: &Domains, room: &RoomName, by: &Author, reason: &str) -> Element {
+    let jid = domains.room(room);
+    let invite = Element::new("invite", ns::MUC_USER).attr("from", domains.author(by, None));
     let invite = if reason.is_empty() { invite } else { invite.text_child("reason", reason) };
     let direct = Element::new("x", ns::CONFERENCE)
         .attr("jid", jid.as_str())
         .maybe_attr("reason", (!reason.is_empty()).then_some(reason));
-    let message = Element::new("message", ns::CLIENT)
+    Element::new("message", ns::CLIENT)
         .attr("from", jid)
         .child(Element::new("x", ns::MUC_USER).child(invite))
-        .child(direct);
-    link.send(&message);
+        .child(direct)
 }
 
 /// Somebody outside asks to be let in: a word of the room to those who may do so.

@@ -1,5 +1,6 @@
 //! Whole nodes in one process, with commands in and what clients are told out; named after the situation.
 
+mod abroad;
 mod accounts;
 mod always_on;
 mod closing;

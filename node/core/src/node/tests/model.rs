@@ -102,6 +102,8 @@ impl Eyes {
             | Event::Blocked { .. }
             | Event::Subscription(..)
             | Event::ContactPresence { .. }
+            | Event::Abroad(..)
+            | Event::Forwarded(_)
             | Event::Whisper { .. }
             | Event::Closed { .. }
             | Event::Abandoned { .. }

@@ -500,6 +500,8 @@ fn event_word(event: &Event) -> String {
         Event::Whisper { from, stanza, .. } => {
             format!("whisper {} {}", from.record.nick, String::from_utf8_lossy(stanza))
         }
+        Event::Abroad(to, told) => format!("abroad {} {told:?}", to.account),
+        Event::Forwarded(stanza) => format!("forwarded {}", String::from_utf8_lossy(stanza)),
         Event::Closed { reason, words } if words.is_empty() => format!("closed {reason:?}"),
         Event::Closed { reason, words } => format!("closed {reason:?}: {words}"),
         Event::Entered(view) => format!("entered {}", view.name),

@@ -1,0 +1,197 @@
+//! People of other servers: what reaches them, what they ask, and that any node's gateway will do.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "each test looks for what gateways are told, whatever else they hear"
+)]
+
+use super::world::{Client, World, account, nick, room};
+use lavina_crdt::content::Content;
+use lavina_crdt::names::AccountName;
+use lavina_protocols::abroad::{AbroadCommand, Remote, Told};
+use lavina_protocols::command::{Command, HistoryOf, HistoryQuery, Refusal, Reply, SubscriptionStep, Target};
+use lavina_protocols::event::Event;
+
+fn juliet(resource: Option<&str>) -> Remote {
+    let account = AccountName::any("juliet@b.example").unwrap();
+    Remote { account, resource: resource.map(str::to_owned) }
+}
+
+/// The session that speaks for other servers at a node.
+fn gateway(world: &mut World, index: usize) -> Client {
+    let gateway = world.connect(index);
+    world.ask(gateway, Command::Abroad(AbroadCommand::Open)).unwrap();
+    gateway
+}
+
+fn asks(command: Command) -> Command {
+    Command::Abroad(AbroadCommand::Ask(juliet(Some("balcony")), Box::new(command)))
+}
+
+fn to(name: &AccountName) -> Target {
+    Target::Account(name.clone(), None)
+}
+
+/// What somebody of another server was told through a gateway, in short.
+fn told(world: &mut World, gateway: Client) -> Vec<String> {
+    let heard = world.heard(gateway).into_iter();
+    let events = heard.filter_map(|heard| match heard {
+        super::world::Heard::Event(event) => Some(event),
+        super::world::Heard::Answer(..) | super::world::Heard::Disconnected(_) => None,
+    });
+    events
+        .filter_map(|event| match event.as_ref() {
+            Event::Abroad(to, Told::Said(said)) => {
+                Some(format!("{} says {} to {}", said.author.nick, said.content.text, to.account))
+            }
+            Event::Abroad(_, Told::Whisper { stanza, .. }) => Some(String::from_utf8_lossy(stanza).into_owned()),
+            Event::Abroad(_, Told::Subscription(by, step)) => Some(format!("{by} {step:?}")),
+            Event::Abroad(_, Told::Presence { person, available }) => {
+                Some(format!("{} {available}", person.record.nick))
+            }
+            Event::Abroad(_, Told::Probe(by)) => Some(format!("{} probes", by.record.nick)),
+            Event::Abroad(_, Told::Invited { room, .. }) => Some(format!("invited to {room}")),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_message_goes_out_at_its_senders_node_and_is_in_the_archive_of_every_node() {
+    let mut world = World::new(2);
+    world.register(0, "romeo");
+    world.run_ms(300);
+    let (here, there) = (gateway(&mut world, 0), gateway(&mut world, 1));
+    let (romeo, other) = (world.member(0, "romeo", "orchard"), world.member(1, "romeo", "hall"));
+    world.ask(romeo, Command::Say(to(&juliet(None).account), Content::text("but soft"))).unwrap();
+    world.run_ms(300);
+    assert_eq!(told(&mut world, here), ["romeo says but soft to juliet@b.example"]);
+    assert!(told(&mut world, there).is_empty(), "it is said once");
+    world.ask(there, asks(Command::Say(to(&account("romeo")), Content::text("ay me")))).unwrap();
+    world.run_ms(300);
+    for client in [romeo, other] {
+        assert!(world.words(client).iter().any(|word| word.contains("ay me")), "whichever node it came in at");
+        let query = HistoryQuery {
+            of: HistoryOf::With(to(&juliet(None).account)),
+            after: None,
+            before: None,
+            ids: Vec::new(),
+            limit: 10,
+            newest: true,
+            texts: true,
+            events: false,
+        };
+        let Ok(Reply::History(page)) = world.ask(client, Command::History(query)) else { panic!("no history") };
+        let texts: Vec<&str> = page.messages.iter().map(|said| said.content.text.as_str()).collect();
+        assert_eq!(texts, ["but soft", "ay me"]);
+    }
+}
+
+#[test]
+fn without_a_gateway_there_is_nobody_elsewhere() {
+    let mut world = World::new(1);
+    world.register(0, "romeo");
+    let romeo = world.member(0, "romeo", "orchard");
+    let say = Command::Say(to(&juliet(None).account), Content::text("hello"));
+    assert_eq!(world.ask(romeo, say).unwrap_err(), Refusal::NoSuchAccount);
+    let stranger = world.connect(0);
+    let asked = world.ask(stranger, asks(Command::Say(to(&account("romeo")), Content::text("hello"))));
+    assert_eq!(asked.unwrap_err(), Refusal::NotOpen, "only the gateway speaks for others");
+    assert_eq!(world.ask(stranger, Command::LogIn(juliet(None).account)).unwrap_err(), Refusal::NoSuchAccount);
+}
+
+#[test]
+fn subscriptions_go_step_by_step_and_presence_follows_them() {
+    let mut world = World::new(2);
+    world.register(0, "romeo");
+    world.run_ms(300);
+    let (here, there) = (gateway(&mut world, 0), gateway(&mut world, 1));
+    let romeo = world.member(0, "romeo", "orchard");
+    let step = |step| Command::Subscription(juliet(None).account, step);
+    let back = |step| asks(Command::Subscription(account("romeo"), step));
+    world.ask(romeo, step(SubscriptionStep::Subscribe)).unwrap();
+    assert_eq!(told(&mut world, here), ["romeo Subscribe"]);
+    world.ask(there, back(SubscriptionStep::Subscribed)).unwrap();
+    world.ask(there, back(SubscriptionStep::Subscribe)).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(romeo), ["juliet@b.example Subscribed", "juliet@b.example Subscribe"]);
+    assert!(told(&mut world, here).is_empty(), "nothing is granted yet");
+    world.ask(romeo, step(SubscriptionStep::Subscribed)).unwrap();
+    assert_eq!(told(&mut world, here), ["romeo Subscribed", "romeo true"]);
+    let probe = Command::Abroad(AbroadCommand::Probe(juliet(None), account("romeo")));
+    world.run_ms(300);
+    world.ask(there, probe.clone()).unwrap();
+    assert_eq!(told(&mut world, there), ["romeo true"], "any node tells how reachable he is");
+    let second = world.member(1, "romeo", "hall");
+    assert_eq!(told(&mut world, there), ["romeo true", "romeo probes"]);
+    world.tell(second, Command::Quit(String::new()));
+    world.run_ms(300);
+    assert_eq!(told(&mut world, there), ["romeo false"]);
+    assert!(told(&mut world, here).is_empty(), "each node tells of its own sessions");
+    world.ask(romeo, Command::RosterSet(juliet(None).account, None)).unwrap();
+    assert_eq!(told(&mut world, here), ["romeo Unsubscribe", "romeo Unsubscribed", "romeo false"]);
+    world.run_ms(300);
+    world.ask(there, probe).unwrap();
+    assert_eq!(told(&mut world, there), ["romeo Unsubscribed"]);
+}
+
+#[test]
+fn an_occupant_of_another_server_is_one_for_every_node() {
+    let mut world = World::new(2);
+    world.run_ms(300);
+    let there = gateway(&mut world, 1);
+    let alice = world.guest(0, "alice");
+    world.join(alice, "lobby").unwrap();
+    world.run_ms(300);
+    let hers = world.connect(1);
+    world.ask(hers, Command::LogIn(juliet(None).account)).unwrap();
+    world.ask(hers, super::world::open("juliet", Some("balcony"))).unwrap();
+    let join = Command::Join { room: room("lobby"), nick: Some(nick("Juliet")), key: None };
+    world.ask(hers, join).unwrap();
+    world.run_ms(300);
+    world.say(hers, "lobby", "from another server");
+    world.run_ms(300);
+    let heard = world.words(alice);
+    assert!(heard.iter().any(|word| word.contains("from another server")), "{heard:?}");
+    // What is for her client comes in at whichever node her server reaches.
+    let here = gateway(&mut world, 0);
+    let forward = || Command::Abroad(AbroadCommand::Forward(juliet(Some("balcony")), "<presence/>".into()));
+    world.heard(hers);
+    world.ask(here, forward()).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(hers), ["forwarded <presence/>"]);
+    assert_eq!(world.ask(there, forward()).unwrap_err(), Refusal::NoSuchNick, "that node has her itself");
+    world.cut(&[0]);
+    world.run_ms(20_000);
+    assert_eq!(world.ask(here, forward()).unwrap_err(), Refusal::NoSuchNick, "who is out of reach is not there");
+}
+
+#[test]
+fn who_blocks_a_server_hears_nothing_of_its_people() {
+    let mut world = World::new(1);
+    world.register(0, "romeo");
+    let here = gateway(&mut world, 0);
+    let romeo = world.member(0, "romeo", "orchard");
+    let server = AccountName::any("@b.example").unwrap();
+    world.ask(romeo, Command::Block(vec![server], true)).unwrap();
+    world.heard(romeo);
+    let say = asks(Command::Say(to(&account("romeo")), Content::text("hello")));
+    assert_eq!(world.ask(here, say).unwrap_err(), Refusal::NoSuchNick);
+    world.ask(here, asks(Command::Subscription(account("romeo"), SubscriptionStep::Subscribe))).unwrap();
+    let whisper = asks(Command::Whisper(to(&account("romeo")), "<presence/>".into()));
+    assert_eq!(world.ask(here, whisper).unwrap_err(), Refusal::NoSuchNick);
+    assert!(world.words(romeo).is_empty());
+}
+
+#[test]
+fn a_stanza_of_somebody_without_a_session_reaches_who_it_is_for_at_another_node() {
+    let mut world = World::new(2);
+    world.register(0, "romeo");
+    world.run_ms(300);
+    let here = gateway(&mut world, 0);
+    let romeo = world.member(1, "romeo", "orchard");
+    world.run_ms(300);
+    let orchard = Target::Account(account("romeo"), Some("orchard".to_owned()));
+    world.ask(here, asks(Command::Whisper(orchard, "<iq/>".into()))).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(romeo), ["whisper juliet <iq/>"]);
+}

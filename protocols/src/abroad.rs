@@ -1,0 +1,69 @@
+//! People of other servers: what they ask through a node's gateway, and what they are told through it.
+//!
+//! One session of each node, its gateway, speaks for all of them. Somebody who takes a place in a room gets a session of their own, under their
+//! remote name ([`AccountName::remote`]); whoever only writes, asks or shows presence has none. How their servers are reached is the gateway's matter
+//! alone.
+
+use crate::command::{Command, SubscriptionStep};
+use crate::event::{Person, Said};
+use bytes::Bytes;
+use lavina_crdt::content::Author;
+use lavina_crdt::names::{AccountName, RoomName};
+use std::sync::Arc;
+
+/// Somebody of another server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Remote {
+    /// Their remote name.
+    pub account: AccountName,
+    /// One of their clients, where one is meant.
+    pub resource: Option<String>,
+}
+
+/// What a gateway asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AbroadCommand {
+    /// From here on the session is the node's gateway. [`Reply::Done`](crate::command::Reply::Done).
+    Open,
+    /// Somebody of another server asks for this; answered as the command is.
+    Ask(Remote, Box<Command>),
+    /// A stanza of somebody of another server, for the session that they have at another node.
+    /// [`Reply::Done`](crate::command::Reply::Done); [`Refusal::NoSuchNick`](crate::command::Refusal::NoSuchNick) where there is none.
+    Forward(Remote, Bytes),
+    /// Somebody of another server wants to know how reachable an account is. [`Reply::Done`](crate::command::Reply::Done).
+    Probe(Remote, AccountName),
+}
+
+/// What somebody of another server is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Somebody says something to them.
+    Said(Arc<Said>),
+    /// A stanza is handed through to them.
+    Whisper {
+        /// From which session.
+        from: Person,
+        /// The stanza as its sender wrote it; its `from` and `to` are to be replaced.
+        stanza: Bytes,
+    },
+    /// An account takes a step of the subscription exchange.
+    Subscription(AccountName, SubscriptionStep),
+    /// Somebody whose presence they see came, changed or went.
+    Presence {
+        /// Who.
+        person: Person,
+        /// Whether it is there.
+        available: bool,
+    },
+    /// A session that sees their presence wants to know of it.
+    Probe(Person),
+    /// They are invited.
+    Invited {
+        /// Where to.
+        room: RoomName,
+        /// By whom.
+        by: Author,
+        /// Why; may be empty.
+        reason: String,
+    },
+}
