@@ -12,6 +12,7 @@ pub mod content;
 pub mod directory;
 pub mod entry;
 pub mod equivocation;
+pub mod fence;
 pub mod glob;
 pub mod ids;
 pub mod log;

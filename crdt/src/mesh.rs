@@ -6,6 +6,7 @@
 use crate::barred::{Bar, Barred, Bars};
 use crate::entry::Signature;
 use crate::equivocation::Equivocation;
+use crate::fence::{Fence, Fenced, Fences};
 use crate::ids::{NodeId, OrderKey, Origin, Scope};
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,8 @@ pub enum MeshAct {
         /// Why and until when.
         bar: Option<Bar>,
     },
+    /// How far the entries of a node that is thrown out count.
+    Fence(Fence),
 }
 
 /// What the root key says of a node.
@@ -121,6 +124,7 @@ pub struct MeshState {
     revoked: BTreeSet<NodeId>,
     /// From which number on an origin's entries in a scope are void: the least that is proven.
     cuts: BTreeMap<Scope, BTreeMap<Origin, u64>>,
+    fences: Fences,
     bars: Bars,
 }
 
@@ -137,6 +141,7 @@ impl MeshState {
             admissions: BTreeMap::new(),
             revoked: BTreeSet::new(),
             cuts: BTreeMap::new(),
+            fences: Fences::new(),
             bars: Bars::new(),
         }
     }
@@ -156,7 +161,28 @@ impl MeshState {
             }
             MeshAct::Quarantine(proof) => self.quarantine(proof),
             MeshAct::Bar { target, bar } => self.bars.set(at, target, bar.as_ref()),
+            MeshAct::Fence(fence) => fence.is_valid(self.root, &self.mesh) && self.fences.add(fence),
         }
+    }
+
+    /// How far the entries of a node's origin in a scope count, when the node is fenced.
+    #[must_use]
+    pub fn fenced(&self, node: NodeId, scope: &Scope, origin: Origin) -> Option<Fenced> {
+        self.fences.of(node, scope, origin)
+    }
+
+    /// Whether a node has a fence, or a part of one.
+    #[must_use]
+    pub fn has_fence(&self, node: NodeId) -> bool {
+        self.fences.has(node)
+    }
+
+    /// From this number on an origin's entries in a scope are void, since its node is fenced there. Whether they were not before.
+    pub fn cut_at_fence(&mut self, scope: &Scope, origin: Origin, next: u64) -> bool {
+        let cut = self.cuts.entry(scope.clone()).or_default().entry(origin).or_insert(u64::MAX);
+        let earlier = next < *cut;
+        *cut = next.min(*cut);
+        earlier
     }
 
     /// Who is kept out.
@@ -179,7 +205,7 @@ impl MeshState {
         self.cuts.get(scope)
     }
 
-    /// From which number on an origin's entries in a scope are void, when it has been shown to equivocate.
+    /// From which number on an origin's entries in a scope are void: where it has been shown to equivocate, or its node is fenced.
     #[must_use]
     pub fn cut(&self, scope: &Scope, origin: Origin) -> Option<u64> {
         self.cuts.get(scope)?.get(&origin).copied()

@@ -90,7 +90,7 @@ class SixNodes(unittest.IsolatedAsyncioTestCase):
         await self.mesh.nodes["b2"].start()
         gone = self.mesh.nodes.pop("c2")
         first = self.mesh.nodes["a1"]
-        first.run("node", "revoke", gone.name)
+        first.run("node", "revoke", gone.name, "--compromised")
         self.mesh.nodes["spare"] = self.spare
         await self.mesh.join(self.spare)
         await self.mesh.connected()

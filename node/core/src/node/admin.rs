@@ -19,6 +19,13 @@ impl<S: Store> Node<S> {
             AdminCommand::Revoke(node, signature) => {
                 self.write(now, Scope::Mesh, Body::Mesh(MeshAct::Revoke { node, signature }))
             }
+            AdminCommand::FenceRows(node) => {
+                let rows = self.replicas.fence_rows(node);
+                let answer = rows.map(AdminReply::FenceRows).map_err(|_| Refusal::Storage);
+                self.out.push_back(Output::AdminAnswer(id, answer));
+                return;
+            }
+            AdminCommand::Fence(fence) => self.write(now, Scope::Mesh, Body::Mesh(MeshAct::Fence(fence))),
             AdminCommand::Status => {
                 let status = AdminReply::Status(Box::new(self.status()));
                 self.out.push_back(Output::AdminAnswer(id, Ok(status)));

@@ -4,6 +4,7 @@ use crate::store::{Batch, BatchId, StoreError};
 use bytes::Bytes;
 use lavina_crdt::account::Credentials;
 use lavina_crdt::entry::Signature;
+use lavina_crdt::fence::{Fence, FenceRow};
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh::{Admission, Place};
 use lavina_crdt::names::AccountName;
@@ -146,6 +147,10 @@ pub enum AdminCommand {
     Admit(Admission),
     /// Revokes a node.
     Revoke(NodeId, Signature),
+    /// What of a node is here and counts, for its fence.
+    FenceRows(NodeId),
+    /// Writes a part of a fence (signed by the root key) into the mesh scope.
+    Fence(Fence),
     /// How the node is.
     Status,
     /// The configuration was read again: the operators it names, when it could be read, and what to tell whoever asked for it.
@@ -168,6 +173,8 @@ pub enum AdminReply {
     Done,
     /// How the node is.
     Status(Box<Status>),
+    /// What of a node is here and counts.
+    FenceRows(Vec<FenceRow>),
 }
 
 /// How a node is.

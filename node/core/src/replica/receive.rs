@@ -8,6 +8,7 @@ use lavina_crdt::chain::{self, ChainError};
 use lavina_crdt::clock::{Hlc, Now};
 use lavina_crdt::entry::{Body, Entry, Hash, Run, SealedEntry};
 use lavina_crdt::equivocation::Equivocation;
+use lavina_crdt::fence::Fenced;
 use lavina_crdt::ids::{Dot, NodeId};
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::seals::Seals;
@@ -57,7 +58,8 @@ impl<S: Store> Replicas<S> {
             return Ok(Outcome::Refused);
         }
         let origin = run.origin.origin();
-        if self.mesh.cut(&run.scope, origin).is_some_and(|cut| cut <= run.first) {
+        let is_void = self.mesh.cut(&run.scope, origin).is_some_and(|cut| cut <= run.first);
+        if is_void || self.is_fenced(run) {
             self.counters.runs_void += 1;
             return Ok(Outcome::Refused);
         }
@@ -126,6 +128,9 @@ impl<S: Store> Replicas<S> {
             self.room_mut(name)?;
         }
         self.nodes.insert(run.origin.origin(), run.origin.node);
+        if let Some(Fenced::Below(next, _)) = self.mesh.fenced(run.origin.node, &run.scope, run.origin.origin()) {
+            self.mesh.cut_at_fence(&run.scope, run.origin.origin(), next);
+        }
         self.counters.entries_received += entries.len() as u64;
         self.counters.entry_bytes_received += run.entries.iter().map(|sealed| sealed.len() as u64).sum::<u64>();
         let scope = run.scope.clone();

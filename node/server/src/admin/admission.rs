@@ -7,7 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use lavina_core::node::AdminCommand;
+use lavina_core::node::{AdminCommand, AdminReply};
+use lavina_crdt::fence::Fence;
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh::Verdict;
 use lavina_quic::identity::peer_id;
@@ -32,12 +33,23 @@ pub(crate) struct NodeLine {
     pub(crate) connected: bool,
 }
 
-/// Body of `POST /tickets/revoke` and `POST /nodes/revoke`.
+/// Body of `POST /tickets/revoke`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Revoke {
-    /// What the ticket is called, or the name or `PeerId` of the node.
+    /// What the ticket is called.
     pub(crate) what: String,
+}
+
+/// Body of `POST /nodes/revoke`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RevokeNode {
+    /// The name or `PeerId` of the node.
+    pub(crate) what: String,
+    /// Whether its key may be in other hands: nothing of it counts that has not reached the node which is asked.
+    #[serde(default)]
+    pub(crate) compromised: bool,
 }
 
 pub(super) async fn tickets(State(admin): State<Admin>) -> Json<Vec<TicketView>> {
@@ -71,12 +83,12 @@ fn with_connection(mut line: NodeLine, view: &NodeView) -> NodeLine {
 pub(super) async fn revoke_node(
     State(admin): State<Admin>,
     headers: HeaderMap,
-    Json(revoke): Json<Revoke>,
+    Json(revoke): Json<RevokeNode>,
 ) -> Response {
     if !admin.is_operator(&headers) {
         return needs_token();
     }
-    match admin.revoke_node(&revoke.what).await {
+    match admin.revoke_node(&revoke).await {
         Ok(line) => Json(line).into_response(),
         Err(refused) => refused.into_response(),
     }
@@ -104,12 +116,12 @@ impl Admin {
     }
 
     /// Throws a node out of the mesh, for good: its key never comes in again.
-    async fn revoke_node(&self, what: &str) -> Result<NodeLine, Refused> {
+    async fn revoke_node(&self, RevokeNode { what, compromised }: &RevokeNode) -> Result<NodeLine, Refused> {
         let Some(root) = &self.0.reception.root else {
             return Err(refused("this node does not keep the mesh's root key: ask the node that `init` was run on"));
         };
         let mut named = self.nodes()?;
-        named.retain(|(_, line)| line.name == what || line.id == what);
+        named.retain(|(_, line)| line.name == *what || line.id == *what);
         let (node, line) = match named.as_slice() {
             [(_, line)] if line.me => {
                 return Err(refused("a node does not throw itself out: stop it, and ask another"));
@@ -118,8 +130,13 @@ impl Admin {
             [] => return Err(refused(format!("no node is called {what}: `lavina node list` shows those there are"))),
             [..] => return Err(refused(format!("several nodes are called {what}: say which by its id"))),
         };
-        let signature = Verdict::Revoke.sign(root, &self.0.reception.mesh.id, node);
-        self.ask(AdminCommand::Revoke(node, signature)).await?;
+        let mesh = self.0.reception.mesh.id;
+        self.ask(AdminCommand::Revoke(node, Verdict::Revoke.sign(root, &mesh, node))).await?;
+        if *compromised && let AdminReply::FenceRows(rows) = self.ask(AdminCommand::FenceRows(node)).await? {
+            for part in Fence::parts(root, &mesh, node, &rows) {
+                self.ask(AdminCommand::Fence(part)).await?;
+            }
+        }
         Ok(line)
     }
 }

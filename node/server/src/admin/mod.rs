@@ -8,7 +8,7 @@ pub(crate) mod client;
 mod page;
 pub(crate) mod view;
 
-pub(crate) use admission::{NodeLine, Revoke};
+pub(crate) use admission::{NodeLine, Revoke, RevokeNode};
 
 use crate::config::Config;
 use crate::identity::{DataDir, Identity, hex, random, write_secret};
@@ -160,7 +160,7 @@ impl Admin {
     async fn status(&self) -> Result<Status, Refused> {
         match self.ask(AdminCommand::Status).await? {
             AdminReply::Status(status) => Ok(*status),
-            AdminReply::Done => Ok(Status::default()),
+            AdminReply::Done | AdminReply::FenceRows(_) => Ok(Status::default()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `lavina node`: who belongs to the mesh, and throwing somebody out.
 
 use super::{ConfigFile, Out};
-use crate::admin::{NodeLine, Revoke, client};
+use crate::admin::{self, NodeLine, client};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
@@ -24,6 +24,9 @@ pub(super) struct ListNodes {
 pub(super) struct RevokeNode {
     /// Its name, or its id where several have that name
     node: String,
+    /// Its key may be in other hands: of what it wrote, only what has reached this node counts from now on, on all nodes
+    #[arg(long)]
+    compromised: bool,
     #[command(flatten)]
     config: ConfigFile,
 }
@@ -56,7 +59,8 @@ fn line(node: &NodeLine) -> String {
 
 impl RevokeNode {
     fn run(self, out: Out) -> Result<()> {
-        let answer = client::post(&self.config.load()?, "/nodes/revoke", &Revoke { what: self.node })?;
+        let revoke = admin::RevokeNode { what: self.node, compromised: self.compromised };
+        let answer = client::post(&self.config.load()?, "/nodes/revoke", &revoke)?;
         let node: NodeLine = serde_json::from_slice(&answer)?;
         out.say(&node, || format!("{} ({}) does not belong to the mesh any more", node.name, node.id))
     }

@@ -2,6 +2,7 @@
 
 mod convergence;
 mod disk;
+mod fences;
 mod history;
 mod rooms;
 mod situations;
