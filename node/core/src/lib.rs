@@ -6,6 +6,7 @@
 mod farewells;
 mod gate;
 mod gone;
+mod interest;
 mod invites;
 mod kicks;
 mod knocks;

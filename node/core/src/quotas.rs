@@ -82,14 +82,20 @@ const fn is_question(frame: &Frame) -> bool {
         | Frame::PresenceHave(_)
         | Frame::Resend(_)
         | Frame::Heads(_)
-        | Frame::Changed { .. } => true,
+        | Frame::Changed { .. }
+        | Frame::AskRooms => true,
         Frame::Push { .. }
         | Frame::Durable(_)
         | Frame::Delta { .. }
         | Frame::Presence(_)
         | Frame::Signal { .. }
         | Frame::Membership(_)
-        | Frame::Clock(_) => false,
+        | Frame::Clock(_)
+        | Frame::Placing(_)
+        // Somebody waits for the answer, and what it brings is paced by the asker's disk.
+        | Frame::Ask { .. }
+        | Frame::Holding(_)
+        | Frame::Rooms { .. } => false,
     }
 }
 

@@ -98,6 +98,7 @@ impl LocalNode {
             listen: Listen { mesh: Some(mesh), ..listen },
             advertise: vec![mesh.to_string()],
             discovery: Discovery::default(),
+            replicas: None,
             ..Config::loopback(folder)
         };
         Ok(Self { name, region, mesh, wan: Wan::new(), config, flood, identity, running: None })

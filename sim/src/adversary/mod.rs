@@ -72,6 +72,14 @@ impl Adversary {
                 vectors.iter_mut().for_each(|(_, vector)| *vector = VersionVector::default());
                 Frame::Changed { vectors, answer }
             }
+            Frame::Holding(mut rows) if self.does(&PeerFault::FakeVectors(0)) => {
+                // Claims what it does not have, of whoever wrote there.
+                for (_, vector) in &mut rows {
+                    let claimed: Vec<_> = vector.iter().map(|(origin, next)| (origin, next + 1_000)).collect();
+                    claimed.into_iter().for_each(|(origin, next)| vector.advance(origin, next));
+                }
+                Frame::Holding(rows)
+            }
             other @ (Frame::Durable(_)
             | Frame::Root { .. }
             | Frame::Buckets(_)
@@ -83,7 +91,12 @@ impl Adversary {
             | Frame::Resend(_)
             | Frame::Clock(_)
             | Frame::Heads(_)
-            | Frame::Changed { .. }) => other,
+            | Frame::Changed { .. }
+            | Frame::Placing(_)
+            | Frame::Ask { .. }
+            | Frame::Holding(_)
+            | Frame::AskRooms
+            | Frame::Rooms { .. }) => other,
         }];
         if self.replays() {
             self.old.push_back(frames[0].clone());

@@ -1,5 +1,5 @@
-//! What the reference model says of each room, worked out once for the checkers that compare: from the entries of one judged node's disk,
-//! which are those of all of them after quiet.
+//! What the reference model says of each room, worked out once for the checkers that compare: from the entries on the disk of one judged node that
+//! holds it, which are those of all of them after quiet.
 
 use crate::model::RoomModel;
 use crate::plan::Class;
@@ -34,8 +34,9 @@ pub(crate) fn judge(world: &World, rooms: &[RoomName]) -> Vec<Option<Judged>> {
 }
 
 fn judge_room(world: &World, room: &RoomName) -> Judged {
-    let entries =
-        world.judged().first().map(|node| world.entries(*node, &Scope::Room(room.clone()))).unwrap_or_default();
+    let scope = Scope::Room(room.clone());
+    let holders = world.judged_holders(&scope);
+    let entries = holders.first().map(|node| world.entries(*node, &scope)).unwrap_or_default();
     let mut doc = RoomDoc::new(room);
     for (entry, author) in entries.iter().filter_map(|entry| Some((entry, entry.author.as_ref()?))) {
         if let Body::DocChange(change) = chain::body(entry) {

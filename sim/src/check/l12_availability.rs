@@ -10,7 +10,8 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
     for client in world.counted().into_iter().map(|client| &world.clients[client]) {
         for (text, sent) in client.sent.iter().filter(|(_, sent)| sent.expected) {
-            let until_us = sent.at_us + WITHIN_US;
+            // What is said behind an entrance waits for it.
+            let until_us = sent.at_us + WITHIN_US + world.fetch_us();
             let in_time = match (&sent.acked, sent.given_up_us) {
                 (Some((_, at_us)), given_up_us) => {
                     *at_us <= until_us || given_up_us.is_some_and(|at_us| at_us <= until_us)

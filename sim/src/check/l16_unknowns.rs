@@ -1,4 +1,4 @@
-//! L16, unknowns: an entry that older versions do not know is on every judged node as it was written, through upgrades and rollbacks; an act that was not
+//! L16, unknowns: an entry that older versions do not know is on every judged node that holds its scope as it was written, through upgrades and rollbacks; an act that was not
 //! understood counts where it is; and no connection fails for what a version does not speak or understand.
 
 use super::Rest;
@@ -29,7 +29,7 @@ fn difference(world: &World, written: &Written) -> Option<String> {
     let Written { node, scope, key, kind, body, .. } = written;
     let what = format!("entry {:?} of kind {kind} in {scope:?}, written by node {node},", key.dot());
     let mut first: Option<(usize, SealedEntry)> = None;
-    for judged in world.judged() {
+    for judged in world.judged_holders(scope) {
         let run = world.nodes[judged].store.run(scope, key.origin, key.seq, 0).ok().flatten();
         let Some(sealed) = run.and_then(|run| run.entries.into_iter().next()) else {
             return Some(format!("{what} is not on node {judged}"));

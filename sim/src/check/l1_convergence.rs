@@ -1,4 +1,4 @@
-//! L1, strong convergence: nodes with the same entries of a scope, and the same understanding of them, have the same state of it, byte for byte.
+//! L1, strong convergence: nodes that hold a scope and have the same entries of it, and the same understanding of them, have the same state of it, byte for byte.
 
 use super::Rest;
 use crate::world::World;
@@ -11,7 +11,7 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
         let mut states = Vec::new();
         // What a version does not understand it cannot show; invariant L16 says what that may be.
         let understood = |world: &World, node: usize| world.nodes[node].release.vocabulary();
-        for node in world.judged() {
+        for node in world.judged_holders(&scope) {
             let vector = world.vector(node, &scope);
             let state = world.room_state(node, room).and_then(|state| postcard::to_stdvec(&*state).ok());
             let history: Option<Vec<_>> =

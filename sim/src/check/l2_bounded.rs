@@ -1,4 +1,4 @@
-//! L2, bounded convergence: after the last fault all judged nodes are equal within the plan's bound; if not, this says what is pending.
+//! L2, bounded convergence: after the last fault all judged nodes are equal in what they hold within the plan's bound; if not, this says what is pending.
 
 use super::Rest;
 use crate::world::World;
@@ -27,7 +27,8 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
 fn difference(world: &World, one: usize, other: usize) -> Vec<String> {
     let (ours, theirs) = (world.vectors(one), world.vectors(other));
     let mut wrong = Vec::new();
-    for scope in ours.keys().chain(theirs.keys().filter(|scope| !ours.contains_key(*scope))) {
+    let all = ours.keys().chain(theirs.keys().filter(|scope| !ours.contains_key(*scope)));
+    for scope in all.filter(|scope| world.holds(one, scope) && world.holds(other, scope)) {
         let vector = ours.get(scope).cloned().unwrap_or_default();
         let there = theirs.get(scope).cloned().unwrap_or_default();
         let lacks: u64 = vector.missing_in(&there).map(|(_, from, to)| to - from).sum();

@@ -56,6 +56,7 @@ pub fn day(seed: u64, day: &Day) -> Plan {
         heal_at_ms,
         converge_within_ms: 10_000,
         core: Vec::new(),
+        replicas: None,
         nodes: nodes(day.nodes),
         links: LinkPlan { near_us: 500, far_us: 40_000, jitter_percent: 10, loss_permille: 1, between: Vec::new() },
         rooms: (0..rooms.len()).map(|room| RoomPlan { name: format!("room{room}"), founder: Some(room) }).collect(),

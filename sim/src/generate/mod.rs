@@ -21,6 +21,7 @@ use crate::plan::{
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use std::num::NonZeroUsize;
 
 /// How large generated runs are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Sizes {
     pub level: Level,
     /// The class of all runs; `None`: each seed draws its own, 20 % fair, 50 % safety, 15 % core, 10 % byzantine, 5 % upgrade.
     pub class: Option<Class>,
+    /// How many home replicas a room has; `None`: every node holds every room.
+    pub replicas: Option<NonZeroUsize>,
 }
 
 impl Default for Sizes {
@@ -54,6 +57,7 @@ impl Default for Sizes {
             storm_ms: 25_000,
             level: Level::L0,
             class: None,
+            replicas: None,
         }
     }
 }
@@ -120,6 +124,7 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
         heal_at_ms,
         converge_within_ms,
         core,
+        replicas: sizes.replicas,
         nodes,
         links,
         rooms,

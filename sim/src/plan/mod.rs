@@ -16,6 +16,7 @@ pub use release::Release;
 use crate::client::deeds;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 
 /// What must have happened in many seeds together, or they say little: every kind of fault and action, and what clients must meet now
 /// and then.
@@ -65,6 +66,9 @@ pub struct Plan {
     /// In class [`Class::Core`]: the nodes that are healed then and must converge and serve. Empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub core: Vec<usize>,
+    /// How many home replicas a room has; none: every node holds every room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<NonZeroUsize>,
     /// The nodes.
     pub nodes: Vec<NodePlan>,
     /// What links between nodes are like.

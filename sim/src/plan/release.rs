@@ -45,6 +45,11 @@ impl Release {
         matches!(self, Self::Current)
     }
 
+    /// Whether it knows that rooms may live on some nodes only.
+    pub(crate) const fn places_rooms(self) -> bool {
+        !matches!(self, Self::Previous)
+    }
+
     /// Its number, from 0.
     pub(crate) const fn number(self) -> u16 {
         self as u16

@@ -17,7 +17,8 @@ pub use read::TextError;
 use crate::plan::{Class, Expect, Fault, Level, LinkPlan, NodePlan, Plan};
 use load::Load;
 use mesh::Mesh;
-use read::{Problem, Table};
+use read::{Problem, Table, Value};
+use std::num::NonZeroUsize;
 
 /// When the load begins: accounts are known everywhere by then, and everybody is in its rooms. Times of a scenario count from here.
 const LOAD_FROM_MS: u64 = 10_000;
@@ -34,6 +35,7 @@ pub struct Scenario {
     /// The seed it names, 1 if none.
     pub seed: u64,
     level: Level,
+    replicas: Option<NonZeroUsize>,
     nodes: Vec<NodePlan>,
     links: LinkPlan,
     load: Load,
@@ -42,7 +44,7 @@ pub struct Scenario {
     expect: Expect,
 }
 
-const KEYS: &[&str] = &["name", "seed", "level", "regions", "links", "load", "faults", "settle", "expect"];
+const KEYS: &[&str] = &["name", "seed", "level", "replicas", "regions", "links", "load", "faults", "settle", "expect"];
 
 impl Scenario {
     /// A scenario from TOML.
@@ -93,6 +95,7 @@ impl Scenario {
             name: table.get("name").map_or(Ok("scenario"), read::text)?.to_owned(),
             seed: table.get("seed").map_or(Ok(1), read::count)?,
             level,
+            replicas: table.get("replicas").map_or(Ok(None), replicas)?,
             nodes: mesh.nodes(),
             links: mesh.links(),
             load,
@@ -114,6 +117,7 @@ impl Scenario {
             heal_at_ms: LOAD_FROM_MS + self.load.duration_ms,
             converge_within_ms: self.settle_ms,
             core: Vec::new(),
+            replicas: self.replicas,
             nodes: self.nodes.clone(),
             links: self.links.clone(),
             rooms,
@@ -122,6 +126,15 @@ impl Scenario {
             expect: self.expect.clone(),
         }
     }
+}
+
+/// How many home replicas a room has.
+fn replicas(value: &Value<'_>) -> Result<Option<NonZeroUsize>, Problem> {
+    if matches!(read::text(value), Ok("all")) {
+        return Ok(None);
+    }
+    let count = read::count(value).ok().and_then(|count| NonZeroUsize::new(usize::try_from(count).ok()?));
+    count.map(Some).ok_or_else(|| Problem::at(value, "a number from 1 on is expected, or \"all\""))
 }
 
 const EXPECT: &[&str] = &[

@@ -109,7 +109,9 @@ impl World {
                 Some(room) => self.clients[client].inside.get(room).copied(),
                 None => self.clients[client].ready.then_some(self.clients[client].ready_us),
             };
-            if there.is_none_or(|since_us| since_us + SLACK_US > sent.at_us) {
+            // Where rooms are placed a line goes to whoever is known to be there.
+            let known_us = SLACK_US + self.known_us();
+            if there.is_none_or(|since_us| since_us + known_us > sent.at_us) {
                 continue;
             }
             let took_us = self.now_us - sent.at_us;
@@ -135,6 +137,7 @@ impl World {
             (false, true) => jitter(links.near_us),
             (false, false) => jitter(links.far_us) + jitter(links.near_us),
         };
-        2 * CLIENT_DELAY_US + 8 * COMMIT_US + way_us + SLACK_US
+        // What is said behind a question for a room waits for it.
+        2 * CLIENT_DELAY_US + 8 * COMMIT_US + way_us + SLACK_US + self.fetch_us()
     }
 }

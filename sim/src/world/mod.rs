@@ -15,6 +15,7 @@ pub(crate) mod news;
 pub(crate) mod node;
 mod paths;
 mod pause;
+mod placing;
 mod probe;
 mod queue;
 mod sample;
@@ -41,6 +42,7 @@ use queue::{Pending, Queue};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 /// One-way delay between a client and its node, microseconds.
@@ -176,7 +178,7 @@ impl World {
             .zip(&plan.nodes)
             .map(|((key, admission), node)| {
                 let (epoch, seals, release) = (rng.random(), seals.clone(), node.release);
-                let outfit = Outfit { level: plan.level, epoch, seals, flood, release };
+                let outfit = Outfit { level: plan.level, epoch, seals, flood, release, replicas: plan.replicas };
                 sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, outfit)
             })
             .collect();
@@ -414,6 +416,9 @@ impl World {
     }
 }
 
+/// How long a node keeps a room that it is not to hold: short, so that it happens in a run.
+const LINGER_MS: u64 = 3_000;
+
 /// Whether clients send floods in a run, and nodes limit them.
 fn floods(plan: &Plan) -> bool {
     plan.faults.iter().any(|fault| matches!(fault.kind, FaultKind::Client(ClientFault::Flood(..))))
@@ -426,6 +431,7 @@ struct Outfit {
     seals: Seals,
     flood: Flood,
     release: Release,
+    replicas: Option<NonZeroUsize>,
 }
 
 fn sim_node(
@@ -457,7 +463,7 @@ fn sim_node(
             mesh: mesh.clone(),
             bootstrap: bootstrap.to_vec(),
             operators: Vec::new(),
-            limits: Limits::default(),
+            limits: Limits { linger_ms: LINGER_MS, ..Limits::default() },
             seals: outfit.seals,
         },
         sessions: Arc::new(sessions),
@@ -479,5 +485,6 @@ fn sim_node(
         backlog: pause::Backlog::default(),
         revoked: false,
         release: outfit.release,
+        replicas: outfit.replicas,
     }
 }

@@ -11,6 +11,7 @@ use lavina_crdt::clock::Now;
 use lavina_protocols::render::Renders;
 use lavina_protocols::session::{Session, SessionConfig};
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 /// One connection at a node.
@@ -73,6 +74,8 @@ pub(crate) struct SimNode {
     pub(crate) revoked: bool,
     /// Which version of the node it runs.
     pub(crate) release: Release,
+    /// How many home replicas a room has, where the version knows of that.
+    pub(crate) replicas: Option<NonZeroUsize>,
 }
 
 /// The configuration all sessions of a node share.
@@ -109,6 +112,7 @@ impl SimNode {
         self.start += 1;
         self.up_since_us = now_us;
         self.timeout_us = u64::MAX;
+        self.config.limits.replicas = self.replicas.filter(|_| self.release.places_rooms());
         let (now, config) = (self.now(now_us), &self.config);
         let Recovered { opened: (store, mut node), damage } =
             self.disk.open(seed, |store| Ok((store.clone(), Node::open(config.clone(), store, now, seed)?)))?;

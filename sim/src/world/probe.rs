@@ -40,8 +40,11 @@ impl World {
         self.nodes[node].core.as_mut()?.look_at_room(room)
     }
 
-    /// The state of a room at a node.
+    /// The state of a room at a node that holds it.
     pub(crate) fn room_state(&mut self, node: usize, room: &RoomName) -> Option<Arc<RoomState>> {
+        if !self.holds(node, &Scope::Room(room.clone())) {
+            return None;
+        }
         self.room(node, room).map(|view| view.state)
     }
 
@@ -142,15 +145,14 @@ impl World {
         ids
     }
 
+    /// The scope that an entry is in, on a node's disk.
+    pub(crate) fn scope_of(&self, node: usize, id: MsgId) -> Option<Scope> {
+        let store = &self.nodes[node].store;
+        self.vectors(node).into_keys().find(|scope| matches!(store.find(scope, id), Ok(Some(_))))
+    }
+
     /// Whether two nodes are connected.
     pub(crate) fn are_connected(&self, one: usize, other: usize) -> bool {
         self.connection(one, other).is_some()
-    }
-
-    /// Whether all judged nodes are up and hold the same on their disks.
-    pub(crate) fn all_equal(&self) -> bool {
-        let judged = self.judged();
-        let Some(first) = judged.first().map(|node| self.vectors(*node)) else { return true };
-        judged.iter().all(|node| self.nodes[*node].core.is_some() && self.vectors(*node) == first)
     }
 }

@@ -99,7 +99,8 @@ impl World {
                 if self.plan.lies(has) || self.plan.lies(lacks) {
                     continue;
                 }
-                for lack in unlike.lacking(has, lacks).take(GAPS_MAX) {
+                let is_common = |(scope, ..): &Lack| self.holds(has, scope) && self.holds(lacks, scope);
+                for lack in unlike.lacking(has, lacks).filter(is_common).take(GAPS_MAX) {
                     let key = ((has, lacks, epoch), lack);
                     let since_us = self.watch.open.get(&key).copied().unwrap_or(self.now_us);
                     open.insert(key, since_us);

@@ -30,10 +30,18 @@ const RESUME_MS: u64 = 5_000;
 /// Order of sending: kind of scope, newest first, then by name.
 type Rank = (u8, Reverse<u64>, Scope);
 
+/// What a peer lacks of a scope.
+#[derive(Debug)]
+struct Wanted {
+    theirs: VersionVector,
+    /// What is fresh too: it has asked, and dissemination does not bring it.
+    whole: bool,
+}
+
 #[derive(Debug, Default)]
 struct Outgoing {
     /// What is lacking, with the vector from which on.
-    wanted: BTreeMap<Rank, VersionVector>,
+    wanted: BTreeMap<Rank, Wanted>,
     /// What must become durable there, by batch, oldest first.
     awaited: VecDeque<BTreeMap<(Hash, Origin), u64>>,
     resume_us: u64,
@@ -53,16 +61,25 @@ impl CatchUp {
 
     /// A peer lacks something of a scope; `theirs` is what it has. `false` when there are too many such scopes already.
     pub(crate) fn want(&mut self, peer: NodeId, scope: &Scope, touched: u64, theirs: VersionVector) -> bool {
-        let outgoing = self.peers.entry(peer).or_default();
-        if outgoing.wanted.len() >= WANTED_MAX {
-            return false;
-        }
         let kind = match scope {
             Scope::Mesh => 0,
             Scope::Account(_) => 1,
             Scope::Room(_) | Scope::Direct(..) => 2,
         };
-        outgoing.wanted.insert((kind, Reverse(touched), scope.clone()), theirs);
+        self.want_as(peer, (kind, Reverse(touched), scope.clone()), Wanted { theirs, whole: false })
+    }
+
+    /// A peer asks for a scope that somebody there waits for, of which it has `theirs`: it goes first.
+    pub(crate) fn want_at_once(&mut self, peer: NodeId, scope: &Scope, theirs: VersionVector) -> bool {
+        self.want_as(peer, (0, Reverse(u64::MAX), scope.clone()), Wanted { theirs, whole: true })
+    }
+
+    fn want_as(&mut self, peer: NodeId, rank: Rank, wanted: Wanted) -> bool {
+        let outgoing = self.peers.entry(peer).or_default();
+        if outgoing.wanted.len() >= WANTED_MAX {
+            return false;
+        }
+        outgoing.wanted.insert(rank, wanted);
         true
     }
 
@@ -146,9 +163,11 @@ impl Outgoing {
             let scope = wanted.key().2.clone();
             let key = scope_hash(&scope);
             let ours = view.replica.vector(&scope);
-            let theirs = wanted.get().clone();
+            let Wanted { theirs, whole } = wanted.get();
+            let (theirs, whole) = (theirs.clone(), *whole);
             for (origin, first, end) in ours.missing_in(&theirs) {
-                let end = fresh.begins(now_us, since_us, key, origin).map_or(end, |begins| begins.min(end));
+                let begins = fresh.begins(now_us, since_us, key, origin).filter(|_| !whole);
+                let end = begins.map_or(end, |begins| begins.min(end));
                 // What comes before it is on its way, and would be missing at the other side if this overtook it.
                 if flights.carries(now_us, peer, key, origin, first) {
                     continue;
@@ -165,7 +184,7 @@ impl Outgoing {
                     room = room.saturating_sub(usize::try_from(run_bytes(&run)).unwrap_or(usize::MAX));
                     at = run_end(&run);
                     awaited.insert((key, origin), at);
-                    wanted.get_mut().advance(origin, at);
+                    wanted.get_mut().theirs.advance(origin, at);
                     batch.push(run);
                 }
             }

@@ -1,13 +1,14 @@
-//! Entries as they are written: near before far, each region entered once.
+//! Entries as they are written: near before far, each region entered once, to those that hold the scope.
 //!
-//! The origin sends one copy to each live node of its own region and one, to be relayed, to one gateway in every other region. Who is
-//! the gateway is a rendezvous hash of (scope, origin) over the region's live nodes, so there is no election and load spreads. A gateway
+//! The origin sends one copy to each live holder of its own region and one, to be relayed, to one gateway in every other region that has holders. Who is
+//! the gateway is a rendezvous hash of (scope, origin) over the region's live holders, so there is no election and load spreads. A gateway
 //! relays because the frame says so, not because the entries are new to it: sync may have brought them first. Without a
 //! durable acknowledgement in time the next in rank gets a copy, once each; what is in time is learnt from the gateway's own answers, and a gateway
 //! that is heard of after it must have got the copy is waited for longer, since a busy disk is no reason for a second copy. What is still missing then is sync's to repair.
 
 use crate::frame::{FRAME_BYTES_MAX, Frame};
 use crate::gauges::Gauge;
+use crate::holders::Holders;
 use crate::inflight::{InFlight, run_bytes, run_end};
 use crate::links::Links;
 use crate::outbox::Outbox;
@@ -15,7 +16,7 @@ use crate::rendezvous;
 use crate::tree::scope_hash;
 use lavina_crdt::clock::Now;
 use lavina_crdt::entry::{Hash, Run};
-use lavina_crdt::ids::{NodeId, Origin};
+use lavina_crdt::ids::{NodeId, Origin, Scope};
 use lavina_crdt::mutant::{self, Mutant};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,6 +51,27 @@ struct Outstanding {
 impl Outstanding {
     fn pair(&self) -> Option<(NodeId, Hash, Origin)> {
         self.tried.last().map(|gateway| (*gateway, self.key, self.run.origin.origin()))
+    }
+}
+
+/// Who can be sent what at the moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whom<'a> {
+    pub(crate) links: &'a Links,
+    pub(crate) holders: &'a Holders,
+}
+
+impl<'a> Whom<'a> {
+    /// Live nodes of this region that hold a scope.
+    fn near(self, scope: &Scope, key: Hash) -> impl Iterator<Item = NodeId> + use<'a, '_> {
+        self.links.near_live().filter(move |peer| self.holders.keeps(*peer, scope, &key))
+    }
+
+    /// Live nodes of every other region that hold it, by region.
+    fn far(self, scope: &Scope, key: Hash) -> BTreeMap<&'a str, Vec<NodeId>> {
+        let mut regions = self.links.far_live();
+        regions.values_mut().for_each(|nodes| nodes.retain(|peer| self.holders.keeps(*peer, scope, &key)));
+        regions
     }
 }
 
@@ -89,12 +111,12 @@ impl Dissemination {
     }
 
     /// Own entries have become durable.
-    pub(crate) fn on_appended(&mut self, now: Now, run: Run, links: &Links, flights: &mut InFlight, out: &mut Outbox) {
+    pub(crate) fn on_appended(&mut self, now: Now, run: Run, whom: Whom<'_>, flights: &mut InFlight, out: &mut Outbox) {
         let key = scope_hash(&run.scope);
-        for peer in links.near_live() {
+        for peer in whom.near(&run.scope, key) {
             self.push(now, peer, false, key, &run, flights, out);
         }
-        for (region, nodes) in links.far_live() {
+        for (region, nodes) in whom.far(&run.scope, key) {
             let copy = Outstanding {
                 run: run.clone(),
                 key,
@@ -103,7 +125,7 @@ impl Dissemination {
                 sent_us: 0,
                 due_us: 0,
             };
-            self.send_to_gateway(now, copy, &nodes, links, flights, out);
+            self.send_to_gateway(now, copy, &nodes, whom.links, flights, out);
         }
     }
 
@@ -113,18 +135,19 @@ impl Dissemination {
         now: Now,
         from: NodeId,
         run: &Run,
-        links: &Links,
+        whom: Whom<'_>,
         flights: &mut InFlight,
         out: &mut Outbox,
     ) {
         let key = scope_hash(&run.scope);
+        let links = whom.links;
         let others = |peer: &NodeId| *peer != from && *peer != run.origin.node;
         if mutant::is_planted(Mutant::RelayFar) {
             for peer in links.connected().filter(others).filter(|peer| !links.is_near(*peer)) {
                 self.push(now, peer, false, key, run, flights, out);
             }
         }
-        for peer in links.near_live().filter(others) {
+        for peer in whom.near(&run.scope, key).filter(others) {
             self.push(now, peer, false, key, run, flights, out);
         }
     }
@@ -210,19 +233,19 @@ impl Dissemination {
     }
 
     /// A gateway is gone: what it has not acknowledged goes to the next in rank at once.
-    pub(crate) fn on_gone(&mut self, now: Now, peer: NodeId, links: &Links, flights: &mut InFlight, out: &mut Outbox) {
+    pub(crate) fn on_gone(&mut self, now: Now, peer: NodeId, whom: Whom<'_>, flights: &mut InFlight, out: &mut Outbox) {
         self.slowest_us.remove(&peer);
         let first = (peer, Hash([0; 32]), Origin([0; 16]));
         let last = (peer, Hash([0xff; 32]), Origin([0xff; 16]));
         let ids: Vec<u64> = self.by_gateway.range(first..=last).flat_map(|(_, ids)| ids).copied().collect();
-        self.retry(now, ids, links, flights, out);
+        self.retry(now, ids, whom, flights, out);
     }
 
-    pub(crate) fn on_time(&mut self, now: Now, links: &Links, flights: &mut InFlight, out: &mut Outbox) {
+    pub(crate) fn on_time(&mut self, now: Now, whom: Whom<'_>, flights: &mut InFlight, out: &mut Outbox) {
         let ids: Vec<u64> = self.due.range(..=(now.mono_us, u64::MAX)).map(|(_, id)| *id).collect();
         // Whoever comes to it this late has not read what came meanwhile either, acknowledgements among it.
         let is_behind = self.due.first().is_some_and(|(at, _)| now.mono_us.saturating_sub(*at) > BEHIND_MS * 1000);
-        let waits = |id: &u64| self.may_wait(now, *id, links, is_behind);
+        let waits = |id: &u64| self.may_wait(now, *id, whom.links, is_behind);
         let (alive, silent): (Vec<u64>, Vec<u64>) = ids.into_iter().partition(waits);
         for id in alive {
             if let Some(copy) = self.outstanding.get_mut(&id) {
@@ -231,7 +254,7 @@ impl Dissemination {
                 self.due.insert((copy.due_us, id));
             }
         }
-        self.retry(now, silent, links, flights, out);
+        self.retry(now, silent, whom, flights, out);
     }
 
     /// Whether the gateway of a copy is waited for longer: this node is behind itself, or the gateway has the copy and works on it, as far as can be told:
@@ -244,15 +267,16 @@ impl Dissemination {
         (is_behind || is_at_work) && now.mono_us < copy.sent_us.saturating_add(PATIENCE_MS_MAX * 1000)
     }
 
-    fn retry(&mut self, now: Now, ids: Vec<u64>, links: &Links, flights: &mut InFlight, out: &mut Outbox) {
+    fn retry(&mut self, now: Now, ids: Vec<u64>, whom: Whom<'_>, flights: &mut InFlight, out: &mut Outbox) {
         if ids.is_empty() {
             return;
         }
-        let live = links.far_live();
+        let live = whom.links.far_live();
         for id in ids {
             let Some(copy) = self.take(id) else { continue };
-            let nodes = live.get(copy.region.as_str()).cloned().unwrap_or_default();
-            self.send_to_gateway(now, copy, &nodes, links, flights, out);
+            let mut nodes = live.get(copy.region.as_str()).cloned().unwrap_or_default();
+            nodes.retain(|node| whom.holders.keeps(*node, &copy.run.scope, &copy.key));
+            self.send_to_gateway(now, copy, &nodes, whom.links, flights, out);
         }
     }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use lavina_crdt::entry::{Hash, Run};
 use lavina_crdt::ids::{NodeId, Origin, Scope, SessionId};
 use lavina_crdt::mutant::{self, Mutant};
+use lavina_crdt::names::RoomName;
 use lavina_crdt::presence::PresenceUpdate;
 use lavina_crdt::version::VersionVector;
 use serde::{Deserialize, Serialize};
@@ -99,10 +100,48 @@ pub enum Frame {
         /// Whether the receiver is to answer with its own.
         answer: bool,
     },
+    /// The sender holds only the rooms it is to, with so many homes each. Who does not say so on a connection holds everything.
+    Placing(u16),
+    /// What has the receiver of these scopes? The vectors are the sender's. It answers with [`Frame::Holding`], and with `send` sends what the
+    /// sender lacks.
+    Ask {
+        /// The scopes, with what the sender has.
+        vectors: Vec<(Scope, VersionVector)>,
+        /// Whether the sender wants what it lacks.
+        send: bool,
+    },
+    /// What is durable at the sender of scopes that it was asked about.
+    Holding(Vec<(Scope, VersionVector)>),
+    /// Which rooms may anybody see, of those whose first home the receiver is? It answers with [`Frame::Rooms`].
+    AskRooms,
+    /// Rooms that anybody may see. `more`: others follow.
+    Rooms {
+        /// The rooms.
+        rows: Vec<RoomRow>,
+        /// Whether more will follow.
+        more: bool,
+    },
+}
+
+/// What a list says of a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomRow {
+    /// Its name.
+    pub name: RoomName,
+    /// Topic, or nothing.
+    pub topic: String,
+    /// Title, or nothing.
+    pub title: String,
+    /// When it was created, milliseconds.
+    pub created_ms: Option<u64>,
+    /// When the topic was set, milliseconds.
+    pub topic_ms: Option<u64>,
+    /// Whether it is there though nobody is inside.
+    pub stays: bool,
 }
 
 /// How many kinds of frames this version knows: what begins with a higher number is a newer version's.
-pub const KINDS: u32 = 14;
+pub const KINDS: u32 = 19;
 
 /// What each kind of frame is called in metrics, by its number.
 pub const KIND_NAMES: [&str; KINDS as usize] = [
@@ -120,6 +159,11 @@ pub const KIND_NAMES: [&str; KINDS as usize] = [
     "clock",
     "heads",
     "changed",
+    "placing",
+    "ask",
+    "holding",
+    "ask_rooms",
+    "rooms",
 ];
 
 impl Frame {
@@ -141,6 +185,11 @@ impl Frame {
             Self::Clock(_) => 11,
             Self::Heads(_) => 12,
             Self::Changed { .. } => 13,
+            Self::Placing(_) => 14,
+            Self::Ask { .. } => 15,
+            Self::Holding(_) => 16,
+            Self::AskRooms => 17,
+            Self::Rooms { .. } => 18,
         }
     }
 
@@ -149,7 +198,7 @@ impl Frame {
     pub const fn lane(&self) -> Lane {
         match self {
             Self::Push { .. } | Self::Signal { .. } => Lane::Live,
-            Self::Vectors { .. } | Self::Delta { .. } => Lane::Bulk,
+            Self::Vectors { .. } | Self::Delta { .. } | Self::Rooms { .. } => Lane::Bulk,
             Self::Durable(_)
             | Self::Root { .. }
             | Self::Buckets(_)
@@ -159,7 +208,11 @@ impl Frame {
             | Self::Resend(_)
             | Self::Clock(_)
             | Self::Heads(_)
-            | Self::Changed { .. } => Lane::Control,
+            | Self::Changed { .. }
+            | Self::Placing(_)
+            | Self::Ask { .. }
+            | Self::Holding(_)
+            | Self::AskRooms => Lane::Control,
         }
     }
 }
@@ -220,10 +273,10 @@ mod tests {
 
     #[test]
     fn a_frame_of_a_newer_kind_is_told_from_a_malformed_one() {
-        let changed = Frame::Changed { vectors: Vec::new(), answer: true };
-        let last = encode(&changed).unwrap();
+        let newest = Frame::Rooms { rows: Vec::new(), more: true };
+        let last = encode(&newest).unwrap();
         assert_eq!(u32::from(last[0]) + 1, KINDS);
-        assert_eq!(usize::from(last[0]), changed.kind());
+        assert_eq!(usize::from(last[0]), newest.kind());
         let root = Frame::Root { entries: Hash::default(), presence: Hash::default() };
         assert_eq!(usize::from(encode(&root).unwrap()[0]), root.kind());
         assert_eq!(decode(&[last[0] + 1, 1, 2, 3]), Err(FrameError::Unknown(KINDS)));

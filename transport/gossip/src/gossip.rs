@@ -3,9 +3,11 @@
 //! Holds no rule of its own but who may speak (the admitted) and how a signal finds its node.
 
 use crate::arrivals::Arrivals;
-use crate::disseminate::Dissemination;
+use crate::disseminate::{Dissemination, Whom};
+use crate::fetch::{Fetches, Source, Step};
 use crate::frame::Frame;
 use crate::gauges::Gauge;
+use crate::holders::{self, Holders};
 use crate::inflight::{InFlight, run_end};
 use crate::links::{Link, Links};
 use crate::machine::{Counters, GossipConfig, Input, Output, Peer, PeerStatus, Replica};
@@ -16,9 +18,10 @@ use crate::sync::Sync;
 use crate::tree::scope_hash;
 use bytes::Bytes;
 use lavina_crdt::clock::Now;
-use lavina_crdt::entry::Run;
+use lavina_crdt::entry::{Hash, Run};
 use lavina_crdt::ids::{NodeId, Origin, Scope, SessionId};
 use lavina_crdt::mutant::{self, Mutant};
+use lavina_crdt::names::RoomName;
 use lavina_crdt::presence::PresenceMap;
 use lavina_crdt::version::VersionVector;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -32,6 +35,14 @@ const MARKS_MAX: usize = 4_096;
 /// Gaps answered in one frame, and the most bytes for each: what was lost on the way is little, the rest is for sync.
 const RESENDS_MAX: usize = 16;
 const RESEND_BYTES_MAX: usize = 64 * 1024;
+/// Most holders that are asked for a room: its homes, and some of those with occupants.
+const SOURCES_MAX: usize = 8;
+/// When a room that this node has come into is asked for once more, milliseconds: presence has passed most ways, and the longest, by then.
+const AGAIN_MS: [u64; 2] = [300, 1_000];
+/// Most rooms begun to be fetched in one round because this node is to hold them again.
+const WHOLE_PER_ROUND_MAX: usize = 16;
+/// What the round trip to a peer counts as until it is measured, microseconds.
+const FETCH_ROUND_TRIP_US: u64 = 300_000;
 /// Connections remembered of nodes that the roster does not hold yet.
 const EARLY_MAX: usize = 1_024;
 /// Rounds of timers in one call: a timer may set another for now, but not for ever.
@@ -41,6 +52,7 @@ const TIMER_ROUNDS_MAX: usize = 8;
 pub(crate) struct View<'a> {
     pub(crate) now: Now,
     pub(crate) links: &'a Links,
+    pub(crate) holders: &'a Holders,
     pub(crate) replica: &'a dyn Replica,
 }
 
@@ -54,6 +66,12 @@ pub(crate) struct View<'a> {
 #[derive(Debug)]
 pub struct Gossip {
     links: Links,
+    holders: Holders,
+    fetches: Fetches,
+    /// Rooms that this node has come into, to be asked for again when all must have heard of it.
+    again: BTreeSet<(u64, RoomName)>,
+    /// Rooms of which too little is here to answer for them.
+    partial: BTreeMap<Hash, RoomName>,
     membership: Membership,
     spread: Dissemination,
     flights: InFlight,
@@ -76,11 +94,15 @@ impl Gossip {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         Self {
             membership: Membership::new(&config, rng.random()),
+            holders: Holders::new(config.me, config.replicas),
+            fetches: Fetches::default(),
+            again: BTreeSet::new(),
+            partial: BTreeMap::new(),
             links: Links::new(config.me, config.place),
             spread: Dissemination::new(config.gateway_patience_ms),
             flights: InFlight::default(),
             arrivals: Arrivals::default(),
-            sync: Sync::new(config.sync_period_ms),
+            sync: Sync::new(config.sync_period_ms, config.linger_ms),
             presence: PresenceExchange::new(config.generation),
             rng,
             out: Outbox::default(),
@@ -98,18 +120,23 @@ impl Gossip {
         match input {
             Input::Roster(roster) => self.on_roster(now, roster, presence),
             Input::PeerUp(peer) => self.on_peer_up(now, peer, presence),
-            Input::PeerDown(peer) => self.on_peer_down(now, peer),
+            Input::PeerDown(peer) => self.on_peer_down(now, peer, replica),
             Input::RoundTrip(peer, us) => self.links.set_round_trip(peer, us),
             Input::Frame(from, frame) => self.on_frame(now, from, frame, replica, presence),
             Input::Datagram(from, packet) => self.on_packet(now, from, &packet),
             Input::Appended(runs) => self.on_appended(now, runs),
+            Input::Interest(changes) => self.on_interest(now, changes),
+            Input::Partial(rooms) => {
+                self.partial.extend(rooms.into_iter().map(|room| (holders::room(&room).1, room)));
+            }
+            Input::Fetch(room) => self.on_fetch(now, room, replica),
             Input::Verified { from, runs, refuted, relay } => {
                 for (scope, origin) in refuted {
                     self.arrivals.refute(scope_hash(&scope), origin);
                 }
                 self.on_verified(now, from, &runs, relay, replica);
             }
-            Input::Durable(vectors) => self.on_durable(now, &vectors),
+            Input::Durable(vectors) => self.on_durable(now, &vectors, replica),
             Input::Presence(update) => self.presence.on_own(update, &self.links, &mut self.out),
             Input::Signal(to, bytes) => self.on_signal(to, bytes),
             Input::Compare => {
@@ -172,6 +199,7 @@ impl Gossip {
             Gauge::standing("early connections", self.early.len(), EARLY_MAX),
             Gauge::passing("acknowledgements to send", self.marks.len(), 0),
         ];
+        gauges.push(self.fetches.gauge());
         gauges.extend(self.spread.gauges());
         gauges.extend(self.flights.gauges());
         gauges.extend(self.arrivals.gauges());
@@ -186,6 +214,7 @@ impl Gossip {
         }
         let changes = self.membership.on_roster(&mut self.links, &mut self.out);
         self.on_reach(now, &changes);
+        self.look_who_holds(now);
         let early: Vec<NodeId> = self.early.iter().copied().filter(|node| self.links.is_admitted(*node)).collect();
         for peer in early {
             self.early.remove(&peer);
@@ -202,18 +231,24 @@ impl Gossip {
         }
         // What was on an earlier connection is lost with it.
         self.forget(now, peer);
+        if let Some(replicas) = self.holders.replicas() {
+            self.out.send(peer, Frame::Placing(u16::try_from(replicas.get()).unwrap_or(u16::MAX)));
+        }
         let changes = self.membership.on_up(now, peer, &mut self.links, &mut self.out);
         self.on_reach(now, &changes);
         self.sync.on_up(now, peer, &self.links);
         self.presence.tell(now, peer, presence, &self.links, &mut self.out);
     }
 
-    fn on_peer_down(&mut self, now: Now, peer: NodeId) {
+    fn on_peer_down(&mut self, now: Now, peer: NodeId, replica: &dyn Replica) {
         self.early.remove(&peer);
         self.links.down(now, peer, &mut self.rng);
         self.membership.on_news(now);
         self.sync.on_lost(now, peer);
         self.forget(now, peer);
+        for (room, step) in self.fetches.on_lost(now, peer) {
+            self.on_step(room, step, replica);
+        }
     }
 
     /// Everything that hung on a connection to the peer is void.
@@ -223,7 +258,9 @@ impl Gossip {
         self.sync.forget(peer);
         self.presence.forget(peer);
         self.marks.remove(&peer);
-        self.spread.on_gone(now, peer, &self.links, &mut self.flights, &mut self.out);
+        self.holders.set_placing(peer, false);
+        let whom = Whom { links: &self.links, holders: &self.holders };
+        self.spread.on_gone(now, peer, whom, &mut self.flights, &mut self.out);
     }
 
     fn on_reach(&mut self, now: Now, changes: &[(NodeId, bool)]) {
@@ -231,7 +268,8 @@ impl Gossip {
             if *up {
                 self.sync.on_reach(now, *node, &self.links);
             } else {
-                self.spread.on_gone(now, *node, &self.links, &mut self.flights, &mut self.out);
+                let whom = Whom { links: &self.links, holders: &self.holders };
+                self.spread.on_gone(now, *node, whom, &mut self.flights, &mut self.out);
             }
         }
     }
@@ -252,8 +290,8 @@ impl Gossip {
             return;
         }
         self.links.heard(now, from);
-        let Self { links, sync, flights, arrivals, out, .. } = self;
-        let view = View { now, links, replica };
+        let Self { links, holders, partial, sync, flights, arrivals, out, .. } = self;
+        let view = View { now, links, holders, replica };
         match frame {
             Frame::Push { runs, relay } => self.on_runs(now, from, runs, relay, replica),
             Frame::Delta { runs, more } => {
@@ -264,7 +302,7 @@ impl Gossip {
             }
             Frame::Durable(marks) => self.on_marks(now, from, &marks, replica),
             Frame::Root { entries, presence: theirs } => {
-                sync.on_root(from, entries, out);
+                sync.on_root(from, entries, holders, out);
                 if self.presence.on_digest(now, from, theirs, presence, links, out) {
                     sync.differs(from);
                 }
@@ -284,8 +322,11 @@ impl Gossip {
             Frame::Signal { to, bytes, hops } => self.on_signal_frame(to, bytes, hops),
             Frame::Membership(packet) => self.on_packet(now, from, &packet),
             Frame::Resend(pairs) => self.on_resend(now, from, &pairs, replica),
-            // What nodes say of clocks and contents is the core's.
-            Frame::Clock(_) | Frame::Heads(_) => out.refuse(),
+            Frame::Placing(replicas) => self.on_placing(now, from, replicas),
+            Frame::Ask { vectors, send } => sync.on_ask(&view, from, vectors, send, partial, flights, out),
+            Frame::Holding(rows) => self.on_holding(now, from, rows, replica),
+            // What nodes say of clocks, contents and what rooms there are is the core's.
+            Frame::Clock(_) | Frame::Heads(_) | Frame::AskRooms | Frame::Rooms { .. } => out.refuse(),
         }
     }
 
@@ -308,13 +349,17 @@ impl Gossip {
             self.out.refuse();
         }
         let enters = !self.links.is_near(from);
-        let relayed = enters && self.links.near_live().next().is_some();
         for run in &runs {
             if enters {
                 self.out.counters.entries_entered += u64::try_from(run.entries.len()).unwrap_or(u64::MAX);
             }
             let (key, origin) = (scope_hash(&run.scope), run.origin.origin());
+            let relayed = enters && self.links.near_live().any(|peer| self.holders.keeps(peer, &run.scope, &key));
             let durable = replica.vector(&run.scope).next(origin);
+            if run.first > durable && self.is_unplaced(now, run, replica) {
+                self.out.counters.entries_unplaced += u64::try_from(run.entries.len()).unwrap_or(u64::MAX);
+                continue;
+            }
             if let Some(mark) = self.arrivals.on_run(now, from, key, run, durable, relayed, &mut self.out) {
                 self.marks.entry(from).or_default().push(mark);
             }
@@ -333,7 +378,7 @@ impl Gossip {
             batch_done |= self.sync.catch_up.on_acknowledged(from, key, *origin, *next);
         }
         if batch_done {
-            let view = View { now, links: &self.links, replica };
+            let view = View { now, links: &self.links, holders: &self.holders, replica };
             self.sync.catch_up.pump(&view, from, &self.sync.fresh, &mut self.flights, &mut self.out);
         }
     }
@@ -342,7 +387,8 @@ impl Gossip {
         for run in runs.into_iter().filter(|run| !run.entries.is_empty()) {
             let (key, origin) = (scope_hash(&run.scope), run.origin.origin());
             self.sync.fresh.note(now.mono_us, key, origin, run.first, &mut self.out);
-            self.spread.on_appended(now, run, &self.links, &mut self.flights, &mut self.out);
+            let whom = Whom { links: &self.links, holders: &self.holders };
+            self.spread.on_appended(now, run, whom, &mut self.flights, &mut self.out);
         }
     }
 
@@ -360,18 +406,23 @@ impl Gossip {
         }
         if relay && !mutant::is_planted(Mutant::RelayNothing) {
             for run in runs {
-                self.spread.on_verified(now, from, run, &self.links, &mut self.flights, &mut self.out);
+                let whom = Whom { links: &self.links, holders: &self.holders };
+                self.spread.on_verified(now, from, run, whom, &mut self.flights, &mut self.out);
             }
+        }
+        for run in runs {
+            self.on_here(now, &run.scope, replica);
         }
     }
 
-    fn on_durable(&mut self, now: Now, vectors: &[(Scope, VersionVector)]) {
+    fn on_durable(&mut self, now: Now, vectors: &[(Scope, VersionVector)], replica: &dyn Replica) {
         for (scope, vector) in vectors {
             let key = scope_hash(scope);
-            self.sync.on_durable(scope, key, vector);
+            self.sync.on_durable(now, scope, key, vector, &self.holders);
             for (peer, mark) in self.arrivals.on_durable(now, key, vector) {
                 self.marks.entry(peer).or_default().push(mark);
             }
+            self.on_here(now, scope, replica);
         }
     }
 
@@ -422,23 +473,192 @@ impl Gossip {
         self.links.on_time(now, &mut self.rng, &mut self.out);
         let changes = self.membership.on_time(now, &mut self.links, &mut self.out);
         self.on_reach(now, &changes);
-        self.spread.on_time(now, &self.links, &mut self.flights, &mut self.out);
+        let whom = Whom { links: &self.links, holders: &self.holders };
+        self.spread.on_time(now, whom, &mut self.flights, &mut self.out);
         let gaps = self.arrivals.gaps_due(now, |scope, origin| replica.vector(scope).next(origin));
         for (peer, gaps) in gaps {
             if self.links.is_connected(peer) {
                 gaps.chunks(RESENDS_MAX).for_each(|part| self.out.send(peer, Frame::Resend(part.to_vec())));
             }
         }
-        let view = View { now, links: &self.links, replica };
+        self.ask_again(now, replica);
+        for (room, step) in self.fetches.on_time(now) {
+            self.on_step(room, step, replica);
+        }
+        let view = View { now, links: &self.links, holders: &self.holders, replica };
+        self.sync.hand_over(&view, &mut self.out);
         let digest = || self.presence.digest(presence, &self.links);
         if self.sync.on_time(&view, digest, &self.arrivals, &mut self.flights, &mut self.out) {
             self.flights.expire(now.mono_us);
             self.arrivals.expire(now.mono_us);
+            self.look_who_holds(now);
+            self.make_whole(now, replica);
+        }
+    }
+
+    /// Who counts as a home may be others than before.
+    fn look_who_holds(&mut self, now: Now) {
+        if self.holders.look(now, &self.links) {
+            self.sync.on_placement(now, &self.holders);
+        }
+    }
+
+    /// Rooms that this node is to hold again, and of which it has a part only, are fetched.
+    fn make_whole(&mut self, now: Now, replica: &dyn Replica) {
+        let is_wanted = |(key, room): &(&Hash, &RoomName)| self.holders.keeps_here(&Scope::Room((*room).clone()), key);
+        let rooms = self.partial.iter().filter(is_wanted).map(|(_, room)| room.clone());
+        for room in rooms.take(WHOLE_PER_ROUND_MAX).collect::<Vec<_>>() {
+            self.on_fetch(now, room, replica);
+        }
+    }
+
+    fn on_interest(&mut self, now: Now, changes: Vec<(NodeId, RoomName, bool)>) {
+        for (node, name, is_interested) in changes {
+            let (scope, key) = holders::room(&name);
+            self.holders.set_interested(node, key, is_interested);
+            self.sync.on_held(now, &scope, key, &self.holders);
+            if node == self.links.me && is_interested && self.holders.is_on() {
+                self.again.extend(AGAIN_MS.map(|after_ms| (now.deadline_ms(after_ms), name.clone())));
+            }
+        }
+    }
+
+    /// What was said before others knew that this node is there was not sent here: it is asked for.
+    fn ask_again(&mut self, now: Now, replica: &dyn Replica) {
+        while let Some((_, room)) = self.again.first().filter(|(at_us, _)| *at_us <= now.mono_us).cloned() {
+            self.again.pop_first();
+            self.on_fetch(now, room, replica);
+        }
+    }
+
+    /// A peer places rooms. One that does it otherwise counts as one that holds everything, until both are told the same.
+    fn on_placing(&mut self, now: Now, peer: NodeId, replicas: u16) {
+        let is_alike = self.holders.replicas().is_some_and(|own| own.get() == usize::from(replicas));
+        if is_alike && self.holders.set_placing(peer, true) {
+            self.sync.on_placing(now, peer, &self.links, &self.holders);
+        }
+    }
+
+    /// Whether this node has what its peers have of a room, as far as anybody can know: it is to hold it, and has something of it. Else
+    /// [`Input::Fetch`] brings it.
+    #[must_use]
+    pub fn has(&self, room: &RoomName, replica: &dyn Replica) -> bool {
+        let (scope, key) = holders::room(room);
+        !self.holders.is_on()
+            || (self.holders.keeps_here(&scope, &key)
+                && !self.partial.contains_key(&key)
+                && !replica.vector(&scope).is_empty())
+    }
+
+    /// Whether not every node holds every room.
+    #[must_use]
+    pub fn is_placed(&self) -> bool {
+        self.holders.is_on()
+    }
+
+    /// The connected peers that hold some rooms only.
+    #[must_use]
+    pub fn placing(&self) -> Vec<NodeId> {
+        self.holders.placing().filter(|peer| self.links.is_connected(*peer)).collect()
+    }
+
+    /// Whether this node is the first of a room's homes that are in reach.
+    #[must_use]
+    pub fn is_first_home(&self, room: &RoomName) -> bool {
+        let homes = self.holders.homes(&holders::room(room).1);
+        let me = self.links.me;
+        homes.iter().find(|home| **home == me || self.links.is_live(**home)) == Some(&me)
+    }
+
+    /// Whether a node that places rooms is to hold a scope, as far as this one knows.
+    #[must_use]
+    pub fn is_holder(&self, node: NodeId, scope: &Scope) -> bool {
+        self.holders.is_placed(node, scope, &scope_hash(scope))
+    }
+
+    /// Whether entries came of a room that this node is not to hold, and follow on others that it lacks: whoever sent them did not know yet, and to ask for
+    /// all before them would bring here what does not belong here.
+    fn is_unplaced(&self, now: Now, run: &Run, replica: &dyn Replica) -> bool {
+        let key = scope_hash(&run.scope);
+        if self.holders.keeps_here(&run.scope, &key) || self.fetches.is_open(&run.scope).is_some() {
+            return false;
+        }
+        let mut here = replica.vector(&run.scope);
+        self.arrivals.add_to(now.mono_us, key, &mut here);
+        run.first > here.next(run.origin.origin())
+    }
+
+    fn on_fetch(&mut self, now: Now, room: RoomName, replica: &dyn Replica) {
+        let (scope, key) = holders::room(&room);
+        let mut sources: Vec<Source> = self
+            .links
+            .iter()
+            .filter(|(peer, _)| self.links.is_live(*peer) && self.holders.keeps(*peer, &scope, &key))
+            .map(|(peer, link)| (link.round_trip_us.unwrap_or(FETCH_ROUND_TRIP_US), peer))
+            .collect();
+        sources.sort_unstable();
+        sources.truncate(SOURCES_MAX);
+        let step = self.fetches.begin(now, &room, sources);
+        self.on_step(room, step, replica);
+    }
+
+    fn on_step(&mut self, room: RoomName, step: Step, replica: &dyn Replica) {
+        match step {
+            Step::Wait => {}
+            Step::Ask(peers) => {
+                let scope = Scope::Room(room);
+                let vector = replica.vector(&scope);
+                for peer in peers {
+                    self.out.send(peer, Frame::Ask { vectors: vec![(scope.clone(), vector.clone())], send: true });
+                }
+            }
+            Step::Over(complete) => {
+                let counters = &mut self.out.counters;
+                if complete {
+                    self.partial.remove(&holders::room(&room).1);
+                }
+                *(if complete { &mut counters.rooms_fetched } else { &mut counters.fetches_failed }) += 1;
+                self.out.push(Output::Fetched(room, complete));
+            }
+        }
+    }
+
+    fn on_holding(&mut self, now: Now, from: NodeId, rows: Vec<(Scope, VersionVector)>, replica: &dyn Replica) {
+        for (scope, theirs) in rows {
+            if let Some(room) = self.fetches.is_open(&scope) {
+                let here = self.here(now, &scope, replica);
+                let step = self.fetches.on_holding(now, from, &room, &theirs, &here);
+                self.on_step(room, step, replica);
+            }
+            let view = View { now, links: &self.links, holders: &self.holders, replica };
+            self.sync.on_holding(&view, from, &scope, theirs, &mut self.flights, &mut self.out);
+        }
+    }
+
+    /// What is here of a scope, on the disk or on its way there.
+    fn here(&self, now: Now, scope: &Scope, replica: &dyn Replica) -> VersionVector {
+        let mut here = replica.vector(scope);
+        self.arrivals.add_to(now.mono_us, scope_hash(scope), &mut here);
+        here
+    }
+
+    /// More of a scope is here.
+    fn on_here(&mut self, now: Now, scope: &Scope, replica: &dyn Replica) {
+        if let Some(room) = self.fetches.is_open(scope) {
+            let here = self.here(now, scope, replica);
+            let step = self.fetches.on_here(now, &room, &here);
+            self.on_step(room, step, replica);
         }
     }
 
     fn deadline_us(&self) -> u64 {
-        let optional = [self.links.deadline_us(), self.spread.deadline_us(), self.arrivals.deadline_us()];
+        let optional = [
+            self.links.deadline_us(),
+            self.spread.deadline_us(),
+            self.arrivals.deadline_us(),
+            self.fetches.deadline_us(),
+            self.again.first().map(|(at_us, _)| *at_us),
+        ];
         let earliest = optional.into_iter().flatten().min().unwrap_or(u64::MAX);
         earliest.min(self.membership.deadline_us()).min(self.sync.deadline_us())
     }

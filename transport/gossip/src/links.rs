@@ -4,6 +4,7 @@
 
 use crate::machine::{Output, Peer};
 use crate::outbox::Outbox;
+use crate::placement::Candidate;
 use lavina_crdt::clock::Now;
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh::Place;
@@ -57,6 +58,11 @@ impl Link {
         }
     }
 
+    /// The node as one that may be a home of rooms.
+    pub(crate) fn candidate(&self, node: NodeId) -> Candidate {
+        Candidate { node, place: self.place.clone(), is_dialable: !self.addresses.is_empty() }
+    }
+
     pub(crate) const fn connected(&self) -> bool {
         self.connected_at_us.is_some()
     }
@@ -80,6 +86,8 @@ impl Link {
 pub(crate) struct Links {
     pub(crate) me: NodeId,
     place: Place,
+    /// Whether others can dial this node.
+    is_dialable: bool,
     peers: BTreeMap<NodeId, Link>,
     /// When to dial next; kept, since it is asked for after every input.
     dial_at_us: Option<u64>,
@@ -87,7 +95,7 @@ pub(crate) struct Links {
 
 impl Links {
     pub(crate) const fn new(me: NodeId, place: Place) -> Self {
-        Self { me, place, peers: BTreeMap::new(), dial_at_us: None }
+        Self { me, place, is_dialable: true, peers: BTreeMap::new(), dial_at_us: None }
     }
 
     /// Takes a new roster; returns who is no longer on it.
@@ -97,6 +105,7 @@ impl Links {
             let node = peer.node;
             if node == self.me {
                 self.place = peer.place;
+                self.is_dialable = !peer.addresses.is_empty();
                 continue;
             }
             let link = match before.remove(&node) {
@@ -198,6 +207,11 @@ impl Links {
 
     pub(crate) fn is_live(&self, node: NodeId) -> bool {
         self.peers.get(&node).is_some_and(Link::live)
+    }
+
+    /// This node as one that may be a home of rooms.
+    pub(crate) fn candidate(&self) -> Candidate {
+        Candidate { node: self.me, place: self.place.clone(), is_dialable: self.is_dialable }
     }
 
     /// Whether the node stands in this node's region.

@@ -7,8 +7,10 @@ use bytes::Bytes;
 use lavina_crdt::entry::Run;
 use lavina_crdt::ids::{NodeId, Origin, Scope, SessionId};
 use lavina_crdt::mesh::Place;
+use lavina_crdt::names::RoomName;
 use lavina_crdt::presence::PresenceUpdate;
 use lavina_crdt::version::VersionVector;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 /// Times and bounds.
@@ -26,6 +28,10 @@ pub struct GossipConfig {
     pub probe_period_ms: u64,
     /// Least time before the next-ranked gateway gets a copy, milliseconds; at least two round trips are waited too.
     pub gateway_patience_ms: u64,
+    /// How many home replicas a room has; `None`: every node holds every room.
+    pub replicas: Option<NonZeroUsize>,
+    /// How long a room is kept here that is not to be, since it was last wanted, milliseconds.
+    pub linger_ms: u64,
 }
 
 /// A node that may be a peer: admitted, not revoked.
@@ -82,6 +88,12 @@ pub enum Input {
     Presence(PresenceUpdate),
     /// Hand this to the node of the session.
     Signal(SessionId, Bytes),
+    /// Nodes have occupants in rooms from here on, or none any more.
+    Interest(Vec<(NodeId, RoomName, bool)>),
+    /// Of these rooms not all that peers have is here any more, or was at the last stop.
+    Partial(Vec<RoomName>),
+    /// Somebody here wants to look at a room that this node is [not held to have](Gossip::has): get it from where it is.
+    Fetch(RoomName),
     /// What was refused before may be taken from here on: compare with all peers.
     Compare,
     /// The time that [`Output::Timeout`] named has come, or any other time.
@@ -115,6 +127,10 @@ pub enum Output {
     Signal(SessionId, Bytes),
     /// A node is held to be in reach (`true`) or out of reach (`false`), as SWIM sees it.
     Reach(NodeId, bool),
+    /// A room is not to be here, nobody has wanted it for a while, and all its homes have all of it: it may be let go ([`Input::Partial`]).
+    Spare(RoomName),
+    /// The end of [`Input::Fetch`]: whether what the nearest replica has is here. If not, none could be reached.
+    Fetched(RoomName, bool),
     /// Call [`Gossip::handle`] with [`Input::Timeout`] at this monotonic time (microseconds) at the latest; replaces the one before.
     Timeout(u64),
 }
@@ -142,6 +158,14 @@ pub struct Counters {
     pub datagrams_dropped: u64,
     /// Signals for whose node there is no way.
     pub signals_dropped: u64,
+    /// Entries of rooms that this node does not hold, and of which it lacks what comes before them.
+    pub entries_unplaced: u64,
+    /// Rooms fetched for somebody who looked at them.
+    pub rooms_fetched: u64,
+    /// Rooms that were asked for and could not be fetched.
+    pub fetches_failed: u64,
+    /// Rooms that all their homes were found to have, of those that this node holds beyond its own.
+    pub rooms_handed_over: u64,
     /// Rows forgotten because a table was full; sync repairs what comes of it.
     pub tables_overflowed: u64,
 }

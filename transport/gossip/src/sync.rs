@@ -10,16 +10,23 @@
 //!
 //! Who was told the same already, and did not find that it differs, is not told again for a while: whichever side changes says so.
 //!
+//! While rooms are placed, two peers compare what [both are to hold](crate::holders). What is listed beyond it is answered all the same, so that nothing is
+//! sent again and again where two do not agree for a moment on who holds what.
+//!
 //! **Invariant:** equal replicas exchange one [`Frame::Root`] and nothing else.
 
 use crate::arrivals::Arrivals;
 use crate::catchup::CatchUp;
+use crate::commons::Commons;
 use crate::frame::Frame;
 use crate::fresh::Fresh;
 use crate::gauges::Gauge;
 use crate::gossip::View;
+use crate::handover::{self, Handover, Settled};
+use crate::holders::Holders;
 use crate::inflight::InFlight;
 use crate::links::Links;
+use crate::machine::Output;
 use crate::outbox::Outbox;
 use crate::rendezvous;
 use crate::tree::{Tree, bucket_of, scope_hash};
@@ -28,6 +35,7 @@ use lavina_crdt::clock::Now;
 use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::{NodeId, Scope};
 use lavina_crdt::mutant::{self, Mutant};
+use lavina_crdt::names::RoomName;
 use lavina_crdt::version::VersionVector;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -50,6 +58,8 @@ const AGAIN_MS: u64 = 1_000;
 const SETTLED_MS: u64 = 5_000;
 /// Most scopes told as changed since two were connected last: more are found through the tree.
 const CHANGED_MAX: usize = 64;
+/// Most scopes that one question is answered for.
+const ASKED_MAX: usize = 512;
 /// What was sent to a peer so long before its connection was given up has arrived.
 const ARRIVED_MS: u64 = 15_000;
 /// How often the moment is noted up to which everything has arrived at those who are connected.
@@ -57,6 +67,8 @@ const MOMENT_MS: u64 = 5_000;
 /// How long what a peer was told goes without saying: as long as two replicas may stay unequal if a comparison was lost for a reason that nobody has
 /// thought of.
 const TOLD_MS: u64 = 30_000;
+/// How long a peer has to say that it places rooms before it is taken to hold everything, milliseconds: it says so first of all.
+const PLACING_MS: u64 = 1_000;
 /// Rounds of the slow timer for one with far peers, when there are near ones.
 const FAR_EVERY: u64 = 2;
 
@@ -65,6 +77,8 @@ const FAR_EVERY: u64 = 2;
 pub(crate) struct Sync {
     period_ms: u64,
     tree: Tree,
+    commons: Commons,
+    handover: Handover,
     pub(crate) catch_up: CatchUp,
     pub(crate) fresh: Fresh,
     /// When to compare with a peer.
@@ -76,6 +90,8 @@ pub(crate) struct Sync {
     turns: Turns,
     /// The root and the presence that each peer was told last, and when; forgotten where it is known to differ.
     told: BTreeMap<NodeId, (Hash, Hash, u64)>,
+    /// The hash over the rooms in common that each peer was told last.
+    told_rooms: BTreeMap<NodeId, Hash>,
     /// Moments in the life of the tree, oldest first, with when they were: one that is old enough, and those after it.
     moments: VecDeque<(u64, u64)>,
     /// The moment in which a peer last said that it has the same.
@@ -85,10 +101,12 @@ pub(crate) struct Sync {
 }
 
 impl Sync {
-    pub(crate) fn new(period_ms: u64) -> Self {
+    pub(crate) fn new(period_ms: u64, linger_ms: u64) -> Self {
         Self {
             period_ms: period_ms.max(1),
             tree: Tree::default(),
+            commons: Commons::default(),
+            handover: Handover::new(linger_ms),
             catch_up: CatchUp::default(),
             fresh: Fresh::default(),
             due: BTreeMap::new(),
@@ -97,6 +115,7 @@ impl Sync {
             rounds: 0,
             turns: Turns::default(),
             told: BTreeMap::new(),
+            told_rooms: BTreeMap::new(),
             moments: VecDeque::new(),
             equal_at: BTreeMap::new(),
             left_at: BTreeMap::new(),
@@ -107,8 +126,111 @@ impl Sync {
         [self.fresh.gauge(), self.catch_up.gauge()]
     }
 
-    pub(crate) fn on_durable(&mut self, scope: &Scope, key: Hash, vector: &VersionVector) {
+    pub(crate) fn on_durable(&mut self, now: Now, scope: &Scope, key: Hash, vector: &VersionVector, holders: &Holders) {
+        if vector.is_empty() {
+            self.tree.remove(&key);
+            self.commons.remove(scope, &key);
+            self.handover.remove(&key);
+            return;
+        }
         self.tree.set(scope, key, vector);
+        self.on_held(now, scope, key, holders);
+    }
+
+    /// Something of a scope is here that was not before, or other nodes are to hold it.
+    pub(crate) fn on_held(&mut self, now: Now, scope: &Scope, key: Hash, holders: &Holders) {
+        let Some(digest) = self.tree.digest(&key) else { return };
+        self.commons.put(scope, key, digest, holders);
+        if holders.keeps_here(scope, &key) {
+            self.handover.remove(&key);
+        } else {
+            self.handover.put(now, scope, key);
+        }
+    }
+
+    /// Who counts as a home has changed.
+    pub(crate) fn on_placement(&mut self, now: Now, holders: &Holders) {
+        self.commons.rebuild(&self.tree, holders);
+        let surplus = self.tree.leaves().filter(|(key, scope, _)| !holders.keeps_here(scope, key));
+        self.handover.rebuild(now, surplus.map(|(key, scope, _)| (key, scope.clone())));
+    }
+
+    /// A peer has said that it places rooms too: what is compared with it is another thing from here on.
+    pub(crate) fn on_placing(&mut self, now: Now, peer: NodeId, links: &Links, holders: &Holders) {
+        self.commons.add_peer(peer, &self.tree, holders);
+        self.differs(peer);
+        self.on_up(now, peer, links);
+    }
+
+    /// The hash over all that this node and a peer both hold.
+    fn root(&mut self, peer: NodeId, holders: &Holders) -> Hash {
+        if holders.is_placing(peer) { self.commons.root(peer) } else { self.tree.root() }
+    }
+
+    fn bucket_hashes(&mut self, peer: NodeId, holders: &Holders) -> Vec<(u8, Hash)> {
+        if holders.is_placing(peer) { self.commons.bucket_hashes(peer) } else { self.tree.bucket_hashes() }
+    }
+
+    /// Asks homes about what is to be handed over to them.
+    pub(crate) fn hand_over(&mut self, view: &View<'_>, out: &mut Outbox) {
+        for (home, scopes) in self.handover.on_time(view) {
+            out.send(home, Frame::Ask { vectors: handover::unsent(scopes), send: false });
+        }
+    }
+
+    /// A peer asks what is here of some scopes, and perhaps for it; `partial` are rooms of which too little is here.
+    #[expect(clippy::too_many_arguments, reason = "the frame's parts and the tables they are held against")]
+    pub(crate) fn on_ask(
+        &mut self,
+        view: &View<'_>,
+        from: NodeId,
+        vectors: Vec<(Scope, VersionVector)>,
+        send: bool,
+        partial: &BTreeMap<Hash, RoomName>,
+        flights: &mut InFlight,
+        out: &mut Outbox,
+    ) {
+        let mut held = Vec::new();
+        for (scope, theirs) in vectors.into_iter().take(ASKED_MAX) {
+            // Who wants the room is not to take a part of it for the whole.
+            let is_told = !(send && partial.contains_key(&scope_hash(&scope)));
+            let ours = if is_told { view.replica.vector(&scope) } else { VersionVector::default() };
+            if send && ours.missing_in(&theirs).next().is_some() && !self.catch_up.want_at_once(from, &scope, theirs) {
+                out.overflow();
+            }
+            held.push((scope, ours));
+        }
+        out.send(from, Frame::Holding(held));
+        self.catch_up.pump(view, from, &self.fresh, flights, out);
+    }
+
+    /// A peer says what it has of a room: if it is to be handed over to it, it gets what it lacks.
+    pub(crate) fn on_holding(
+        &mut self,
+        view: &View<'_>,
+        from: NodeId,
+        scope: &Scope,
+        theirs: VersionVector,
+        flights: &mut InFlight,
+        out: &mut Outbox,
+    ) {
+        let key = scope_hash(scope);
+        let homes = view.holders.homes(&key);
+        if !self.handover.concerns(&key) || !homes.contains(&from) {
+            return;
+        }
+        if view.replica.vector(scope).missing_in(&theirs).next().is_none() {
+            match (self.handover.on_confirmed(view.now, from, key, &homes), scope) {
+                (Settled::HandedOver, _) => out.counters.rooms_handed_over += 1,
+                (Settled::Spare, Scope::Room(room)) => out.push(Output::Spare(room.clone())),
+                (Settled::Not | Settled::Spare, _) => {}
+            }
+            return;
+        }
+        if !self.catch_up.want(from, scope, self.tree.touched(&key), theirs) {
+            out.overflow();
+        }
+        self.catch_up.pump(view, from, &self.fresh, flights, out);
     }
 
     pub(crate) fn on_up(&mut self, now: Now, peer: NodeId, links: &Links) {
@@ -157,21 +279,24 @@ impl Sync {
         self.incoming.remove(&peer);
         self.catch_up.forget(peer);
         self.told.remove(&peer);
+        self.told_rooms.remove(&peer);
+        self.commons.remove_peer(peer);
     }
 
     /// The peer is known to have something else, so that it is asked again at the next turn.
     pub(crate) fn differs(&mut self, peer: NodeId) {
         self.told.remove(&peer);
+        self.told_rooms.remove(&peer);
     }
 
     /// Step 1.
-    pub(crate) fn on_root(&mut self, from: NodeId, root: Hash, out: &mut Outbox) {
+    pub(crate) fn on_root(&mut self, from: NodeId, root: Hash, holders: &Holders, out: &mut Outbox) {
         self.due.remove(&from);
-        if root == self.tree.root() {
+        if root == self.root(from, holders) {
             self.equal_at.insert(from, self.tree.changes());
         } else {
             self.differs(from);
-            out.send(from, Frame::Buckets(self.tree.bucket_hashes()));
+            out.send(from, Frame::Buckets(self.bucket_hashes(from, holders)));
         }
     }
 
@@ -225,7 +350,8 @@ impl Sync {
         if far_wait_ms(peer, view.links) > NEAR_FIRST_MS {
             return None;
         }
-        let touched = self.tree.touched_since(moment, CHANGED_MAX).filter(|touched| !touched.is_empty())?;
+        let is_common = |scope: &Scope, key: &Hash| view.holders.keeps(peer, scope, key);
+        let touched = self.tree.touched_since(moment, CHANGED_MAX, is_common).filter(|touched| !touched.is_empty())?;
         let vector = |(key, scope, _): (Hash, Scope, u64)| {
             let mut vector = view.replica.vector(&scope);
             arrivals.add_to(view.now.mono_us, key, &mut vector);
@@ -246,10 +372,10 @@ impl Sync {
         self.due.remove(&from);
         self.differs(from);
         let theirs: BTreeMap<u8, Hash> = theirs.into_iter().collect();
-        let ours: BTreeMap<u8, Hash> = self.tree.bucket_hashes().into_iter().collect();
+        let ours: BTreeMap<u8, Hash> = self.bucket_hashes(from, view.holders).into_iter().collect();
         let all: BTreeSet<u8> = ours.keys().chain(theirs.keys()).copied().collect();
         let differing = all.into_iter().filter(|bucket| ours.get(bucket) != theirs.get(bucket)).collect();
-        self.send_vectors(view, from, &differing, true, arrivals, out);
+        self.send_vectors(view, from, &differing, None, arrivals, out);
     }
 
     /// Step 3: sends the first batch of what the peer lacks, and asks for what it has and this node does not.
@@ -289,7 +415,7 @@ impl Sync {
         };
         let lacking: BTreeSet<u8> = theirs.iter().filter_map(lacking).collect();
         if answer {
-            self.send_vectors(view, from, &lacking, false, arrivals, out);
+            self.send_vectors(view, from, &lacking, Some(&theirs), arrivals, out);
         }
     }
 
@@ -305,7 +431,12 @@ impl Sync {
         let mut complete = true;
         for bucket in buckets {
             for (key, scope, touched) in self.tree.scopes(*bucket) {
-                let vector = theirs.get(&key).map(|(_, vector)| vector.clone()).unwrap_or_default();
+                let listed = theirs.get(&key).map(|(_, vector)| vector.clone());
+                let is_common = view.holders.keeps_here(scope, &key) && view.holders.keeps(peer, scope, &key);
+                if listed.is_none() && !is_common {
+                    continue;
+                }
+                let vector = listed.unwrap_or_default();
                 if view.replica.vector(scope).missing_in(&vector).next().is_some() {
                     complete &= self.catch_up.want(peer, scope, touched, vector);
                 }
@@ -332,12 +463,13 @@ impl Sync {
         self.incoming.remove(&from);
     }
 
+    /// Tells a peer what is here in some buckets, of the scopes that it is to hold and of those that it has `listed` itself, if it has.
     fn send_vectors(
         &mut self,
         view: &View<'_>,
         to: NodeId,
         buckets: &BTreeSet<u8>,
-        answer: bool,
+        listed: Option<&BTreeMap<Hash, (Scope, VersionVector)>>,
         arrivals: &Arrivals,
         out: &mut Outbox,
     ) {
@@ -350,6 +482,9 @@ impl Sync {
                 break;
             }
             for (key, scope, _) in self.tree.scopes(*bucket) {
+                if !view.holders.keeps(to, scope, &key) && !listed.is_some_and(|listed| listed.contains_key(&key)) {
+                    continue;
+                }
                 let mut vector = view.replica.vector(scope);
                 arrivals.add_to(view.now.mono_us, key, &mut vector);
                 // A scope's name and length prefixes, and an origin with its seq for each.
@@ -359,7 +494,7 @@ impl Sync {
             covered.push(*bucket);
         }
         if !covered.is_empty() && view.links.is_connected(to) {
-            out.send(to, Frame::Vectors { buckets: covered, vectors, answer });
+            out.send(to, Frame::Vectors { buckets: covered, vectors, answer: listed.is_none() });
         }
     }
 
@@ -378,10 +513,10 @@ impl Sync {
             self.catch_up.pump(view, peer, &self.fresh, flights, out);
         }
         self.note_moment(now);
-        let round = self.round(now, view.links);
+        let round = self.round(view);
         let mut digest = None;
         for peer in &round {
-            if !self.was_told(now, *peer, || *digest.get_or_insert_with(&presence)) {
+            if !self.was_told(view, *peer, || *digest.get_or_insert_with(&presence)) {
                 self.due.entry(*peer).or_insert(now.mono_us);
             }
         }
@@ -390,6 +525,10 @@ impl Sync {
         }
         let due: Vec<NodeId> = self.due.iter().filter(|(_, at)| **at <= now.mono_us).map(|(peer, _)| *peer).collect();
         for peer in due {
+            if let Some(until_us) = placing_until_us(view, peer) {
+                self.due.insert(peer, until_us);
+                continue;
+            }
             if view.links.is_connected(peer)
                 && let Some(changed) = self.changed_for(view, peer, arrivals)
             {
@@ -407,7 +546,10 @@ impl Sync {
             self.due.remove(&peer);
             if view.links.is_connected(peer) {
                 let presence = *digest.get_or_insert_with(&presence);
-                let entries = self.tree.root();
+                let entries = self.root(peer, view.holders);
+                if view.holders.is_placing(peer) {
+                    self.told_rooms.insert(peer, self.commons.rooms_root(peer));
+                }
                 self.told.insert(peer, (entries, presence, now.mono_us));
                 out.send(peer, Frame::Root { entries, presence });
             }
@@ -416,12 +558,15 @@ impl Sync {
     }
 
     /// Whether a peer was told what is here a while ago, and has not been known to differ since.
-    fn was_told(&mut self, now: Now, peer: NodeId, presence: impl FnOnce() -> Hash) -> bool {
+    fn was_told(&mut self, view: &View<'_>, peer: NodeId, presence: impl FnOnce() -> Hash) -> bool {
         let Some((entries, digest, at_us)) = self.told.get(&peer).copied() else { return false };
-        now.mono_us.saturating_sub(at_us) < TOLD_MS * 1000 && entries == self.tree.root() && digest == presence()
+        view.now.mono_us.saturating_sub(at_us) < TOLD_MS * 1000
+            && entries == self.root(peer, view.holders)
+            && digest == presence()
     }
 
-    fn round(&mut self, now: Now, links: &Links) -> Vec<NodeId> {
+    fn round(&mut self, view: &View<'_>) -> Vec<NodeId> {
+        let (now, links) = (view.now, view.links);
         let first = self.round_at_us.is_none();
         if self.round_at_us.is_some_and(|at| at > now.mono_us) {
             return Vec::new();
@@ -432,13 +577,31 @@ impl Sync {
         }
         self.rounds += 1;
         let alone = links.connected().all(|peer| !links.is_near(peer));
-        self.turns.next(links, alone || self.rounds.is_multiple_of(FAR_EVERY))
+        let mut chosen = self.turns.next(links, alone || self.rounds.is_multiple_of(FAR_EVERY));
+        if view.holders.is_on() {
+            let peers = view.holders.placing().filter(|peer| links.is_connected(*peer));
+            let (told, commons) = (&self.told_rooms, &mut self.commons);
+            let changed = peers.filter(|peer| told.get(peer) != Some(&commons.rooms_root(*peer))).collect();
+            chosen.extend(self.turns.of_changed(&changed));
+        }
+        chosen
     }
 
     pub(crate) fn deadline_us(&self) -> u64 {
         let due = self.due.values().copied().min().unwrap_or(u64::MAX);
-        due.min(self.round_at_us.unwrap_or(0)).min(self.catch_up.deadline_us().unwrap_or(u64::MAX))
+        let others = [self.catch_up.deadline_us(), self.handover.deadline_us()];
+        due.min(self.round_at_us.unwrap_or(0)).min(others.into_iter().flatten().min().unwrap_or(u64::MAX))
     }
+}
+
+/// Until when a peer that may place rooms too is left alone, because it has not said so yet.
+fn placing_until_us(view: &View<'_>, peer: NodeId) -> Option<u64> {
+    if !view.holders.is_on() || view.holders.is_placing(peer) {
+        return None;
+    }
+    let since_us = view.links.get(peer)?.connected_at_us()?;
+    let until_us = since_us.saturating_add(PLACING_MS * 1000);
+    (until_us > view.now.mono_us).then_some(until_us)
 }
 
 const fn has_arrived(at_us: u64, now: Now) -> bool {

@@ -51,7 +51,11 @@ impl Tree {
         if vector.is_empty() {
             return;
         }
-        let digest = digest(&key, vector);
+        self.put(scope, key, digest(&key, vector));
+    }
+
+    /// The scope's digest is this from here on.
+    pub(crate) fn put(&mut self, scope: &Scope, key: Hash, digest: Hash) {
         let bucket = self.buckets.entry(bucket_of(&key)).or_default();
         self.changes += 1;
         match bucket.leaves.get_mut(&key) {
@@ -66,6 +70,31 @@ impl Tree {
         }
         bucket.hash = None;
         self.root = None;
+    }
+
+    /// The scope does not belong to it any more.
+    pub(crate) fn remove(&mut self, key: &Hash) {
+        let Some(bucket) = self.buckets.get_mut(&bucket_of(key)) else { return };
+        if bucket.leaves.remove(key).is_none() {
+            return;
+        }
+        bucket.hash = None;
+        self.root = None;
+        self.changes += 1;
+        if bucket.leaves.is_empty() {
+            self.buckets.remove(&bucket_of(key));
+        }
+    }
+
+    /// The digest of a scope that is in it.
+    pub(crate) fn digest(&self, key: &Hash) -> Option<Hash> {
+        self.buckets.get(&bucket_of(key))?.leaves.get(key).map(|leaf| leaf.digest)
+    }
+
+    /// Every scope with its digest.
+    pub(crate) fn leaves(&self) -> impl Iterator<Item = (Hash, &Scope, Hash)> + '_ {
+        let leaves = self.buckets.values().flat_map(|bucket| &bucket.leaves);
+        leaves.map(|(key, leaf)| (*key, &leaf.scope, leaf.digest))
     }
 
     pub(crate) fn root(&mut self) -> Hash {
@@ -92,10 +121,16 @@ impl Tree {
         self.changes
     }
 
-    /// The scopes touched since a moment, with when each was; `None` when they are more than `most`.
-    pub(crate) fn touched_since(&self, moment: u64, most: usize) -> Option<Vec<(Hash, Scope, u64)>> {
+    /// The scopes touched since a moment that are meant, with when each was; `None` when they are more than `most`.
+    pub(crate) fn touched_since(
+        &self,
+        moment: u64,
+        most: usize,
+        is_meant: impl Fn(&Scope, &Hash) -> bool,
+    ) -> Option<Vec<(Hash, Scope, u64)>> {
         let leaves = self.buckets.values().flat_map(|bucket| &bucket.leaves);
-        let touched = leaves.filter(|(_, leaf)| leaf.touched > moment).take(most.saturating_add(1));
+        let touched = leaves.filter(|(key, leaf)| leaf.touched > moment && is_meant(&leaf.scope, key));
+        let touched = touched.take(most.saturating_add(1));
         let touched: Vec<_> = touched.map(|(key, leaf)| (*key, leaf.scope.clone(), leaf.touched)).collect();
         (touched.len() <= most).then_some(touched)
     }
@@ -161,6 +196,18 @@ mod tests {
         (0..500).for_each(|room| put(&mut b, room, 3));
         assert_eq!(a.root(), b.root());
         assert_eq!(a.bucket_hashes(), b.bucket_hashes());
+    }
+
+    #[test]
+    fn what_is_removed_leaves_no_trace() {
+        let (mut a, mut b) = (Tree::default(), Tree::default());
+        (0..500).for_each(|room| put(&mut a, room, 3));
+        (0..500).filter(|room| room % 3 > 0).for_each(|room| put(&mut b, room, 3));
+        let scope = |room: u32| scope_hash(&Scope::Room(RoomName::new(&format!("room{room}")).unwrap()));
+        (0..500).filter(|room| room % 3 == 0).for_each(|room| a.remove(&scope(room)));
+        assert_eq!(a.root(), b.root());
+        assert_eq!(a.bucket_hashes(), b.bucket_hashes());
+        assert_eq!(a.leaves().count(), 333);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(crate) struct Turns {
     /// The regions in turn, and the peers of each.
     region_last: Option<String>,
     far_last: BTreeMap<String, NodeId>,
+    changed_last: Option<NodeId>,
 }
 
 impl Turns {
@@ -43,6 +44,11 @@ impl Turns {
         }
         self.far_last.retain(|region, _| far.contains_key(region));
         chosen
+    }
+
+    /// Of the peers with whom something in common has changed those whose turn it is: what one of them has, others may not hold.
+    pub(crate) fn of_changed(&mut self, changed: &BTreeSet<NodeId>) -> Vec<NodeId> {
+        in_turn(changed, &mut self.changed_last, 2 * PER_ROUND_MAX)
     }
 }
 

@@ -60,6 +60,7 @@ impl<S: Store> Node<S> {
         let session = self.sessions.id(number);
         self.gateway.take_if(|gateway| *gateway == number);
         let Some(ended) = self.sessions.remove(number) else { return };
+        self.held.forget(number);
         self.watches.end(number);
         if ended.open {
             let why = Why { actor: Some(number), reason: farewells::reason(reason), ..Why::default() };
@@ -80,6 +81,7 @@ impl<S: Store> Node<S> {
         let Some(ending) = self.sessions.get(number) else { return };
         let (open, account) = (ending.open, ending.account.clone());
         self.sessions.disconnect(number, reason, said, &mut self.out);
+        self.held.forget(number);
         if open {
             let shown = match reason {
                 CloseReason::Barred => farewells::reason(&format!("Banned: {said}")),

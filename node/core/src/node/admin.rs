@@ -94,6 +94,7 @@ impl<S: Store> Node<S> {
             ("runs_faulty", replicas.runs_faulty),
             ("runs_void", replicas.runs_void),
             ("quarantines", replicas.quarantines),
+            ("rooms_let_go", replicas.rooms_let_go),
         ]);
         let gossip = self.gossip.counters();
         counters.extend([
@@ -104,6 +105,10 @@ impl<S: Store> Node<S> {
             ("entries_entered", gossip.entries_entered),
             ("gateway_retries", gossip.gateway_retries),
             ("frames_refused", gossip.frames_refused),
+            ("entries_unplaced", gossip.entries_unplaced),
+            ("rooms_fetched", gossip.rooms_fetched),
+            ("fetches_failed", gossip.fetches_failed),
+            ("rooms_handed_over", gossip.rooms_handed_over),
             ("pushes_withheld", gossip.pushes_withheld),
             ("datagrams_dropped", gossip.datagrams_dropped),
             ("signals_dropped", gossip.signals_dropped),

@@ -22,6 +22,13 @@ impl<S: Store> Node<S> {
         if self.sessions.get(number).is_none() {
             return;
         }
+        if let Some((id, command)) = self.park(now, number, id, command) {
+            self.run_command(now, number, id, command);
+        }
+    }
+
+    /// Carries a command out.
+    pub(super) fn run_command(&mut self, now: Now, number: SessionNumber, id: CommandId, command: Command) {
         if let Command::Quit(reason) = command {
             self.end_session(now, number, &reason);
             return;

@@ -15,6 +15,7 @@ use lavina_protocols::command::{Command, CommandId, Refusal, Reply};
 use lavina_protocols::event::{CloseReason, Event};
 use lavina_protocols::operator::Operator;
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 /// Number of a session at this node.
@@ -78,6 +79,10 @@ pub struct Limits {
     pub sessions_per_account_max: usize,
     /// Whether accounts stay in their rooms with no session anywhere, unless their owners choose otherwise.
     pub always_on: bool,
+    /// How many home replicas a room has; `None`: every node holds every room.
+    pub replicas: Option<NonZeroUsize>,
+    /// How long a room that others hold is kept here after somebody here last wanted it, milliseconds.
+    pub linger_ms: u64,
 }
 
 impl Default for Limits {
@@ -94,6 +99,8 @@ impl Default for Limits {
             sessions_per_address_max: 256,
             sessions_per_account_max: 64,
             always_on: false,
+            replicas: None,
+            linger_ms: 600_000,
         }
     }
 }

@@ -57,6 +57,8 @@ pub(super) fn gossip_config(config: &NodeConfig, me: NodeId, generation: u64) ->
         sync_period_ms: config.limits.sync_period_ms,
         probe_period_ms: config.limits.probe_period_ms,
         gateway_patience_ms: GATEWAY_PATIENCE_MS,
+        replicas: config.limits.replicas,
+        linger_ms: config.limits.linger_ms,
     }
 }
 
@@ -96,6 +98,13 @@ impl<S: Store> Node<S> {
             machine::Output::Incarnation(incarnation) => self.say_presence_anew(now, incarnation),
             machine::Output::Signal(to, bytes) => self.on_signal_bytes(now, to, &bytes),
             machine::Output::Reach(node, in_reach) => self.on_reach(now, node, in_reach),
+            machine::Output::Spare(room) => self.let_go(now, room),
+            machine::Output::Fetched(room, complete) => {
+                if complete {
+                    self.replicas.make_whole(&room);
+                }
+                self.held.end(now, room);
+            }
             machine::Output::Timeout(at) => self.gossip_timeout = Some(at),
         }
     }
@@ -196,7 +205,9 @@ impl<S: Store> Node<S> {
         let mut known = self.presence.versions();
         known.retain(|node, _| !self.names.contains_key(node));
         for node in known.into_keys() {
-            for change in self.presence.drop_node(node) {
+            let changes = self.presence.drop_node(node);
+            self.note_interest(now, &changes);
+            for change in changes {
                 self.show(now, change.session, change.new, &Why::default());
             }
         }

@@ -28,7 +28,9 @@ mod places;
 mod presence;
 mod questions;
 mod relate;
+mod room_lists;
 mod rooms;
+mod rooms_held;
 mod say;
 mod shown;
 mod signals;
@@ -49,6 +51,7 @@ pub use io::{
 
 use crate::farewells::Farewells;
 use crate::gone;
+use crate::interest::Interest;
 use crate::invites::Invites;
 use crate::kicks::Kicks;
 use crate::knocks::Knocks;
@@ -98,6 +101,9 @@ pub struct Node<S> {
     /// This start's number, for presence and membership.
     incarnation: u64,
     people: People,
+    interest: Interest,
+    held: rooms_held::RoomsHeld,
+    lists: room_lists::RoomLists,
     sessions: Sessions,
     rosters: Rosters,
     kicks: Kicks,
@@ -179,6 +185,9 @@ impl<S: Store> Node<S> {
             presence: PresenceMap::new(),
             incarnation,
             people: People::new(me, base),
+            interest: Interest::default(),
+            held: rooms_held::RoomsHeld::default(),
+            lists: room_lists::RoomLists::default(),
             sessions: Sessions::new(me, base),
             rosters: Rosters::default(),
             kicks,
@@ -216,6 +225,7 @@ impl<S: Store> Node<S> {
         node.on_roster_changed(now);
         node.learn_accounts(now);
         let vectors = node.replicas.vectors().map(|(scope, vector)| (scope.clone(), vector)).collect();
+        node.gossip(now, machine::Input::Partial(node.replicas.partial().cloned().collect()));
         node.gossip(now, machine::Input::Durable(vectors));
         node.end_wait_for_time(now);
         Ok(node)
@@ -247,11 +257,14 @@ impl<S: Store> Node<S> {
                     heads.on_down(now);
                 }
                 self.gossip(now, machine::Input::PeerDown(peer));
+                self.on_lister_gone(now, peer);
             }
             Input::RoundTrip(peer, us) => self.gossip(now, machine::Input::RoundTrip(peer, us)),
             Input::Frame(peer, frame) if self.is_over_quota(now, peer, &frame) => {}
             Input::Frame(peer, Frame::Clock(wall_ms)) => self.on_clock(shell_now, peer, wall_ms),
             Input::Frame(peer, Frame::Heads(rows)) => self.on_heads(peer, &rows),
+            Input::Frame(peer, Frame::AskRooms) => self.on_ask_rooms(peer),
+            Input::Frame(peer, Frame::Rooms { rows, more }) => self.on_rooms(now, peer, rows, more),
             Input::Frame(peer, frame) => self.gossip(now, machine::Input::Frame(peer, frame)),
             Input::Datagram(peer, bytes) => self.gossip(now, machine::Input::Datagram(peer, bytes)),
             Input::Admin(id, command) => self.on_admin(now, id, command),
@@ -260,6 +273,7 @@ impl<S: Store> Node<S> {
                 self.on_timeout(now);
             }
         }
+        self.resume_parked(now);
         self.unsettled = Some(now);
     }
 
@@ -303,6 +317,7 @@ impl<S: Store> Node<S> {
         self.on_split_timeout(now);
         self.on_write_timeout(now);
         self.end_catch_ups(now);
+        self.end_list(now);
     }
 
     /// What inputs leave to be done at their end: sessions over a bound end, presence goes out, the batch is closed, the timer is set.
@@ -331,6 +346,7 @@ impl<S: Store> Node<S> {
             self.writes.next_timeout(),
             self.sending.next_timeout(),
             self.catch_ups.values().min().copied(),
+            self.lists.next_timeout(),
         ];
         let Some(next) = timeouts.into_iter().flatten().min() else { return };
         if self.timeout_told.is_none_or(|told| told != next) {

@@ -74,6 +74,9 @@ impl<S: Store> Node<S> {
             if self.moves.len() > MOVES_MAX {
                 self.moves.pop_first();
             }
+            if !self.people.local(room).is_empty() {
+                self.want_room(now, to);
+            }
             return;
         }
         let inside: Vec<(NickKey, Vec<SessionId>)> = self
@@ -163,6 +166,17 @@ impl<S: Store> Node<S> {
                 record.rooms.remove(&room);
             }
         }
+    }
+
+    /// The names that a room says it went by before, whether these say so too or not.
+    pub(super) fn former_names(&mut self, room: &RoomName) -> Vec<RoomName> {
+        let mut names = Vec::new();
+        while names.len() < FORMER_MAX
+            && let Some(former) = self.load_room(names.last().unwrap_or(room)).former.clone()
+        {
+            names.push(former);
+        }
+        names
     }
 
     /// The logs that a room's history is in: its own, and those of the names it went by before, where these say so too.

@@ -89,7 +89,8 @@ impl<S: Store> Node<S> {
         if let Some(record) = &mut record {
             self.settle_claims(now, session, record);
         }
-        self.presence.put(self.incarnation, session, record.clone());
+        let change = self.presence.put(self.incarnation, session, record.clone());
+        self.note_interest(now, &[change]);
         self.sending.behind = self.writes.newest;
         self.sending.at_the_latest.get_or_insert(now.deadline_ms(BEHIND_ENTRIES_MS_MAX));
         self.show_settled(now, session, record, why);
@@ -134,6 +135,7 @@ impl<S: Store> Node<S> {
         }
         // A gap is not an error: gossip asks for the rest.
         let Ok(changes) = self.presence.merge(update) else { return };
+        self.note_interest(now, &changes);
         let together = self.splits.returns(update.node);
         let why = Why { together, ..Why::default() };
         for change in changes {

@@ -22,11 +22,11 @@ use std::sync::Arc;
 const FOUND_MAX: usize = 1_000;
 
 impl<S: Store> Node<S> {
-    /// Whether the asker may know of a room.
+    /// Whether the asker may know of a room. Of one that is not here nobody outside is told anything: it may be secret.
     pub(super) fn sees_room(&self, asker: &SessionRecord, room: &RoomName) -> bool {
         mutant::is_planted(Mutant::SecretListed)
             || asker.rooms.contains_key(room)
-            || !self.room_state(room).has(Flag::Secret)
+            || (self.has_room(room) && !self.room_state(room).has(Flag::Secret))
     }
 
     /// Whether the asker may see somebody in a room that it may know of.
@@ -56,6 +56,20 @@ impl<S: Store> Node<S> {
                 rooms.push(RoomSummary { name, occupants, topic, title, created_ms, topic_ms });
             }
         }
+        let here: BTreeSet<RoomName> = rooms.iter().map(|room| room.name.clone()).collect();
+        let elsewhere = self.lists.rows().filter(|row| !here.contains(&row.name) && !self.has_room(&row.name));
+        rooms.extend(elsewhere.filter_map(|row| {
+            let occupants = self.people.occupants_len(&row.name);
+            (occupants > 0 || row.stays).then(|| RoomSummary {
+                name: row.name.clone(),
+                occupants,
+                topic: row.topic.clone(),
+                title: row.title.clone(),
+                created_ms: row.created_ms,
+                topic_ms: row.topic_ms,
+            })
+        }));
+        rooms.sort_by(|one, other| one.name.cmp(&other.name));
         rooms
     }
 

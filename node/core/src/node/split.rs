@@ -49,7 +49,9 @@ impl<S: Store> Node<S> {
         let Some(first) = nodes.first() else { return };
         let why = Why { together: true, ..Why::default() };
         for node in nodes {
-            for change in self.presence.drop_node(*node) {
+            let changes = self.presence.drop_node(*node);
+            self.note_interest(now, &changes);
+            for change in changes {
                 self.show(now, change.session, change.new, &why);
             }
         }

@@ -182,6 +182,8 @@ pub struct Counters {
     pub runs_void: u64,
     /// Origins put in quarantine in a scope, or earlier than before.
     pub quarantines: u64,
+    /// Rooms let go that others hold.
+    pub rooms_let_go: u64,
     /// Entries held back until their causal past came.
     pub entries_held: u64,
     /// Entries shown without their causal past.

@@ -12,7 +12,7 @@ use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::seals::Seals;
 use lavina_gossip::frame::FRAME_BYTES_MAX;
 use lavina_gossip::gauges::Gauge;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Most bytes of entries that wait for the disk; what peers send above it is refused and comes again by sync. A slow disk then costs
 /// this much memory and not more.
@@ -33,6 +33,7 @@ pub(super) struct Journal {
     open: BatchId,
     own: BTreeMap<Scope, Run>,
     foreign: Vec<Run>,
+    forgotten: BTreeSet<(Scope, Origin)>,
     meta: BTreeMap<String, Vec<u8>>,
     /// Closed batches, in order.
     waiting: VecDeque<Batch>,
@@ -52,6 +53,7 @@ impl Journal {
             open: BatchId(1),
             own: BTreeMap::new(),
             foreign: Vec::new(),
+            forgotten: BTreeSet::new(),
             meta: BTreeMap::new(),
             waiting: VecDeque::new(),
             given: 0,
@@ -94,6 +96,11 @@ impl Journal {
         self.foreign.push(run);
     }
 
+    /// What the disk holds of an origin in a scope is taken away, before whatever comes after this is written.
+    pub(super) fn forget(&mut self, scope: &Scope, origin: Origin) {
+        self.forgotten.insert((scope.clone(), origin));
+    }
+
     pub(super) fn put_meta(&mut self, key: String, value: Vec<u8>) {
         self.meta.insert(key, value);
     }
@@ -125,7 +132,7 @@ impl Journal {
     }
 
     fn close(&mut self) {
-        if self.own.is_empty() && self.foreign.is_empty() && self.meta.is_empty() {
+        if self.own.is_empty() && self.foreign.is_empty() && self.meta.is_empty() && self.forgotten.is_empty() {
             return;
         }
         let urgent = !self.own.is_empty();
@@ -134,7 +141,8 @@ impl Journal {
             self.sign(run);
         }
         runs.append(&mut self.foreign);
-        self.waiting.push_back(Batch { id: self.open, runs, meta: std::mem::take(&mut self.meta), urgent });
+        let (forgotten, meta) = (std::mem::take(&mut self.forgotten), std::mem::take(&mut self.meta));
+        self.waiting.push_back(Batch { id: self.open, forgotten, runs, meta, urgent });
         self.open.0 += 1;
     }
 

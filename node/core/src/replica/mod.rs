@@ -13,6 +13,7 @@ mod apply;
 mod effect;
 mod history;
 mod journal;
+mod let_go;
 mod mesh;
 mod quarantine;
 mod readings;
@@ -74,6 +75,8 @@ pub struct Replicas<S> {
     mesh: MeshState,
     accounts: Accounts,
     rooms: BTreeMap<RoomName, Room>,
+    /// Rooms of which what others wrote was let go.
+    partial: BTreeSet<RoomName>,
     /// States of rooms that were looked at and not loaded.
     glimpses: RefCell<BTreeMap<RoomName, Arc<RoomState>>>,
     readings: readings::Readings,
@@ -130,6 +133,7 @@ impl<S: Store> Replicas<S> {
             mesh: mesh::state(mesh, bootstrap),
             accounts: Accounts::default(),
             rooms: BTreeMap::new(),
+            partial: BTreeSet::new(),
             glimpses: RefCell::default(),
             readings: readings::Readings::default(),
             redactions: redactions::Redactions::default(),
@@ -159,6 +163,7 @@ impl<S: Store> Replicas<S> {
             self.index(&scope);
             self.scopes.insert(scope, ScopeReplica::stored(vector));
         }
+        self.load_partial()?;
         self.load_mesh()?;
         self.load_accounts()
     }

@@ -251,12 +251,18 @@ impl Room {
 }
 
 // No room name holds a slash, so the prefix of one is never that of another.
-fn saved_key(name: &RoomName) -> String {
+pub(super) fn saved_key(name: &RoomName) -> String {
     format!("doc/{name}")
 }
 
-fn heads_prefix(name: &RoomName) -> String {
+pub(super) fn heads_prefix(name: &RoomName) -> String {
     format!("heads/{name}/")
+}
+
+/// Whether a row holds heads that an origin has said.
+pub(super) fn is_heads_of(name: &RoomName, key: &str, origin: Origin) -> bool {
+    let said = key.strip_prefix(&heads_prefix(name)).and_then(|rest| rest.split('/').next());
+    said.and_then(|said| u128::from_str_radix(said, 16).ok()) == Some(u128::from_be_bytes(origin.0))
 }
 
 fn load_heads(

@@ -115,6 +115,44 @@ fn keeps_small_values(store: &(impl Store + Commit)) {
     assert_eq!(store.meta_prefix("a/").unwrap(), [("a/2".to_owned(), b"y".to_vec())]);
 }
 
+/// Takes an origin's entries off a store, and puts them there again in other pieces.
+fn forgets(store: &(impl Store + Commit)) {
+    let read = |store: &dyn Store| -> Vec<(OrderKey, bytes::Bytes)> {
+        page(store, None, None, false, usize::MAX).into_iter().map(|(key, sealed)| (key, sealed.bytes)).collect()
+    };
+    let part = |first: u64, count: u64| run(room(0), writer(1), first, count, 100 + first);
+    let other = vec![run(room(0), writer(2), 0, 3, 7), run(room(1), writer(1), 0, 4, 9)];
+    store.commit(&[batch(1, other)]).unwrap();
+    for piece in 0..20 {
+        store.commit(&[batch(2 + piece, vec![part(4 * piece, 4)])]).unwrap();
+        store.tidy().unwrap();
+    }
+    let whole = read(store);
+    assert_eq!(whole.len(), 83);
+    let mut gone = batch(30, Vec::new());
+    gone.forgotten.insert((room(0), writer(1).origin()));
+    store.commit(std::slice::from_ref(&gone)).unwrap();
+    assert_eq!(read(store), whole[..3]);
+    assert_eq!(store.run(&room(0), writer(1).origin(), 0, 1_000).unwrap(), None);
+    assert_eq!(store.head(&room(0), writer(1).origin()).unwrap(), None);
+    assert_eq!(store.vectors().unwrap()[&room(1)].total(), 4, "what else it wrote stays");
+    // In one batch it is forgotten before it is written.
+    let mut again = batch(31, vec![part(0, 11)]);
+    again.forgotten.clone_from(&gone.forgotten);
+    store.commit(&[again]).unwrap();
+    for piece in 1..8 {
+        store.commit(&[batch(31 + piece, vec![part(11 * piece, if piece == 7 { 3 } else { 11 })])]).unwrap();
+        store.tidy().unwrap();
+        assert_eq!(read(store), whole[..3 + (11 * (usize::try_from(piece).unwrap() + 1)).min(80)]);
+    }
+}
+
+#[test]
+fn what_is_forgotten_is_gone_and_may_come_again() {
+    forgets(&MemoryStore::new(writer(1)));
+    forgets(&in_memory());
+}
+
 #[test]
 fn a_run_that_leaves_a_gap_is_refused_with_all_that_goes_with_it() {
     refuses_a_run_with_a_gap(&MemoryStore::new(writer(1)));

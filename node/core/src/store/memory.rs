@@ -74,12 +74,15 @@ impl Commit for MemoryStore {
         if let Some(fault) = &disk.fault {
             return Err(fault.clone());
         }
-        let checked = disk.check(batches)?;
-        for (run, stamps) in batches.iter().flat_map(|batch| &batch.runs).zip(checked) {
-            let origin = run.origin.origin();
-            disk.origins.insert(origin, run.origin);
-            let rows = disk.scopes.entry(run.scope.clone()).or_default().entry(origin).or_default();
-            rows.extend(stamps.into_iter().zip(run.entries.iter().cloned()));
+        let mut checked = disk.check(batches)?.into_iter();
+        for batch in batches {
+            batch.forgotten.iter().for_each(|(scope, origin)| disk.forget(scope, *origin));
+            for (run, stamps) in batch.runs.iter().zip(checked.by_ref()) {
+                let origin = run.origin.origin();
+                disk.origins.insert(origin, run.origin);
+                let rows = disk.scopes.entry(run.scope.clone()).or_default().entry(origin).or_default();
+                rows.extend(stamps.into_iter().zip(run.entries.iter().cloned()));
+            }
         }
         for (key, value) in batches.iter().flat_map(|batch| &batch.meta) {
             if value.is_empty() {
@@ -101,18 +104,31 @@ impl Disk {
     fn check(&self, batches: &[Batch]) -> Result<Vec<Vec<Hlc>>, StoreError> {
         let mut next: BTreeMap<(&Scope, Origin), u64> = BTreeMap::new();
         let mut checked = Vec::new();
-        for run in batches.iter().flat_map(|batch| &batch.runs) {
-            let origin = run.origin.origin();
-            let next = next.entry((&run.scope, origin)).or_insert_with(|| self.rows(&run.scope, origin).len() as u64);
-            if run.first != *next {
-                return Err(row::gap(run, *next));
+        for batch in batches {
+            next.extend(batch.forgotten.iter().map(|(scope, origin)| ((scope, *origin), 0)));
+            for run in &batch.runs {
+                let origin = run.origin.origin();
+                let stored = || self.rows(&run.scope, origin).len() as u64;
+                let next = next.entry((&run.scope, origin)).or_insert_with(stored);
+                if run.first != *next {
+                    return Err(row::gap(run, *next));
+                }
+                let stamps = run.entries.iter().zip(run.first..);
+                let stamps: Result<Vec<Hlc>, StoreError> =
+                    stamps.map(|(sealed, seq)| row::stamp_of(sealed, origin, seq)).collect();
+                *next += run.entries.len() as u64;
+                checked.push(stamps?);
             }
-            let stamps: Result<Vec<Hlc>, StoreError> =
-                run.entries.iter().zip(run.first..).map(|(sealed, seq)| row::stamp_of(sealed, origin, seq)).collect();
-            *next += run.entries.len() as u64;
-            checked.push(stamps?);
         }
         Ok(checked)
+    }
+
+    fn forget(&mut self, scope: &Scope, origin: Origin) {
+        let Some(origins) = self.scopes.get_mut(scope) else { return };
+        origins.remove(&origin);
+        if origins.is_empty() {
+            self.scopes.remove(scope);
+        }
     }
 }
 

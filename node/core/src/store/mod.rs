@@ -22,7 +22,7 @@ use lavina_crdt::entry::{Hash, Run, SealedEntry};
 use lavina_crdt::ids::{MsgId, OrderKey, Origin, OriginKey, Scope};
 use lavina_crdt::segment::SegmentError;
 use lavina_crdt::version::VersionVector;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of a batch, growing by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +33,8 @@ pub struct BatchId(pub u64);
 pub struct Batch {
     /// Its number.
     pub id: BatchId,
+    /// What is taken off the disk before anything is written: all entries of an origin in a scope.
+    pub forgotten: BTreeSet<(Scope, Origin)>,
     /// Entries; each run continues what is stored.
     pub runs: Vec<Run>,
     /// Small values by key: snapshots, tickets. An empty value removes.

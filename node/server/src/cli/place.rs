@@ -109,6 +109,7 @@ impl NewNode {
             web: WebConfig::default(),
             advertise: self.advertise(),
             discovery: Discovery::default(),
+            replicas: None,
             operators: Vec::new(),
             certificate: None,
         };

@@ -4,10 +4,11 @@ use super::error::{ConfigError, Source};
 use super::listen::{Bind, Listen, UNIX};
 use super::networks::Networks;
 use super::relays::{WebIrc, is_public};
+use super::replicas::Replicas;
 use super::servers::Servers;
 use super::web::{WebConfig, is_base_url, is_origin};
 use super::words::Words;
-use super::{CONNECTIONS_PER_ADDRESS, Config, discovery, operators, servers, web};
+use super::{CONNECTIONS_PER_ADDRESS, Config, discovery, operators, replicas, servers, web};
 use crate::web::copies::Peer;
 use lavina_crdt::mesh::Place;
 use lavina_protocols::sasl::parse_verifier;
@@ -64,6 +65,7 @@ const KEYS: &[(&str, &str)] = &[
     ("mesh-advertise", "[\"203.0.113.1:7667\"]"),
     ("mesh-discovery", "true"),
     ("mesh-relay", "true"),
+    ("mesh-replicas", "3"),
     ("admin", "\"127.0.0.1:7680\""),
     ("operator", "[{ name = \"alice\", account = \"alice\" }]"),
     ("password", "\"SCRAM-SHA-256$10000:...\""),
@@ -123,6 +125,7 @@ struct File {
     mesh_advertise: Vec<Spanned<String>>,
     mesh_discovery: Option<Spanned<bool>>,
     mesh_relay: Option<Spanned<bool>>,
+    mesh_replicas: Option<Spanned<Replicas>>,
     admin: Option<Spanned<String>>,
     certificate: Option<Spanned<PathBuf>>,
     certificate_key: Option<Spanned<PathBuf>>,
@@ -198,6 +201,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         },
         advertise,
         discovery: discovery::check(&check, file.mesh_discovery.as_ref(), file.mesh_relay.as_ref())?,
+        replicas: replicas::check(&check, file.mesh_replicas.as_ref())?,
         operators: operators::check(&check, &file.operator)?,
         certificate: check.pair(file.certificate.as_ref(), file.certificate_key.as_ref(), base)?,
     })

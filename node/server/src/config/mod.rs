@@ -10,6 +10,7 @@ mod listen;
 mod networks;
 mod operators;
 mod relays;
+mod replicas;
 mod servers;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub(crate) use web::WebConfig;
 use lavina_crdt::mesh::Place;
 use lavina_protocols::operator::Operator;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// Name of the file that `init` writes and `serve` looks for.
@@ -79,6 +81,8 @@ pub(crate) struct Config {
     pub(crate) advertise: Vec<String>,
     /// Whether other nodes are looked for beside where they are configured.
     pub(crate) discovery: Discovery,
+    /// How many home replicas a room has; `None`: every node holds every room.
+    pub(crate) replicas: Option<NonZeroUsize>,
     /// Who may become an operator of the mesh here.
     pub(crate) operators: Vec<Operator>,
     /// Certificate chain and key for clients, when not the ones that `init` made.
@@ -126,6 +130,7 @@ impl Config {
             web: WebConfig::default(),
             advertise: vec![SocketAddr::new(loopback, port::MESH).to_string()],
             discovery: Discovery::default(),
+            replicas: None,
             operators: Vec::new(),
             certificate: None,
         }

@@ -3,6 +3,7 @@
 use super::{Config, Listen, render};
 use expect_test::{Expect, expect};
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 const GOOD: &str = r#"domain = "chat.example"
@@ -98,6 +99,7 @@ fn a_small_file_is_enough() {
                     is_on: false,
                     relay: false,
                 },
+                replicas: None,
                 operators: [],
                 certificate: None,
             }"#]],
@@ -113,7 +115,7 @@ fn an_unknown_key_names_the_one_that_was_meant() {
     check(
         &format!("{GOOD}colour = \"red\"\n"),
         expect![
-            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, always-on, irc, irc-tls, xmpp, xmpp-tls, xmpp-server, xmpp-server-tls, xmpp-component, server-allow, server-block, server-dialback, server-authority, server, component, address, direct-tls, secret, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, mesh, mesh-advertise, mesh-discovery, mesh-relay, admin, operator, password, account, title, certificate, certificate-key"
+            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, always-on, irc, irc-tls, xmpp, xmpp-tls, xmpp-server, xmpp-server-tls, xmpp-component, server-allow, server-block, server-dialback, server-authority, server, component, address, direct-tls, secret, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, mesh, mesh-advertise, mesh-discovery, mesh-relay, mesh-replicas, admin, operator, password, account, title, certificate, certificate-key"
         ],
     );
 }
@@ -336,4 +338,17 @@ fn other_servers_are_off_until_a_line_turns_them_on() {
             r#"/etc/lavina/lavina.toml:7:16: server-allow: "not a domain" is not a domain name; domains of other servers are expected, such as ["example.org"]"#
         ]],
     );
+}
+
+#[test]
+fn a_room_has_some_homes_or_is_everywhere() {
+    let of = |value: &str| {
+        let text = format!("{GOOD}mesh-replicas = {value}\n");
+        Config::parse(Path::new("/etc/lavina/lavina.toml"), &text).map(|config| config.replicas.map(NonZeroUsize::get))
+    };
+    assert_eq!((of("3").unwrap(), of("\"all\"").unwrap()), (Some(3), None));
+    for wrong in ["0", "101", "\"some\""] {
+        expect![[r#"/etc/lavina/lavina.toml:7:17: mesh-replicas: rooms cannot have so many homes; a number from 1 to 100 is expected, the same on all nodes, or "all""#]]
+            .assert_eq(&of(wrong).unwrap_err().to_string());
+    }
 }

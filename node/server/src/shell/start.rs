@@ -136,7 +136,7 @@ impl Base {
             mesh: self.identity.mesh.clone(),
             bootstrap: self.identity.admissions.clone(),
             operators: self.config.operators.clone(),
-            limits: Limits { always_on: self.config.always_on, ..Limits::default() },
+            limits: Limits { always_on: self.config.always_on, replicas: self.config.replicas, ..Limits::default() },
             seals: Seals::default(),
         }
     }

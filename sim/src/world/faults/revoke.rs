@@ -63,7 +63,8 @@ impl World {
         let seals = self.nodes[by].config.seals.clone();
         let flood = self.nodes[by].sessions.flood;
         let release = self.nodes[node].release;
-        let outfit = Outfit { level: self.plan.level, epoch: self.rng.random(), seals, flood, release };
+        let (level, epoch, replicas) = (self.plan.level, self.rng.random(), self.plan.replicas);
+        let outfit = Outfit { level, epoch, seals, flood, release, replicas };
         let fresh = sim_node(key, &admission, &bootstrap, &mesh, offset_ms, outfit);
         self.by_id.insert(admission.node, node);
         self.nodes[node] = fresh;

@@ -13,9 +13,12 @@ fn sync_frames(net: &Net) -> Vec<&Frame> {
         | Frame::Signal { .. }
         | Frame::Membership(_)
         | Frame::Resend(_)
+        | Frame::Placing(_)
+        | Frame::AskRooms
+        | Frame::Rooms { .. }
         | Frame::Clock(_)
         | Frame::Heads(_) => false,
-        Frame::Changed { .. } => true,
+        Frame::Changed { .. } | Frame::Ask { .. } | Frame::Holding(_) => true,
     };
     net.log.iter().map(|(_, _, _, frame)| frame).filter(of_sync).collect()
 }
@@ -86,6 +89,11 @@ fn one_differing_scope_among_many_costs_its_bucket() {
             | Frame::Clock(_)
             | Frame::Heads(_) => "other",
             Frame::Changed { .. } => "changed",
+            Frame::Placing(_) => "placing",
+            Frame::Ask { .. } => "ask",
+            Frame::Holding(_) => "holding",
+            Frame::AskRooms => "ask rooms",
+            Frame::Rooms { .. } => "rooms",
         });
     }
     kinds.sort_unstable();

@@ -3,6 +3,7 @@
 mod cost;
 mod heal;
 mod net;
+mod placement;
 mod presence;
 mod properties;
 mod spread;

@@ -13,15 +13,22 @@ use lavina_crdt::version::VersionVector;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 
 const NEAR_US: u64 = 1_000;
 const FAR_US: u64 = 40_000;
 const COMMIT_US: u64 = 20_000;
+/// How long rooms stay where they are not to be.
+pub(super) const LINGER_MS: u64 = 30_000;
 /// Time after which a connection over a cut link is known to be dead.
 const IDLE_US: u64 = 1_000_000;
 
+pub(super) fn name(n: usize) -> RoomName {
+    RoomName::new(&format!("room{n}")).unwrap()
+}
+
 pub(super) fn room(n: usize) -> Scope {
-    Scope::Room(RoomName::new(&format!("room{n}")).unwrap())
+    Scope::Room(name(n))
 }
 
 /// Runs in memory.
@@ -87,6 +94,8 @@ pub(super) struct TestNode {
     pub(super) presence: PresenceMap,
     pub(super) reach: BTreeMap<usize, bool>,
     pub(super) signals: Vec<(SessionId, Bytes)>,
+    pub(super) fetched: Vec<(RoomName, bool)>,
+    pub(super) spare: Vec<RoomName>,
     timeout_us: Option<u64>,
     generation: u64,
     alive: bool,
@@ -106,6 +115,10 @@ enum Event {
 pub(super) struct Net {
     pub(super) nodes: Vec<TestNode>,
     regions: Vec<usize>,
+    /// How many homes a room has, by node.
+    replicas: Vec<Option<NonZeroUsize>>,
+    /// Nodes with occupants, as all are told at once.
+    interest: BTreeSet<(usize, RoomName)>,
     pub(super) now_us: u64,
     queue: BTreeMap<(u64, u64), Event>,
     made: u64,
@@ -137,9 +150,16 @@ const fn pair(a: usize, b: usize) -> (usize, usize) {
 impl Net {
     /// A mesh with one node for each number, which is its region; everybody knows everybody's address.
     pub(super) fn new(regions: &[usize], seed: u64) -> Self {
+        Self::placed(regions, seed, &vec![0; regions.len()])
+    }
+
+    /// The same with so many homes for each room, as each node is told; with 0 it holds everything.
+    pub(super) fn placed(regions: &[usize], seed: u64, replicas: &[usize]) -> Self {
         let mut net = Self {
             nodes: Vec::new(),
             regions: regions.to_vec(),
+            replicas: replicas.iter().map(|replicas| NonZeroUsize::new(*replicas)).collect(),
+            interest: BTreeSet::new(),
             now_us: 1_000_000,
             queue: BTreeMap::new(),
             made: 0,
@@ -173,6 +193,8 @@ impl Net {
             sync_period_ms: 3_000,
             probe_period_ms: 1_000,
             gateway_patience_ms: 150,
+            replicas: self.replicas[node],
+            linger_ms: LINGER_MS,
         };
         TestNode {
             gossip: Gossip::new(config, self.seed ^ u64::try_from(node).unwrap() << 32 ^ generation),
@@ -182,6 +204,8 @@ impl Net {
             presence: PresenceMap::new(),
             reach: BTreeMap::new(),
             signals: Vec::new(),
+            fetched: Vec::new(),
+            spare: Vec::new(),
             timeout_us: None,
             generation,
             alive: true,
@@ -195,6 +219,37 @@ impl Net {
         let vectors = durable.scopes().into_iter().map(|scope| (scope.clone(), durable.vector(&scope))).collect();
         self.input(node, Input::Durable(vectors));
         self.input(node, Input::Roster(roster));
+        let interest = self.interest.iter().map(|(node, room)| (id(*node), room.clone(), true)).collect();
+        self.input(node, Input::Interest(interest));
+    }
+
+    /// A node has occupants in a room from here on, or none any more.
+    pub(super) fn set_occupied(&mut self, node: usize, room: RoomName, is_occupied: bool) {
+        if is_occupied {
+            self.interest.insert((node, room.clone()));
+        } else {
+            self.interest.remove(&(node, room.clone()));
+        }
+        for told in (0..self.nodes.len()).filter(|told| self.nodes[*told].alive).collect::<Vec<_>>() {
+            self.input(told, Input::Interest(vec![(id(node), room.clone(), is_occupied)]));
+        }
+    }
+
+    /// A node lets go of what others wrote in a room.
+    pub(super) fn let_go(&mut self, node: usize, n: usize) {
+        let own = OriginKey { node: id(node), epoch: 0 }.origin();
+        let it = &mut self.nodes[node];
+        for memory in [&mut it.durable, &mut it.arrived] {
+            memory.logs.entry(room(n)).or_default().retain(|origin, _| *origin == own);
+        }
+        let vector = it.durable.vector(&room(n));
+        self.input(node, Input::Partial(vec![name(n)]));
+        self.input(node, Input::Durable(vec![(room(n), vector)]));
+    }
+
+    /// The nodes that are to hold a scope, as one of them has it.
+    pub(super) fn holders(&self, as_of: usize, scope: &Scope) -> BTreeSet<usize> {
+        (0..self.nodes.len()).filter(|node| self.nodes[as_of].gossip.is_holder(id(*node), scope)).collect()
     }
 
     fn now(&self) -> Now {
@@ -270,6 +325,8 @@ impl Net {
             Output::Reach(of, up) => {
                 self.nodes[node].reach.insert(index(of), up);
             }
+            Output::Spare(room) => self.nodes[node].spare.push(room),
+            Output::Fetched(room, complete) => self.nodes[node].fetched.push((room, complete)),
             Output::Timeout(at_us) => self.nodes[node].timeout_us = Some(at_us),
         }
     }
@@ -470,7 +527,12 @@ fn entries_in(frame: &Frame) -> usize {
         | Frame::Resend(_)
         | Frame::Clock(_)
         | Frame::Heads(_)
-        | Frame::Changed { .. } => 0,
+        | Frame::Changed { .. }
+        | Frame::Placing(_)
+        | Frame::Ask { .. }
+        | Frame::Holding(_)
+        | Frame::AskRooms
+        | Frame::Rooms { .. } => 0,
     }
 }
 

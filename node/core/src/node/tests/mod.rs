@@ -14,6 +14,7 @@ mod moving;
 mod notes;
 mod operators;
 mod personal;
+mod placing;
 mod relations;
 mod rooms;
 mod some;

@@ -9,7 +9,7 @@ use ed25519_dalek::SigningKey;
 use lavina_crdt::account::{Credentials, ScramCredentials};
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::Content;
-use lavina_crdt::ids::{NodeId, OriginKey};
+use lavina_crdt::ids::{NodeId, OriginKey, Scope};
 use lavina_crdt::mesh::{Admission, Place, Verdict};
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::Show;
@@ -167,6 +167,15 @@ impl World {
             }
         }
         self.settle();
+    }
+
+    /// Loses whatever goes between these nodes and the others, while their connections seem to live.
+    pub(super) fn silence(&mut self, side: &[usize]) {
+        for (one, other) in self.pairs() {
+            if side.contains(&one) != side.contains(&other) {
+                self.cuts.insert((one, other));
+            }
+        }
     }
 
     /// Ends all cuts.
@@ -416,6 +425,18 @@ impl World {
 
     pub(super) fn admin(&mut self, index: usize, command: AdminCommand) {
         self.input(index, Input::Admin(3, command));
+    }
+
+    /// How much of a room each node has.
+    pub(super) fn held(&self, name: &str) -> Vec<u64> {
+        let scope = Scope::Room(room(name));
+        self.seats.iter().map(|seat| seat.node.vector(&scope).total()).collect()
+    }
+
+    /// Whether each node is to hold a room.
+    pub(super) fn holders(&self, name: &str) -> Vec<bool> {
+        let scope = Scope::Room(room(name));
+        self.seats.iter().map(|seat| self.seats[0].node.is_holder(seat.id, &scope)).collect()
     }
 
     /// Whether all nodes hold the same.

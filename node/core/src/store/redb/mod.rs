@@ -14,7 +14,7 @@ mod sealing;
 use super::{Batch, Commit, RENEW_EPOCH, StoreError, row};
 use backend::{Fault, WatchedBackend, from_io, guarded};
 use lavina_crdt::entry::Run;
-use lavina_crdt::ids::{NodeId, OriginKey, Scope};
+use lavina_crdt::ids::{NodeId, Origin, OriginKey, Scope};
 use lavina_crdt::mutant::{self, Mutant};
 use layout::{
     ENTRIES, IDENTITY, META, NEXT, ORIGINS, SCOPES, SEALED, SEGMENTS, entry_key, next_key, origin_value, scope_name,
@@ -308,8 +308,13 @@ fn write_batches(
     let ripe = {
         let mut writer = Writer::open(&write)?;
         let mut touched = BTreeSet::new();
-        for run in batches.iter().flat_map(|batch| &batch.runs) {
-            touched.insert(writer.put(run)?);
+        for batch in batches {
+            for (scope, origin) in &batch.forgotten {
+                touched.extend(writer.forget(scope, *origin)?);
+            }
+            for run in &batch.runs {
+                touched.insert(writer.put(run)?);
+            }
         }
         let ripe = writer.seal(touched, sealing, most)?;
         let mut meta = write.open_table(META)?;
@@ -371,6 +376,22 @@ impl<'t> Writer<'t> {
         let pair = next_key(scope, origin);
         self.next.insert(&pair, next + run.entries.len() as u64)?;
         Ok(pair)
+    }
+
+    /// Takes away all entries of an origin in a scope; returns its key, if there were any.
+    fn forget(&mut self, scope: &Scope, origin: Origin) -> Result<Option<[u8; 24]>, Fault> {
+        let Some(number) = self.scopes.get(scope_name(scope)?.as_slice())?.map(|number| number.value()) else {
+            return Ok(None);
+        };
+        let pair = next_key(number, origin);
+        if self.next.remove(&pair)?.is_none() {
+            return Ok(None);
+        }
+        let (from, to) = (entry_key(number, origin, 0), entry_key(number, origin, u64::MAX));
+        for table in [&mut self.entries, &mut self.sealed, &mut self.segments] {
+            table.retain_in::<&[u8; 32], _>(&from..=&to, |_, _| false)?;
+        }
+        Ok(Some(pair))
     }
 
     /// The number of a scope; a new one gets the next.

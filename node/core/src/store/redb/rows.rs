@@ -35,7 +35,8 @@ impl Opened {
     }
 }
 
-/// Segments that were opened lately, newest last. What a key leads to never changes while the database stays open.
+/// Segments that were opened lately, newest last. What a key leads to changes only in how much it holds: entries that were forgotten and came again may be parted
+/// otherwise.
 #[derive(Debug, Default)]
 pub(super) struct Segments(Mutex<VecDeque<([u8; 32], Arc<Opened>)>>);
 
@@ -55,6 +56,7 @@ impl Segments {
 
     fn keep(&self, key: [u8; 32], opened: &Arc<Opened>) {
         let mut kept = self.kept();
+        kept.retain(|(known, _)| *known != key);
         if kept.len() >= OPENED_MAX {
             kept.pop_front();
         }
@@ -100,7 +102,7 @@ impl<'s> Rows<'s> {
     pub(super) fn segment(&self, scope: u64, origin: Origin, seq: u64) -> Result<Option<Arc<Opened>>, Fault> {
         let Some(span) = self.span(scope, origin, seq)? else { return Ok(None) };
         let key = entry_key(scope, origin, span.first);
-        if let Some(opened) = self.opened.find(&key) {
+        if let Some(opened) = self.opened.find(&key).filter(|opened| opened.entries.len() as u64 == span.count) {
             return Ok(Some(opened));
         }
         let missing = || StoreError::Damaged(format!("the segment at {} of {origin:?} is missing", span.first));

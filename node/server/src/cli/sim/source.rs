@@ -5,6 +5,7 @@ use crate::cli::Out;
 use clap::{Args, ValueEnum};
 use lavina_sim::{Class, Level, Plan, Sizes, TextError, generate, read_plan};
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -87,6 +88,9 @@ pub(super) struct Size {
     /// Seed class; without it each seed draws its own
     #[arg(long)]
     class: Option<ClassName>,
+    /// How many home replicas a room has; without it every node holds every room
+    #[arg(long)]
+    replicas: Option<NonZeroUsize>,
 }
 
 impl Size {
@@ -98,6 +102,7 @@ impl Size {
             storm_ms: self.storm_ms.max(STORM_MS_MIN),
             level: self.level.map_or(usual.level, Into::into),
             class: self.class.map(Into::into),
+            replicas: self.replicas,
             ..usual
         }
     }
@@ -110,6 +115,9 @@ impl Size {
         }
         if let Some(class) = self.class.and_then(|class| Some(class.to_possible_value()?.get_name().to_owned())) {
             words.push_str(&format!(" --class {class}"));
+        }
+        if let Some(replicas) = self.replicas {
+            words.push_str(&format!(" --replicas {replicas}"));
         }
         words
     }

@@ -1,0 +1,251 @@
+//! Rooms that this node does not hold: whoever names one waits until it has been fetched from where it is, or nobody could be reached who has it.
+//!
+//! The command is carried out then upon what is here, as ever; commands that the session gives meanwhile wait behind it, so that answers keep their order.
+//! Nothing else waits.
+
+use super::{Node, SessionNumber};
+use crate::store::Store;
+use lavina_crdt::clock::Now;
+use lavina_crdt::ids::{NodeId, Scope};
+use lavina_crdt::names::RoomName;
+use lavina_crdt::presence::PresenceChange;
+use lavina_crdt::room::Act;
+use lavina_gossip::machine;
+use lavina_protocols::abroad::AbroadCommand;
+use lavina_protocols::command::{Command, CommandId, HistoryOf, HistoryQuery, Target};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// How long a room that was fetched is taken for up to date where nobody is in it, milliseconds: pages of history are asked for one after the other.
+const FRESH_MS: u64 = 2_000;
+
+/// The commands of one session that wait.
+#[derive(Debug, Default)]
+struct Parked {
+    commands: VecDeque<(CommandId, Command)>,
+    /// What the first of them waits for.
+    rooms: BTreeSet<RoomName>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct RoomsHeld {
+    parked: BTreeMap<SessionNumber, Parked>,
+    /// Rooms whose fetching has ended and that nobody has been told of.
+    ended: Vec<RoomName>,
+    /// When what was fetched is out of date.
+    fresh_until: BTreeMap<RoomName, u64>,
+}
+
+impl RoomsHeld {
+    /// The session is gone.
+    pub(super) fn forget(&mut self, number: SessionNumber) {
+        self.parked.remove(&number);
+    }
+
+    /// The fetching of a room has ended; what waits for it goes on once all of this input is done.
+    pub(super) fn end(&mut self, now: Now, room: RoomName) {
+        self.fresh_until.retain(|_, until| *until > now.mono_us);
+        self.fresh_until.insert(room.clone(), now.deadline_ms(FRESH_MS));
+        self.ended.push(room);
+    }
+}
+
+impl<S: Store> Node<S> {
+    /// Whether a command is put behind those that wait, or has to wait itself. Gives it back when not.
+    pub(super) fn park(
+        &mut self,
+        now: Now,
+        number: SessionNumber,
+        id: CommandId,
+        command: Command,
+    ) -> Option<(CommandId, Command)> {
+        if let Some(parked) = self.held.parked.get_mut(&number) {
+            parked.commands.push_back((id, command));
+            return None;
+        }
+        let rooms = self.rooms_missing(now, number, &command);
+        if rooms.is_empty() && !self.awaits_rooms_told(now, number, &command) {
+            return Some((id, command));
+        }
+        self.count("commands_that_waited_for_rooms");
+        let commands = VecDeque::from([(id, command)]);
+        self.held.parked.insert(number, Parked { commands, rooms: rooms.clone() });
+        self.fetch(now, rooms);
+        None
+    }
+
+    /// Gets rooms from where they are.
+    fn fetch(&mut self, now: Now, rooms: BTreeSet<RoomName>) {
+        for room in rooms {
+            self.gossip(now, machine::Input::Fetch(room));
+        }
+    }
+
+    /// A room is needed here though nobody waits for it.
+    pub(super) fn want_room(&mut self, now: Now, room: &RoomName) {
+        if self.is_missing(now, room) {
+            self.fetch(now, BTreeSet::from([room.clone()]));
+        }
+    }
+
+    /// Lets commands go on whose rooms have come.
+    pub(super) fn resume_parked(&mut self, now: Now) {
+        while let Some(room) = self.held.ended.pop() {
+            let mut ready = Vec::new();
+            for (number, parked) in &mut self.held.parked {
+                if parked.rooms.remove(&room) && parked.rooms.is_empty() {
+                    ready.push(*number);
+                }
+            }
+            ready.into_iter().for_each(|number| self.resume(now, number));
+        }
+    }
+
+    fn awaits_rooms_told(&mut self, now: Now, number: SessionNumber, command: &Command) -> bool {
+        let asked = if let Command::Abroad(AbroadCommand::Ask(_, asked)) = command { asked } else { command };
+        matches!(asked, Command::ListRooms) && self.awaits_list(now, number)
+    }
+
+    /// Carries out what waits of a session, as far as it goes.
+    pub(super) fn resume(&mut self, now: Now, number: SessionNumber) {
+        while let Some(mut parked) = self.held.parked.remove(&number) {
+            let Some((id, command)) = parked.commands.pop_front() else { return };
+            let rooms = self.rooms_missing(now, number, &command);
+            if rooms.is_empty() && !self.awaits_rooms_told(now, number, &command) {
+                self.run_command(now, number, id, command);
+                if self.sessions.get(number).is_some() {
+                    self.held.parked.insert(number, parked);
+                }
+                continue;
+            }
+            parked.commands.push_front((id, command));
+            parked.rooms.clone_from(&rooms);
+            self.held.parked.insert(number, parked);
+            self.fetch(now, rooms);
+            return;
+        }
+    }
+
+    /// Whether a room would have to be fetched before anything is known of it.
+    fn is_missing(&self, now: Now, room: &RoomName) -> bool {
+        let is_fresh = self.held.fresh_until.get(room).is_some_and(|until| *until > now.mono_us);
+        !is_fresh && !self.has_room(room)
+    }
+
+    /// Whether what is here of a room is what is known of it.
+    pub(super) fn has_room(&self, room: &RoomName) -> bool {
+        self.gossip.has(room, &self.replicas)
+    }
+
+    /// The rooms that a command is about and that are not here.
+    fn rooms_missing(&mut self, now: Now, number: SessionNumber, command: &Command) -> BTreeSet<RoomName> {
+        if self.config.limits.replicas.is_none() {
+            return BTreeSet::new();
+        }
+        let mut rooms = self.rooms_named(number, command);
+        if let Command::History(HistoryQuery { of: HistoryOf::Room(room), .. }) = command {
+            rooms.extend(self.former_names(room));
+        }
+        rooms.retain(|room| self.is_missing(now, room));
+        rooms
+    }
+
+    fn rooms_named(&self, number: SessionNumber, command: &Command) -> BTreeSet<RoomName> {
+        let of_target = |target: &Target| match target {
+            Target::Room(room) | Target::Occupant(room, _) => BTreeSet::from([room.clone()]),
+            Target::Nick(_) | Target::Account(..) => BTreeSet::new(),
+        };
+        match command {
+            Command::Join { room, .. }
+            | Command::Kick { room, .. }
+            | Command::Invite { room, .. }
+            | Command::Knock(room, _)
+            | Command::RoomInfo(room) => BTreeSet::from([room.clone()]),
+            Command::RenameRoom { room, to, .. } => BTreeSet::from([room.clone(), to.clone()]),
+            Command::Act(room, acts) => {
+                let forward = |act: &Act| if let Act::SetForward(to) = act { to.clone() } else { None };
+                let others = acts.iter().filter_map(forward);
+                others.chain([room.clone()]).collect()
+            }
+            Command::Say(target, _) | Command::Whisper(target, _) => of_target(target),
+            Command::Relate(related) => of_target(&related.target),
+            Command::History(query) => match &query.of {
+                HistoryOf::Room(room) => BTreeSet::from([room.clone()]),
+                HistoryOf::With(target) => of_target(target),
+                HistoryOf::Account => BTreeSet::new(),
+            },
+            Command::Open(open) if open.resource.is_none() => {
+                let account = self.sessions.get(number).and_then(|session| session.account.as_ref());
+                let places = account.and_then(|account| self.always_on_places(account));
+                places.into_iter().flat_map(|(_, rooms)| rooms.into_keys()).collect()
+            }
+            Command::Abroad(AbroadCommand::Ask(_, command)) => self.rooms_named(number, command),
+            Command::Abroad(AbroadCommand::Open | AbroadCommand::Forward(..) | AbroadCommand::Probe(..))
+            | Command::Open(_)
+            | Command::LookupCredentials(_)
+            | Command::LogIn(_)
+            | Command::RegisterAccount(..)
+            | Command::SetCredentials(_)
+            | Command::ClaimNick(_)
+            | Command::SetPresence(_)
+            | Command::SetRealname(_)
+            | Command::SetNote(..)
+            | Command::SetModes(_)
+            | Command::Account(_)
+            | Command::Operator(_)
+            | Command::Sync
+            | Command::Quit(_)
+            | Command::Part { .. }
+            | Command::SetRoomNick { .. }
+            | Command::RosterGet
+            | Command::RosterSet(..)
+            | Command::Subscription(..)
+            | Command::ListInvitations
+            | Command::ListRooms
+            | Command::FindNick(_)
+            | Command::LookUpNick(_)
+            | Command::FindGone(..)
+            | Command::FindMask { .. }
+            | Command::HistoryTargets { .. }
+            | Command::Counts
+            | Command::Mark(..)
+            | Command::Watch(_)
+            | Command::RegisterGet(_)
+            | Command::RegisterSet(..)
+            | Command::Blocked
+            | Command::Block(..)
+            | Command::LookAt(..)
+            | Command::Latest(_) => BTreeSet::new(),
+        }
+    }
+
+    /// Presence has changed, and with it perhaps who is to hold what.
+    pub(super) fn note_interest(&mut self, now: Now, changes: &[PresenceChange]) {
+        if self.config.limits.replicas.is_none() {
+            return;
+        }
+        let changed = self.interest.apply(changes);
+        if !changed.is_empty() {
+            self.gossip(now, machine::Input::Interest(changed));
+        }
+    }
+
+    /// Others hold a room that nobody here has wanted for a while.
+    pub(super) fn let_go(&mut self, now: Now, room: RoomName) {
+        if !self.people.local(&room).is_empty() || !self.replicas.let_go(&room) {
+            return;
+        }
+        self.states.remove(&room);
+        self.held.fresh_until.remove(&room);
+        let scope = Scope::Room(room.clone());
+        let vector = machine::Replica::vector(&self.replicas, &scope);
+        self.gossip(now, machine::Input::Partial(vec![room]));
+        self.gossip(now, machine::Input::Durable(vec![(scope, vector)]));
+    }
+
+    /// Whether a node is to hold a scope, as this one has it: for whoever watches a mesh.
+    #[must_use]
+    pub fn is_holder(&self, node: NodeId, scope: &Scope) -> bool {
+        self.gossip.is_holder(node, scope)
+    }
+}

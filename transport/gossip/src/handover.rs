@@ -1,0 +1,142 @@
+//! Rooms that are here although this node is not to hold them: those it wrote in or looked at, and those it was a home of. Their homes are asked what they
+//! have and given what they lack, until each says that it has all; so nothing that was written here is lost with this node. Once nobody here has wanted such a room
+//! for a while, and all its homes have said so again, it is spare.
+
+use crate::gossip::View;
+use lavina_crdt::clock::Now;
+use lavina_crdt::entry::Hash;
+use lavina_crdt::ids::{NodeId, Scope};
+use lavina_crdt::version::VersionVector;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+/// How often homes are asked.
+const PERIOD_MS: u64 = 5_000;
+/// Most rooms asked about in one round: their vectors fit a frame.
+const PER_ROUND_MAX: usize = 512;
+
+#[derive(Debug)]
+struct Surplus {
+    scope: Scope,
+    /// When this node was last to hold it, or something of it came.
+    since_us: u64,
+    /// Who is known to have all of it, as it is here.
+    confirmed: BTreeSet<NodeId>,
+    /// Whether all homes do.
+    is_settled: bool,
+}
+
+/// What the word of a home comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// Others have not said it yet.
+    Not,
+    /// All homes have all of the room.
+    HandedOver,
+    /// And nobody here has wanted it for a while.
+    Spare,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Handover {
+    linger_ms: u64,
+    surplus: BTreeMap<Hash, Surplus>,
+    last: Option<Hash>,
+    due_us: Option<u64>,
+}
+
+impl Handover {
+    pub(crate) const fn new(linger_ms: u64) -> Self {
+        Self { linger_ms, surplus: BTreeMap::new(), last: None, due_us: None }
+    }
+
+    /// Builds all of it anew; what was surplus before has been so for as long.
+    pub(crate) fn rebuild(&mut self, now: Now, surplus: impl Iterator<Item = (Hash, Scope)>) {
+        let before = std::mem::take(&mut self.surplus);
+        for (key, scope) in surplus {
+            self.put(now, &scope, key);
+            if let (Some(known), Some(row)) = (before.get(&key), self.surplus.get_mut(&key)) {
+                row.since_us = known.since_us;
+            }
+        }
+    }
+
+    /// A room is here that this node is not to hold, or there is more of it than before.
+    pub(crate) fn put(&mut self, now: Now, scope: &Scope, key: Hash) {
+        let row =
+            Surplus { scope: scope.clone(), since_us: now.mono_us, confirmed: BTreeSet::new(), is_settled: false };
+        self.surplus.insert(key, row);
+        self.due_us.get_or_insert(now.deadline_ms(PERIOD_MS));
+    }
+
+    /// This node is to hold the room, or has nothing of it any more.
+    pub(crate) fn remove(&mut self, key: &Hash) {
+        self.surplus.remove(key);
+    }
+
+    /// Whom to ask about which rooms. What was settled is asked about once more when nobody has wanted it for a while: its homes may be others.
+    pub(crate) fn on_time(&mut self, view: &View<'_>) -> BTreeMap<NodeId, Vec<Scope>> {
+        let mut asks: BTreeMap<NodeId, Vec<Scope>> = BTreeMap::new();
+        if self.due_us.is_none_or(|at| at > view.now.mono_us) {
+            return asks;
+        }
+        self.due_us = (!self.surplus.is_empty()).then(|| view.now.deadline_ms(PERIOD_MS));
+        let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.last = None;
+        for (count, (key, surplus)) in self.surplus.range_mut((after, Bound::Unbounded)).enumerate() {
+            if count == PER_ROUND_MAX {
+                break;
+            }
+            self.last = (count + 1 == PER_ROUND_MAX).then_some(*key);
+            if surplus.is_settled {
+                if !has_lingered(surplus.since_us, self.linger_ms, view.now) {
+                    continue;
+                }
+                surplus.is_settled = false;
+                surplus.confirmed.clear();
+            }
+            let homes = view.holders.homes(key);
+            let missing = homes.iter().filter(|home| !surplus.confirmed.contains(home));
+            for home in missing.filter(|home| view.links.is_live(**home)) {
+                asks.entry(*home).or_default().push(surplus.scope.clone());
+            }
+        }
+        asks
+    }
+
+    /// A home has all of a room that is here.
+    pub(crate) fn on_confirmed(&mut self, now: Now, home: NodeId, key: Hash, homes: &[NodeId]) -> Settled {
+        let Some(surplus) = self.surplus.get_mut(&key).filter(|surplus| !surplus.is_settled) else {
+            return Settled::Not;
+        };
+        surplus.confirmed.insert(home);
+        if !homes.iter().all(|home| surplus.confirmed.contains(home)) {
+            return Settled::Not;
+        }
+        if has_lingered(surplus.since_us, self.linger_ms, now) {
+            self.surplus.remove(&key);
+            return Settled::Spare;
+        }
+        surplus.is_settled = true;
+        Settled::HandedOver
+    }
+
+    /// Whether a room is to be handed over.
+    pub(crate) fn concerns(&self, key: &Hash) -> bool {
+        self.surplus.contains_key(key)
+    }
+
+    pub(crate) const fn deadline_us(&self) -> Option<u64> {
+        self.due_us
+    }
+}
+
+const fn has_lingered(since_us: u64, linger_ms: u64, now: Now) -> bool {
+    now.mono_us.saturating_sub(since_us) >= linger_ms.saturating_mul(1000)
+}
+
+/// Vectors for a question to which no entries are wanted.
+pub(crate) fn unsent(scopes: Vec<Scope>) -> Vec<(Scope, VersionVector)> {
+    scopes.into_iter().map(|scope| (scope, VersionVector::default())).collect()
+}
