@@ -47,6 +47,8 @@ use std::sync::Arc;
 
 /// One-way delay between a client and its node, microseconds.
 const CLIENT_DELAY_US: u64 = 300;
+/// Rooms leave memory after far less time than in a server, so that every run sees many of them come back.
+const ROOM_IDLE_MS: u64 = 8_000;
 /// How long a client waits before it connects again, microseconds.
 const RECONNECT_US: u64 = 1_000_000;
 /// Least time of a commit (fsync), microseconds.
@@ -463,7 +465,7 @@ fn sim_node(
             mesh: mesh.clone(),
             bootstrap: bootstrap.to_vec(),
             operators: Vec::new(),
-            limits: Limits { linger_ms: LINGER_MS, ..Limits::default() },
+            limits: Limits { linger_ms: LINGER_MS, room_idle_ms: ROOM_IDLE_MS, ..Limits::default() },
             seals: outfit.seals,
         },
         sessions: Arc::new(sessions),

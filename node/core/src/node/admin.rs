@@ -86,6 +86,7 @@ impl<S: Store> Node<S> {
             ("entries_held", replicas.entries_held),
             ("entries_forced", replicas.entries_forced),
             ("entries_denied", replicas.entries_denied),
+            ("rooms_loaded", self.replicas.rooms_loaded() as u64),
             ("runs_known", replicas.runs_known),
             ("runs_gap", replicas.runs_gap),
             ("runs_ahead", replicas.runs_ahead),

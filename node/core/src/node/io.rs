@@ -63,6 +63,8 @@ pub struct Limits {
     pub unreachable_grace_ms: u64,
     /// Longest that an entry is held back for its causal past before it is shown all the same, milliseconds.
     pub hold_ms_max: u64,
+    /// How long the document of a room that nobody asks for stays in memory, milliseconds.
+    pub room_idle_ms: u64,
     /// Most rooms one session may be in.
     pub rooms_per_session_max: usize,
     /// Most messages of one history page.
@@ -91,6 +93,7 @@ impl Default for Limits {
             drift_ms_max: 30_000,
             unreachable_grace_ms: 600_000,
             hold_ms_max: 2_000,
+            room_idle_ms: 120_000,
             rooms_per_session_max: 200,
             history_page_max: 500,
             commands_waiting_max: 256,

@@ -82,9 +82,10 @@ impl<S: Store> Replicas<S> {
         Ok(Appended { key, batch: self.journal.open_batch(), effects })
     }
 
-    /// Shows what was held back long enough, and tries a full disk again.
+    /// Shows what was held back long enough, tries a full disk again, and lets go of what nobody asks for.
     pub fn timeout(&mut self, now: Now) -> Vec<Effect> {
         self.journal.on_timeout(now);
+        self.let_go_of_idle_rooms(now);
         let mut effects = Vec::new();
         while let Some((at, scope, dot)) = self.holds.front().cloned() {
             if at > now.mono_us {

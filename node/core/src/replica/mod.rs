@@ -12,6 +12,7 @@ mod append;
 mod apply;
 mod effect;
 mod history;
+mod idle;
 mod journal;
 mod let_go;
 mod mesh;
@@ -62,6 +63,7 @@ pub struct Replicas<S> {
     origin: Origin,
     incarnation: u64,
     hold_ms_max: u64,
+    room_idle_ms: u64,
     vocabulary: Vocabulary,
     clock: Clock,
     /// The newest stamp made or taken; kept on disk, so that stamps grow whatever the wall clock does between two starts.
@@ -77,6 +79,7 @@ pub struct Replicas<S> {
     rooms: BTreeMap<RoomName, Room>,
     /// Rooms of which what others wrote was let go.
     partial: BTreeSet<RoomName>,
+    idle: idle::Rounds,
     /// States of rooms that were looked at and not loaded.
     glimpses: RefCell<BTreeMap<RoomName, Arc<RoomState>>>,
     readings: readings::Readings,
@@ -123,6 +126,7 @@ impl<S: Store> Replicas<S> {
             origin: origin_key.origin(),
             incarnation,
             hold_ms_max: limits.hold_ms_max,
+            room_idle_ms: limits.room_idle_ms,
             vocabulary: Vocabulary::Full,
             clock,
             newest,
@@ -134,6 +138,7 @@ impl<S: Store> Replicas<S> {
             accounts: Accounts::default(),
             rooms: BTreeMap::new(),
             partial: BTreeSet::new(),
+            idle: idle::Rounds::default(),
             glimpses: RefCell::default(),
             readings: readings::Readings::default(),
             redactions: redactions::Redactions::default(),
@@ -369,7 +374,10 @@ impl<S: Store> Replicas<S> {
             self.glimpses.borrow_mut().remove(name);
             self.rooms.insert(name.clone(), room);
         }
-        self.rooms.get_mut(name).ok_or_else(|| StoreError::Damaged(format!("room {name} cannot be read")))
+        let room = self.rooms.get_mut(name);
+        let room = room.ok_or_else(|| StoreError::Damaged(format!("room {name} cannot be read")))?;
+        room.asked_in(self.idle.current());
+        Ok(room)
     }
 
     fn index(&mut self, scope: &Scope) {

@@ -37,6 +37,8 @@ pub(super) struct Room {
     unjudged: BTreeMap<OrderKey, Arc<Entry>>,
     changes: u32,
     entries: u32,
+    /// The round in which it was asked for last.
+    asked: u64,
     /// Whether some of the room's entries are void.
     is_cut: bool,
 }
@@ -67,7 +69,7 @@ impl Room {
         let (vector, doc) =
             saved.unwrap_or_else(|| (VersionVector::default(), RoomDoc::with(name, vocabulary, cuts.is_some())));
         let (heads, unjudged, is_cut) = (load_heads(name, store)?, BTreeMap::new(), cuts.is_some());
-        let mut room = Self { doc, heads, unjudged, changes: 0, entries: 0, is_cut };
+        let mut room = Self { doc, heads, unjudged, changes: 0, entries: 0, asked: 0, is_cut };
         let scope = Scope::Room(name.clone());
         let mut tail = BTreeMap::new();
         for (origin, next) in replica.durable.iter() {
@@ -81,6 +83,8 @@ impl Room {
         for entry in tail.values() {
             room.learn(name, entry);
         }
+        // What had to be read again counts towards the next snapshot.
+        room.entries = u32::try_from(tail.len()).unwrap_or(u32::MAX);
         // What is held, on the disk or on its way there, is applied when its causal past has come, and must not count twice.
         let is_held = |entry: &Entry| replica.log.is_held(entry.dot());
         let is_home = |entry: &Entry| {
@@ -106,6 +110,17 @@ impl Room {
                 self.wait(entry);
             }
         }
+    }
+
+    /// It is asked for in this round.
+    pub(super) const fn asked_in(&mut self, round: u64) {
+        self.asked = round;
+    }
+
+    /// Whether the store can give it back as it is, and nobody has asked for it since a round. One with void entries is not let go of: it has no
+    /// snapshot.
+    pub(super) fn is_idle_since(&self, round: u64) -> bool {
+        self.asked < round && self.unjudged.is_empty() && !self.is_cut
     }
 
     /// The state as it is.
@@ -241,7 +256,7 @@ impl Room {
         if self.is_cut {
             return None;
         }
-        self.entries += 1;
+        self.entries = self.entries.saturating_add(1);
         if self.changes < SAVE_AFTER_CHANGES && self.entries < SAVE_AFTER_ENTRIES {
             return None;
         }

@@ -4,6 +4,7 @@ mod convergence;
 mod disk;
 mod fences;
 mod history;
+mod idle;
 mod rooms;
 mod situations;
 mod versions;

@@ -3,7 +3,7 @@
 use super::*;
 use lavina_crdt::room::{Act, Flag, Kick, Mask, Rank};
 
-fn act(peer: &mut Peer, now: Now, name: &str, act: Act) -> Vec<Effect> {
+pub(super) fn act(peer: &mut Peer, now: Now, name: &str, act: Act) -> Vec<Effect> {
     let author = author(peer.number, name);
     peer.replicas.append_acts(now, &room(), author, &[act]).unwrap().effects
 }
@@ -13,7 +13,7 @@ fn ban(name: &str) -> Act {
 }
 
 /// A room of alice (node 1) that bob (node 2) knows.
-fn founded() -> (Peer, Peer) {
+pub(super) fn founded() -> (Peer, Peer) {
     let (mut alice, mut bob) = (Peer::new(1), Peer::new(2));
     act(&mut alice, at(1), "alice", Act::Create);
     bob.receive(at(2), 1, &alice.flush());
