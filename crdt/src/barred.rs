@@ -78,7 +78,7 @@ impl Barred {
     pub fn parse(text: &str) -> Option<Self> {
         let lower = text.to_lowercase();
         if let Some(account) = ["$a:", "~a:"].iter().find_map(|mark| lower.strip_prefix(mark)) {
-            return AccountName::new(account).ok().map(Self::Account);
+            return AccountName::any(account).ok().map(Self::Account);
         }
         let (nick, rest) = match (lower.split_once('!'), lower.contains('@')) {
             (Some((nick, rest)), _) => (nick, rest),

@@ -105,7 +105,9 @@ fn canonical_domain(text: &str) -> Result<String, NameError> {
     }
     let is_label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-');
     if domain.is_empty() { Err(NameError::Empty) } else { Ok(()) }?;
-    if domain.split('.').all(is_label) { Ok(domain) } else { Err(NameError::Character) }
+    // What ends in a number is an address, not a name (RFC 3696 section 2).
+    let is_name = domain.rsplit('.').next().is_some_and(|last| last.contains(|c: char| !c.is_ascii_digit()));
+    if is_name && domain.split('.').all(is_label) { Ok(domain) } else { Err(NameError::Character) }
 }
 
 fn precis(text: &str) -> Result<String, NameError> {
@@ -382,9 +384,15 @@ mod tests {
         assert!(AccountName::new("juliet@capulet.example").is_err());
         let own = AccountName::new("juliet").unwrap();
         assert_eq!((own.is_remote(), own.local()), (false, "juliet"));
-        for (local, domain) in
-            [("a b", "b.example"), ("a", ""), ("a", "b..example"), ("a@b", "c"), ("a", "b!c"), ("", "b")]
-        {
+        for (local, domain) in [
+            ("a b", "b.example"),
+            ("a", ""),
+            ("a", "b..example"),
+            ("a@b", "c"),
+            ("a", "b!c"),
+            ("a", "192.0.2.1"),
+            ("", "b"),
+        ] {
             assert!(AccountName::remote(Some(local), domain).is_err(), "{local}@{domain}");
         }
         let travelled = |text: &str| postcard::from_bytes::<AccountName>(&postcard::to_stdvec(text).unwrap()).is_ok();

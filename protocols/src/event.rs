@@ -387,6 +387,8 @@ pub enum Event {
     Waiting(MsgId),
     /// For the node's gateway: somebody of another server is to be told something.
     Abroad(Remote, Told),
+    /// For the node's gateway: a session of this node has ended.
+    Ended(Person),
     /// For a session of somebody of another server: their server has said this at another node.
     Forwarded(Bytes),
     /// The receiver's session is ended by the node.

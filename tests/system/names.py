@@ -18,7 +18,7 @@ def encoded(name):
 
 
 class Names(asyncio.DatagramProtocol):
-    """`addresses` are those of hosts; `services` are lists of (priority, host, port) by domain, for servers that look for servers."""
+    """`addresses` are those of hosts; `services` are lists of (priority, host, port) by service and domain, for servers that look for servers."""
 
     def __init__(self, addresses, services):
         self.addresses = addresses
@@ -64,7 +64,7 @@ class Names(asyncio.DatagramProtocol):
         if kind == A and name in self.addresses:
             yield ipaddress.ip_address(self.addresses[name]).packed
         service, _, domain = name.partition("._tcp.")
-        if kind == SRV and service == "_xmpp-server":
-            for priority, host, port in self.services.get(domain, []):
+        if kind == SRV:
+            for priority, host, port in self.services.get((service, domain), []):
                 numbers = (priority, 1, port)
                 yield b"".join(number.to_bytes(2, "big") for number in numbers) + encoded(host)

@@ -16,6 +16,7 @@ pidfile = "{directory}/prosody.pid"
 data_path = "{directory}/data"
 log = {{ debug = "{directory}/log" }}
 interfaces = {{ "{address}" }}
+s2s_direct_tls_ports = {{ 5270 }}
 modules_enabled = {{
   "roster", "saslauth", "tls", "dialback", "disco", "ping", "version", "pep", "s2s_bidi", "carbons", "mam",
 }}

@@ -29,8 +29,8 @@ class Abroad(unittest.IsolatedAsyncioTestCase):
         hosts |= {f"host.{prosody.DOMAIN}": addresses["prosody"]}
         ours = [(1, f"a.{DOMAIN}", 5269), (2, f"b.{DOMAIN}", 5269)]
         theirs = [(1, f"host.{prosody.DOMAIN}", 5269)]
-        services = dict.fromkeys((DOMAIN, ROOMS, GUESTS), ours)
-        services |= dict.fromkeys((prosody.DOMAIN, prosody.ROOMS), theirs)
+        services = {("_xmpp-server", domain): ours for domain in (DOMAIN, ROOMS, GUESTS)}
+        services |= {("_xmpp-server", domain): theirs for domain in (prosody.DOMAIN, prosody.ROOMS)}
         self.names = Names(hosts, services)
         await self.names.start(CLIENTS)
         self.addCleanup(self.names.stop)
@@ -156,6 +156,24 @@ class Abroad(unittest.IsolatedAsyncioTestCase):
         await self.mesh.log_in(alice, "b")
         await self.in_our_room(juliet, alice)
         self.assertIn("jabber:server:dialback", self.prosody.log())
+
+    async def test_tls_may_come_first(self):
+        for domain, host in ((DOMAIN, f"a.{DOMAIN}"), (ROOMS, f"a.{DOMAIN}"), (prosody.DOMAIN, f"host.{prosody.DOMAIN}")):
+            self.names.services[("_xmpps-server", domain)] = [(1, host, 5270)]
+            del self.names.services[("_xmpp-server", domain)]
+        await self.start(settings='xmpp-server-tls = "{address}:5270"\n')
+        romeo, juliet = await self.ours("romeo", "a"), await self.theirs("juliet")
+        await self.both_ways(romeo, juliet)
+
+    async def test_a_room_of_theirs_is_told_of_who_goes_without_a_word(self):
+        await self.start()
+        romeo, juliet = await self.ours("romeo", "a"), await self.theirs("juliet")
+        room = f"stage@{prosody.ROOMS}"
+        await juliet.join(room)
+        await romeo.join(room)
+        await juliet.sees("available", f"{room}/romeo")
+        self.mesh.nodes["a"].process.terminate()
+        await juliet.sees("unavailable", f"{room}/romeo")
 
     async def test_who_is_not_welcome_is_told_so(self):
         await self.start(settings=f'server-block = ["{prosody.DOMAIN}"]\n')

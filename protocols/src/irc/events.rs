@@ -147,6 +147,7 @@ impl Session {
             | Event::Abandoned { .. }
             | Event::Waiting(_)
             | Event::Abroad(..)
+            | Event::Ended(_)
             | Event::Forwarded(_)
             | Event::Whisper { .. } => {}
         }
@@ -370,6 +371,7 @@ fn render(look: &Look<'_>, event: &Event) -> Vec<Line> {
         | Event::Subscription(..)
         | Event::ContactPresence { .. }
         | Event::Abroad(..)
+        | Event::Ended(_)
         | Event::Forwarded(_)
         | Event::Whisper { .. }
         | Event::Closed { .. }

@@ -126,6 +126,10 @@ fn history_of(target: &str) -> Option<HistoryOf> {
     if target.starts_with('#') {
         return room_of(target).map(HistoryOf::Room);
     }
+    if target.contains('@') {
+        // Somebody of another server.
+        return AccountName::any(target).ok().map(|account| HistoryOf::With(Target::Account(account, None)));
+    }
     Nick::new(target).ok().map(|nick| HistoryOf::With(Target::Nick(nick)))
 }
 

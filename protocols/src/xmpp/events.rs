@@ -67,6 +67,7 @@ impl Client {
             | Event::Closed { .. }
             | Event::Abandoned { .. }
             | Event::Abroad(..)
+            | Event::Ended(_)
             | Event::Forwarded(_)
             | Event::Entered(_)
             | Event::Wallops { .. }

@@ -126,6 +126,7 @@ fn topic(event: &Event) -> Option<Topic> {
         | Event::Subscription(..)
         | Event::Blocked { .. }
         | Event::Abroad(..)
+        | Event::Ended(_)
         | Event::Forwarded(_)
         | Event::Whisper { .. }
         | Event::Closed { .. }

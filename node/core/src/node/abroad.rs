@@ -12,9 +12,9 @@ use crate::store::Store;
 use bytes::Bytes;
 use lavina_crdt::clock::{Hlc, Now};
 use lavina_crdt::content::{AUTHOR_PART_BYTES_MAX, Principal};
-use lavina_crdt::ids::SessionId;
+use lavina_crdt::ids::{Scope, SessionId};
 use lavina_crdt::modes::UserModes;
-use lavina_crdt::names::AccountName;
+use lavina_crdt::names::{AccountName, Nick};
 use lavina_crdt::presence::{SessionRecord, Show};
 use lavina_protocols::abroad::{AbroadCommand, Remote, Told};
 use lavina_protocols::command::{Command, CommandId, Refusal, Reply, RosterItem, Subscription, SubscriptionStep};
@@ -115,6 +115,23 @@ impl<S: Store> Node<S> {
         }
     }
 
+    /// Who of those of other servers with whom somebody has a conversation goes by a nick that nobody here has: clients that know no addresses
+    /// answer to the nick.
+    pub(super) fn correspondent_abroad(&self, asker: &Asker, nick: &Nick) -> Option<Principal> {
+        let account = asker.record.account.as_ref().filter(|_| self.gateway.is_some())?;
+        let me = Principal::Account(account.clone());
+        let mut others = self.replicas.conversations(account).filter_map(|scope| match scope {
+            Scope::Direct(one, other) if *one == me => Some(other),
+            Scope::Direct(one, _) => Some(one),
+            Scope::Mesh | Scope::Account(_) | Scope::Room(_) => None,
+        });
+        let goes_by_it = |who: &&Principal| match who {
+            Principal::Account(name) => name.is_remote() && nick_of_remote(name).is_some_and(|n| n.key() == nick.key()),
+            Principal::Guest(_) => false,
+        };
+        others.find(goes_by_it).cloned()
+    }
+
     /// A stanza of somebody who has a session at another node.
     fn forward(&mut self, now: Now, remote: &Remote, stanza: Bytes) -> Result<Reply, Refusal> {
         let is_theirs = |session: &SessionId| {
@@ -157,6 +174,14 @@ impl<S: Store> Node<S> {
             let person = self.person_as(session, record);
             self.let_know(to, Told::Presence { person, available });
         }
+    }
+
+    /// A session has ended: the gateway knows who elsewhere has seen it.
+    pub(super) fn tell_end_abroad(&mut self, session: SessionId, record: &Arc<SessionRecord>) {
+        let is_ours = session.node == self.me() && record.resource.is_some();
+        let Some(gateway) = self.gateway.filter(|_| is_ours) else { return };
+        let person = self.person_as(session, record);
+        self.sessions.deliver(vec![gateway], Event::Ended(person), &mut self.out);
     }
 
     /// A session has become available: asks after its contacts at other servers (section 4.3.1).

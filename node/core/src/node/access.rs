@@ -77,6 +77,7 @@ impl<S: Store> Node<S> {
 
     /// The node ends a session, with words of somebody.
     pub(super) fn disconnect_with(&mut self, now: Now, number: SessionNumber, reason: CloseReason, said: &str) {
+        self.gateway.take_if(|gateway| *gateway == number);
         let session = self.sessions.id(number);
         let Some(ending) = self.sessions.get(number) else { return };
         let (open, account) = (ending.open, ending.account.clone());
@@ -381,7 +382,9 @@ impl<S: Store> Node<S> {
     /// Ends all sessions.
     pub(super) fn drain(&mut self, now: Now) {
         self.draining = true;
-        let all: Vec<SessionNumber> = self.sessions.numbers().collect();
+        let mut all: Vec<SessionNumber> = self.sessions.numbers().collect();
+        // The gateway last: it tells people of other servers who is gone.
+        all.sort_by_key(|number| self.gateway == Some(*number));
         for number in all {
             self.disconnect(now, number, CloseReason::Shutdown);
         }

@@ -189,6 +189,9 @@ impl<S: Store> Node<S> {
         }
         self.remember_gone(now, session, old.as_ref());
         self.show_to_contacts(session, old.as_ref(), new.as_ref());
+        if let (Some(old), None) = (&old, &new) {
+            self.tell_end_abroad(session, old);
+        }
         self.note_gone(now, old.as_ref(), new.as_ref());
         self.tell_watchers(&nicks);
         self.unmask_nicks(now, &nicks);

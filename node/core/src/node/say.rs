@@ -40,7 +40,8 @@ impl<S: Store> Node<S> {
         match target {
             Target::Room(room) => self.say_in(now, asker, room, content),
             Target::Nick(nick) => {
-                let to = self.whose_nick(&nick).ok_or(Refusal::NoSuchNick)?;
+                let known = self.whose_nick(&nick).or_else(|| self.correspondent_abroad(asker, &nick));
+                let to = known.ok_or(Refusal::NoSuchNick)?;
                 self.takes_from(asker, &to)?;
                 self.say_to(now, asker, to, content)
             }

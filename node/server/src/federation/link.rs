@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 /// Longest TLS handshake: several slow round trips.
@@ -26,6 +27,30 @@ const WRITE_WAIT: Duration = Duration::from_secs(60);
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes read at once.
 const READ_BYTES: usize = 16 * 1024;
+
+/// How many bytes the other side may send in a second, over time: a large room's history comes at once, a flood does not.
+const BYTES_PER_SECOND: f64 = 512.0 * 1024.0;
+/// And at once.
+const BURST: Duration = Duration::from_secs(8);
+
+/// How fast bytes may be read: until when those that came would have taken at the pace.
+#[derive(Debug)]
+struct Pace(Instant);
+
+impl Pace {
+    /// So many bytes have come.
+    fn spend(&mut self, bytes: usize) {
+        let bytes = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
+        self.0 = self.0.max(Instant::now()) + Duration::from_secs_f64(bytes / BYTES_PER_SECOND);
+    }
+
+    /// Waits until more may be read.
+    async fn wait(&self) {
+        if let Some(at) = self.0.checked_sub(BURST) {
+            tokio::time::sleep_until(at).await;
+        }
+    }
+}
 
 /// What the machine wants of a link.
 #[derive(Debug)]
@@ -141,6 +166,7 @@ impl Link {
         let (mut read, mut write) = tokio::io::split(stream);
         let mut buffer = vec![0; READ_BYTES];
         let mut waiting = BytesMut::new();
+        let mut pace = Pace(Instant::now());
         loop {
             tokio::select! {
                 written = tokio::time::timeout(WRITE_WAIT, write.write(&waiting)), if !waiting.is_empty() => {
@@ -168,8 +194,9 @@ impl Link {
                         return Ok(None);
                     }
                 },
-                count = read.read(&mut buffer) => {
+                count = async { pace.wait().await; read.read(&mut buffer).await } => {
                     let bytes = buffer.get(..count?).unwrap_or_default();
+                    pace.spend(bytes.len());
                     if bytes.is_empty() {
                         return Ok(None);
                     }

@@ -133,6 +133,7 @@ impl Client {
             | Event::Subscription(..)
             | Event::ContactPresence { .. }
             | Event::Abroad(..)
+            | Event::Ended(_)
             | Event::Forwarded(_)
             | Event::Whisper { .. }
             | Event::Closed { .. }

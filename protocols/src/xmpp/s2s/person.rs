@@ -16,6 +16,7 @@ use super::told;
 use crate::abroad::Remote;
 use crate::command::{Command, CommandId, Open, PresenceChange, Refusal, Reply};
 use crate::event::{Conversation, Event};
+use crate::flood::Bucket;
 use crate::render::Renders;
 use crate::session::{Connection, Output, SessionConfig};
 use lavina_crdt::clock::Now;
@@ -50,6 +51,8 @@ pub(super) enum Step {
     Handled,
     /// Nothing can be done at the moment, or there is no stanza.
     Wait,
+    /// They have said much in rooms: nothing is to be done until then, microseconds.
+    Later(u64),
     /// It is to be asked whether another node has the session that the stanza is for.
     Ask(Element),
     /// A session is to be opened.
@@ -62,6 +65,8 @@ pub(super) struct Person {
     pub(super) link: Link,
     pub(super) client: Client,
     pub(super) stage: Stage,
+    /// How much they may say in rooms.
+    bucket: Bucket,
     /// Stanzas that wait, and whether it is known that no other node has a session for them.
     waiting: VecDeque<(Element, bool)>,
 }
@@ -76,7 +81,7 @@ impl Person {
         let mut client = Client::new(&link.domains, remote.account.clone(), resource, nobody);
         client.full = told::address(&link.domains, remote);
         link.address(&client.full);
-        Self { link, client, stage: Stage::Nowhere, waiting: VecDeque::new() }
+        Self { link, client, stage: Stage::Nowhere, bucket: Bucket::new(config.flood), waiting: VecDeque::new() }
     }
 
     /// Takes a stanza of theirs; `false` when too many wait.
@@ -116,6 +121,11 @@ impl Person {
             if place == Some(true) {
                 return Step::Open;
             }
+        }
+        if place.is_some()
+            && let Err(until) = self.bucket.take(now)
+        {
+            return Step::Later(until);
         }
         let Some(stanza) = self.pop() else { return Step::Wait };
         if matches!(self.stage, Stage::Open(_)) && stanza.name == "presence" && stanza.get_attr("type").is_none() {

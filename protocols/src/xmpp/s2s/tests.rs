@@ -2,13 +2,14 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "each test looks for what it is about, whatever else is asked")]
 
 use super::*;
+use crate::abroad::{AbroadCommand, Told};
 use crate::command::Opened;
 use crate::command::Target;
 use crate::event::{Occupant, Person, RoomView};
 use lavina_crdt::clock::Hlc;
 use lavina_crdt::ids::{NodeId, SessionId};
 use lavina_crdt::modes::UserModes;
-use lavina_crdt::names::RoomName;
+use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::{SessionRecord, Show};
 use lavina_crdt::room::{Rank, RoomState};
 
@@ -532,4 +533,39 @@ fn what_waits_for_a_server_is_bounded() {
         }
     }
     assert!((1..600).contains(&bounced), "{bounced}");
+}
+
+#[test]
+fn a_room_of_another_server_is_told_of_a_session_that_ends_without_a_word() {
+    let mut world = World::new([&["a.example"], &["b.example"]], |_| {});
+    let room = || remote("stage@b.example", Some("romeo"));
+    let presence = "<presence xmlns='jabber:client'/>";
+    world.whisper(0, person("romeo", "orchard", 1), room(), presence);
+    world.whisper(0, person("romeo", "hall", 2), room(), presence);
+    world.wire.clear();
+    let gateway = world.sides[0].hub.gateway;
+    let event = Arc::new(Event::Ended(person("romeo", "orchard", 1)));
+    world.sides[0].hub.handle_event(START, &[gateway], &event, &mut Renders::default());
+    world.run();
+    let gone = "<presence from='romeo@a.example/orchard' to='stage@b.example/romeo' type='unavailable'/>";
+    assert_eq!(world.wire, gone);
+}
+
+#[test]
+fn nobody_floods_a_room_from_another_server() {
+    let mut world = World::new([&["a.example", "rooms.a.example"], &["b.example"]], |_| {});
+    let join = "<presence xmlns='jabber:client'><x xmlns='http://jabber.org/protocol/muc'/></presence>";
+    world.whisper(1, person("juliet", "balcony", 1), remote("lobby@rooms.a.example", Some("Juliet")), join);
+    let flood = "<message xmlns='jabber:client' type='groupchat'><body>x</body></message>";
+    for _ in 0..80 {
+        world.whisper(1, person("juliet", "balcony", 1), remote("lobby@rooms.a.example", None), flood);
+    }
+    let said =
+        |world: &World| world.sides[0].asked.iter().filter(|(_, asked)| matches!(asked, Command::Say(..))).count();
+    assert!((50..80).contains(&said(&world)), "{}", said(&world));
+    let later = Now { mono_us: START.mono_us + 10_000_000, ..START };
+    assert!(world.sides[0].hub.next_timeout().is_some_and(|at| at < later.mono_us));
+    world.sides[0].hub.handle_timeout(later);
+    world.run();
+    assert_eq!(said(&world), 80, "what waits is said in time");
 }

@@ -48,6 +48,7 @@ fn told(world: &mut World, gateway: Client) -> Vec<String> {
             Event::Abroad(_, Told::Presence { person, available }) => {
                 Some(format!("{} {available}", person.record.nick))
             }
+            Event::Ended(person) => Some(format!("{} has ended", person.record.nick)),
             Event::Abroad(_, Told::Probe(by)) => Some(format!("{} probes", by.record.nick)),
             Event::Abroad(_, Told::Invited { room, .. }) => Some(format!("invited to {room}")),
             _ => None,
@@ -84,6 +85,19 @@ fn a_message_goes_out_at_its_senders_node_and_is_in_the_archive_of_every_node() 
         let texts: Vec<&str> = page.messages.iter().map(|said| said.content.text.as_str()).collect();
         assert_eq!(texts, ["but soft", "ay me"]);
     }
+}
+
+#[test]
+fn who_knows_no_addresses_answers_to_the_nick() {
+    let mut world = World::new(1);
+    world.register(0, "romeo");
+    let here = gateway(&mut world, 0);
+    let romeo = world.member(0, "romeo", "orchard");
+    let answer = || Command::Say(Target::Nick(nick("Juliet")), Content::text("but soft"));
+    assert_eq!(world.ask(romeo, answer()).unwrap_err(), Refusal::NoSuchNick);
+    world.ask(here, asks(Command::Say(to(&account("romeo")), Content::text("ay me")))).unwrap();
+    world.ask(romeo, answer()).unwrap();
+    assert_eq!(told(&mut world, here), ["romeo says but soft to juliet@b.example"]);
 }
 
 #[test]
@@ -125,7 +139,7 @@ fn subscriptions_go_step_by_step_and_presence_follows_them() {
     assert_eq!(told(&mut world, there), ["romeo true", "romeo probes"]);
     world.tell(second, Command::Quit(String::new()));
     world.run_ms(300);
-    assert_eq!(told(&mut world, there), ["romeo false"]);
+    assert_eq!(told(&mut world, there), ["romeo false", "romeo has ended"]);
     assert!(told(&mut world, here).is_empty(), "each node tells of its own sessions");
     world.ask(romeo, Command::RosterSet(juliet(None).account, None)).unwrap();
     assert_eq!(told(&mut world, here), ["romeo Unsubscribe", "romeo Unsubscribed", "romeo false"]);
@@ -194,4 +208,14 @@ fn a_stanza_of_somebody_without_a_session_reaches_who_it_is_for_at_another_node(
     world.ask(here, asks(Command::Whisper(orchard, "<iq/>".into()))).unwrap();
     world.run_ms(300);
     assert_eq!(world.words(romeo), ["whisper juliet <iq/>"]);
+}
+
+#[test]
+fn a_node_that_stops_tells_who_is_gone_before_its_gateway_goes() {
+    let mut world = World::new(1);
+    world.register(0, "romeo");
+    let here = gateway(&mut world, 0);
+    world.member(0, "romeo", "orchard");
+    world.admin(0, crate::node::AdminCommand::Drain);
+    assert_eq!(told(&mut world, here), ["romeo has ended"]);
 }

@@ -103,6 +103,7 @@ impl Eyes {
             | Event::Subscription(..)
             | Event::ContactPresence { .. }
             | Event::Abroad(..)
+            | Event::Ended(_)
             | Event::Forwarded(_)
             | Event::Whisper { .. }
             | Event::Closed { .. }

@@ -522,6 +522,7 @@ fn event_word(event: &Event) -> String {
             format!("whisper {} {}", from.record.nick, String::from_utf8_lossy(stanza))
         }
         Event::Abroad(to, told) => format!("abroad {} {told:?}", to.account),
+        Event::Ended(person) => format!("{} has ended", person.record.nick),
         Event::Forwarded(stanza) => format!("forwarded {}", String::from_utf8_lossy(stanza)),
         Event::Closed { reason, words } if words.is_empty() => format!("closed {reason:?}"),
         Event::Closed { reason, words } => format!("closed {reason:?}: {words}"),
