@@ -79,6 +79,8 @@ class Abroad(unittest.IsolatedAsyncioTestCase):
     async def in_our_room(self, juliet, alice):
         room = f"{ROOM}@{ROOMS}"
         await alice.join()
+        # Or both of them would make the room.
+        await self.mesh.converged()
         await juliet.join(room)
         await alice.until(lambda: self.came(alice, juliet.nick), "juliet does not come in")
         juliet.say(room, "from another server")
@@ -91,6 +93,11 @@ class Abroad(unittest.IsolatedAsyncioTestCase):
     @staticmethod
     def texts(client):
         return [message.text for message in client.live]
+
+    @staticmethod
+    def told(irc, nick, text):
+        said = (event for event in irc.log if event.type == "privmsg" and event.source.startswith(f"{nick}!"))
+        return any(event.arguments[0] == text for event in said)
 
     @staticmethod
     def came(irc, nick):
@@ -136,6 +143,12 @@ class Abroad(unittest.IsolatedAsyncioTestCase):
             alice = IrcClient("alice")
             await self.mesh.log_in(alice, "b")
             await self.in_our_room(juliet, alice)
+
+        with self.subTest("theirs and somebody on IRC write to one another"):
+            alice.connection.send_raw(f"PRIVMSG {juliet.jid} :by address")
+            heard = await juliet.hears("by address", f"alice@{DOMAIN}")
+            juliet.tell(heard["from"].bare, "by name")
+            await alice.until(lambda: self.told(alice, "juliet", "by name"), "alice is not told")
 
         with self.subTest("what was said is in the archive"):
             texts = [
