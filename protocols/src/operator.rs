@@ -47,6 +47,13 @@ pub enum OperatorCommand {
     Reload,
     /// The operators of this node's configuration. [`OperatorReply::Operators`].
     Operators,
+    /// Tells operators of somebody's abuse. Every account may. [`OperatorReply::Done`] once durable.
+    Report {
+        /// Whose: an address.
+        whom: String,
+        /// What is said of it.
+        about: String,
+    },
     /// The sessions of operators that are there, and the nodes. Anybody may ask. [`OperatorReply::Nodes`].
     Nodes,
 }

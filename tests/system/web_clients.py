@@ -1,9 +1,10 @@
-"""Clients of the web: IRC over WebSocket on the `websockets` package, XMPP over it on @xmpp/client, and in HTTP requests on Strophe.js."""
+"""Clients of the web: IRC over WebSocket on the `websockets` package, XMPP over it on @xmpp/client and as Converse.js in a browser, and in HTTP requests on Strophe.js."""
 
 import asyncio
 import base64
 import json
 import os
+import shutil
 from pathlib import Path
 
 import websockets
@@ -12,8 +13,11 @@ from .js_client import ROOM_JID, JsClient
 from .talk import DOMAIN, ROOM, Client, Message
 
 PORT = 5443
+# A browser starts, and loads a page of megabytes, on a busy machine.
+BROWSER_SECONDS = 120
 SCRIPT = Path(__file__).parent / "js" / "web.mjs"
 BOSH_SCRIPT = Path(__file__).parent / "js" / "bosh.mjs"
+CONVERSE = Path(__file__).parent / "js" / "converse.mjs"
 
 
 class WebIrcClient(Client):
@@ -164,6 +168,20 @@ class BoshClient(JsClient):
         super().__init__(name)
         self.name = f"bosh:{name}"
 
+
+class Converse(Client):
+    """Converse.js in Chromium, of which only what its page shows is known: who said what in the room, in that order."""
+
+    def __init__(self, name):
+        super().__init__(f"converse:{name}")
+        self.nick = name
+        self.process = None
+        self.reader = None
+        self.reset()
+
+    def reset(self):
+        self.lost, self.joined, self.people, self.picture, self.shown, self.problems = None, False, None, None, [], []
+
     async def attempt(self, node, password):
         self.reset()
         self.process = await asyncio.create_subprocess_exec(
@@ -177,3 +195,69 @@ class BoshClient(JsClient):
             self.close()
             raise ConnectionRefusedError(problem)
         return True
+            "node",
+            CONVERSE,
+            shutil.which("chromium"),
+            f"wss://{node.address}:{PORT}/xmpp-websocket",
+            f"{self.nick}@{DOMAIN}",
+            password,
+            f"{ROOM}@rooms.{DOMAIN}",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        self.reader = asyncio.create_task(self.read())
+        await self.until(lambda: self.joined or self.lost, lambda: f"no room is shown: {self.problems}", BROWSER_SECONDS)
+        if self.lost:
+            raise AssertionError(f"{self}: {self.lost}, {self.problems}")
+        return True
+
+    async def read(self):
+        while line := await self.process.stdout.readline():
+            told = json.loads(line)
+            if "problem" in told:
+                self.problems.append(told["problem"])
+            elif "joined" in told:
+                self.joined = True
+            elif "people" in told:
+                self.people = told["people"]
+            elif "picture" in told:
+                self.picture = told["picture"]
+            else:
+                self.shown.append((told["nick"], told["text"]))
+            self.changed()
+        self.disconnected("it has ended")
+
+    def do(self, **what):
+        self.process.stdin.write(f"{json.dumps(what)}\n".encode())
+
+    async def join(self):
+        """It is in the room when it has logged in."""
+
+    async def say(self, text):
+        """Types it; who and what, once it is shown."""
+        self.do(type=text)
+        await self.until(lambda: (self.nick, text) in self.shown, lambda: f"{text!r} is not shown: {self.shown}")
+        return self.nick, text
+
+    async def shows(self, said):
+        """Waits until all of these are shown."""
+        await self.until(
+            lambda: set(said) <= set(self.shown), lambda: f"not shown: {set(said) - set(self.shown)}; {self.problems}"
+        )
+
+    async def sidebar(self):
+        """Who is in the room, as shown beside it."""
+        self.people = None
+        self.do(people=True)
+        return await self.until(lambda: self.people, "nobody is shown")
+
+    async def draw(self, path):
+        self.do(picture=str(path))
+        await self.until(lambda: self.picture == str(path), "no picture")
+
+    def close(self):
+        if self.reader:
+            self.reader.cancel()
+        if self.process and self.process.returncode is None:
+            # It ends its browser with it.
+            self.process.terminate()

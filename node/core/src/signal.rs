@@ -111,6 +111,13 @@ pub(crate) enum Signal {
     },
     /// The session is of somebody of another server, which has said this at another node.
     Forwarded(Bytes),
+    /// For the whole node, whichever session it is addressed to: somebody reports abuse to operators.
+    Reported {
+        /// Who.
+        by: Author,
+        /// Whose, and what.
+        words: String,
+    },
 }
 
 impl Signal {
@@ -137,7 +144,9 @@ impl Signal {
             Self::Ended { by } | Self::Placed { by, .. } | Self::Abandoned { by, .. } => by.is_sound(),
             Self::Invited { by, reason, .. } => by.is_sound() && line(reason),
             Self::Knocked { by, text, .. } => by.is_sound() && text.len() <= REASON_BYTES_MAX && line(text),
-            Self::Wallops { by, text: words } | Self::Killed { by, words } => by.is_sound() && line(words),
+            Self::Wallops { by, text: words } | Self::Killed { by, words } | Self::Reported { by, words } => {
+                by.is_sound() && line(words)
+            }
             Self::Passing { author, content, .. } => author.is_sound() && content.is_sound() && content.is_passing(),
             Self::Farewell { words, .. } => words.len() <= REASON_BYTES_MAX && line(words),
         }

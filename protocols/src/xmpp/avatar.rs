@@ -69,11 +69,7 @@ pub(crate) fn publish(client: &Client, link: &mut Link, card: &Element) {
     let Some(photo) = card.get("PHOTO", ns::VCARD) else { return };
     let text: String = photo.child_text("BINVAL").unwrap_or_default().split_whitespace().collect();
     let Some(picture) = STANDARD.decode(&text).ok().filter(|picture| !picture.is_empty()) else { return };
-    let mut id = String::new();
-    for byte in Sha1::digest(&picture) {
-        // Writing to a String cannot fail.
-        let _ = write!(id, "{byte:02x}");
-    }
+    let id = hex_of(&picture);
     let kind = photo.child_text("TYPE").filter(|kind| !kind.is_empty()).unwrap_or_else(|| kind_of(&text).to_owned());
     let info = Element::new("info", METADATA)
         .attr("bytes", picture.len().to_string())
@@ -82,6 +78,22 @@ pub(crate) fn publish(client: &Client, link: &mut Link, card: &Element) {
     let item = |payload: Element| Element::new("item", ns::PUBSUB).attr("id", id.as_str()).child(payload);
     pubsub::put(client, link, DATA, item(Element::new("data", DATA).text(text)));
     pubsub::put(client, link, METADATA, item(Element::new("metadata", METADATA).child(info)));
+}
+
+/// What the picture of a vCard hashes to (XEP-0153 section 4.3); `None` where there is none.
+pub(crate) fn hash_of(card: &Element) -> Option<String> {
+    let text = card.get("PHOTO", ns::VCARD)?.child_text("BINVAL")?;
+    let text: String = text.split_whitespace().collect();
+    STANDARD.decode(text).ok().filter(|picture| !picture.is_empty()).map(|picture| hex_of(&picture))
+}
+
+fn hex_of(picture: &[u8]) -> String {
+    let mut hex = String::new();
+    for byte in Sha1::digest(picture) {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }
 
 /// Asks for the picture that an account has published.

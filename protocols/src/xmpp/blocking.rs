@@ -1,4 +1,4 @@
-//! Blocking (XEP-0191), with reports of abuse (XEP-0377), which are taken as the reason of a block.
+//! Blocking (XEP-0191), with reports of abuse (XEP-0377) to the operators of the mesh.
 
 use super::client::Client;
 use super::element::Element;
@@ -9,10 +9,13 @@ use super::link::Link;
 use super::ns;
 use super::pending::{Asked, Awaited, Pending};
 use crate::command::{Command, Refusal, Reply};
+use crate::operator::OperatorCommand;
 use lavina_crdt::names::AccountName;
 
 /// Addresses in one request.
 const ITEMS_MAX: usize = 64;
+/// Messages that are named in one report: they fit a line.
+const REPORTED_MAX: usize = 4;
 /// The register of addresses at other servers, one a line.
 const ELSEWHERE: &str = "blocked-elsewhere";
 /// Most of these.
@@ -48,6 +51,10 @@ pub(crate) fn on_request(client: &mut Client, link: &mut Link, request: Request)
         (name @ ("block" | "unblock"), true) => {
             let on = name == "block";
             let whom = items(link, &request.payload)?;
+            let reports = if on { reports(&request.payload)? } else { Vec::new() };
+            for report in reports {
+                link.ask(Command::Operator(report), Pending::Nothing);
+            }
             match (whom.accounts.is_empty(), whom.elsewhere.is_empty()) {
                 (true, true) if on => return Err(StanzaError::BAD_REQUEST),
                 // Section 3.4: everybody.
@@ -84,6 +91,26 @@ fn items(link: &Link, payload: &Element) -> Result<Items, StanzaError> {
         }
     }
     Ok(whom)
+}
+
+/// What is reported of those who are to be blocked (XEP-0377 section 3).
+fn reports(payload: &Element) -> Result<Vec<OperatorCommand>, StanzaError> {
+    let mut reports = Vec::new();
+    for item in payload.elements() {
+        let (Some(report), Some(jid)) = (item.get("report", ns::REPORTING), item.get_attr("jid")) else { continue };
+        let reason = report.get_attr("reason").ok_or(StanzaError::BAD_REQUEST)?;
+        let mut about = reason.rsplit(':').next().unwrap_or(reason).to_owned();
+        if let Some(text) = report.child_text("text").filter(|text| !text.trim().is_empty()) {
+            about = format!("{about}, {}", text.trim());
+        }
+        let ids = report.elements().filter(|id| id.is("stanza-id", ns::SID)).filter_map(|id| id.get_attr("id"));
+        let ids: Vec<&str> = ids.take(REPORTED_MAX).collect();
+        if !ids.is_empty() {
+            about = format!("{about} (messages {})", ids.join(" "));
+        }
+        reports.push(OperatorCommand::Report { whom: jid.to_owned(), about });
+    }
+    Ok(reports)
 }
 
 /// The core's answer.

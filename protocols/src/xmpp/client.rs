@@ -198,6 +198,7 @@ impl Client {
             (Awaited::Offline(waiting), answer) => offline::on_answer(self, link, waiting, answer),
             (Awaited::Noted, _) => self.noting = false,
             (Awaited::LastActivity(asked), answer) => super::last_activity::on_answer(link, &asked, answer),
+            (Awaited::Bookmarks(waiting), answer) => super::bookmarks::on_answer(self, link, waiting, answer),
             (Awaited::Private(waiting), answer) => super::private::on_answer(link, waiting, answer),
             (Awaited::Presence(presence), Ok(_)) => link.send(&presence),
             (Awaited::Presence(_), Err(_)) | (Awaited::Delivery(_), Ok(_)) => {}

@@ -16,7 +16,8 @@ use crate::session::SessionConfig;
 const ROOMS_PAGE_MAX: usize = 200;
 
 /// What an account can do, beside answering requests: the parts of XEP-0060 among them (section 10, "Feature Summary").
-const ACCOUNT_FEATURES: [&str; 20] = [
+const ACCOUNT_FEATURES: [&str; 21] = [
+    "urn:xmpp:bookmarks:1#compat",
     "urn:xmpp:pep-vcard-conversion:0",
     ns::MAM_EXTENDED,
     ns::SID,
@@ -58,7 +59,7 @@ pub(crate) enum Waiting {
 }
 
 /// `disco#info`.
-pub(crate) fn on_info(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
+pub(crate) fn on_info(client: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
     if let (At::Contact, false, Some(Address::Account(account, _))) = (request.at, request.set, &request.to) {
         let node = request.payload.get_attr("node").map(str::to_owned);
         let waiting = Waiting::Account(request.asked, node);
@@ -76,6 +77,10 @@ pub(crate) fn on_info(_: &mut Client, link: &mut Link, request: Request) -> Resu
             info.set_attr("node", node);
         }
         link.reply(&request.asked.result(Some(info)));
+        return Ok(());
+    }
+    if request.at == At::Room && !request.set && request.payload.get_attr("node") == Some(muc::registration::NODE) {
+        link.reply(&request.asked.result(Some(muc::registration::info(client)?)));
         return Ok(());
     }
     check(&request)?;
@@ -102,7 +107,7 @@ pub(crate) fn on_info(_: &mut Client, link: &mut Link, request: Request) -> Resu
 /// What the server is and can do.
 pub(crate) fn server(config: &SessionConfig) -> Element {
     let upload = upload::disco_form(config);
-    let features = iq::features(At::Server).into_iter().chain(["msgoffline", ns::CAPS, ns::CAPS2]);
+    let features = iq::features(At::Server).into_iter().chain(["msgoffline", ns::CAPS, ns::CAPS2, ns::REPORTING]);
     let features = features.filter(|feature| *feature != ns::UPLOAD || upload.is_some());
     info("server", "im", Some(config.network.as_str()), features).maybe_child(upload)
 }

@@ -81,6 +81,7 @@ const TABLE: &[Row] = &[
     row("pubsub", ns::PUBSUB_OWNER, &[Account, Contact], pubsub::on_request),
     row("moderate", ns::MODERATE, &[Room], relation::on_moderate),
     row("request", ns::UPLOAD, &[Server], upload::on_request),
+    row("query", ns::REGISTER, &[Room], muc::registration::on_register),
     row("query", ns::MUC_ADMIN, &[Room], muc::admin::on_admin),
     row("query", ns::MUC_OWNER, &[Room], muc::config::on_owner),
 ];

@@ -21,6 +21,7 @@ mod auth;
 mod avatar;
 mod bind;
 mod blocking;
+mod bookmarks;
 pub mod bosh;
 mod caps;
 mod carbons;

@@ -121,6 +121,8 @@ pub(crate) const CARBONS: &str = "urn:xmpp:carbons:2";
 pub(crate) const FORWARD: &str = "urn:xmpp:forward:0";
 /// XEP-0308.
 pub(crate) const CORRECT: &str = "urn:xmpp:message-correct:0";
+/// XEP-0317.
+pub(crate) const HATS: &str = "urn:xmpp:hats:0";
 /// XEP-0313.
 pub(crate) const MAM: &str = "urn:xmpp:mam:2";
 /// XEP-0313.
@@ -133,6 +135,8 @@ pub(crate) const CSI: &str = "urn:xmpp:csi:0";
 pub(crate) const SID: &str = "urn:xmpp:sid:0";
 /// XEP-0363.
 pub(crate) const UPLOAD: &str = "urn:xmpp:http:upload:0";
+/// XEP-0377.
+pub(crate) const REPORTING: &str = "urn:xmpp:reporting:1";
 /// XEP-0421.
 pub(crate) const OCCUPANT_ID: &str = "urn:xmpp:occupant-id:0";
 /// XEP-0424.

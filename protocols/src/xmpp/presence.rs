@@ -123,7 +123,7 @@ pub(crate) fn change_of(stanza: &Element, available: bool) -> PresenceChange {
 fn payloads_of(stanza: &Element) -> Vec<String> {
     let mut bytes = 0;
     let known = |child: &Element| {
-        matches!(child.ns.as_str(), ns::CLIENT | ns::MUC | ns::MUC_USER | ns::OCCUPANT_ID | ns::DELAY)
+        matches!(child.ns.as_str(), ns::CLIENT | ns::MUC | ns::MUC_USER | ns::OCCUPANT_ID | ns::HATS | ns::DELAY)
     };
     let payloads = stanza.elements().filter(|child| !known(child)).map(Element::to_standalone);
     payloads

@@ -1,5 +1,6 @@
-//! Private XML storage (XEP-0049): bookmarks and clients' own settings, as registers of the account.
+//! Private XML storage (XEP-0049): clients' own settings, as registers of the account; bookmarks are in [`bookmarks`].
 
+use super::bookmarks;
 use super::client::Client;
 use super::element::Element;
 use super::error::StanzaError;
@@ -24,11 +25,18 @@ pub(crate) struct Waiting {
 }
 
 /// Reads or writes the element named by name and namespace of the query's child.
-pub(crate) fn on_private(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
+pub(crate) fn on_private(client: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
     let Some(stored) = request.payload.elements().next() else { return Err(StanzaError::BAD_REQUEST) };
     if stored.ns.is_empty() || stored.ns == ns::PRIVATE {
         // XEP-0049 section 3: the namespace must be the client's own.
         return Err(StanzaError::NOT_ACCEPTABLE);
+    }
+    if bookmarks::is_list(stored) {
+        if request.set {
+            return bookmarks::write(client, link, request.asked, stored);
+        }
+        bookmarks::read(link, request.asked);
+        return Ok(());
     }
     let register = format!("private/{} {}", stored.name, stored.ns);
     if request.set {

@@ -1,12 +1,14 @@
 //! Transcripts: what a client sends, what the core is asked, what the client gets. The core is played by the test, so that each answer comes when the
 //! test says so.
 
+mod bookmarks;
 mod direct;
 mod login;
 mod offline;
 mod pep;
 mod relations;
 mod resumption;
+mod room_extras;
 mod rooms;
 mod sasl2;
 mod whole;

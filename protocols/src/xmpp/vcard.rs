@@ -1,4 +1,5 @@
-//! vcard-temp (XEP-0054): an account's vCard is one of its registers, shown to everybody; rooms and the server have none.
+//! vcard-temp (XEP-0054): an account's vCard is one of its registers, shown to everybody; a room's is its picture ([`muc::avatar`]), and the
+//! server has none.
 
 use super::client::Client;
 use super::element::Element;
@@ -8,7 +9,7 @@ use super::jid::Address;
 use super::link::Link;
 use super::pending::{Asked, Awaited};
 use super::xml::parse_standalone;
-use super::{avatar, private};
+use super::{avatar, muc, private};
 use crate::command::{Command, LookedAt, Refusal, Reply};
 use lavina_crdt::names::AccountName;
 
@@ -26,6 +27,9 @@ pub(crate) enum Waiting {
 
 /// Reads or writes a vCard.
 pub(crate) fn on_vcard(client: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
+    if request.at == At::Room {
+        return muc::avatar::on_vcard(link, request);
+    }
     let account = match (request.at, request.to) {
         (At::Account, _) => client.account.clone(),
         (At::Contact, Some(Address::Account(account, _))) if !request.set => account,

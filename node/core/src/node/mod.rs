@@ -28,6 +28,7 @@ mod places;
 mod presence;
 mod questions;
 mod relate;
+mod reports;
 mod room_lists;
 mod rooms;
 mod rooms_held;

@@ -27,8 +27,13 @@ impl<S: Store> Node<S> {
         asker: &Asker,
         command: OperatorCommand,
     ) -> Result<Reply, Refusal> {
-        let is_open_to_all =
-            matches!(command, OperatorCommand::LookUp(_) | OperatorCommand::Become(_) | OperatorCommand::Nodes);
+        let is_open_to_all = matches!(
+            command,
+            OperatorCommand::LookUp(_)
+                | OperatorCommand::Become(_)
+                | OperatorCommand::Nodes
+                | OperatorCommand::Report { .. }
+        );
         if !is_open_to_all && !asker.record.modes.has(UserMode::Operator) {
             return Err(Refusal::NotOperator);
         }
@@ -48,6 +53,7 @@ impl<S: Store> Node<S> {
                 OperatorReply::Done
             }
             OperatorCommand::Operators => OperatorReply::Operators(self.operators.clone()),
+            OperatorCommand::Report { whom, about } => self.report(now, asker, &whom, &about)?,
             OperatorCommand::Nodes => OperatorReply::Nodes(self.node_summaries()),
         };
         Ok(Reply::Operator(reply))
@@ -69,6 +75,7 @@ impl<S: Store> Node<S> {
         let why = Why { actor: Some(asker.number), ..Why::default() };
         self.change_own(now, asker.session, &why, |record| record.modes = record.modes.set(UserMode::Operator, true));
         self.count("operators_made");
+        self.tell_reports(now, asker.number);
         Ok(OperatorReply::Done)
     }
 

@@ -40,6 +40,10 @@ impl<S: Store> Node<S> {
             self.on_wallops(by, text);
             return;
         }
+        if let Signal::Reported { by, words } = signal {
+            self.on_reported(by, words);
+            return;
+        }
         if let Signal::Knocked { room, by, text } = signal {
             self.on_knocked(room, by, text);
             return;
@@ -81,7 +85,11 @@ impl<S: Store> Node<S> {
             Signal::Ended { by } => self.on_ended(now, number, by),
             Signal::Abandoned { by, key, got } => self.on_abandoned(number, by, key, *got),
             Signal::Killed { by, words } => self.on_killed(now, number, by, words),
-            Signal::Farewell { .. } | Signal::Wallops { .. } | Signal::Passing { .. } | Signal::Knocked { .. } => {}
+            Signal::Farewell { .. }
+            | Signal::Wallops { .. }
+            | Signal::Passing { .. }
+            | Signal::Reported { .. }
+            | Signal::Knocked { .. } => {}
         }
     }
 

@@ -25,13 +25,18 @@ pub(crate) fn settings(certificate: &Path, key: &Path, alpn: &[&str]) -> Result<
     let server_end_point = server_end_point(first);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let anybody = Arc::new(AnyCertificate(Arc::clone(&provider)));
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_client_cert_verifier(anybody)
-        .with_single_cert(chain, key_der)
-        .with_context(|| format!("{} and {} do not fit together", certificate.display(), key.display()))?;
-    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    Ok(TlsSettings { config: Arc::new(config), server_end_point })
+    let unfit = || format!("{} and {} do not fit together", certificate.display(), key.display());
+    let begun = |provider| -> Result<_> {
+        Ok(ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?)
+    };
+    let asking = begun(Arc::clone(&provider))?.with_client_cert_verifier(anybody);
+    let asking = asking.with_single_cert(chain.clone(), key_der.clone_key()).with_context(unfit)?;
+    let silent = begun(provider)?.with_no_client_auth().with_single_cert(chain, key_der).with_context(unfit)?;
+    let speaking = |mut config: ServerConfig| {
+        config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    };
+    Ok(TlsSettings { config: speaking(asking), for_browsers: speaking(silent), server_end_point })
 }
 
 /// Takes any certificate of a client, or none: it is not who signed it that says who somebody is, but that the account named it. The handshake

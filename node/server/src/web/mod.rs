@@ -21,7 +21,7 @@ pub(crate) use stream::{Raw, Stream};
 use crate::config::Networks;
 use crate::shell::limits::Place;
 use crate::shell::listen::Door;
-use crate::worker::{Arrival, Begun, Listener, Protocol, TlsCell};
+use crate::worker::{Arrival, Begun, Listener, Protocol, TlsCell, TlsSettings};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::extract::Extension;
@@ -33,7 +33,9 @@ use hyper_util::service::TowerToHyperService;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::rustls::server::Acceptor;
+use tokio_rustls::server::TlsStream;
 
 /// Longest TLS handshake, and longest time that the head of a request may take: several slow round trips.
 const HEAD_WAIT: Duration = Duration::from_secs(15);
@@ -110,13 +112,10 @@ impl Web {
     pub(crate) async fn serve(self: Arc<Self>, door: Door, raw: Raw, address: Option<IpAddr>, place: Place) {
         let stream = match &self.tls {
             None => Stream::Plain(raw),
-            Some(cell) => {
-                let handshake = TlsAcceptor::from(cell.current().config).accept(raw);
-                match tokio::time::timeout(HEAD_WAIT, handshake).await {
-                    Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
-                    Ok(Err(_)) | Err(_) => return door.metrics.tls_failures.add(1),
-                }
-            }
+            Some(cell) => match tokio::time::timeout(HEAD_WAIT, handshake(raw, cell.current())).await {
+                Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
+                Ok(Err(_)) | Err(_) => return door.metrics.tls_failures.add(1),
+            },
         };
         if let Some(protocol) = wanted(&stream) {
             let arrival = door.arrival(self.listener(protocol), address, place, Begun::default());
@@ -188,6 +187,14 @@ async fn hand(door: &Door, stream: Stream, mut arrival: Arrival) -> Result<()> {
     arrival.begun.tls = tls;
     door.hand(socket, arrival).await;
     Ok(())
+}
+
+/// TLS with a client. Only who asks for a protocol that takes certificates of clients (SASL EXTERNAL) is asked for one.
+async fn handshake(raw: Raw, settings: TlsSettings) -> std::io::Result<TlsStream<Raw>> {
+    let begun = LazyConfigAcceptor::new(Acceptor::default(), raw).await?;
+    let takes_certificates = |name: &[u8]| matches!(name, b"irc" | b"xmpp-client");
+    let asks = begun.client_hello().alpn().is_some_and(|mut names| names.any(takes_certificates));
+    begun.into_stream(if asks { settings.config } else { settings.for_browsers }).await
 }
 
 /// What the client has chosen by ALPN; `None` for HTTP, which is also for who chooses nothing.

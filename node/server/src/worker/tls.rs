@@ -14,6 +14,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub(crate) struct TlsSettings {
     /// Certificate, key, protocols.
     pub(crate) config: Arc<rustls::ServerConfig>,
+    /// The same, without a word about certificates of clients: a browser that is asked for one gives up WebSocket.
+    pub(crate) for_browsers: Arc<rustls::ServerConfig>,
     /// `tls-server-end-point` of the certificate.
     pub(crate) server_end_point: Arc<[u8]>,
 }

@@ -372,6 +372,7 @@ impl FakeCore {
                 self.modes = self.modes.set(UserMode::Operator, true);
                 OperatorReply::Done
             }
+            OperatorCommand::Report { .. } => OperatorReply::Done,
             OperatorCommand::Nodes => OperatorReply::Nodes(vec![
                 node_summary("node", true, None),
                 node_summary("far", true, Some(80_250)),

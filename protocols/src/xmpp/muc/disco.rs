@@ -24,6 +24,7 @@ pub(crate) fn features(state: &RoomState) -> Vec<&'static str> {
         ns::MAM_EXTENDED,
         ns::RETRACT,
         ns::TOMBSTONE,
+        ns::HATS,
         ns::REACTIONS,
         ns::REPLY,
         either(state.has(Flag::Anonymous), "muc_semianonymous", "muc_nonanonymous"),
@@ -37,6 +38,8 @@ pub(crate) fn features(state: &RoomState) -> Vec<&'static str> {
 
 /// The extended information (section 15.5.4).
 pub(crate) fn form(view: &RoomView) -> Element {
+    let avatar = super::avatar::hash(&view.state).map(str::to_owned).into_iter();
+    let avatar = data::many("muc#roominfo_avatarhash", "text-multi", "Avatar hash", avatar);
     let subject = view.state.topic.as_ref().map(|topic| topic.text.as_str()).unwrap_or_default();
     data::form("result", "http://jabber.org/protocol/muc#roominfo")
         .child(data::field(
@@ -48,6 +51,7 @@ pub(crate) fn form(view: &RoomView) -> Element {
         .child(data::field("muc#roominfo_subject", "text-single", "Subject", subject))
         .child(data::field("muc#roominfo_occupants", "text-single", "Occupants", &view.occupants.len().to_string()))
         .child(data::boolean("muc#roominfo_changesubject", "May be changed", !view.state.has(Flag::TopicLocked)))
+        .maybe_child(Some(avatar).filter(|avatar| avatar.elements().next().is_some()))
 }
 
 /// The occupants: for everybody where the room is shown to everybody and open (section 6.5), else for occupants.

@@ -318,7 +318,8 @@ fn departure(
 fn settings(state: &RoomState) -> impl PartialEq + use<> {
     let mut flags = state.flags.clone();
     flags.remove(&Flag::Locked);
-    (flags, state.key.clone(), state.limit, state.title.clone(), state.description.clone())
+    let avatar = state.notes.get(super::avatar::NOTE).cloned();
+    (flags, state.key.clone(), state.limit, state.title.clone(), state.description.clone(), avatar)
 }
 
 /// Sections 7.14, 8.2, 9.1, 9.4 and 10.2.

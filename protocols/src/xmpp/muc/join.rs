@@ -1,6 +1,6 @@
 //! Entering a room, and changing the nick in it (XEP-0045 sections 7.2 and 7.6).
 
-use super::{Held, Joining, Place, Waiting as MucWaiting, message, occupant};
+use super::{Held, Joining, Place, Waiting as MucWaiting, hats, message, occupant};
 use crate::command::{Bound, Command, HistoryOf, HistoryQuery, Refusal, Reply};
 use crate::event::{Event, RoomView, Said};
 use crate::render::Renders;
@@ -70,12 +70,14 @@ pub(crate) fn on_presence(
 fn own_copy(client: &Client, link: &Link, room: &RoomName, place: &Place, stanza: &Element) -> Element {
     let (affiliation, role) = (occupant::affiliation(place.rank), occupant::role(place.rank, place.moderated));
     let item = occupant::item(&link.domains, None, affiliation, role).attr("jid", client.full.as_str());
-    let told = stanza.elements().filter(|child| child.ns != ns::MUC_USER && child.ns != ns::OCCUPANT_ID);
+    let told =
+        stanza.elements().filter(|child| !matches!(child.ns.as_str(), ns::MUC_USER | ns::OCCUPANT_ID | ns::HATS));
     Element::new("presence", ns::CLIENT)
         .attr("from", link.domains.occupant(room, &place.nick))
         .maybe_attr("id", stanza.get_attr("id"))
         .children(told.cloned())
         .child(sid::occupant_id(room, &client.principal()))
+        .maybe_child(hats::of(place.rank))
         .child(occupant::user(item, &[110]))
 }
 

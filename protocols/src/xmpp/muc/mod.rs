@@ -12,14 +12,17 @@
 //! Rooms show everybody's real JID (status 100), semi-anonymous ones to moderators only. A nick that several sessions of one account share is one occupant, with one presence.
 
 pub(super) mod admin;
+pub(super) mod avatar;
 pub(super) mod config;
 pub(super) mod disco;
 mod events;
+mod hats;
 pub(super) mod invite;
 pub(super) mod join;
 pub(super) mod leave;
 pub(super) mod message;
 mod occupant;
+pub(super) mod registration;
 pub(super) mod voice;
 
 use super::client::Client;
@@ -73,6 +76,8 @@ pub(crate) enum Waiting {
     Admin(admin::Waiting),
     /// The room as it is, for its configuration.
     Config(config::Waiting),
+    /// See [`avatar`].
+    Avatar(avatar::Waiting),
     /// The room as it is, for a request for voice.
     Voice(voice::Waiting),
     /// Another nick in a room.
@@ -120,6 +125,7 @@ impl Client {
             Waiting::History(waiting) => join::on_history(self, link, &waiting, answer),
             Waiting::Admin(waiting) => admin::on_room(self, link, waiting, answer),
             Waiting::Config(waiting) => config::on_room(self, link, waiting, answer),
+            Waiting::Avatar(waiting) => avatar::on_answer(self, link, waiting, answer),
             Waiting::Voice(waiting) => voice::on_room(self, link, waiting, answer),
             Waiting::Nick(asked, room, nick) => join::on_nick(self, link, (asked, room, nick), answer),
             Waiting::Anew(room) => join::on_anew(self, link, &room, answer),

@@ -1,6 +1,6 @@
 //! How an occupant is shown: affiliation, role, presence (XEP-0045 sections 5 and 7.2.2).
 
-use super::Sight;
+use super::{Sight, hats};
 use crate::event::{Occupant, Person};
 use crate::xmpp::element::Element;
 use crate::xmpp::jid::Domains;
@@ -81,6 +81,7 @@ pub(super) fn present(
     presence
         .attr("from", domains.occupant(room, nick))
         .child(sid::occupant_id(room, &person.principal()))
+        .maybe_child(hats::of(rank))
         .child(user(item, codes))
 }
 

@@ -20,6 +20,7 @@ pub(super) use caps::{on_capabilities, on_features};
 pub(super) use items::item_of;
 pub(super) use notify::{on_latest, on_shown};
 
+use super::bookmarks;
 use super::client::Client;
 use super::element::Element;
 use super::error::StanzaError;
@@ -27,7 +28,7 @@ use super::iq::{At, Request};
 use super::jid::Address;
 use super::link::Link;
 use super::ns;
-use super::pending::{Asked, Awaited};
+use super::pending::{Asked, Awaited, Pending};
 use crate::command::{Command, LookedAt, Refusal, Reply};
 use lavina_crdt::names::AccountName;
 use node::Config;
@@ -123,8 +124,15 @@ pub(super) fn on_answer(client: &mut Client, link: &mut Link, waiting: Waiting, 
     match waiting {
         Waiting::Node(asked, account, name, task) => {
             let own = account == client.account;
-            let done = looked_at(answer).and_then(|found| carry_out(link, asked.clone(), own, &name, task, found));
-            if let Err(error) = done {
+            let found = match looked_at(answer) {
+                Ok(found) => found,
+                Err(error) => return link.send(&asked.error(error)),
+            };
+            let uses = matches!(task, Task::Items(..) | Task::Publish(..) | Task::Retract(..));
+            if own && uses && name == bookmarks::NODE && !has(&found, &name) {
+                return bookmarks::convert(link, asked, task);
+            }
+            if let Err(error) = carry_out(link, asked.clone(), own, &name, task, found) {
                 link.send(&asked.error(error));
             }
         }
@@ -157,6 +165,55 @@ pub(super) fn put(client: &Client, link: &mut Link, name: &str, item: Element) {
     let waiting = Waiting::Put(name.to_owned(), Box::new(item));
     // What is written next must not come before it.
     link.ask_and_hold(Command::LookAt(client.account.clone(), node::key(name)), Awaited::Pubsub(waiting));
+}
+
+/// Asks for a node of the client's own once more, and does this with it.
+pub(super) fn look_again(client: &Client, link: &mut Link, asked: Asked, name: &str, task: Task) {
+    let waiting = Waiting::Node(asked, client.account.clone(), name.to_owned(), task);
+    link.ask_and_hold(Command::LookAt(client.account.clone(), node::key(name)), Awaited::Pubsub(waiting));
+}
+
+/// Does this with a node of the client's own that is not there.
+pub(super) fn carry_out_anew(link: &mut Link, asked: Asked, name: &str, task: Task) {
+    if let Err(error) = carry_out(link, asked.clone(), true, name, task, LookedAt::default()) {
+        link.send(&asked.error(error));
+    }
+}
+
+/// Whether a node is among what was found.
+pub(super) fn has(found: &LookedAt, name: &str) -> bool {
+    node::config_in(found, name).is_some()
+}
+
+/// The items among what was found of one node, with their ids.
+pub(super) fn items(found: &LookedAt) -> impl Iterator<Item = (String, Element)> + '_ {
+    found.registers.iter().filter_map(|register| {
+        let item = item_of(register)?;
+        Some((item.get_attr("id")?.to_owned(), item))
+    })
+}
+
+/// Makes a node with these options.
+pub(super) fn make(link: &mut Link, name: &str, options: &[(&str, &str)]) {
+    let config = Config::of(options);
+    link.ask(Command::RegisterSet(node::key(name), node::encode(name, &config)), Pending::Nothing);
+}
+
+/// Sets an item of a node; one that was not found is of many items.
+pub(super) fn put_into(link: &mut Link, name: &str, found: &LookedAt, id: &str, payload: Element) {
+    let item = Element::new("item", ns::PUBSUB).attr("id", id).child(payload);
+    set_item(link, name, found, id, &item);
+}
+
+/// Retracts an item of it.
+pub(super) fn take_out_of(link: &mut Link, name: &str, found: &LookedAt, id: &str) {
+    set_item(link, name, found, id, &Element::new("retract", ns::PUBSUB).attr("id", id));
+}
+
+fn set_item(link: &mut Link, name: &str, found: &LookedAt, id: &str, value: &Element) {
+    let config = node::config_in(found, name).unwrap_or_else(|| Config::of(&[("pubsub#max_items", "max")]));
+    let key = node::item_key(name, &config, id);
+    link.ask(Command::RegisterSet(key, value.to_standalone().into_bytes()), Pending::Nothing);
 }
 
 /// The register of a node, and what begins those of its items.

@@ -46,6 +46,12 @@ impl Config {
         self.options.get(var).map_or(default, String::as_str)
     }
 
+    /// With these options and else as usual.
+    pub(super) fn of(options: &[(&str, &str)]) -> Self {
+        let options = options.iter().map(|(var, value)| ((*var).to_owned(), (*value).to_owned())).collect();
+        Self { options, groups: None }
+    }
+
     pub(super) fn max_items(&self) -> usize {
         self.get("pubsub#max_items").parse().unwrap_or(ITEMS_MAX).clamp(1, ITEMS_MAX)
     }

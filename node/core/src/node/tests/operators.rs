@@ -173,3 +173,31 @@ fn an_invisible_session_is_found_by_who_shares_a_room() {
     }
     assert_eq!(found(&mut world), 1);
 }
+
+#[test]
+fn a_report_reaches_operators_on_every_node_and_those_who_come_later() {
+    let mut world = World::new(2);
+    world.register(0, "juliet");
+    world.run_ms(300);
+    let (juliet, guest) = (world.member(1, "juliet", "balcony"), world.guest(1, "guest"));
+    let root = alice(&mut world);
+    world.run_ms(300);
+    world.words(root);
+    let report = |about: &str| {
+        Command::Operator(OperatorCommand::Report { whom: "romeo@x".to_owned(), about: about.to_owned() })
+    };
+    world.ask(juliet, report("spam\r\nQUIT")).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(root), ["notice juliet reports romeo@x: spam  QUIT"]);
+    assert!(matches!(world.ask(guest, report("spam")), Err(Refusal::NeedsAccount)));
+    for number in 0..40 {
+        world.ask(juliet, report(&format!("again {number}"))).unwrap();
+    }
+    world.run_ms(1_000);
+    let late = world.member(0, "alice", "desk");
+    world.words(late);
+    world.ask(late, Command::Operator(OperatorCommand::Become("root".to_owned()))).unwrap();
+    let words: Vec<String> = world.words(late).into_iter().filter(|word| word.starts_with("notice")).collect();
+    assert_eq!(words.len(), 20, "{words:?}");
+    assert_eq!(words.last().map(String::as_str), Some("notice juliet has reported romeo@x: again 39"));
+}
