@@ -102,10 +102,8 @@ fn list_in(reply: Reply) -> Option<Element> {
 }
 
 fn found_in(reply: Reply) -> LookedAt {
-    match reply {
-        Reply::LookedAt(Some(found)) => *found,
-        _ => LookedAt::default(),
-    }
+    let Reply::LookedAt(Some(found)) = reply else { return LookedAt::default() };
+    *found
 }
 
 /// The rooms of a list, with their addresses.

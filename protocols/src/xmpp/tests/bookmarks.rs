@@ -19,17 +19,16 @@ impl Account {
     fn ask(&mut self, text: &str) -> String {
         self.chat.send(text);
         while let Some((_, command)) = self.chat.asked.front().cloned() {
-            let answer = match command {
-                Command::RegisterGet(key) => Reply::Register(self.registers.get(&key).cloned()),
-                Command::RegisterSet(key, value) => {
-                    self.registers.insert(key, value);
-                    Reply::Done
-                }
-                Command::LookAt(_, prefix) => Reply::LookedAt(Some(Box::new(self.look(&prefix)))),
-                command => {
-                    assert_eq!(command, Command::Sync);
-                    Reply::Done
-                }
+            let answer = if let Command::RegisterGet(key) = &command {
+                Reply::Register(self.registers.get(key).cloned())
+            } else if let Command::LookAt(_, prefix) = &command {
+                Reply::LookedAt(Some(Box::new(self.look(prefix))))
+            } else if let Command::RegisterSet(key, value) = command {
+                self.registers.insert(key, value);
+                Reply::Done
+            } else {
+                assert_eq!(command, Command::Sync);
+                Reply::Done
             };
             self.chat.answer(Ok(answer));
         }
