@@ -6,6 +6,7 @@
 
 use crate::command::{Command, SubscriptionStep};
 use crate::event::{Person, Said};
+use crate::wake::Wake;
 use bytes::Bytes;
 use lavina_crdt::content::Author;
 use lavina_crdt::names::{AccountName, RoomName};
@@ -57,6 +58,15 @@ pub enum Told {
     },
     /// A session that sees their presence wants to know of it.
     Probe(Person),
+    /// The service is to wake a client of an account.
+    Wake {
+        /// Whose.
+        account: AccountName,
+        /// The register that holds the wish.
+        key: String,
+        /// The wish.
+        wake: Box<Wake>,
+    },
     /// They are invited.
     Invited {
         /// Where to.

@@ -45,6 +45,8 @@ pub enum AccountCommand {
     /// The session's client could not go on with an earlier session of the account: that one, where it is, ends, and what the client says again of
     /// what it had said there is taken as said once. [`AccountReply::Done`].
     StartOver(Option<Left>),
+    /// The session's client does not look, and something was said to it: where it wants to be woken, it is. [`AccountReply::Done`].
+    Wake,
     /// When an account whose presence the asker sees was last there. [`AccountReply::LastActive`].
     LastActive(AccountName),
 }

@@ -246,6 +246,9 @@ pub enum Command {
     LookAt(AccountName, String),
     /// Of the asker's account, and of each whose presence it sees, the newest register below each of the prefixes. [`Reply::Latest`].
     Latest(Vec<String>),
+    /// The service that is asked takes no words for the client of an account whose wish that register holds ([`crate::wake`]).
+    /// [`Reply::Done`] once durable.
+    Unwakeable(AccountName, String),
     /// Sets one of the session account's registers. [`Reply::Done`] once durable.
     RegisterSet(String, Vec<u8>),
 }

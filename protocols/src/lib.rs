@@ -15,4 +15,5 @@ pub mod render;
 pub mod sasl;
 pub mod session;
 pub mod slot;
+pub mod wake;
 pub mod xmpp;

@@ -52,6 +52,10 @@ pub(crate) struct Client {
     pub(crate) asked_avatar: bool,
     /// What the client said last of how reachable it is.
     pub(crate) presence: Option<Element>,
+    /// It wants to be woken when nobody looks at it.
+    pub(crate) wakes: bool,
+    /// It has been, and nobody has looked since.
+    pub(crate) woken: bool,
     /// What of the account's archive is shown.
     pub(crate) archive_prefs: archive::History,
     /// It has been given what came while nobody was there.
@@ -88,6 +92,8 @@ impl Client {
             photo: None,
             asked_avatar: false,
             presence: None,
+            wakes: false,
+            woken: false,
             archive_prefs: archive::History::default(),
             asked_offline: false,
             noted: false,
@@ -198,6 +204,7 @@ impl Client {
             (Awaited::Offline(waiting), answer) => offline::on_answer(self, link, waiting, answer),
             (Awaited::Noted, _) => self.noting = false,
             (Awaited::LastActivity(asked), answer) => super::last_activity::on_answer(link, &asked, answer),
+            (Awaited::Push(waiting), answer) => super::push::on_answer(self, link, waiting, answer),
             (Awaited::Bookmarks(waiting), answer) => super::bookmarks::on_answer(self, link, waiting, answer),
             (Awaited::Private(waiting), answer) => super::private::on_answer(link, waiting, answer),
             (Awaited::Presence(presence), Ok(_)) => link.send(&presence),

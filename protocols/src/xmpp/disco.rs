@@ -99,6 +99,9 @@ pub(crate) fn on_info(client: &mut Client, link: &mut Link, request: Request) ->
         At::Contact | At::Server | At::Room => &[],
     };
     let features = iq::features(request.at).into_iter().chain(more.iter().copied());
+    // Push services are at other servers, or components.
+    let abroad = link.domains.abroad;
+    let features = features.filter(|feature| *feature != ns::PUSH || abroad);
     let query = info(category, kind, name, features).maybe_child((request.at == At::Account).then(pep));
     link.reply(&request.asked.result(Some(query)));
     Ok(())

@@ -4,7 +4,7 @@ use super::client::Client;
 use super::element::{Element, Node};
 use super::link::Link;
 use super::xml::parse_standalone;
-use super::{avatar, blocking, message, muc, ns, offline, presence, pubsub, roster, sid, subscription};
+use super::{avatar, blocking, message, muc, ns, offline, presence, pubsub, push, roster, sid, subscription};
 use crate::event::{Conversation, Event, Person};
 use crate::render::Renders;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
@@ -21,7 +21,12 @@ impl Client {
     fn show(&mut self, link: &mut Link, event: &Arc<Event>, renders: &mut Renders) {
         match event.as_ref() {
             Event::Said(said) => match &said.conversation {
-                Conversation::Room(room) => self.on_room_event(link, room, event, 0, renders),
+                Conversation::Room(room) => {
+                    self.on_room_event(link, room, event, 0, renders);
+                    if !said.content.text.is_empty() {
+                        push::wake(self, link, true);
+                    }
+                }
                 Conversation::Direct { .. } => message::on_direct(self, link, said),
             },
             Event::Joined { room, .. }

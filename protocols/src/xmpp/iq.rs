@@ -7,8 +7,8 @@ use super::jid::Address;
 use super::link::Link;
 use super::pending::Asked;
 use super::{
-    archive, blocking, carbons, disco, last_activity, muc, ns, ping, private, pubsub, registration, relation, roster,
-    time, upload, vcard, version,
+    archive, blocking, carbons, disco, last_activity, muc, ns, ping, private, pubsub, push, registration, relation,
+    roster, time, upload, vcard, version,
 };
 
 /// Whom a request is for.
@@ -71,6 +71,8 @@ const TABLE: &[Row] = &[
     row("query", ns::REGISTER, &[Account, Server], registration::on_request),
     row("enable", ns::CARBONS, &[Account, Server], carbons::on_switch),
     row("disable", ns::CARBONS, &[Account, Server], carbons::on_switch),
+    row("enable", ns::PUSH, &[Account], push::on_switch),
+    row("disable", ns::PUSH, &[Account], push::on_switch),
     row("query", ns::MAM, &[Account, Room], archive::on_query),
     row("metadata", ns::MAM, &[Account, Room], archive::on_metadata),
     row("prefs", ns::MAM, &[Account], archive::on_prefs),

@@ -49,6 +49,7 @@ mod ping;
 mod presence;
 mod private;
 mod pubsub;
+mod push;
 mod quiet;
 mod registration;
 mod relation;

@@ -131,6 +131,8 @@ pub(crate) const MAM_EXTENDED: &str = "urn:xmpp:mam:2#extended";
 pub(crate) const HINTS: &str = "urn:xmpp:hints";
 /// XEP-0352.
 pub(crate) const CSI: &str = "urn:xmpp:csi:0";
+/// XEP-0357.
+pub(crate) const PUSH: &str = "urn:xmpp:push:0";
 /// XEP-0359.
 pub(crate) const SID: &str = "urn:xmpp:sid:0";
 /// XEP-0363.

@@ -6,7 +6,7 @@ use super::delay::delay;
 use super::element::Element;
 use super::link::Link;
 use super::pending::Awaited;
-use super::{message, ns};
+use super::{message, ns, push};
 use crate::account::{AccountCommand, AccountReply};
 use crate::command::{Bound, Command, HistoryOf, HistoryQuery, Refusal, Reply};
 use crate::event::Said;
@@ -117,6 +117,7 @@ pub(crate) fn on_given(client: &mut Client, link: &mut Link, said: &Said) {
         return;
     }
     client.given.add(said.id);
+    push::wake(client, link, false);
     // One at a time: what it is noted from on covers all that follow.
     if link.is_detached() && !std::mem::replace(&mut client.noting, true) {
         client.noted = true;

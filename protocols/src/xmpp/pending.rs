@@ -56,6 +56,8 @@ pub(crate) enum Awaited {
     Disco(disco::Waiting),
     /// See [`archive`].
     Archive(archive::Waiting),
+    /// See [`super::push`].
+    Push(super::push::Waiting),
     /// See [`super::bookmarks`].
     Bookmarks(super::bookmarks::Waiting),
     /// See [`private`].

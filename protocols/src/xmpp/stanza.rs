@@ -10,6 +10,7 @@ use super::link::Link;
 use super::ns;
 use super::pending::{Asked, Awaited, Pending};
 use super::ping;
+use super::push;
 use crate::command::{Command, Target};
 use bytes::Bytes;
 
@@ -75,6 +76,11 @@ impl Client {
             }
             Some(Address::Occupant(room, nick)) => {
                 self.whisper(link, Target::Occupant(room, nick), &iq, Pending::Nothing);
+            }
+            Some(Address::Account(account, None)) if self.account.is_remote() => {
+                if let Some(command) = push::on_refused(&iq, &account) {
+                    self.tell(link, command);
+                }
             }
             Some(
                 Address::Server

@@ -6,6 +6,7 @@ mod direct;
 mod login;
 mod offline;
 mod pep;
+mod push;
 mod relations;
 mod resumption;
 mod room_extras;
@@ -75,6 +76,13 @@ impl Chat {
     /// A session of alice's that is bound and has sent initial presence.
     fn bound() -> Self {
         let mut chat = Self::new();
+        chat.log_in();
+        chat
+    }
+
+    /// Logs in as alice, binds, and becomes available.
+    fn log_in(&mut self) {
+        let chat = self;
         chat.send(HEADER);
         chat.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGFsaWNlAHNlY3JldA==</auth>");
         chat.answer(Ok(Reply::Credentials(Some(credentials()))));
@@ -89,7 +97,6 @@ impl Chat {
         chat.answer(Ok(Reply::LookedAt(None)));
         chat.answer(Ok(Reply::Account(AccountReply::Waiting(None))));
         chat.log.clear();
-        chat
     }
 
     fn send(&mut self, text: &str) {

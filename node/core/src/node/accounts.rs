@@ -50,6 +50,10 @@ impl<S: Store> Node<S> {
                 self.start_over(now, number, left)?;
                 AccountReply::Done
             }
+            AccountCommand::Wake => {
+                self.wake_own(number)?;
+                AccountReply::Done
+            }
             AccountCommand::LastActive(account) => AccountReply::LastActive(self.last_active(number, &account)?),
             AccountCommand::LogOut => self.log_out(now, number)?,
             AccountCommand::Sessions => AccountReply::Sessions(self.own_sessions(number)?),

@@ -68,6 +68,7 @@ impl<S: Store> Node<S> {
             Command::Blocked => self.blocked(number),
             Command::Block(whom, on) => self.block(now, &asker?, &whom, on),
             Command::LookAt(account, prefix) => self.look_at(number, &account, &prefix),
+            Command::Unwakeable(account, key) => self.unwakeable(now, &asker?, account, &key),
             Command::Latest(prefixes) => self.latest(number, &prefixes),
             // From here on for visible sessions only.
             Command::ClaimNick(nick) => self.claim_nick(now, &asker?, &nick),

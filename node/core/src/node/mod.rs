@@ -41,6 +41,7 @@ mod start_over;
 mod tests;
 mod versions;
 mod waiting;
+mod wake;
 mod watch;
 mod writes;
 

@@ -136,6 +136,9 @@ impl<S: Store> Node<S> {
             // It is said and in the history; only nobody will be told of it.
             self.count("waiting_not_noted");
         }
+        if let Reply::Said(said) = &reply {
+            self.wake_absent(said);
+        }
         Ok(reply)
     }
 

@@ -311,6 +311,7 @@ impl FakeCore {
             | Command::Block(..)
             | Command::LookAt(..)
             | Command::Latest(_)
+            | Command::Unwakeable(..)
             | Command::RegisterGet(_)
             | Command::RegisterSet(..) => Reply::Done,
         })
@@ -339,9 +340,10 @@ impl FakeCore {
             }
             AccountCommand::Secret(..) => AccountReply::Secret(None),
             AccountCommand::TakeWaiting => AccountReply::Waiting(None),
-            AccountCommand::WaitsFrom(_) | AccountCommand::WaitsOnlyFrom(_) | AccountCommand::StartOver(_) => {
-                AccountReply::Done
-            }
+            AccountCommand::WaitsFrom(_)
+            | AccountCommand::WaitsOnlyFrom(_)
+            | AccountCommand::Wake
+            | AccountCommand::StartOver(_) => AccountReply::Done,
             AccountCommand::LastActive(_) => AccountReply::LastActive(None),
             AccountCommand::Sessions => AccountReply::Sessions(vec![person("alice"), person("bob")]),
             AccountCommand::End(_) => AccountReply::Ended(1),

@@ -3,7 +3,7 @@
 use super::super::element::{Element, Node};
 use super::super::jid::Domains;
 use super::super::xml::parse_standalone;
-use super::super::{message, muc, ns, presence, subscription};
+use super::super::{message, muc, ns, presence, push, subscription};
 use crate::abroad::{Remote, Told};
 
 /// The stanza, with both addresses; `None` for what cannot be said.
@@ -26,6 +26,7 @@ pub(super) fn render(domains: &Domains, to: &Remote, told: &Told) -> Option<Elem
             .attr("type", subscription::name_of(*step)),
         Told::Presence { person, available } => presence::of_person(domains, person, *available),
         Told::Probe(by) => Element::new("presence", ns::CLIENT).attr("from", domains.person(by)).attr("type", "probe"),
+        Told::Wake { account, key, wake } => push::notification(domains, account, key, wake),
         Told::Invited { room, by, reason } => muc::invite::invitation(domains, room, by, reason),
     };
     stanza.set_attr("to", address(domains, to));

@@ -8,8 +8,10 @@ use super::world::{Client, World, account, nick, room};
 use lavina_crdt::content::Content;
 use lavina_crdt::names::AccountName;
 use lavina_protocols::abroad::{AbroadCommand, Remote, Told};
+use lavina_protocols::account::AccountCommand;
 use lavina_protocols::command::{Command, HistoryOf, HistoryQuery, Refusal, Reply, SubscriptionStep, Target};
 use lavina_protocols::event::Event;
+use lavina_protocols::wake::Wake;
 
 fn juliet(resource: Option<&str>) -> Remote {
     let account = AccountName::any("juliet@b.example").unwrap();
@@ -51,6 +53,9 @@ fn told(world: &mut World, gateway: Client) -> Vec<String> {
             Event::Ended(person) => Some(format!("{} has ended", person.record.nick)),
             Event::Abroad(_, Told::Probe(by)) => Some(format!("{} probes", by.record.nick)),
             Event::Abroad(_, Told::Invited { room, .. }) => Some(format!("invited to {room}")),
+            Event::Abroad(to, Told::Wake { account, wake, .. }) => {
+                Some(format!("{} wakes {account} at {}", to.account, wake.node))
+            }
             _ => None,
         })
         .collect()
@@ -218,4 +223,57 @@ fn a_node_that_stops_tells_who_is_gone_before_its_gateway_goes() {
     world.member(0, "romeo", "orchard");
     world.admin(0, crate::node::AdminCommand::Drain);
     assert_eq!(told(&mut world, here), ["romeo has ended"]);
+}
+
+fn wish(resource: &str) -> (String, Wake) {
+    let (service, node) = (AccountName::any("@push.example").unwrap(), format!("node-{resource}"));
+    let wake = Wake { resource: resource.to_owned(), service, part: None, node, options: None };
+    (format!("wake/{resource}"), wake)
+}
+
+#[test]
+fn who_is_away_is_woken_once_by_the_senders_node_and_who_is_there_by_its_own() {
+    let mut world = World::new(2);
+    for name in ["romeo", "nurse"] {
+        world.register(0, name);
+    }
+    world.run_ms(300);
+    let (here, there) = (gateway(&mut world, 0), gateway(&mut world, 1));
+    let nurse = world.member(0, "nurse", "house");
+    let (phone, desk) = (world.member(1, "romeo", "phone"), world.member(1, "romeo", "desk"));
+    for resource in ["phone", "tablet"] {
+        let (key, wake) = wish(resource);
+        world.ask(phone, Command::RegisterSet(key, wake.encode())).unwrap();
+    }
+    world.run_ms(300);
+    let say = |world: &mut World| {
+        world.ask(nurse, Command::Say(to(&account("romeo")), Content::text("wake up"))).unwrap();
+        world.run_ms(300);
+    };
+    say(&mut world);
+    assert_eq!(
+        told(&mut world, here),
+        ["@push.example wakes romeo at node-tablet"],
+        "the phone's home sees to the phone"
+    );
+    world.ask(phone, Command::Account(AccountCommand::Wake)).unwrap();
+    assert_eq!(told(&mut world, there), ["@push.example wakes romeo at node-phone"]);
+    world.ask(desk, Command::Account(AccountCommand::Wake)).unwrap();
+    assert!(told(&mut world, there).is_empty(), "the desk has no wish");
+    world.tell(phone, Command::Quit(String::new()));
+    world.run_ms(300);
+    say(&mut world);
+    let woken = ["phone", "tablet"].map(|resource| format!("@push.example wakes romeo at node-{resource}"));
+    assert_eq!(told(&mut world, here), woken);
+
+    let refuse = |service: &str, key: &str| {
+        let account = AccountName::any(service).unwrap();
+        let command = Box::new(Command::Unwakeable(super::world::account("romeo"), key.to_owned()));
+        Command::Abroad(AbroadCommand::Ask(Remote { account, resource: None }, command))
+    };
+    assert!(world.ask(there, refuse("@evil.example", "wake/phone")).is_err(), "nobody else turns it off");
+    world.ask(there, refuse("@push.example", "wake/phone")).unwrap();
+    world.run_ms(300);
+    say(&mut world);
+    assert_eq!(told(&mut world, here), woken[1..]);
 }
