@@ -168,6 +168,20 @@ class BoshClient(JsClient):
         super().__init__(name)
         self.name = f"bosh:{name}"
 
+    async def attempt(self, node, password):
+        self.reset()
+        self.process = await asyncio.create_subprocess_exec(
+            "node", BOSH_SCRIPT, f"https://{node.address}:{PORT}/http-bind", DOMAIN, self.nick, password, ROOM_JID,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        self.reader = asyncio.create_task(self.read(self.process))
+        await self.until(lambda: self.lost or self.jid or self.errors, "no session")
+        if not self.jid:
+            problem = f"{self}: {self.lost}, {self.errors}"
+            self.close()
+            raise ConnectionRefusedError(problem)
+        return True
+
 
 class Converse(Client):
     """Converse.js in Chromium, of which only what its page shows is known: who said what in the room, in that order."""
@@ -185,16 +199,6 @@ class Converse(Client):
     async def attempt(self, node, password):
         self.reset()
         self.process = await asyncio.create_subprocess_exec(
-            "node", BOSH_SCRIPT, f"https://{node.address}:{PORT}/http-bind", DOMAIN, self.nick, password, ROOM_JID,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        self.reader = asyncio.create_task(self.read(self.process))
-        await self.until(lambda: self.lost or self.jid or self.errors, "no session")
-        if not self.jid:
-            problem = f"{self}: {self.lost}, {self.errors}"
-            self.close()
-            raise ConnectionRefusedError(problem)
-        return True
             "node",
             CONVERSE,
             shutil.which("chromium"),

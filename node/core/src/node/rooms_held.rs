@@ -215,7 +215,8 @@ impl<S: Store> Node<S> {
             | Command::Blocked
             | Command::Block(..)
             | Command::LookAt(..)
-            | Command::Latest(_) => BTreeSet::new(),
+            | Command::Latest(_)
+            | Command::Unwakeable(..) => BTreeSet::new(),
         }
     }
 
