@@ -113,7 +113,7 @@ impl Barred {
             Self::Mask(mask) => suspect.mask.is_some_and(|(nick, user, host)| {
                 glob::matches(&mask.to_lowercase(), &format!("{nick}!{user}@{host}").to_lowercase())
             }),
-            Self::Account(account) => suspect.account == Some(account),
+            Self::Account(account) => suspect.account.is_some_and(|suspect| account.means(suspect)),
             Self::Network { address, prefix } => suspect.address.is_some_and(|other| {
                 let other = other.to_canonical();
                 width(other) == width(*address) && masked(other, *prefix) == *address

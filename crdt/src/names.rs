@@ -186,6 +186,12 @@ impl AccountName {
         self.domain().is_some()
     }
 
+    /// Whether somebody is meant by this name: by their own, or by that of the server they are of.
+    #[must_use]
+    pub fn means(&self, somebody: &Self) -> bool {
+        self == somebody || (self.is_remote() && self.local().is_empty() && self.domain() == somebody.domain())
+    }
+
     /// The name within its domain; empty for a server.
     #[must_use]
     pub fn local(&self) -> &str {
@@ -382,7 +388,10 @@ mod tests {
         assert_eq!((juliet.local(), juliet.domain()), ("juliet", Some("capulet.example")));
         assert_eq!(AccountName::remote(None, "capulet.example").unwrap().as_str(), "@capulet.example");
         assert!(AccountName::new("juliet@capulet.example").is_err());
+        let server = AccountName::any("@capulet.example").unwrap();
+        assert!(server.means(&juliet) && juliet.means(&juliet) && !juliet.means(&server));
         let own = AccountName::new("juliet").unwrap();
+        assert!(!server.means(&own) && !own.means(&juliet));
         assert_eq!((own.is_remote(), own.local()), (false, "juliet"));
         for (local, domain) in [
             ("a b", "b.example"),

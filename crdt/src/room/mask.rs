@@ -49,7 +49,7 @@ impl Mask {
     #[must_use]
     pub fn matches(&self, author: &Author) -> bool {
         match self {
-            Self::Account(account) => author.account.as_ref() == Some(account),
+            Self::Account(account) => author.account.as_ref().is_some_and(|author| account.means(author)),
             Self::Guests => author.account.is_none(),
             Self::Mute(_) => false,
             Self::Glob(pattern) => {
