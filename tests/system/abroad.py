@@ -128,3 +128,25 @@ class Echo(Watched):
 
     def close(self):
         self.stream.abort()
+
+
+class PushService(Echo):
+    """A component that is told when somebody is to be woken (XEP-0357)."""
+
+    PUBSUB = "{http://jabber.org/protocol/pubsub}"
+
+    def __init__(self, domain, secret):
+        super().__init__(domain, secret)
+        self.woken = []
+        handler = slixmpp.xmlstream.handler.Callback(
+            "notifications",
+            slixmpp.xmlstream.matcher.MatchXPath(f"{{jabber:component:accept}}iq/{self.PUBSUB}pubsub"),
+            self.on_notification,
+        )
+        self.stream.register_handler(handler)
+
+    def on_notification(self, iq):
+        publish = iq.xml.find(f"{self.PUBSUB}pubsub/{self.PUBSUB}publish")
+        self.woken.append((iq["from"].bare, publish.get("node"), slixmpp.xmlstream.tostring(iq.xml)))
+        iq.reply(clear=True).send()
+        self.changed()

@@ -3,14 +3,17 @@
 import asyncio
 import unittest
 
+import slixmpp
+
 from . import prosody
-from .abroad import Echo, Person
+from .abroad import Echo, Person, PushService
 from .irc_client import IrcClient
 from .mesh import PASSWORD, Mesh
 from .names import Names
 from .network import CLIENTS, Network
 from .prosody import Authority, Prosody
 from .talk import DOMAIN, ROOM
+from .waiting import eventually
 
 ROOMS = f"rooms.{DOMAIN}"
 GUESTS = f"guests.{DOMAIN}"
@@ -219,3 +222,32 @@ class Abroad(unittest.IsolatedAsyncioTestCase):
             person = await self.ours(name, node)
             person.tell(f"bot@{ECHO}", "wherefore")
             await person.hears("you said: wherefore", f"bot@{ECHO}")
+
+    async def test_who_is_away_is_woken_by_a_service_whichever_node_it_is_at(self):
+        component = f'xmpp-component = "{{address}}:5347"\n[[component]]\ndomain = "{ECHO}"\nsecret = "{SECRET}"\n'
+        await self.start(settings=component)
+        service = PushService(ECHO, SECRET)
+        self.addCleanup(service.close)
+        await service.start(self.mesh.nodes["a"].address, 5347)
+        romeo, rosaline = await self.ours("romeo", "a"), await self.ours("rosaline", "b")
+        enable = romeo.stream.make_iq_set()
+        enable.xml.append(
+            slixmpp.xmlstream.ET.fromstring(f"<enable xmlns='urn:xmpp:push:0' jid='{ECHO}' node='phone'/>")
+        )
+        await enable.send(timeout=30)
+        romeo.stream.send_raw("<inactive xmlns='urn:xmpp:csi:0'/>")
+        await romeo.stream.plugin["xep_0199"].ping(DOMAIN)
+        rosaline.tell(f"romeo@{DOMAIN}", "nobody looks")
+        await service.until(lambda: service.woken, "he is not woken by his own node")
+        romeo.close()
+
+        async def woken_by_the_other():
+            # It takes a moment until that node knows that he is gone.
+            rosaline.tell(f"romeo@{DOMAIN}", "nobody is there")
+            await rosaline.stream.plugin["xep_0199"].ping(DOMAIN)
+            return len(service.woken) > 1
+
+        await eventually(woken_by_the_other, "he is not woken by the other node")
+        for account, node, text in service.woken:
+            self.assertEqual((account, node), (f"romeo@{DOMAIN}", "phone"))
+            self.assertNotIn("nobody", text)
