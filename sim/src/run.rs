@@ -89,6 +89,9 @@ fn run_world(plan: &Plan, recorded: bool) -> (Report, Option<Record>) {
             *world.happened.entry(what).or_default() += count;
         }
     }
+    for (what, count) in world.placing_counts() {
+        *world.happened.entry(what).or_default() += count;
+    }
     let measures = measure(&world);
     let mut violations = check(&mut world);
     violations.extend(expect::check(&plan.expect, &measures));

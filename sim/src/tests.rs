@@ -38,7 +38,7 @@ fn what_must_happen_names_every_kind_that_plans_have() {
         let faults = plan.faults.iter().map(|fault| fault.kind.name());
         let actions = plan.clients.iter().flat_map(|client| &client.script).map(|step| step.action.name());
         for name in faults.chain(actions) {
-            assert!(crate::happenings(plan.level).contains(&name), "{name}");
+            assert!(crate::happenings(plan.level, plan.replicas.is_some()).contains(&name), "{name}");
         }
     }
 }

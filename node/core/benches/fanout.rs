@@ -88,6 +88,7 @@ impl Bench {
                     | Output::Hangup(..)
                     | Output::AdminAnswer(..)
                     | Output::Reload(_)
+                    | Output::Thin(_)
                     | Output::Timeout(_) => {}
                 }
             }

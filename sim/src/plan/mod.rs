@@ -19,9 +19,9 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 /// What must have happened in many seeds together, or they say little: every kind of fault and action, and what clients must meet now
-/// and then.
+/// and then; with `placed` rooms live on some nodes only.
 #[must_use]
-pub fn happenings(level: Level) -> Vec<&'static str> {
+pub fn happenings(level: Level, placed: bool) -> Vec<&'static str> {
     let met = [
         "acknowledged-irc",
         "acknowledged-xmpp",
@@ -43,6 +43,9 @@ pub fn happenings(level: Level) -> Vec<&'static str> {
     ];
     let deeds: Vec<&str> = deeds::TABLES.concat().iter().map(|deed| deed.name).collect();
     let mut all = [fault::NAMES, &[action::NAMES, &met, &deeds]].concat().concat();
+    if placed {
+        all.extend(["room-fetched", "room-out-of-reach", "room-handed-over", "room-let-go"]);
+    }
     all.retain(|what| fault::ONLY_AT.iter().all(|(only, names)| *only == level || !names.contains(what)));
     all
 }

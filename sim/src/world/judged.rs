@@ -90,7 +90,9 @@ impl World {
             let over = join.connection != heard.connection;
             let is_done = over || is_new || heard.inside.contains_key(&join.room);
             if is_done {
-                join.done_us.get_or_insert(self.now_us);
+                // Who left while the room was being fetched had no answer to wait for.
+                let left = over && self.plan.replicas.is_some();
+                join.done_us.get_or_insert(if left { join.at_us } else { self.now_us });
             }
             !is_done
         });

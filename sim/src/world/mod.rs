@@ -268,7 +268,8 @@ impl World {
         self.run_until(end_us);
         self.catch_up();
         // Limited clients may ask for ten pages in a second.
-        let within_us = if floods(&self.plan) { 12 * CATCH_UP_US } else { CATCH_UP_US };
+        // A node that lies about a room is found out by waiting for it.
+        let within_us = if floods(&self.plan) || self.is_placed() { 12 * CATCH_UP_US } else { CATCH_UP_US };
         self.run_until(end_us + within_us);
     }
 

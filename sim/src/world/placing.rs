@@ -18,6 +18,13 @@ impl World {
         self.plan.replicas.is_some()
     }
 
+    /// What has come of rooms in the last starts of all nodes, where they are placed.
+    pub(crate) fn placing_counts(&self) -> Vec<(&'static str, u64)> {
+        let running = self.nodes.iter().filter_map(|node| node.core.as_ref());
+        let counts = running.filter(|_| self.is_placed()).flat_map(lavina_core::node::Node::placing_counts);
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+
     /// Whether a node takes itself to be one that holds a scope; one that is down holds what its disk has of it.
     pub(crate) fn holds(&self, node: usize, scope: &Scope) -> bool {
         if !self.is_placed() {

@@ -68,6 +68,7 @@ pub struct Gossip {
     links: Links,
     holders: Holders,
     fetches: Fetches,
+    thin: usize,
     /// Rooms that this node has come into, to be asked for again when all must have heard of it.
     again: BTreeSet<(u64, RoomName)>,
     /// Rooms of which too little is here to answer for them.
@@ -96,6 +97,7 @@ impl Gossip {
             membership: Membership::new(&config, rng.random()),
             holders: Holders::new(config.me, config.replicas),
             fetches: Fetches::default(),
+            thin: 0,
             again: BTreeSet::new(),
             partial: BTreeMap::new(),
             links: Links::new(config.me, config.place),
@@ -496,11 +498,22 @@ impl Gossip {
         }
     }
 
-    /// Who counts as a home may be others than before.
+    /// Who counts as a home may be others than before, and fewer of them in reach.
     fn look_who_holds(&mut self, now: Now) {
         if self.holders.look(now, &self.links) {
             self.sync.on_placement(now, &self.holders);
         }
+        let thin = self.sync.thin(&self.links, &self.holders);
+        if thin != self.thin {
+            self.thin = thin;
+            self.out.push(Output::Thin(thin));
+        }
+    }
+
+    /// Of how many rooms whose home this node is fewer homes are in reach than there are to be.
+    #[must_use]
+    pub const fn thin(&self) -> usize {
+        self.thin
     }
 
     /// Rooms that this node is to hold again, and of which it has a part only, are fetched.

@@ -127,6 +127,8 @@ pub enum Output {
     Signal(SessionId, Bytes),
     /// A node is held to be in reach (`true`) or out of reach (`false`), as SWIM sees it.
     Reach(NodeId, bool),
+    /// Of so many rooms whose home this node is fewer homes are in reach than there are to be; whenever that changes.
+    Thin(usize),
     /// A room is not to be here, nobody has wanted it for a while, and all its homes have all of it: it may be let go ([`Input::Partial`]).
     Spare(RoomName),
     /// The end of [`Input::Fetch`]: whether what the nearest replica has is here. If not, none could be reached.

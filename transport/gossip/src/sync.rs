@@ -155,6 +155,18 @@ impl Sync {
         self.handover.rebuild(now, surplus.map(|(key, scope, _)| (key, scope.clone())));
     }
 
+    /// Of how many rooms whose home this node is fewer homes are in reach than there are to be.
+    pub(crate) fn thin(&self, links: &Links, holders: &Holders) -> usize {
+        if !holders.is_on() {
+            return 0;
+        }
+        let is_thin = |key: &Hash| {
+            let homes = holders.homes(key);
+            homes.contains(&links.me) && !homes.iter().all(|home| *home == links.me || links.is_live(*home))
+        };
+        self.tree.leaves().filter(|(key, scope, _)| matches!(scope, Scope::Room(_)) && is_thin(key)).count()
+    }
+
     /// A peer has said that it places rooms too: what is compared with it is another thing from here on.
     pub(crate) fn on_placing(&mut self, now: Now, peer: NodeId, links: &Links, holders: &Holders) {
         self.commons.add_peer(peer, &self.tree, holders);

@@ -119,6 +119,7 @@ impl<S: Store> Node<S> {
         Status {
             peers,
             rooms: self.replicas.rooms().len(),
+            rooms_thin: self.gossip.thin(),
             sessions: self.sessions.len(),
             scopes: self.replicas.vectors().count(),
             entries: self.replicas.entries(),

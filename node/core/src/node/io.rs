@@ -196,6 +196,8 @@ pub struct Status {
     pub rooms: usize,
     /// Sessions here.
     pub sessions: usize,
+    /// Of how many rooms whose home this node is fewer home replicas are in reach than there are to be.
+    pub rooms_thin: usize,
     /// Scopes held.
     pub scopes: usize,
     /// Entries held.
@@ -231,6 +233,8 @@ pub enum Output {
     Hangup(NodeId, String),
     /// The answer to an operator.
     AdminAnswer(u64, Result<AdminReply, Refusal>),
+    /// Of so many rooms whose home this node is fewer home replicas are in reach than there are to be; whenever that changes.
+    Thin(usize),
     /// An operator asks for the configuration to be read again; say [`AdminCommand::Reloaded`] when it has been.
     Reload(SessionNumber),
     /// Call [`Node::handle`](super::Node::handle) with [`Input::Timeout`] at this monotonic time (microseconds) at the latest; replaces the one before.

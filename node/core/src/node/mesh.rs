@@ -98,6 +98,7 @@ impl<S: Store> Node<S> {
             machine::Output::Incarnation(incarnation) => self.say_presence_anew(now, incarnation),
             machine::Output::Signal(to, bytes) => self.on_signal_bytes(now, to, &bytes),
             machine::Output::Reach(node, in_reach) => self.on_reach(now, node, in_reach),
+            machine::Output::Thin(rooms) => self.out.push_back(Output::Thin(rooms)),
             machine::Output::Spare(room) => self.let_go(now, room),
             machine::Output::Fetched(room, complete) => {
                 if complete {

@@ -244,6 +244,18 @@ impl<S: Store> Node<S> {
         self.gossip(now, machine::Input::Durable(vec![(scope, vector)]));
     }
 
+    /// What has come of rooms that this node does not hold or is not to: for whoever watches a mesh.
+    #[must_use]
+    pub fn placing_counts(&self) -> [(&'static str, u64); 4] {
+        let (gossip, replicas) = (self.gossip.counters(), self.replicas.counters());
+        [
+            ("room-fetched", gossip.rooms_fetched),
+            ("room-out-of-reach", gossip.fetches_failed),
+            ("room-handed-over", gossip.rooms_handed_over),
+            ("room-let-go", replicas.rooms_let_go),
+        ]
+    }
+
     /// Whether a node is to hold a scope, as this one has it: for whoever watches a mesh.
     #[must_use]
     pub fn is_holder(&self, node: NodeId, scope: &Scope) -> bool {

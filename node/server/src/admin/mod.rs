@@ -246,6 +246,11 @@ fn write_status(text: &mut String, status: &Status) {
     let connected = status.peers.iter().filter(|(_, peer)| peer.connected).count();
     let gauges = [
         ("rooms", "Rooms held.", len(status.rooms)),
+        (
+            "rooms_thin",
+            "Rooms whose home this is with fewer home replicas in reach than configured.",
+            len(status.rooms_thin),
+        ),
         ("sessions", "Sessions here.", len(status.sessions)),
         ("scopes", "Scopes held.", len(status.scopes)),
         ("entries", "Entries held.", status.entries),

@@ -156,6 +156,10 @@ impl<S: Store> Round<S> {
                 // When as many wait already, the next reading is for this one too.
                 let _ = self.thread.reload.try_send(session);
             }
+            Output::Thin(0) => tracing::info!("all rooms have their home replicas in reach again"),
+            Output::Thin(rooms) => {
+                tracing::warn!(rooms, "rooms have fewer home replicas in reach than they are to have")
+            }
             Output::Timeout(at) => self.deadline = Some(at),
         }
     }

@@ -325,6 +325,7 @@ impl Net {
             Output::Reach(of, up) => {
                 self.nodes[node].reach.insert(index(of), up);
             }
+            Output::Thin(_) => {}
             Output::Spare(room) => self.nodes[node].spare.push(room),
             Output::Fetched(room, complete) => self.nodes[node].fetched.push((room, complete)),
             Output::Timeout(at_us) => self.nodes[node].timeout_us = Some(at_us),

@@ -206,8 +206,13 @@ fn a_home_that_stays_away_is_replaced_and_gets_all_when_it_is_back() {
     net.run_ms(10_000);
     let homes: Vec<_> = (0..12).map(|n| net.holders(0, &room(n))).collect();
     let away = (1..9).max_by_key(|node| homes.iter().filter(|of| of.contains(node)).count()).unwrap();
+    let thin = |net: &Net| (0..9).filter(|node| *node != away).any(|node| net.nodes[node].gossip.thin() > 0);
+    assert!(!thin(&net));
     net.kill(away);
+    net.run_ms(10_000);
+    assert!(thin(&net), "nobody stands in for it yet");
     net.run_ms(11 * 60_000);
+    assert!(!thin(&net));
     for (n, before) in homes.iter().enumerate() {
         let after = net.holders(0, &room(n));
         let moved = after.difference(before).count();

@@ -267,7 +267,7 @@ impl World {
                     Some(hangups) => hangups.push(reason),
                     None => panic!("node {index} hangs up: {reason}"),
                 },
-                Output::Dial(..) | Output::Admitted(_) | Output::Reload(_) => {}
+                Output::Dial(..) | Output::Admitted(_) | Output::Reload(_) | Output::Thin(_) => {}
             }
         }
     }

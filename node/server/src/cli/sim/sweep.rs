@@ -146,7 +146,8 @@ struct Tally {
 impl Tally {
     fn new(count: u64, size: &Size, open: Open) -> Self {
         let sizes = size.sizes();
-        let happenings = if sizes.class.is_none() { happenings(sizes.level) } else { Vec::new() };
+        let happenings =
+            if sizes.class.is_none() { happenings(sizes.level, sizes.replicas.is_some()) } else { Vec::new() };
         Self {
             count,
             done: 0,
