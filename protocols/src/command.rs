@@ -461,7 +461,7 @@ pub struct Opened {
     pub account: Option<AccountName>,
     /// Whether that account is always on.
     pub is_always_on: bool,
-    /// The rooms it is in from the start, where the account is always on.
+    /// The rooms it is in from the start: the account is always on, or others of its sessions go by the nick.
     pub resumed: Vec<Arc<RoomView>>,
 }
 

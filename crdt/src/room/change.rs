@@ -181,7 +181,7 @@ const RANKS: [(&str, Rank); 6] = [
     ("founder", Rank::Founder),
 ];
 
-const FLAGS: [(&str, Flag); 12] = [
+const FLAGS: [(&str, Flag); 13] = [
     ("invite-only", Flag::InviteOnly),
     ("moderated", Flag::Moderated),
     ("no-external", Flag::NoExternal),
@@ -194,6 +194,7 @@ const FLAGS: [(&str, Flag); 12] = [
     ("auditorium", Flag::Auditorium),
     ("locked", Flag::Locked),
     ("anonymous", Flag::Anonymous),
+    ("level", Flag::Level),
 ];
 
 fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: &T) -> &'static str {

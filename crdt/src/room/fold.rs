@@ -5,6 +5,8 @@
 //! somebody of at least the same rank, took the author's standing away. Of two who demote each other the earlier stamp wins. A change that
 //! would leave the room without a founder does not count. Of concurrent creations the earliest counts; what rests on another does not.
 //!
+//! While a room is level, operators count as founders in all of this, and a change by which the last of them that its author knew of steps down does count.
+//!
 //! Then each register has the value of the last change that counts; of several concurrent ones that of the most senior author, the lower
 //! of two ranks, and the latest stamp. A ban stands until somebody who has seen it lifts it, or somebody more senior who has not.
 
@@ -17,7 +19,7 @@ use crate::ids::Dot;
 use crate::mutant::{self, Mutant};
 use crate::version::VersionVector;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const RANKS_FROM_ABOVE: [Rank; 7] =
     [Rank::Founder, Rank::Admin, Rank::Operator, Rank::HalfOp, Rank::Voice, Rank::Member, Rank::None];
@@ -94,14 +96,15 @@ impl<'a> Fold<'a> {
     fn settle(&mut self, index: Index, level: Rank) -> bool {
         let node = self.graph.node(index);
         let view = PastView { fold: self, past: &node.past };
-        let rank = view.rank(&node.author.principal());
+        let rank = view.standing(&node.author.principal());
         if rank < level {
             return false;
         }
         if judge(&view, &node.author, &node.acts).is_ok() && !self.is_revoked(index, rank) {
-            let demotes = self.demotes_founder(node);
+            let is_known = abandons(&view, node);
+            let could_end = self.demotes_founder(node) || keeps(node);
             self.accept(index, rank);
-            if demotes && !self.has_founder() {
+            if could_end && !is_known && !self.has_founder() {
                 self.retract(index);
             }
         }
@@ -139,7 +142,9 @@ impl<'a> Fold<'a> {
         }
         let node = self.graph.node(index);
         let ranks = self.writes.get(&Register::Rank(node.author.principal()));
-        let demotions = ranks.into_iter().flat_map(BTreeMap::values).filter(|write| rank_given(write.act) < rank);
+        let view = PastView { fold: self, past: &node.past };
+        let least = if rank == Rank::Founder && view.is_level() { Rank::Operator } else { rank };
+        let demotions = ranks.into_iter().flat_map(BTreeMap::values).filter(|write| rank_given(write.act) < least);
         let bans = self.bans.get(&*node.author).into_iter().flatten().copied();
         demotions.map(|write| write.index).chain(bans).any(|by| {
             let is_concurrent = by != index && !self.graph.is_before(by, index) && !self.graph.is_before(index, by);
@@ -147,15 +152,26 @@ impl<'a> Fold<'a> {
         })
     }
 
+    /// From which rank on somebody is as good as a founder.
+    fn head(&self) -> Rank {
+        let has = |flag| {
+            let given = self.winner(&Register::Flag(flag), None).map(|write| register::flag_given(write.act));
+            given.unwrap_or_else(|| self.base.has(flag))
+        };
+        if has(Flag::Level) && !has(Flag::Persistent) { Rank::Operator } else { Rank::Founder }
+    }
+
     fn demotes_founder(&self, node: &Node) -> bool {
-        node.acts.iter().any(|act| {
-            matches!(act, Act::SetRank { who, rank } if *rank < Rank::Founder && self.rank(who, None) == Rank::Founder)
-        })
+        let head = self.head();
+        node.acts
+            .iter()
+            .any(|act| matches!(act, Act::SetRank { who, rank } if *rank < head && self.rank(who, None) >= head))
     }
 
     fn has_founder(&self) -> bool {
-        let settled = self.base.ranks.iter().filter(|(_, rank)| **rank == Rank::Founder).map(|(who, _)| who);
-        settled.chain(self.writes.keys().filter_map(Register::ranked)).any(|who| self.rank(who, None) == Rank::Founder)
+        let head = self.head();
+        let settled = self.base.ranks.iter().filter(|(_, rank)| **rank >= head).map(|(who, _)| who);
+        settled.chain(self.writes.keys().filter_map(Register::ranked)).any(|who| self.rank(who, None) >= head)
     }
 
     fn rank(&self, who: &Principal, past: Option<&VersionVector>) -> Rank {
@@ -195,6 +211,20 @@ impl<'a> Fold<'a> {
             || mutant::is_planted(Mutant::LiftBeatsBan) || self.valid.get(&lift.index) > self.valid.get(&ban.index);
         self.graph.is_before(ban.index, lift.index) || (!self.graph.is_before(lift.index, ban.index) && outranks())
     }
+}
+
+/// Whether a change may end that a room is level.
+fn keeps(node: &Node) -> bool {
+    node.acts.iter().any(|act| {
+        matches!(act, Act::SetFlag { flag: Flag::Persistent, on: true } | Act::SetFlag { flag: Flag::Level, on: false })
+    })
+}
+
+/// Whether a level room has no operator after a change as far as its author knew, who was the last.
+fn abandons(view: &PastView<'_, '_>, node: &Node) -> bool {
+    let author = node.author.principal();
+    let steps_down = |act: &Act| matches!(act, Act::SetRank { who, rank } if *who == author && *rank < Rank::Operator);
+    node.acts.iter().any(steps_down) && view.is_level() && view.holders(Rank::Operator) == [author]
 }
 
 /// The state that the changes which count make in the causal past of one change.
@@ -254,5 +284,12 @@ impl View for PastView<'_, '_> {
         settled
             .chain(self.fold.writes.keys().filter_map(Register::ranked))
             .any(|other| other != who && self.rank(other) == Rank::Founder)
+    }
+
+    fn holders(&self, least: Rank) -> Vec<Principal> {
+        let settled = self.fold.base.ranks.keys();
+        let written = self.fold.writes.keys().filter_map(Register::ranked);
+        let all: BTreeSet<&Principal> = settled.chain(written).filter(|who| self.rank(who) >= least).collect();
+        all.into_iter().cloned().collect()
     }
 }

@@ -92,6 +92,9 @@ pub enum Flag {
     Locked,
     /// Whose account an occupant is, is shown to moderators only (XEP-0045 section 4.2, semi-anonymous).
     Anonymous,
+    /// Nobody's in particular, as long as it is not [`Flag::Persistent`] too: from [`Rank::Operator`] up all are equals, the last of them may step
+    /// down, and who finds it without any begins it anew. IRC channels that are not registered.
+    Level,
 }
 
 /// One act upon the room's state: what the body of a document change says.
@@ -273,7 +276,7 @@ pub struct RoomState {
 }
 
 /// Somebody is removed from a room: the body of a kick entry. Needs [`Rank::HalfOp`] and more than the target's rank (operators may
-/// kick operators). Takes effect at the target's home node on places taken before the kick's stamp.
+/// kick operators, and in a level room all from operators up one another). Takes effect at the target's home node on places taken before the kick's stamp.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kick {
     /// Whose place: the nick's key.
@@ -376,5 +379,17 @@ impl RoomState {
     #[must_use]
     pub fn has(&self, flag: Flag) -> bool {
         self.flags.contains(&flag)
+    }
+
+    /// Whether from operators up all are equals here: see [`Flag::Level`].
+    #[must_use]
+    pub fn is_level(&self) -> bool {
+        self.has(Flag::Level) && !self.has(Flag::Persistent)
+    }
+
+    /// Whether it is level and nobody has an operator's standing or a higher one.
+    #[must_use]
+    pub fn is_headless(&self) -> bool {
+        self.is_level() && self.ranks.values().all(|rank| *rank < Rank::Operator)
     }
 }

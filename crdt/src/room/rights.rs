@@ -1,6 +1,8 @@
 //! Who may do what: the rules of IRC channel modes (modern.ircdocs.horse) and of XEP-0045 sections 5, 9 and 10, which agree once
 //! affiliations and prefixes are one [`Rank`].
 //!
+//! In a level room ([`Flag::Level`]) an operator's standing is as good as a founder's, as RFC 2811 section 2.4.1 knows it. What keeps such a room gives it a founder.
+//!
 //! The rules ask a [`View`], so that the same text judges a whole [`RoomState`] and a causal past inside the fold.
 
 use super::{Act, Denied, Flag, Kick, Rank, Right, RoomState};
@@ -22,6 +24,26 @@ pub(super) trait View {
     fn is_banned(&self, author: &Author) -> bool;
     /// Whether somebody else is founder.
     fn has_founder_besides(&self, who: &Principal) -> bool;
+    /// Everybody with at least that rank.
+    fn holders(&self, least: Rank) -> Vec<Principal>;
+
+    /// Whether from operators up all are equals.
+    fn is_level(&self) -> bool {
+        self.has(Flag::Level) && !self.has(Flag::Persistent)
+    }
+
+    /// What somebody's rank is worth.
+    fn standing(&self, who: &Principal) -> Rank {
+        match self.rank(who) {
+            rank if rank >= Rank::Operator && self.is_level() => Rank::Founder,
+            rank => rank,
+        }
+    }
+
+    /// Whether it is level and nobody has an operator's standing.
+    fn is_headless(&self) -> bool {
+        self.is_level() && self.holders(Rank::Operator).is_empty()
+    }
 }
 
 impl View for RoomState {
@@ -49,6 +71,10 @@ impl View for RoomState {
 
     fn has_founder_besides(&self, who: &Principal) -> bool {
         self.ranks.iter().any(|(other, rank)| *rank == Rank::Founder && other != who)
+    }
+
+    fn holders(&self, least: Rank) -> Vec<Principal> {
+        self.ranks.iter().filter(|(_, rank)| **rank >= least).map(|(who, _)| who.clone()).collect()
     }
 }
 
@@ -118,6 +144,13 @@ impl View for Overlay<'_> {
         let lowered = self.ranks.values().any(|rank| *rank < Rank::Founder);
         !lowered && self.under.has_founder_besides(who)
     }
+
+    fn holders(&self, least: Rank) -> Vec<Principal> {
+        let mut all = self.under.holders(least);
+        all.retain(|who| !self.ranks.contains_key(who));
+        all.extend(self.ranks.iter().filter(|(_, rank)| **rank >= least).map(|(who, _)| who.clone()));
+        all
+    }
 }
 
 /// Whether `author` may perform all of `acts`, one after the other.
@@ -128,11 +161,13 @@ pub(super) fn judge(view: &dyn View, author: &Author, acts: &[Act]) -> Result<()
         may(&overlay, author, act)?;
         overlay.note(author, act);
     }
-    Ok(())
+    // Who keeps a room that was nobody's makes somebody its founder by the same change.
+    let is_kept = view.is_level() && !overlay.is_level();
+    if is_kept && overlay.holders(Rank::Founder).is_empty() { Err(Denied::LastFounder) } else { Ok(()) }
 }
 
 fn may(view: &dyn View, author: &Author, act: &Act) -> Result<(), Denied> {
-    let needs = |least: Rank| if view.rank(&author.principal()) >= least { Ok(()) } else { Err(Denied::Rank) };
+    let needs = |least: Rank| if view.standing(&author.principal()) >= least { Ok(()) } else { Err(Denied::Rank) };
     match act {
         _ if !act.is_sound() => Err(Denied::Malformed),
         Act::Create if view.is_created() => Err(Denied::Rank),
@@ -141,7 +176,7 @@ fn may(view: &dyn View, author: &Author, act: &Act) -> Result<(), Denied> {
         Act::SetRank { who, rank } => may_set_rank(view, &author.principal(), who, *rank),
         Act::SetTopic(_) if view.has(Flag::TopicLocked) => needs(Rank::HalfOp),
         Act::SetTopic(_) => needs(Rank::HalfOp).or_else(|_| not_banned(view, author)),
-        Act::SetClosed(_) | Act::SetMoved(_) => needs(Rank::Founder),
+        Act::SetClosed(_) | Act::SetMoved(_) | Act::SetFlag { flag: Flag::Level, .. } => needs(Rank::Founder),
         Act::SetFlag { flag: Flag::Persistent | Flag::Locked | Flag::Anonymous, .. }
         | Act::SetTitle(_)
         | Act::SetForward(_)
@@ -158,14 +193,15 @@ fn may(view: &dyn View, author: &Author, act: &Act) -> Result<(), Denied> {
 }
 
 fn may_set_rank(view: &dyn View, author: &Principal, who: &Principal, rank: Rank) -> Result<(), Denied> {
-    let mine = view.rank(author);
+    let mine = view.standing(author);
     let allowed = |is: bool| if is { Ok(()) } else { Err(Denied::Rank) };
     if author == who {
-        if view.is_closed() && rank == Rank::Founder {
+        if rank == Rank::Founder && (view.is_closed() || view.is_headless()) {
             return Ok(());
         }
         // XEP-0045 section 10.4: the last owner cannot step down.
-        if mine == Rank::Founder && rank < Rank::Founder && !view.has_founder_besides(who) {
+        let may_abandon = view.is_level() || view.has_founder_besides(who);
+        if mine == Rank::Founder && rank < Rank::Founder && !may_abandon {
             return Err(Denied::LastFounder);
         }
         return allowed(rank <= mine);
@@ -173,7 +209,7 @@ fn may_set_rank(view: &dyn View, author: &Principal, who: &Principal, rank: Rank
     if mine == Rank::Founder {
         return Ok(());
     }
-    let theirs = view.rank(who);
+    let theirs = view.standing(who);
     if mine == Rank::HalfOp {
         let gives = rank == Rank::Voice && theirs <= Rank::Member;
         let takes = rank <= Rank::Member && theirs == Rank::Voice;
@@ -185,8 +221,8 @@ fn may_set_rank(view: &dyn View, author: &Principal, who: &Principal, rank: Rank
 }
 
 fn may_kick(view: &dyn View, author: &Principal, kick: &Kick) -> Result<(), Denied> {
-    let mine = view.rank(author);
-    let theirs = view.rank(&kick.who);
+    let mine = view.standing(author);
+    let theirs = view.standing(&kick.who);
     let is_peer = mine == Rank::Operator && theirs == Rank::Operator;
     let is_above = mine > theirs || mine == Rank::Founder || is_peer || *author == kick.who;
     if mine >= Rank::HalfOp && is_above { Ok(()) } else { Err(Denied::Rank) }

@@ -5,6 +5,7 @@ use crate::content::Author;
 use crate::ids::{OrderKey, Origin};
 use crate::names::RoomName;
 use crate::room::fold::Fold;
+use crate::room::rights::View;
 use crate::testing::author;
 use proptest::prelude::*;
 
@@ -154,6 +155,76 @@ fn two_founders_stepping_down_at_once_leave_one() {
     assert_eq!((one.rank("ann"), one.rank("abe")), (Rank::None, Rank::Founder));
     one.act(20, "abe", &[give("abe", Rank::None)]);
     assert_eq!(one.rank("abe"), Rank::Founder);
+}
+
+/// The same room, level.
+fn two_level() -> (Replica, Replica) {
+    let (mut one, mut other) = two();
+    other.take(&one.act(2, "ann", &[level(true)]));
+    (one, other)
+}
+
+fn level(on: bool) -> Act {
+    Act::SetFlag { flag: Flag::Level, on }
+}
+
+fn persistent(on: bool) -> Act {
+    Act::SetFlag { flag: Flag::Persistent, on }
+}
+
+#[test]
+fn in_a_level_room_operators_are_as_good_as_founders() {
+    let (mut one, _) = two_level();
+    one.act(10, "bob", &[give("ann", Rank::None), give("abe", Rank::Voice), give("eve", Rank::Founder)]);
+    assert_eq!((one.rank("ann"), one.rank("abe"), one.rank("eve")), (Rank::None, Rank::Voice, Rank::Founder));
+    assert_eq!(one.doc.state().allows(&author(1, "bea"), &Right::Act(&give("cat", Rank::Founder))), Ok(()));
+    one.act(20, "eve", &[give("eve", Rank::None), persistent(true)]);
+    assert_eq!(one.rank("eve"), Rank::Founder);
+}
+
+#[test]
+fn the_last_operator_of_a_level_room_may_step_down_and_who_finds_it_so_begins_it_anew() {
+    let (mut one, mut other) = two_level();
+    let mut sent: Vec<Sent> = ["abe", "bob", "bea", "ann"]
+        .into_iter()
+        .zip(10..)
+        .map(|(who, hlc)| one.act(hlc, who, &[give(who, Rank::None)]))
+        .collect();
+    assert!(one.doc.state().is_headless());
+    // A standing given up a moment before does not make a room headless.
+    other.act(12, "eve", &[give("eve", Rank::None), give("eve", Rank::Founder)]);
+    assert_eq!(other.rank("eve"), Rank::None);
+    sent.push(one.act(20, "eve", &[give("eve", Rank::Founder), persistent(true)]));
+    assert_eq!(one.rank("eve"), Rank::Founder);
+    assert!(!one.doc.state().is_level());
+    one.act(21, "eve", &[give("eve", Rank::None)]);
+    assert_eq!(one.rank("eve"), Rank::Founder);
+}
+
+#[test]
+fn two_operators_of_a_level_room_stepping_down_at_once_leave_one() {
+    let (mut one, mut other) = two_level();
+    other.take(&one.act(3, "ann", &[give("abe", Rank::None), give("bea", Rank::None)]));
+    let first = one.act(10, "ann", &[give("ann", Rank::None)]);
+    let second = other.act(11, "bob", &[give("bob", Rank::None)]);
+    one.take(&second);
+    other.take(&first);
+    assert_eq!(one.doc.state(), other.doc.state());
+    assert_eq!((one.rank("ann"), one.rank("bob")), (Rank::None, Rank::Operator));
+}
+
+#[test]
+fn a_level_room_is_kept_only_with_a_founder_whatever_is_merged() {
+    let (mut one, mut other) = two_level();
+    other.take(&one.act(3, "bob", &[give("ann", Rank::None), give("abe", Rank::None)]));
+    assert_eq!(one.doc.state().allows_all(&author(1, "bob"), &[persistent(true)]), Err(Denied::LastFounder));
+    let kept = one.act(10, "bob", &[give("bob", Rank::Founder), persistent(true)]);
+    let thrown = other.act(11, "bea", &[give("bob", Rank::None)]);
+    one.take(&thrown);
+    other.take(&kept);
+    assert_eq!(one.doc.state(), other.doc.state());
+    assert_eq!(one.rank("bob"), Rank::Founder);
+    assert!(one.doc.state().has(Flag::Persistent));
 }
 
 #[test]
@@ -316,12 +387,14 @@ fn step_act(kind: u8, who: u8, rank: u8) -> Act {
         7 => topic(who),
         8 => Act::SetFlag { flag: Flag::TopicLocked, on: rank > 2 },
         9 => Act::Create,
+        10 => Act::SetFlag { flag: Flag::Level, on: rank > 1 },
+        11 => Act::SetFlag { flag: Flag::Persistent, on: rank > 2 },
         _ => Act::SetException { mask: Mask::parse(who).unwrap(), on: rank > 2 },
     }
 }
 
 fn histories() -> impl Strategy<Value = Vec<Step>> {
-    let step = (0u8..4, 0u8..6, 0u8..11, 0u8..6, 0u8..5, proptest::option::of(0u8..4));
+    let step = (0u8..4, 0u8..6, 0u8..13, 0u8..6, 0u8..5, proptest::option::of(0u8..4));
     proptest::collection::vec(step, 1..24)
 }
 
@@ -462,12 +535,13 @@ proptest! {
     }
 
     #[test]
-    fn a_room_with_a_founder_keeps_one(history in histories()) {
+    fn a_room_with_a_founder_keeps_one_unless_it_is_level(history in histories()) {
         let (_, sent) = run(&history, true);
         let mut node = Replica::new(9);
         for sent in &sent {
             node.take(sent);
-            prop_assert!(node.doc.state().ranks.values().any(|rank| *rank == Rank::Founder));
+            let state = node.doc.state();
+            prop_assert!(state.is_level() || state.ranks.values().any(|rank| *rank == Rank::Founder));
         }
     }
 
@@ -481,7 +555,7 @@ proptest! {
         let mut standing = |index| {
             let node = doc.graph.node(index).clone();
             let past = doc.state_of(&node.deps);
-            past.rank(&node.author.principal())
+            View::standing(&*past, &node.author.principal())
         };
         let ranks: Vec<Rank> = all.iter().map(|index| standing(*index)).collect();
         for (index, rank) in all.iter().zip(&ranks) {

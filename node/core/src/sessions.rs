@@ -94,10 +94,9 @@ impl Sessions {
         (id.node == self.node && self.table.contains_key(&number)).then_some(number)
     }
 
+    /// A connection is there; of one that is there already it is known better who comes by it.
     pub(crate) fn insert(&mut self, number: SessionNumber, meta: SessionMeta) {
-        if let Some(address) = meta.address.map(one_address) {
-            *self.addresses.entry(address).or_default() += 1;
-        }
+        self.recount(number, meta.address);
         let session = Session {
             meta,
             account: None,
@@ -121,16 +120,30 @@ impl Sessions {
 
     pub(crate) fn remove(&mut self, number: SessionNumber) -> Option<Session> {
         self.held.remove(&number);
-        let removed = self.table.remove(&number);
-        if let Some(address) = removed.as_ref().and_then(|session| session.meta.address).map(one_address)
-            && let Some(count) = self.addresses.get_mut(&address)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.addresses.remove(&address);
-            }
+        self.recount(number, None);
+        self.table.remove(&number)
+    }
+
+    /// A session goes on from another address.
+    pub(crate) fn relocate(&mut self, number: SessionNumber, address: Option<IpAddr>) {
+        self.recount(number, address);
+        if let Some(session) = self.table.get_mut(&number) {
+            session.meta.address = address;
         }
-        removed
+    }
+
+    /// Counts a session to another address than before.
+    fn recount(&mut self, number: SessionNumber, to: Option<IpAddr>) {
+        let from = self.table.get(&number).and_then(|session| session.meta.address).map(one_address);
+        if let Some(count) = from.as_ref().and_then(|address| self.addresses.get_mut(address)) {
+            *count -= 1;
+        }
+        if let Some(address) = to.map(one_address) {
+            *self.addresses.entry(address).or_default() += 1;
+        }
+        if let Some(address) = from.filter(|address| self.addresses.get(address) == Some(&0)) {
+            self.addresses.remove(&address);
+        }
     }
 
     /// How many sessions come from the address of one of them. This machine itself is no address: a proxy is here.

@@ -57,7 +57,7 @@ pub(crate) enum Signal {
         /// What.
         text: String,
     },
-    /// Another session of the session's account, which is always on, took a place or gave one up.
+    /// Another session of the session's person took a place or gave one up.
     Placed {
         /// Which session.
         by: Author,
@@ -118,6 +118,13 @@ pub(crate) enum Signal {
         /// Whose, and what.
         words: String,
     },
+    /// Another session of the session's person goes by another nick.
+    Renamed {
+        /// Which session, under the old one.
+        by: Author,
+        /// The new one.
+        nick: Nick,
+    },
 }
 
 impl Signal {
@@ -141,7 +148,9 @@ impl Signal {
         match self {
             Self::Whisper { .. } | Self::Replaced | Self::Forwarded(_) => true,
             Self::FromAbroad { account, resource, .. } => account.is_remote() && resource.as_deref().is_none_or(line),
-            Self::Ended { by } | Self::Placed { by, .. } | Self::Abandoned { by, .. } => by.is_sound(),
+            Self::Ended { by } | Self::Placed { by, .. } | Self::Abandoned { by, .. } | Self::Renamed { by, .. } => {
+                by.is_sound()
+            }
             Self::Invited { by, reason, .. } => by.is_sound() && line(reason),
             Self::Knocked { by, text, .. } => by.is_sound() && text.len() <= REASON_BYTES_MAX && line(text),
             Self::Wallops { by, text: words } | Self::Killed { by, words } | Self::Reported { by, words } => {

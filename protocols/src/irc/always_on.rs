@@ -87,18 +87,20 @@ impl Session {
         name
     }
 
-    /// The session is visible: brings it back to where its account is, behind the welcome.
+    /// The session is visible: brings it to where its account, or its person's other sessions, are, behind the welcome.
     pub(super) fn resume(&mut self, opened: Opened) {
-        if !opened.is_always_on {
+        if !opened.is_always_on && opened.resumed.is_empty() {
             return;
         }
         self.ask(Command::Sync, move |session, now, _| {
-            session.set_always_on(now, true);
+            if opened.is_always_on {
+                session.set_always_on(now, true);
+            }
             let rooms: Vec<RoomName> = opened.resumed.iter().map(|view| view.name.clone()).collect();
             for view in &opened.resumed {
                 channel::on_joined(session, now, view, true);
             }
-            if !session.caps.has(Caps::CHATHISTORY) {
+            if opened.is_always_on && !session.caps.has(Caps::CHATHISTORY) {
                 let seen = Command::Account(AccountCommand::Seen(session.kept().device.clone()));
                 session.ask(seen, move |session, _, answer| session.show_missed(rooms, &answer));
             }

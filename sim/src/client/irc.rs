@@ -169,6 +169,10 @@ impl Wire for IrcWire {
         format!("JOIN #{room}\r\n")
     }
 
+    fn keep(&mut self, room: &str) -> String {
+        format!("MODE #{room} +P\r\n")
+    }
+
     fn say(&mut self, room: &str, text: &str) -> String {
         format!("PRIVMSG #{room} :{text}\r\n")
     }

@@ -7,7 +7,7 @@ mod xmpp;
 
 pub(crate) use catchup::{Caught, ToRead};
 
-use crate::plan::{Action, ClientPlan, Plan, Speaks};
+use crate::plan::{Action, ClientPlan, Plan, RoomPlan, Speaks};
 use lavina_crdt::names::AccountName;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,6 +109,8 @@ pub(crate) trait Wire: std::fmt::Debug {
     fn receive(&mut self, bytes: &[u8]) -> (String, Vec<Heard>);
     /// The bytes for entering a room.
     fn join(&mut self, room: &str) -> String;
+    /// The bytes for keeping a room that it has made.
+    fn keep(&mut self, room: &str) -> String;
     /// The bytes for saying a line.
     fn say(&mut self, room: &str, text: &str) -> String;
     /// The bytes for telling somebody something.
@@ -360,7 +362,13 @@ impl Client {
                 self.inside.remove(&room);
             }
             Heard::Entered(room) => {
+                let founds = |of: &RoomPlan| {
+                    of.name == room && of.founder.is_some_and(|by| plan.clients[by].nick == self.plan.nick)
+                };
+                let keeps = plan.rooms.iter().any(founds);
+                let kept = if keeps { self.wire.keep(&room) } else { String::new() };
                 self.inside.entry(room).or_insert(now_us);
+                return kept;
             }
             Heard::Left(room) => {
                 self.inside.remove(&room);

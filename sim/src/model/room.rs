@@ -171,7 +171,7 @@ impl RoomModel {
             let mut later = Vec::new();
             for number in open {
                 let author = self.told[number].author.principal();
-                let rank = self.rank(&counted, &author, &self.pasts[number]);
+                let rank = self.worth(&counted, &author, &self.pasts[number]);
                 if rank < level {
                     later.push(number);
                 } else if self.stands(&counted, number, rank) {
@@ -189,8 +189,9 @@ impl RoomModel {
     fn stands(&self, counted: &BTreeMap<usize, Rank>, number: usize, rank: Rank) -> bool {
         let Told { author, acts, .. } = &self.told[number];
         let before = self.values(counted, &self.pasts[number]);
+        let least = if rules::is_level(&before) && rank == Rank::Founder { Rank::Operator } else { rank };
         let strips = |act: &Act| match act {
-            Act::SetRank { who, rank: to } => *who == author.principal() && *to < rank,
+            Act::SetRank { who, rank: to } => *who == author.principal() && *to < least,
             Act::SetBan { mask, ban: Some(_) } => mask.matches(author),
             Act::Create
             | Act::SetBan { .. }
@@ -212,25 +213,46 @@ impl RoomModel {
         rules::may_all(&before, author, acts) && !rivals.any(|(by, _)| self.told[*by].acts.iter().any(strips))
     }
 
-    /// Lets a change count, unless the room would lose its last founder by it.
+    /// Lets a change count, unless the room would lose its last founder by it. One that is level has none to lose: there it is the last operator,
+    /// who may leave it so but not without knowing.
     fn count(&self, counted: &mut BTreeMap<usize, Rank>, number: usize, rank: Rank, set: &Past) {
-        let founders = |counted: &BTreeMap<usize, Rank>| {
-            let ranks = self.values(counted, set).ranks.into_iter();
-            ranks.filter(|(_, rank)| *rank == Rank::Founder).map(|(who, _)| who).collect::<Vec<_>>()
+        let heads = |state: &RoomState| {
+            let least = if rules::is_level(state) { Rank::Operator } else { Rank::Founder };
+            let heads = state.ranks.iter().filter(|(_, rank)| **rank >= least).map(|(who, _)| who.clone());
+            (least, heads.collect::<Vec<_>>())
         };
-        let before = founders(counted);
-        let lowers =
-            |act: &Act| matches!(act, Act::SetRank { who, rank } if *rank < Rank::Founder && before.contains(who));
-        let lowers = self.told[number].acts.iter().any(lowers);
+        let Told { author, acts, .. } = &self.told[number];
+        let author = author.principal();
+        let known = self.values(counted, &self.pasts[number]);
+        let leaves = acts
+            .iter()
+            .any(|act| matches!(act, Act::SetRank { who, rank } if *who == author && *rank < Rank::Operator));
+        let knowing = leaves && rules::is_level(&known) && heads(&known).1 == [author];
+        let (least, before) = heads(&self.values(counted, set));
+        let keeps = |act: &Act| {
+            matches!(
+                act,
+                Act::SetFlag { flag: Flag::Persistent, on: true } | Act::SetFlag { flag: Flag::Level, on: false }
+            )
+        };
+        let lowers = |act: &Act| matches!(act, Act::SetRank { who, rank } if *rank < least && before.contains(who));
+        let risks = acts.iter().any(|act| keeps(act) || lowers(act));
         counted.insert(number, rank);
-        if lowers && founders(counted).is_empty() {
+        if risks && !knowing && heads(&self.values(counted, set)).1.is_empty() {
             counted.remove(&number);
         }
     }
 
-    fn rank(&self, counted: &BTreeMap<usize, Rank>, who: &Principal, set: &Past) -> Rank {
+    /// What the standing of somebody is worth.
+    fn worth(&self, counted: &BTreeMap<usize, Rank>, who: &Principal, set: &Past) -> Rank {
         let write = self.written(counted, &Spot::Rank(who.clone()), set);
-        write.map_or(Rank::None, |(_, act)| rank_in(act))
+        let rank = write.map_or(Rank::None, |(_, act)| rank_in(act));
+        let is_on = |flag| {
+            let write = self.written(counted, &Spot::Flag(flag), set);
+            write.is_some_and(|(_, act)| matches!(act, Act::Create | Act::SetFlag { on: true, .. }))
+        };
+        let is_head = rank >= Rank::Operator && is_on(Flag::Level) && !is_on(Flag::Persistent);
+        if is_head { Rank::Founder } else { rank }
     }
 
     /// The write whose value a spot has among those in a set that count.

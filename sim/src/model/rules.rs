@@ -6,6 +6,7 @@ use lavina_crdt::room::{Act, Flag, Kick, Rank, RoomState};
 /// Whether `author` may do all of `acts`, one after the other, where things stand as in `state`.
 pub(super) fn may_all(state: &RoomState, author: &Author, acts: &[Act]) -> bool {
     // What an act of a change does counts for the acts after it, as far as standing and flags go.
+    let was_level = is_level(state);
     let mut state = state.clone();
     let mut lowered = false;
     for act in acts {
@@ -39,11 +40,22 @@ pub(super) fn may_all(state: &RoomState, author: &Author, acts: &[Act]) -> bool 
             Act::SetClosed(closed) => state.closed.clone_from(closed),
         }
     }
-    true
+    !was_level || is_level(&state) || state.ranks.values().any(|rank| *rank == Rank::Founder)
+}
+
+/// Whether a room is an IRC channel that nobody has registered: there, operators are all there is.
+pub(super) fn is_level(state: &RoomState) -> bool {
+    state.flags.contains(&Flag::Level) && !state.flags.contains(&Flag::Persistent)
+}
+
+/// What a standing is worth.
+pub(super) fn worth(state: &RoomState, who: &Principal) -> Rank {
+    let rank = state.rank(who);
+    if is_level(state) && rank >= Rank::Operator { Rank::Founder } else { rank }
 }
 
 fn may(state: &RoomState, lowered: bool, author: &Author, act: &Act) -> bool {
-    let own = state.rank(&author.principal());
+    let own = worth(state, &author.principal());
     if !act.is_sound() {
         return false;
     }
@@ -53,7 +65,7 @@ fn may(state: &RoomState, lowered: bool, author: &Author, act: &Act) -> bool {
         Act::SetRank { who, rank } => may_rank(state, lowered, &author.principal(), who, *rank),
         Act::SetTopic(_) if own >= Rank::HalfOp => true,
         Act::SetTopic(_) => !state.flags.contains(&Flag::TopicLocked) && !is_banned(state, author),
-        Act::SetClosed(_) | Act::SetMoved(_) => own == Rank::Founder,
+        Act::SetClosed(_) | Act::SetMoved(_) | Act::SetFlag { flag: Flag::Level, .. } => own == Rank::Founder,
         Act::SetTitle(_)
         | Act::SetForward(_)
         | Act::SetDescription(_)
@@ -70,14 +82,15 @@ fn may(state: &RoomState, lowered: bool, author: &Author, act: &Act) -> bool {
 }
 
 fn may_rank(state: &RoomState, lowered: bool, author: &Principal, who: &Principal, to: Rank) -> bool {
-    let (own, theirs) = (state.rank(author), state.rank(who));
+    let (own, theirs) = (worth(state, author), worth(state, who));
     if author == who {
-        if state.closed.is_some() && to == Rank::Founder {
+        let nobodys = is_level(state) && !state.ranks.values().any(|rank| *rank >= Rank::Operator);
+        if (state.closed.is_some() || nobodys) && to == Rank::Founder {
             return true;
         }
         let other_founder = state.ranks.iter().any(|(other, rank)| other != who && *rank == Rank::Founder);
         let abandons = own == Rank::Founder && to < Rank::Founder && (lowered || !other_founder);
-        return to <= own && !abandons;
+        return to <= own && (is_level(state) || !abandons);
     }
     match own {
         Rank::Founder => true,
@@ -104,7 +117,7 @@ pub(super) fn may_speak(state: &RoomState, author: &Author) -> bool {
 
 /// Whether `author` may remove somebody.
 pub(super) fn may_kick(state: &RoomState, author: &Author, kick: &Kick) -> bool {
-    let (own, theirs) = (state.rank(&author.principal()), state.rank(&kick.who));
+    let (own, theirs) = (worth(state, &author.principal()), worth(state, &kick.who));
     let over = match own {
         Rank::Founder => true,
         Rank::Operator => theirs <= Rank::Operator,

@@ -22,6 +22,7 @@ use lavina_crdt::room::Denied;
 use lavina_protocols::command::{Open, Opened, PresenceChange, Refusal, Reply};
 use lavina_protocols::event::{CloseReason, Event};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Longest key of a register that a client names, bytes.
@@ -39,6 +40,21 @@ const CREDENTIALS: &str = "credentials";
 impl<S: Store> Node<S> {
     pub(super) fn on_session_opened(&mut self, now: Now, number: SessionNumber, meta: SessionMeta) {
         self.sessions.insert(number, meta);
+        self.let_in(now, number);
+    }
+
+    /// A session goes on from where its client is now: that is not where it may be kept out.
+    pub(super) fn on_session_moved(&mut self, now: Now, number: SessionNumber, address: Option<IpAddr>) {
+        self.sessions.relocate(number, address);
+        let id = self.sessions.id(number);
+        let record = self.people.get(id).cloned();
+        if let Some(words) = self.barred(now, number, record.as_deref()) {
+            self.count("sessions_barred");
+            self.disconnect_with(now, number, CloseReason::Barred, &words);
+        }
+    }
+
+    fn let_in(&mut self, now: Now, number: SessionNumber) {
         if self.draining {
             self.sessions.disconnect(number, CloseReason::Shutdown, "", &mut self.out);
         } else if self.sessions.of_same_address(number) > self.config.limits.sessions_per_address_max {
@@ -115,7 +131,9 @@ impl<S: Store> Node<S> {
         if session.open {
             let id = self.sessions.id(number);
             let why = Why { actor: Some(number), ..Why::default() };
+            let shared = self.share_standings(now, id, &account);
             self.change_own(now, id, &why, |record| record.account = Some(account));
+            self.leave_standings(now, shared);
             if let Some(words) = self.barred(now, number, None) {
                 self.disconnect_with(now, number, CloseReason::Barred, &words);
             }
@@ -269,9 +287,12 @@ impl<S: Store> Node<S> {
         let who = account.clone().map_or(Principal::Guest(id), Principal::Account);
         let (host, secure) = (session.meta.host.clone(), session.meta.secure);
         let kept = account.as_ref().filter(|_| open.resource.is_none());
+        let shared = kept.and_then(|account| self.places_of_companions(account, &open.nick));
         let kept = kept.and_then(|account| self.always_on_places(account));
         let is_always_on = kept.is_some();
-        let (nick, rooms) = kept.unwrap_or_else(|| (open.nick.clone(), BTreeMap::new()));
+        let begun = kept.or(shared);
+        let is_begun = begun.is_some();
+        let (nick, rooms) = begun.unwrap_or_else(|| (open.nick.clone(), BTreeMap::new()));
         self.may_claim(&nick, &who)?;
         let signed_on = self.replicas.stamp(now);
         let record = SessionRecord {
@@ -311,7 +332,7 @@ impl<S: Store> Node<S> {
             session.open = true;
         }
         self.put_own(now, id, Some(record), &Why { actor: Some(number), ..Why::default() });
-        let resumed = if is_always_on { self.resumed(id) } else { Vec::new() };
+        let resumed = if is_begun { self.resumed(id) } else { Vec::new() };
         let is_person = self.people.get(id).filter(|record| record.resource.is_none() && record.available).is_some();
         let fresh = account.as_ref().filter(|_| is_person && !is_always_on);
         let is_always_on = is_always_on || fresh.is_some_and(|account| self.always_on_as_usual(now, number, account));
@@ -348,7 +369,7 @@ impl<S: Store> Node<S> {
         if let Some(words) = self.barred(now, asker.number, Some(&renamed)) {
             return Err(Refusal::Barred(words));
         }
-        self.rename(now, asker.session, nick);
+        self.rename_person(now, asker, nick);
         Ok(Reply::Done)
     }
 

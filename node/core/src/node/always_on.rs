@@ -10,7 +10,6 @@ use super::commands::Asker;
 use super::presence::Why;
 use super::{Node, SessionNumber};
 use crate::said::nick_when_away;
-use crate::signal::Signal;
 use crate::store::Store;
 use lavina_crdt::clock::{Hlc, Now};
 use lavina_crdt::content::{Author, Principal};
@@ -19,7 +18,7 @@ use lavina_crdt::modes::UserModes;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::{Place, SessionRecord, Show};
 use lavina_protocols::command::Refusal;
-use lavina_protocols::event::{Event, RoomView};
+use lavina_protocols::event::RoomView;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -178,7 +177,7 @@ impl<S: Store> Node<S> {
         view.map(|view| view.registers().iter(PLACES).map(|(key, _)| key.to_owned()).collect()).unwrap_or_default()
     }
 
-    fn keep_place(
+    pub(super) fn keep_place(
         &mut self,
         now: Now,
         account: &AccountName,
@@ -188,53 +187,6 @@ impl<S: Store> Node<S> {
     ) -> Result<(), Refusal> {
         let value = since.and_then(|since| postcard::to_stdvec(&since).ok()).unwrap_or_default();
         self.set_register(now, account.clone(), author, format!("{PLACES}{room}"), value)
-    }
-
-    /// A session took a place or (`None`) gave one up: when its account is always on, all of the account has done so.
-    pub(super) fn spread_place(&mut self, now: Now, session: SessionId, room: &RoomName, since: Option<Hlc>) {
-        let Some(record) = self.people.get(session).cloned() else { return };
-        let Some(account) = record.account.clone().filter(|account| self.is_always_on(account)) else { return };
-        if record.resource.is_some() {
-            return;
-        }
-        let by = self.author(session, &record, &record.nick);
-        // While the disk takes nothing the place is this session's alone.
-        if self.keep_place(now, &account, by.clone(), room, since).is_err() {
-            return;
-        }
-        let is_other = |other: &SessionId| *other != session && !self.always_on.contains_key(other);
-        let others: Vec<SessionId> = self.people.directory().sessions_of(&account).filter(is_other).collect();
-        for other in others {
-            self.signal(now, other, &Signal::Placed { by: by.clone(), room: room.clone(), since });
-        }
-    }
-
-    /// Another session of an own session's account took a place or gave one up.
-    pub(super) fn on_placed(
-        &mut self,
-        now: Now,
-        number: SessionNumber,
-        by: &Author,
-        room: &RoomName,
-        since: Option<Hlc>,
-    ) {
-        let session = self.sessions.id(number);
-        let Some(record) = self.people.get(session).cloned() else { return };
-        let is_own = record.account.is_some() && record.account == by.account && record.resource.is_none();
-        if !is_own || record.rooms.contains_key(room) == since.is_some() {
-            return;
-        }
-        let nick = record.nick.clone();
-        self.change_own(now, session, &Why::default(), |record| {
-            match since {
-                Some(since) => record.rooms.insert(room.clone(), Place { nick, since }),
-                None => record.rooms.remove(room),
-            };
-        });
-        if since.is_some() {
-            let view = self.room_view(room, session, false);
-            self.sessions.deliver(vec![number], Event::Entered(view), &mut self.out);
-        }
     }
 
     /// The nick and the places that a new session of an account begins with, when it is always on.

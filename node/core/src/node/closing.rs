@@ -11,14 +11,14 @@ use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::RoomName;
 use lavina_crdt::room::{Act, Closed, Flag, Rank, RoomState};
 
-/// What takes a room's settings, lists and standings away, but for the standing of who closes it.
+/// What takes a room's settings, lists and standings away, but for the standing of who closes it and for what rooms of that kind are.
 pub(super) fn cleared(state: &RoomState, by: &Principal) -> Vec<Act> {
     let ranks = state.ranks.keys().filter(|who| *who != by);
     let mut acts: Vec<Act> = ranks.map(|who| Act::SetRank { who: who.clone(), rank: Rank::None }).collect();
     acts.extend(state.bans.keys().map(|mask| Act::SetBan { mask: mask.clone(), ban: None }));
     acts.extend(state.exceptions.keys().map(|mask| Act::SetException { mask: mask.clone(), on: false }));
     acts.extend(state.invite_exceptions.keys().map(|mask| Act::SetInviteException { mask: mask.clone(), on: false }));
-    let is_new = |flag: &Flag| Act::FLAGS_OF_A_NEW_ROOM.contains(flag);
+    let is_new = |flag: &Flag| Act::FLAGS_OF_A_NEW_ROOM.contains(flag) || *flag == Flag::Level;
     acts.extend(state.flags.iter().filter(|flag| !is_new(flag)).map(|flag| Act::SetFlag { flag: *flag, on: false }));
     let missing = Act::FLAGS_OF_A_NEW_ROOM.into_iter().filter(|flag| !state.has(*flag));
     acts.extend(missing.map(|flag| Act::SetFlag { flag, on: true }));
@@ -32,12 +32,11 @@ pub(super) fn cleared(state: &RoomState, by: &Principal) -> Vec<Act> {
     acts
 }
 
-/// What makes `who` the founder of a room that was closed.
+/// What makes `who` the founder of a room that was closed or left, and takes all that was; it opens with [`Act::SetClosed`].
 pub(super) fn anew(state: &RoomState, who: &Principal) -> Vec<Act> {
     let mut acts = vec![Act::SetRank { who: who.clone(), rank: Rank::Founder }];
     acts.extend(cleared(state, who));
     acts.extend(state.moved.is_some().then_some(Act::SetMoved(None)));
-    acts.push(Act::SetClosed(None));
     acts
 }
 

@@ -113,6 +113,8 @@ impl Default for Limits {
 pub enum Input {
     /// A connection was taken; `host` is its cloaked host.
     SessionOpened(SessionNumber, SessionMeta),
+    /// The session goes on over another connection, from that address.
+    SessionMoved(SessionNumber, Option<IpAddr>),
     /// Its session asks for something.
     Command(SessionNumber, CommandId, Command),
     /// The connection is gone without a `Quit`; the reason is shown to others.

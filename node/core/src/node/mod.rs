@@ -10,6 +10,7 @@ mod blocks;
 mod clock;
 mod closing;
 mod commands;
+mod companions;
 mod contacts;
 mod effects;
 mod gauges;
@@ -17,6 +18,7 @@ mod history;
 mod io;
 mod knock;
 mod last_active;
+mod level;
 mod marks;
 mod mesh;
 mod moving;
@@ -246,6 +248,7 @@ impl<S: Store> Node<S> {
         let now = self.clock.read(shell_now);
         match input {
             Input::SessionOpened(number, meta) => self.on_session_opened(now, number, meta),
+            Input::SessionMoved(number, address) => self.on_session_moved(now, number, address),
             Input::Command(number, id, command) => self.on_command(now, number, id, command),
             Input::SessionClosed(number, reason) => self.end_session(now, number, &reason),
             Input::Persisted(batch) => self.on_persisted(now, batch),

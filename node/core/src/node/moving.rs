@@ -14,7 +14,7 @@ use lavina_crdt::content::{Author, Principal};
 use lavina_crdt::ids::{Scope, SessionId};
 use lavina_crdt::names::{NickKey, RoomName};
 use lavina_crdt::presence::SessionRecord;
-use lavina_crdt::room::{Act, Closed, Denied, RoomState};
+use lavina_crdt::room::{Act, Closed, Denied, Flag, RoomState};
 use lavina_protocols::command::{Refusal, Reply};
 use lavina_protocols::event::Event;
 use std::collections::BTreeSet;
@@ -58,7 +58,14 @@ impl<S: Store> Node<S> {
             return Err(Refusal::RoomExists);
         }
         let who = author.principal();
-        let begin = if target.created.is_none() { vec![Act::Create] } else { closing::anew(&target, &who) };
+        let begin = if target.created.is_none() {
+            vec![Act::Create]
+        } else {
+            let mut anew = closing::anew(&target, &who);
+            anew.extend(target.has(Flag::Level).then_some(Act::SetFlag { flag: Flag::Level, on: false }));
+            anew.push(Act::SetClosed(None));
+            anew
+        };
         self.append_acts(now, to, author.clone(), &begin)?;
         for acts in carried(&state, room, &who).chunks(ACTS_MAX) {
             self.append_acts(now, to, author.clone(), acts)?;

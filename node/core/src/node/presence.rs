@@ -144,6 +144,7 @@ impl<S: Store> Node<S> {
         }
         if together {
             self.tell_netjoin(update.node);
+            self.meet_companions(now, update.node);
         }
     }
 
@@ -174,6 +175,8 @@ impl<S: Store> Node<S> {
             self.load_room(room);
         }
         let Diff { old, rooms: diffs, nicks } = self.people.set(session, new.clone());
+        let left: Vec<RoomName> =
+            diffs.iter().filter(|diff| diff.new.is_none()).map(|diff| diff.room.clone()).collect();
         match (&old, &new) {
             (None, Some(new)) => self.on_came(session, new, diffs, why),
             (Some(old), None) => self.on_gone(session, old, diffs, why),
@@ -195,6 +198,9 @@ impl<S: Store> Node<S> {
         self.note_gone(now, old.as_ref(), new.as_ref());
         self.tell_watchers(&nicks);
         self.unmask_nicks(now, &nicks);
+        if let Some(old) = old.filter(|_| !left.is_empty()) {
+            self.give_up_standings(now, session, &old, &left);
+        }
     }
 
     /// Keeps who went by a nick that is nobody's any more. Where somebody is or was is not for everybody to know, so it is not kept.

@@ -2,7 +2,7 @@
 
 use super::commands::Asker;
 use super::presence::Why;
-use super::{Node, closing};
+use super::{Node, closing, level};
 use crate::farewells;
 use crate::people::principal;
 use crate::store::Store;
@@ -72,11 +72,11 @@ impl<S: Store> Node<S> {
         let author = self.author(asker.session, &asker.record, nick);
         let who = author.principal();
         if state.created.is_none() {
-            self.append_acts(now, room, author, &[Act::Create])?;
+            self.create_room(now, asker, room, author)?;
             return Ok(true);
         }
-        if state.closed.is_some() {
-            self.append_acts(now, room, author, &closing::anew(&state, &who))?;
+        if state.closed.is_some() || self.is_left(now, room) {
+            self.begin_anew(now, asker, room, author)?;
             return Ok(true);
         }
         if self.is_locked_to(room, &state, &who) {
@@ -140,6 +140,7 @@ impl<S: Store> Node<S> {
             return Err(Refusal::Denied(Denied::NoRoom));
         }
         let author = self.author_in(asker, room);
+        let acts = &level::keeping(&state, &author, acts)[..];
         state.allows_all(&author, acts).map_err(Refusal::Denied)?;
         self.within_bounds(&author, &state, acts)?;
         if acts.iter().any(|act| matches!(act, Act::SetClosed(Some(_)))) {

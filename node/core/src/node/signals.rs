@@ -82,6 +82,7 @@ impl<S: Store> Node<S> {
             }
             Signal::Replaced => self.disconnect(now, number, CloseReason::Replaced),
             Signal::Placed { by, room, since } => self.on_placed(now, number, by, room, *since),
+            Signal::Renamed { by, nick } => self.on_person_renamed(now, number, by, nick),
             Signal::Ended { by } => self.on_ended(now, number, by),
             Signal::Abandoned { by, key, got } => self.on_abandoned(number, by, key, *got),
             Signal::Killed { by, words } => self.on_killed(now, number, by, words),

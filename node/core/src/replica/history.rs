@@ -13,7 +13,7 @@ use lavina_crdt::content::{MessageKind, Principal};
 use lavina_crdt::entry::{Body, Entry};
 use lavina_crdt::ids::{MsgId, NodeId, OrderKey, Origin};
 use lavina_crdt::mutant::{self, Mutant};
-use lavina_crdt::room::{Act, Rank};
+use lavina_crdt::room::{Act, Flag, Rank};
 use lavina_protocols::command::{Bound, Refusal};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -346,6 +346,7 @@ impl Judge<'_> {
 /// Whether an act shows to those in the room.
 const fn is_seen(act: &Act) -> bool {
     match act {
+        Act::SetFlag { flag: Flag::Level, .. } => false,
         Act::SetRank { .. }
         | Act::SetBan { .. }
         | Act::SetException { .. }

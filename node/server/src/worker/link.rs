@@ -130,6 +130,7 @@ pub(super) enum Wish {
 #[derive(Debug)]
 pub(super) struct Moving {
     passage: Passage,
+    address: Option<std::net::IpAddr>,
     place: Place,
     tls: Option<TlsStream>,
     websocket: Option<Box<WebSocket>>,
@@ -321,8 +322,8 @@ impl Link {
         if std::mem::take(&mut self.known) {
             inputs.push(Input::SessionClosed(self.number, String::new()));
         }
-        let Self { place, tls, websocket, ping_at, outbox, .. } = self;
-        Some(Moving { passage, place, tls, websocket, ping_at, outbox })
+        let Self { address, place, tls, websocket, ping_at, outbox, .. } = self;
+        Some(Moving { passage, address, place, tls, websocket, ping_at, outbox })
     }
 
     /// Goes on over another connection. One that is still there ends with a word.
@@ -332,8 +333,9 @@ impl Link {
         }
         self.pump(now, inputs, false);
         self.let_go();
-        let Moving { passage, place, tls, websocket, ping_at, outbox } = moving;
+        let Moving { passage, address, place, tls, websocket, ping_at, outbox } = moving;
         self.socket = Some(socket);
+        self.address = address;
         self.place = place;
         self.place.register();
         self.tls = tls;
@@ -344,6 +346,9 @@ impl Link {
         }
         self.outbox = outbox;
         self.wake = Rc::new(Notify::new());
+        if self.known {
+            inputs.push(Input::SessionMoved(self.number, address));
+        }
         if let Some(session) = &mut self.session {
             session.handle_passage(now, passage);
         }

@@ -83,10 +83,7 @@ fn register(session: &mut Session, params: &[&str]) {
         if view.state.rank(&account) < Rank::Operator {
             return say(session, "You must be an operator of the channel to register it.");
         }
-        let mut acts = vec![Act::SetFlag { flag: Flag::Persistent, on: true }];
-        if view.state.rank(&account) == Rank::Founder {
-            acts.push(Act::SetRank { who: account, rank: Rank::Founder });
-        }
+        let acts = vec![Act::SetFlag { flag: Flag::Persistent, on: true }];
         act(session, view.name.clone(), acts, format!("Channel {channel} successfully registered."));
     });
 }

@@ -161,7 +161,7 @@ fn who_switches_it_off_leaves_with_the_last_session() {
     world.words(bob);
     world.tell(phone, Command::Quit("night".to_owned()));
     world.run_ms(1_000);
-    assert_eq!(world.words(bob), ["alice quit night"]);
+    assert_eq!(world.words(bob), ["alice quit night", "alice changed rust (1)"], "with her standing");
 }
 
 #[test]
@@ -182,4 +182,75 @@ fn where_it_is_usual_an_account_is_always_on_until_its_owner_chooses_otherwise()
     assert_eq!(info(&mut world), (false, Some(false)));
     world.ask(alice, Command::Account(AccountCommand::SetAlwaysOn(None))).unwrap();
     assert_eq!(info(&mut world), (true, None));
+}
+
+#[test]
+fn a_second_session_under_the_nick_is_the_same_person_on_any_node() {
+    let mut world = World::new(3);
+    world.register(0, "alice");
+    world.run_ms(1_000);
+    let bob = world.guest(2, "bob");
+    let (phone, opened) = session(&mut world, 0, "alice", "alice");
+    assert!(opened.resumed.is_empty());
+    world.join(phone, "rust").unwrap();
+    world.run_ms(1_000);
+    world.join(bob, "rust").unwrap();
+    world.run_ms(1_000);
+    world.words(bob);
+    let (desk, opened) = session(&mut world, 1, "alice", "Alice");
+    assert!(!opened.is_always_on);
+    let rooms: Vec<_> = opened.resumed.iter().map(|view| view.name.clone()).collect();
+    assert_eq!((rooms, opened.nick), (vec![room("rust")], nick("alice")));
+    world.run_ms(1_000);
+    assert!(world.words(bob).is_empty(), "nobody has come");
+    world.join(desk, "go").unwrap();
+    world.run_ms(1_000);
+    assert!(world.words(phone).contains(&"entered go".to_owned()));
+    world.say(phone, "rust", "from the phone");
+    world.run_ms(1_000);
+    assert!(world.words(desk).contains(&"alice: from the phone".to_owned()));
+    world.tell(phone, Command::Quit("battery".to_owned()));
+    world.run_ms(1_000);
+    assert_eq!(world.words(bob), ["alice: from the phone"], "nobody has gone");
+    assert_eq!(inside(&mut world, bob), [nick("alice"), nick("bob")]);
+    world.tell(desk, Command::Quit("night".to_owned()));
+    world.run_ms(1_000);
+    assert!(world.words(bob).contains(&"alice quit night".to_owned()));
+}
+
+#[test]
+fn who_leaves_or_is_renamed_does_so_with_all_sessions() {
+    let mut world = World::new(2);
+    world.register(0, "alice");
+    world.run_ms(1_000);
+    let (phone, _) = session(&mut world, 0, "alice", "alice");
+    let (desk, _) = session(&mut world, 1, "alice", "alice");
+    let (other, opened) = session(&mut world, 1, "alice", "alice2");
+    assert!(opened.resumed.is_empty(), "another nick is another person");
+    world.run_ms(1_000);
+    world.join(phone, "rust").unwrap();
+    world.run_ms(1_000);
+    world.ask(phone, Command::ClaimNick(nick("ally"))).unwrap();
+    world.run_ms(1_000);
+    assert_eq!(inside(&mut world, other), [nick("ally")]);
+    assert!(world.words(desk).contains(&"alice is ally".to_owned()));
+    world.ask(desk, Command::Part { room: room("rust"), reason: String::new() }).unwrap();
+    world.run_ms(1_000);
+    assert!(world.words(phone).iter().any(|word| word.starts_with("ally left rust")));
+}
+
+#[test]
+fn what_a_session_entered_behind_a_cut_the_others_are_in_when_it_is_healed() {
+    let mut world = World::new(2);
+    world.register(0, "alice");
+    world.run_ms(1_000);
+    let (phone, _) = session(&mut world, 0, "alice", "alice");
+    let (desk, _) = session(&mut world, 1, "alice", "alice");
+    world.run_ms(1_000);
+    world.cut(&[1]);
+    world.run_ms(15 * 60_000);
+    world.join(desk, "go").unwrap();
+    world.heal();
+    world.run_ms(15_000);
+    assert!(world.words(phone).contains(&"entered go".to_owned()));
 }

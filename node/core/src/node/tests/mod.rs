@@ -7,6 +7,7 @@ mod closing;
 mod contacts;
 mod gate;
 mod gone;
+mod level;
 mod mesh;
 mod model;
 mod modes;

@@ -1,7 +1,7 @@
 //! Operators on one node, people on another.
 
 use super::world::{World, account, nick, open, room};
-use crate::node::AdminCommand;
+use crate::node::{AdminCommand, Input};
 use lavina_crdt::barred::{Bar, Barred};
 use lavina_crdt::modes::UserMode;
 use lavina_protocols::command::{Command, Refusal, Reply, Target};
@@ -200,4 +200,17 @@ fn a_report_reaches_operators_on_every_node_and_those_who_come_later() {
     let words: Vec<String> = world.words(late).into_iter().filter(|word| word.starts_with("notice")).collect();
     assert_eq!(words.len(), 20, "{words:?}");
     assert_eq!(words.last().map(String::as_str), Some("notice juliet has reported romeo@x: again 39"));
+}
+
+#[test]
+fn a_session_that_goes_on_from_a_barred_address_ends() {
+    let mut world = World::new(1);
+    let alice = alice(&mut world);
+    let evil = world.guest(0, "evil");
+    let barred = Barred::network("192.0.2.0/24").unwrap();
+    world.ask(alice, Command::Operator(OperatorCommand::Bar(barred, bar("spam", None)))).unwrap();
+    world.input(0, Input::SessionMoved(evil.1, "198.51.100.7".parse().ok()));
+    assert!(world.words(evil).is_empty());
+    world.input(0, Input::SessionMoved(evil.1, "192.0.2.7".parse().ok()));
+    assert_eq!(world.words(evil), ["closed Barred: spam", "disconnected Barred"]);
 }
