@@ -14,6 +14,7 @@
 use crate::command::{Command, CommandId, Refusal, Reply};
 use crate::event::Event;
 use crate::render::Renders;
+use crate::sasl::TokenCheck;
 use crate::slot::Upload;
 use crate::{irc, xmpp};
 use bytes::Bytes;
@@ -55,6 +56,8 @@ pub struct SessionConfig {
     pub upload: Option<Upload>,
     /// Whether people of other servers can be reached.
     pub abroad: bool,
+    /// Who knows tokens of login services (SASL OAUTHBEARER), where there are any.
+    pub tokens: Option<Arc<dyn TokenCheck>>,
 }
 
 /// Strict transport security.
@@ -104,6 +107,7 @@ impl SessionConfig {
             webirc: None,
             upload: None,
             abroad: false,
+            tokens: None,
         }
     }
 }

@@ -59,8 +59,10 @@ impl Session {
     /// The mechanisms offered here, strongest first.
     pub(super) fn mechanisms(&self) -> impl Iterator<Item = Mechanism> + use<> {
         let (plus, plain) = (self.can_bind(), self.may_send_password());
+        let bearer = plain && self.config.tokens.is_some();
         Mechanism::ALL.into_iter().filter(move |mechanism| match mechanism {
             Mechanism::Plain => plain,
+            Mechanism::OAuthBearer => bearer,
             Mechanism::ScramSha256 => true,
             Mechanism::ScramSha256Plus => plus,
             // Every IRC client that knows SCRAM knows it with SHA-256.
@@ -82,6 +84,7 @@ impl Session {
             plus_advertised: self.can_bind(),
             salt_secret: &self.config.salt_secret,
             offered: None,
+            tokens: self.config.tokens.as_ref(),
         };
         Exchange::new(mechanism, surroundings, nonce)
     }

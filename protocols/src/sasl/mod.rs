@@ -12,18 +12,21 @@
 //! An unknown account is led through the same steps as a known one, with a salt that stays the same from attempt to attempt, and fails
 //! at the end in the same way.
 
+mod bearer;
 mod password;
 mod plain;
 mod scram;
 pub(crate) mod token;
 mod verifier;
 
+pub use bearer::TokenCheck;
 pub use password::{ITERATIONS, PasswordError, derive_credentials, derive_credentials_with};
 pub use verifier::{matches_password, parse_verifier, write_verifier};
 
 use crate::session::Tls;
 use lavina_crdt::account::Credentials;
 use lavina_crdt::names::AccountName;
+use std::sync::Arc;
 
 /// Longest response taken, in bytes: room for the longest names, password and channel binding several times over.
 pub const RESPONSE_BYTES_MAX: usize = 4096;
@@ -40,6 +43,8 @@ pub(crate) enum Hash {
 pub enum Mechanism {
     /// RFC 4616: the password in clear.
     Plain,
+    /// RFC 7628: a token of a login service.
+    OAuthBearer,
     /// RFC 5802.
     ScramSha1,
     /// RFC 7677.
@@ -52,14 +57,21 @@ pub enum Mechanism {
 
 impl Mechanism {
     /// All of them, strongest first: the order to offer them in.
-    pub const ALL: [Self; 5] =
-        [Self::ScramSha256Plus, Self::ScramSha1Plus, Self::ScramSha256, Self::ScramSha1, Self::Plain];
+    pub const ALL: [Self; 6] = [
+        Self::ScramSha256Plus,
+        Self::ScramSha1Plus,
+        Self::ScramSha256,
+        Self::ScramSha1,
+        Self::OAuthBearer,
+        Self::Plain,
+    ];
 
     /// The registered name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
+            Self::OAuthBearer => "OAUTHBEARER",
             Self::ScramSha1 => "SCRAM-SHA-1",
             Self::ScramSha256 => "SCRAM-SHA-256",
             Self::ScramSha1Plus => "SCRAM-SHA-1-PLUS",
@@ -134,6 +146,8 @@ pub struct Surroundings<'a> {
     /// What was offered to the client, as XEP-0474 section 2 writes it: SCRAM proves that nobody took anything off it. `None` where clients do
     /// not look for that.
     pub offered: Option<&'a str>,
+    /// See [`crate::session::SessionConfig::tokens`].
+    pub tokens: Option<&'a Arc<dyn TokenCheck>>,
 }
 
 /// One attempt to authenticate; see the module's head for how to drive it.
@@ -147,6 +161,7 @@ pub struct Exchange {
 #[derive(Debug)]
 enum Machine {
     Plain(plain::Plain),
+    Bearer(bearer::Bearer),
     Scram(Box<scram::Scram>),
     Ended,
 }
@@ -159,6 +174,7 @@ impl Exchange {
         let scram = |hash| Machine::Scram(Box::new(scram::Scram::new(hash, mechanism.is_plus(), surroundings, nonce)));
         let machine = match mechanism {
             Mechanism::Plain => Machine::Plain(plain::Plain::default()),
+            Mechanism::OAuthBearer => Machine::Bearer(bearer::Bearer::new(surroundings.tokens.cloned())),
             Mechanism::ScramSha1 | Mechanism::ScramSha1Plus => scram(Hash::Sha1),
             Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => scram(Hash::Sha256),
         };
@@ -172,6 +188,7 @@ impl Exchange {
         } else {
             match &mut self.machine {
                 Machine::Plain(plain) => plain.on_response(response, &self.domain),
+                Machine::Bearer(bearer) => bearer.on_response(response, &self.domain),
                 Machine::Scram(scram) => scram.on_response(response, &self.domain),
                 Machine::Ended => Err(Failure::Malformed),
             }
@@ -185,7 +202,7 @@ impl Exchange {
         let step = match &mut self.machine {
             Machine::Plain(plain) => plain.on_credentials(credentials, secret),
             Machine::Scram(scram) => scram.on_credentials(credentials, secret),
-            Machine::Ended => Err(Failure::Malformed),
+            Machine::Bearer(_) | Machine::Ended => Err(Failure::Malformed),
         };
         self.ended(step)
     }

@@ -9,7 +9,8 @@ use proptest::prelude::*;
 const SECRET: [u8; 32] = [7; 32];
 
 fn surroundings(tls: Option<&Tls>) -> Surroundings<'_> {
-    Surroundings { domain: "example.org", tls, plus_advertised: tls.is_some(), salt_secret: &SECRET, offered: None }
+    let (domain, salt_secret) = ("example.org", &SECRET);
+    Surroundings { domain, tls, plus_advertised: tls.is_some(), salt_secret, offered: None, tokens: None }
 }
 
 fn exchange(mechanism: Mechanism, nonce: &str) -> Exchange {

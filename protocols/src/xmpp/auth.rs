@@ -114,6 +114,7 @@ impl Session {
         let safe = self.link.connection.tls.is_some() || self.link.config.plain_without_tls;
         match mechanism {
             Mechanism::Plain => safe,
+            Mechanism::OAuthBearer => safe && self.link.config.tokens.is_some(),
             // Where encryption can be had, nobody logs in without it.
             Mechanism::ScramSha1 | Mechanism::ScramSha256 => safe || !self.can_start_tls(),
             Mechanism::ScramSha1Plus | Mechanism::ScramSha256Plus => self.bindings().next().is_some(),
@@ -184,6 +185,7 @@ impl Session {
             plus_advertised: self.offers(Mechanism::ScramSha256Plus),
             salt_secret: &self.link.config.salt_secret,
             offered: Some(&offered),
+            tokens: self.link.config.tokens.as_ref(),
         };
         let fresh = Exchange::new(mechanism, surroundings, nonce);
         if let Phase::Anonymous { login: Some(login), .. } = &mut self.phase {

@@ -111,6 +111,7 @@ impl NewNode {
             discovery: Discovery::default(),
             replicas: None,
             operators: Vec::new(),
+            oauth: Vec::new(),
             certificate: None,
         };
         make_certificate(data, domain, &config.rooms_domain())?;

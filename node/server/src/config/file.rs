@@ -8,7 +8,7 @@ use super::replicas::Replicas;
 use super::servers::Servers;
 use super::web::{WebConfig, is_base_url, is_origin};
 use super::words::Words;
-use super::{CONNECTIONS_PER_ADDRESS, Config, discovery, operators, replicas, servers, web};
+use super::{CONNECTIONS_PER_ADDRESS, Config, discovery, oauth, operators, replicas, servers, web};
 use crate::web::copies::Peer;
 use lavina_crdt::mesh::Place;
 use lavina_protocols::sasl::parse_verifier;
@@ -71,6 +71,12 @@ const KEYS: &[(&str, &str)] = &[
     ("password", "\"SCRAM-SHA-256$10000:...\""),
     ("account", "\"alice\""),
     ("title", "\"is a network administrator\""),
+    ("oauth", "[{ issuer = \"https://id.example\", audience = \"chat\", algorithm = \"RS256\", key = \"id.pem\" }]"),
+    ("issuer", "\"https://id.example\""),
+    ("audience", "\"chat\""),
+    ("algorithm", "\"RS256\""),
+    ("key", "\"id.pem\""),
+    ("claim", "\"preferred_username\""),
     ("certificate", "\"/etc/ssl/chat.example.pem\""),
     ("certificate-key", "\"/etc/ssl/private/chat.example.pem\""),
 ];
@@ -131,6 +137,8 @@ struct File {
     certificate_key: Option<Spanned<PathBuf>>,
     #[serde(default)]
     operator: Vec<operators::Entry>,
+    #[serde(default)]
+    oauth: Vec<oauth::Entry>,
 }
 
 /// Checks a file's text.
@@ -203,6 +211,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         discovery: discovery::check(&check, file.mesh_discovery.as_ref(), file.mesh_relay.as_ref())?,
         replicas: replicas::check(&check, file.mesh_replicas.as_ref())?,
         operators: operators::check(&check, &file.operator)?,
+        oauth: oauth::check(&check, &file.oauth, base)?,
         certificate: check.pair(file.certificate.as_ref(), file.certificate_key.as_ref(), base)?,
     })
 }

@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod listen;
 mod networks;
+mod oauth;
 mod operators;
 mod relays;
 mod replicas;
@@ -22,6 +23,7 @@ pub(crate) use error::ConfigError;
 pub(crate) use file::{is_dialable, is_domain, is_label, render};
 pub(crate) use listen::{Bind, Listen, first_tcp, port};
 pub(crate) use networks::Networks;
+pub(crate) use oauth::LoginService;
 pub(crate) use relays::WebIrc;
 pub(crate) use servers::{Host, Servers};
 pub(crate) use web::WebConfig;
@@ -85,6 +87,8 @@ pub(crate) struct Config {
     pub(crate) replicas: Option<NonZeroUsize>,
     /// Who may become an operator of the mesh here.
     pub(crate) operators: Vec<Operator>,
+    /// Whose tokens stand for passwords.
+    pub(crate) oauth: Vec<LoginService>,
     /// Certificate chain and key for clients, when not the ones that `init` made.
     pub(crate) certificate: Option<(PathBuf, PathBuf)>,
 }
@@ -132,6 +136,7 @@ impl Config {
             discovery: Discovery::default(),
             replicas: None,
             operators: Vec::new(),
+            oauth: Vec::new(),
             certificate: None,
         }
     }

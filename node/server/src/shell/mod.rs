@@ -24,6 +24,7 @@ mod roster;
 mod sockets;
 mod start;
 mod threads;
+mod tokens;
 mod writer;
 
 pub(crate) use disk::open_store;

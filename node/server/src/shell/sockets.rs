@@ -4,6 +4,7 @@ use super::cloak::Cloak;
 use super::clock::Clock;
 use super::listen::{Door, Entrance, Socket};
 use super::reload::Reloader;
+use super::tokens::Tokens;
 use super::{Stop, certificate, clock, listen};
 use crate::admin::Admin;
 use crate::config::{Bind, Config};
@@ -14,6 +15,7 @@ use crate::web::copies::Peers;
 use crate::web::{BoshSessions, FileService, Web};
 use crate::worker::{Listener, Protocol, TlsCell};
 use anyhow::{Context, Result};
+use lavina_protocols::sasl::TokenCheck;
 use lavina_protocols::session::{Flood, SessionConfig};
 use lavina_protocols::slot::Upload;
 use lavina_protocols::xmpp::s2s::{Caller, Federation};
@@ -60,6 +62,7 @@ struct Opening<'a> {
     clock: Clock,
     tls: Vec<Arc<TlsCell>>,
     files: Option<Arc<FileService>>,
+    tokens: Option<Arc<dyn TokenCheck>>,
 }
 
 /// Binds all that the configuration names.
@@ -71,7 +74,8 @@ pub(super) fn open_sockets(
     calls: Option<mpsc::Sender<Call>>,
 ) -> Result<Sockets> {
     let files = open_files(config, identity, data)?;
-    let mut opening = Opening { config, identity, data, flood, clock, tls: Vec::new(), files };
+    let tokens = Tokens::open(&config.oauth, &config.domain)?;
+    let mut opening = Opening { config, identity, data, flood, clock, tls: Vec::new(), files, tokens };
     let wanted = [
         ("irc", &config.listen.irc, Protocol::Irc, false),
         ("irc-tls", &config.listen.irc_tls, Protocol::Irc, true),
@@ -200,6 +204,7 @@ impl Opening<'_> {
             webirc: config.webirc.password.clone(),
             upload: self.files.as_ref().map(|service| service.upload.clone()),
             abroad: config.listen.is_abroad(),
+            tokens: self.tokens.clone(),
             ..SessionConfig::new(&config.domain)
         }
     }
