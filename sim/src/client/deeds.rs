@@ -119,7 +119,7 @@ pub(crate) fn by_name(name: &str) -> Option<&'static Deed> {
 }
 
 /// All rows.
-pub(crate) const TABLES: &[&[Deed]] = &[TALK, RIGHTS, PEOPLE, HISTORY, SERVICE, BAD];
+pub(crate) const TABLES: &[&[Deed]] = &[TALK, RIGHTS, PEOPLE, HISTORY, SERVICE, KEPT, BAD];
 
 const TALK: &[Deed] = &[
     irc("notice", "NOTICE #{room} :{text}"),
@@ -303,6 +303,41 @@ const SERVICE: &[Deed] = &[
     raw("sm-answer", "<a xmlns='urn:xmpp:sm:3' h='0'/>"),
     raw("sm-resume", "<resume xmlns='urn:xmpp:sm:3' previd='nothing' h='0'/>"),
     irc("quit", "QUIT :{text}").and_raw("</stream:stream>").end(),
+];
+
+/// What is kept of people and rooms, and what only operators of the mesh may do.
+const KEPT: &[Deed] = &[
+    irc("note", "METADATA * SET status :{text}"),
+    irc("note-nothing", "METADATA * SET status"),
+    irc("note-room", "METADATA #{room} SET url :{text}").founder(),
+    irc("notes-of", "METADATA {other} LIST"),
+    irc("note-get", "METADATA #{room} GET url status"),
+    irc("notes-clear", "METADATA * CLEAR"),
+    irc("notes-follow", "METADATA * SUB status url"),
+    irc("notes-sync", "METADATA #{room} SYNC"),
+    irc("mark", "MARKREAD #{room} timestamp=2026-01-01T00:00:00.000Z").and_iq("set", SELF, "<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:xmpp:mds:displayed:0'><item id='{room}@{rooms}'><displayed xmlns='urn:xmpp:mds:displayed:0'><stanza-id xmlns='urn:xmpp:sid:0' by='{room}@{rooms}' id='{id}'/></displayed></item></publish></pubsub>"),
+    irc("mark-query", "MARKREAD #{room}"),
+    irc("account-info", "NS INFO {account}"),
+    irc("account-sessions", "PRIVMSG NickServ :SESSIONS"),
+    irc("account-certificates", "NS CERT LIST"),
+    irc("account-always-on", "NS SET ALWAYS-ON ON"),
+    irc("account-not-always-on", "NS SET ALWAYS-ON OFF"),
+    irc("room-register", "CS REGISTER #{room}"),
+    irc("room-info", "PRIVMSG ChanServ :INFO #{room}"),
+    irc("room-access", "CS ACCESS #{room}"),
+    irc("room-amode", "CS AMODE #{room} +v {account}").founder(),
+    irc("room-op", "CS OP #{room} {other}").founder(),
+    irc("room-deop", "CS DEOP #{room} {other}").founder(),
+    irc("redact", "REDACT #{room} {id} :{text}").and_iq("set", ROOM, "<moderate xmlns='urn:xmpp:message-moderate:1' id='{id}'><retract xmlns='urn:xmpp:message-retract:1'/><reason>{text}</reason></moderate>"),
+    irc("monitor", "MONITOR + {other},nobody"),
+    irc("monitor-list", "MONITOR S"),
+    irc("knock", "KNOCK #{room} :{text}"),
+    irc("oper", "OPER root").error(),
+    irc("kill", "KILL {other} :{text}").error(),
+    irc("kline", "KLINE 1m *@{other}.nowhere :{text}").error(),
+    irc("dline", "DLINE 1m 192.0.2.0/24 :{text}").error(),
+    irc("wallops", "WALLOPS :{text}").error(),
+    irc("rehash", "REHASH").error(),
 ];
 
 const BAD: &[Deed] = &[
