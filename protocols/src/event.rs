@@ -116,6 +116,8 @@ pub enum Leave {
         reason: String,
         /// Whether it was for a ban set with it or before it (XMPP status 301 instead of 307).
         banned: bool,
+        /// When, and the id of the entry, where one says so of this occupant alone.
+        id: Option<MsgId>,
     },
 }
 

@@ -11,6 +11,7 @@ mod flood;
 pub mod irc;
 pub mod operator;
 pub mod proxy;
+pub mod push;
 pub mod render;
 pub mod sasl;
 pub mod session;

@@ -58,6 +58,8 @@ pub struct SessionConfig {
     pub abroad: bool,
     /// Who knows tokens of login services (SASL OAUTHBEARER), where there are any.
     pub tokens: Option<Arc<dyn TokenCheck>>,
+    /// The public key by which push services know the mesh (RFC 8292), in base64, where the node sends push messages.
+    pub vapid: Option<String>,
 }
 
 /// Strict transport security.
@@ -108,6 +110,7 @@ impl SessionConfig {
             upload: None,
             abroad: false,
             tokens: None,
+            vapid: None,
         }
     }
 }

@@ -89,6 +89,7 @@ impl Bench {
                     | Output::AdminAnswer(..)
                     | Output::Reload(_)
                     | Output::Thin(_)
+                    | Output::Push(..)
                     | Output::Timeout(_) => {}
                 }
             }

@@ -38,6 +38,7 @@ impl Caps {
     pub(super) const PERSISTENCE: Self = Self(1 << 29);
     pub(super) const PLAYBACK: Self = Self(1 << 30);
     pub(super) const CHANNEL_RENAME: Self = Self(1 << 31);
+    pub(super) const WEBPUSH: Self = Self(1 << 32);
 
     /// Whether all of `other` are in it.
     pub(super) const fn has(self, other: Self) -> bool {
@@ -57,6 +58,11 @@ impl Caps {
     /// Only those that are in both.
     pub(super) const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+
+    /// Those with these bits.
+    pub(super) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
     }
 
     /// The bits, for a render class.
@@ -85,6 +91,7 @@ pub(super) const TABLE: &[(&str, Caps)] = &[
     ("draft/persistence", Caps::PERSISTENCE),
     ("draft/pre-away", Caps::PRE_AWAY),
     ("draft/read-marker", Caps::READ_MARKER),
+    ("draft/webpush", Caps::WEBPUSH),
     ("echo-message", Caps::ECHO_MESSAGE),
     ("extended-join", Caps::EXTENDED_JOIN),
     ("extended-monitor", Caps::EXTENDED_MONITOR),

@@ -313,7 +313,7 @@ fn matters(event: &Event) -> Caps {
         STAMPS.with(Caps::ACCOUNT_NOTIFY).with(Caps::AWAY_NOTIFY).with(Caps::SETNAME)
     } else if let Event::Unreachable { .. } | Event::Reachable { .. } = event {
         STAMPS.with(Caps::AWAY_NOTIFY)
-    } else if let Event::RoomChanged { .. } = event {
+    } else if let Event::RoomChanged { .. } | Event::Left { .. } = event {
         STAMPS.with(Caps::MESSAGE_TAGS)
     } else if let Event::Caught { .. } = event {
         STAMPS.with(Caps::BATCH)
@@ -410,9 +410,12 @@ fn left(look: &Look<'_>, room: &RoomName, occupant: &Occupant, how: &Leave) -> O
             let line = part_line(&source_of(&occupant.nick, person), &channel, reason);
             Some(look.stamp(line, look.wall_ms, person.record.account.as_ref()))
         }
-        Leave::Kick { by, reason, .. } => {
+        Leave::Kick { by, reason, id, .. } => {
             let line = Line::with_text(&author_source(by), "KICK", &[&channel, occupant.nick.as_str()], reason);
-            Some(look.stamp(line, look.wall_ms, by.account.as_ref()))
+            let line = look.stamp(line, id.map_or(look.wall_ms, |id| id.hlc().ms()), by.account.as_ref());
+            // As event-playback gives it, so that a client knows it again.
+            let named = id.filter(|_| look.caps.has(Caps::MESSAGE_TAGS));
+            Some(named.iter().fold(line, |line, id| line.tag("msgid", &id.to_string())))
         }
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn write(session: &mut Session, now: Now) {
     let batch = if batched { open_batch(session, &["draft/isupport"]) } else { None };
     let mut tokens = tokens(&session.config.network);
     tokens.extend(filehost(session, now));
+    tokens.extend(session.config.vapid.as_ref().map(|key| format!("VAPID={key}")));
     for tokens in tokens.chunks(TOKENS_MAX) {
         let nick = session.me.nick.clone();
         let words: Vec<&str> = std::iter::once(nick.as_str()).chain(tokens.iter().map(String::as_str)).collect();

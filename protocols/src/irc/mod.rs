@@ -44,7 +44,10 @@ mod time;
 mod user_modes;
 mod verbs;
 mod webirc;
+mod webpush;
 mod who;
+
+pub(crate) use webpush::push_line;
 
 use crate::command::{Command, CommandId, Refusal, Reply};
 use crate::event::Event;

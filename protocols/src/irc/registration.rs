@@ -106,6 +106,7 @@ impl Session {
         } else {
             all.without(Caps::ACCOUNT_REGISTRATION)
         };
+        let all = if self.config.vapid.is_some() { all } else { all.without(Caps::WEBPUSH) };
         // A client that holds `account-registration` and the like loses nothing when the offer shrinks: each verb checks for itself.
         if self.mechanisms().next().is_some() { all } else { all.without(Caps::SASL) }
     }

@@ -4,7 +4,7 @@ use super::numerics::{ERR_NEEDMOREPARAMS, ERR_NOTREGISTERED, ERR_UNKNOWNCOMMAND}
 use super::{Message, Phase, Session};
 use super::{
     auth, bars, channel, history, isupport, messaging, metadata, modes, monitor, multiline, names, oper, people,
-    persistence, read_marker, registration, relation, server, services, stats, webirc, who,
+    persistence, read_marker, registration, relation, server, services, stats, webirc, webpush, who,
 };
 use lavina_crdt::clock::Now;
 
@@ -46,6 +46,7 @@ const VERBS: &[(&str, usize, When, Run)] = &[
     ("MARKREAD", 0, Registered, read_marker::markread),
     ("PERSISTENCE", 1, Registered, persistence::persistence),
     ("METADATA", 0, Always, metadata::metadata),
+    ("WEBPUSH", 1, Registered, webpush::webpush),
     ("REDACT", 2, Registered, relation::redact),
     ("TOPIC", 1, Registered, channel::topic),
     ("KICK", 2, Registered, channel::kick),

@@ -138,7 +138,7 @@ impl World {
                 self.hang_up(index, peer, &reason);
             }
             Output::Admitted(nodes) => self.admit(index, nodes),
-            Output::AdminAnswer(..) | Output::Reload(_) | Output::Thin(_) => {}
+            Output::AdminAnswer(..) | Output::Reload(_) | Output::Thin(_) | Output::Push(..) => {}
         }
     }
 

@@ -21,6 +21,7 @@ use lavina_crdt::register::RegisterSet;
 use lavina_crdt::room::Denied;
 use lavina_protocols::command::{Open, Opened, PresenceChange, Refusal, Reply};
 use lavina_protocols::event::{CloseReason, Event};
+use lavina_protocols::push;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -196,6 +197,9 @@ impl<S: Store> Node<S> {
         if key.len() > REGISTER_KEY_BYTES_MAX || value.len() > REGISTER_BYTES_MAX {
             return Err(Refusal::TooMany("bytes"));
         }
+        if key.starts_with(push::PREFIX) && !value.is_empty() {
+            self.may_add_device(number, &key)?;
+        }
         self.set_register(now, account, author, format!("{CLIENT_REGISTERS}{key}"), value)?;
         Ok(Reply::Done)
     }
@@ -272,6 +276,7 @@ impl<S: Store> Node<S> {
         let names: Vec<AccountName> = self.replicas.accounts().map(|(name, _)| name).collect();
         for name in names {
             self.learn_certificates(&name);
+            self.learn_devices(&name);
             self.show_always_on(now, &name);
             self.lookalikes.add(name);
         }

@@ -71,7 +71,11 @@ impl Clock {
 fn stamps(input: &Input) -> bool {
     match input {
         Input::Admin(_, command) => !matches!(command, AdminCommand::Status),
-        Input::SessionOpened(..) | Input::SessionMoved(..) | Input::Command(..) | Input::SessionClosed(..) => true,
+        Input::SessionOpened(..)
+        | Input::SessionMoved(..)
+        | Input::Command(..)
+        | Input::SessionClosed(..)
+        | Input::DeviceGone(..) => true,
         Input::Persisted(_)
         | Input::PersistFailed(..)
         | Input::PeerUp(_)

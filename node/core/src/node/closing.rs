@@ -55,7 +55,7 @@ impl<S: Store> Node<S> {
     pub(super) fn on_closed(&mut self, now: Now, room: &RoomName, by: &Author, closed: &Closed) {
         let sessions: Vec<SessionId> = self.people.local(room).iter().map(|number| self.sessions.id(*number)).collect();
         for session in sessions {
-            let why = Why { reason: closed.reason.clone(), kick: Some((by.clone(), false)), ..Why::default() };
+            let why = Why { reason: closed.reason.clone(), kick: Some((by.clone(), false, None)), ..Why::default() };
             self.change_own(now, session, &why, |record| {
                 record.rooms.remove(room);
             });

@@ -164,6 +164,7 @@ impl<S: Store> Node<S> {
     fn on_account(&mut self, now: Now, account: AccountName) {
         self.lookalikes.add(account.clone());
         self.learn_certificates(&account);
+        self.learn_devices(&account);
         self.show_always_on(now, &account);
         self.settle_sessions(now, &account);
     }
@@ -174,6 +175,9 @@ impl<S: Store> Node<S> {
         }
         if Self::is_certificates(key) {
             self.learn_certificates(account);
+        }
+        if Self::is_device(key) {
+            self.learn_devices(account);
         }
         if let Some(contact) = rosters::contact(key) {
             self.on_contact_changed(account, &contact);

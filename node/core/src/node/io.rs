@@ -12,7 +12,7 @@ use lavina_crdt::seals::Seals;
 use lavina_gossip::frame::{Frame, Lane};
 use lavina_gossip::machine::PeerStatus;
 use lavina_protocols::command::{Command, CommandId, Refusal, Reply};
-use lavina_protocols::event::{CloseReason, Event};
+use lavina_protocols::event::{CloseReason, Event, Said};
 use lavina_protocols::operator::Operator;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -133,10 +133,23 @@ pub enum Input {
     Frame(NodeId, Frame),
     /// A datagram from a peer.
     Datagram(NodeId, Bytes),
+    /// The push service of a device knows nothing of it any more.
+    DeviceGone(AccountName, String),
     /// A question or act of the operator.
     Admin(u64, AdminCommand),
     /// The time that [`Output::Timeout`] named has come.
     Timeout,
+}
+
+/// A device that is told of what is said to its account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Whose.
+    pub account: AccountName,
+    /// The key of its register.
+    pub key: String,
+    /// What the register holds.
+    pub value: Vec<u8>,
 }
 
 /// What the core knows of a connection.
@@ -239,6 +252,8 @@ pub enum Output {
     Thin(usize),
     /// An operator asks for the configuration to be read again; say [`AdminCommand::Reloaded`] when it has been.
     Reload(SessionNumber),
+    /// Tell these devices of what was said.
+    Push(Vec<Device>, Arc<Said>),
     /// Call [`Node::handle`](super::Node::handle) with [`Input::Timeout`] at this monotonic time (microseconds) at the latest; replaces the one before.
     Timeout(u64),
 }

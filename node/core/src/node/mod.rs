@@ -12,6 +12,7 @@ mod closing;
 mod commands;
 mod companions;
 mod contacts;
+mod devices;
 mod effects;
 mod gauges;
 mod history;
@@ -50,7 +51,8 @@ mod writes;
 pub use lavina_gossip::gauges::Gauge;
 
 pub use io::{
-    AdminCommand, AdminReply, Input, Limits, MeshIdentity, NodeConfig, Output, SessionMeta, SessionNumber, Status,
+    AdminCommand, AdminReply, Device, Input, Limits, MeshIdentity, NodeConfig, Output, SessionMeta, SessionNumber,
+    Status,
 };
 
 use crate::farewells::Farewells;
@@ -127,6 +129,7 @@ pub struct Node<S> {
     watches: Watches,
     /// The session that speaks for people of other servers.
     gateway: Option<SessionNumber>,
+    devices: devices::Devices,
     last_seen: LastSeen,
     /// States of rooms, as far as they were asked for.
     states: BTreeMap<RoomName, Arc<RoomState>>,
@@ -206,6 +209,7 @@ impl<S: Store> Node<S> {
             lookalikes: Lookalikes::default(),
             watches: Watches::default(),
             gateway: None,
+            devices: devices::Devices::new(),
             last_seen: LastSeen::default(),
             states: BTreeMap::new(),
             catch_ups: BTreeMap::new(),
@@ -272,6 +276,7 @@ impl<S: Store> Node<S> {
             Input::Frame(peer, Frame::Rooms { rows, more }) => self.on_rooms(now, peer, rows, more),
             Input::Frame(peer, frame) => self.gossip(now, machine::Input::Frame(peer, frame)),
             Input::Datagram(peer, bytes) => self.gossip(now, machine::Input::Datagram(peer, bytes)),
+            Input::DeviceGone(account, key) => self.on_device_gone(now, account, key),
             Input::Admin(id, command) => self.on_admin(now, id, command),
             Input::Timeout => {
                 self.tell_clocks(shell_now);

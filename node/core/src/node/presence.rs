@@ -5,7 +5,7 @@ use crate::people::{Diff, RoomDiff, principal};
 use crate::store::{BatchId, Store};
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Principal};
-use lavina_crdt::ids::SessionId;
+use lavina_crdt::ids::{MsgId, SessionId};
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::presence::{PresenceUpdate, SessionRecord};
 use lavina_crdt::room::{Flag, Rank, RoomState};
@@ -25,8 +25,8 @@ pub(super) struct Why {
     pub(super) actor: Option<SessionNumber>,
     /// The words of a leave.
     pub(super) reason: String,
-    /// The kick that ends a place.
-    pub(super) kick: Option<(Author, bool)>,
+    /// The kick that ends a place: by whom, whether for a ban, and its entry's id.
+    pub(super) kick: Option<(Author, bool, Option<MsgId>)>,
     /// Whether the mesh renames, not the owner.
     pub(super) forced: bool,
     /// Comings and goings are told together by the caller.
@@ -292,7 +292,9 @@ impl<S: Store> Node<S> {
         }
         let occupant = self.lone_occupant(session, old, &room, nick);
         let how = match &why.kick {
-            Some((by, banned)) => Leave::Kick { by: by.clone(), reason: why.reason.clone(), banned: *banned },
+            Some((by, banned, id)) => {
+                Leave::Kick { by: by.clone(), reason: why.reason.clone(), banned: *banned, id: *id }
+            }
             None => Leave::Part(self.words(session, Some(&room), why)),
         };
         let own = self.sessions.number(session).filter(|number| out && why.actor != Some(*number));

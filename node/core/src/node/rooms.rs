@@ -236,7 +236,11 @@ impl<S: Store> Node<S> {
             }
             let who = self.author(*session, record, &place.nick);
             let banned = self.room_state(room).admits(&who, None, 0, true) == Err(Denied::Banned);
-            let why = Why { reason: kick.reason.clone(), kick: Some((by.clone(), banned)), ..Why::default() };
+            let why = Why {
+                reason: kick.reason.clone(),
+                kick: Some((by.clone(), banned, Some(at.msg_id()))),
+                ..Why::default()
+            };
             if self.sessions.number(*session).is_some() {
                 self.change_own(now, *session, &why, |record| {
                     record.rooms.remove(room);

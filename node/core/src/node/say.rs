@@ -148,6 +148,9 @@ impl<S: Store> Node<S> {
         }
         let appended = self.append(now, scope, Some(author), Body::Message(content))?;
         let said = self.on_effects_of(now, appended.effects, Some(appended.key));
+        if let Some(said) = &said {
+            self.tell_devices(said);
+        }
         said.map(Reply::Said).ok_or(Refusal::Denied(Denied::Rank))
     }
 

@@ -111,6 +111,7 @@ impl NewNode {
             discovery: Discovery::default(),
             replicas: None,
             operators: Vec::new(),
+            web_push: false,
             oauth: Vec::new(),
             certificate: None,
         };

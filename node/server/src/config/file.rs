@@ -71,6 +71,7 @@ const KEYS: &[(&str, &str)] = &[
     ("password", "\"SCRAM-SHA-256$10000:...\""),
     ("account", "\"alice\""),
     ("title", "\"is a network administrator\""),
+    ("web-push", "true"),
     ("oauth", "[{ issuer = \"https://id.example\", audience = \"chat\", algorithm = \"RS256\", key = \"id.pem\" }]"),
     ("issuer", "\"https://id.example\""),
     ("audience", "\"chat\""),
@@ -137,6 +138,8 @@ struct File {
     certificate_key: Option<Spanned<PathBuf>>,
     #[serde(default)]
     operator: Vec<operators::Entry>,
+    #[serde(default)]
+    web_push: bool,
     #[serde(default)]
     oauth: Vec<oauth::Entry>,
 }
@@ -211,6 +214,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         discovery: discovery::check(&check, file.mesh_discovery.as_ref(), file.mesh_relay.as_ref())?,
         replicas: replicas::check(&check, file.mesh_replicas.as_ref())?,
         operators: operators::check(&check, &file.operator)?,
+        web_push: file.web_push,
         oauth: oauth::check(&check, &file.oauth, base)?,
         certificate: check.pair(file.certificate.as_ref(), file.certificate_key.as_ref(), base)?,
     })

@@ -87,6 +87,8 @@ pub(crate) struct Config {
     pub(crate) replicas: Option<NonZeroUsize>,
     /// Who may become an operator of the mesh here.
     pub(crate) operators: Vec<Operator>,
+    /// Whether devices are told by push services of what is said to their accounts.
+    pub(crate) web_push: bool,
     /// Whose tokens stand for passwords.
     pub(crate) oauth: Vec<LoginService>,
     /// Certificate chain and key for clients, when not the ones that `init` made.
@@ -136,6 +138,7 @@ impl Config {
             discovery: Discovery::default(),
             replicas: None,
             operators: Vec::new(),
+            web_push: false,
             oauth: Vec::new(),
             certificate: None,
         }

@@ -101,6 +101,7 @@ fn a_small_file_is_enough() {
                 },
                 replicas: None,
                 operators: [],
+                web_push: false,
                 oauth: [],
                 certificate: None,
             }"#]],

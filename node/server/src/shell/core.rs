@@ -4,6 +4,7 @@ use super::clock::Clock;
 use super::inbox::{AdminAnswer, Inbound, Inbox, Progress};
 use super::mesh::{Outlet, PeerOrder};
 use super::metrics::Metrics;
+use super::push;
 use super::writer::WriteQueue;
 use crate::worker::{FromCore, Order, number};
 use lavina_core::node::{AdminReply, Input, Node, Output, SessionNumber};
@@ -35,6 +36,8 @@ pub(crate) struct CoreThread<S> {
     pub(crate) peers: Outlet,
     /// The way to who reads the configuration again.
     pub(crate) reload: mpsc::Sender<SessionNumber>,
+    /// The way to who sends push messages, where they are sent.
+    pub(crate) push: Option<mpsc::Sender<push::Order>>,
     /// Counters.
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -159,6 +162,11 @@ impl<S: Store> Round<S> {
             Output::Thin(0) => tracing::info!("all rooms have their home replicas in reach again"),
             Output::Thin(rooms) => {
                 tracing::warn!(rooms, "rooms have fewer home replicas in reach than they are to have")
+            }
+            Output::Push(devices, said) => {
+                if self.thread.push.as_ref().is_some_and(|push| push.try_send((devices, said)).is_err()) {
+                    self.thread.metrics.pushes_dropped.add(1);
+                }
             }
             Output::Timeout(at) => self.deadline = Some(at),
         }

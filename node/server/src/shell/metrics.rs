@@ -63,6 +63,12 @@ metrics! {
     slow_readers: "counter",
     /// Sessions gone on with over another connection.
     resumptions: "counter",
+    /// Push messages that a push service has taken.
+    pushes: "counter",
+    /// Push messages that none has taken.
+    pushes_failed: "counter",
+    /// Push messages given up because too many waited.
+    pushes_dropped: "counter",
     /// Bytes read from clients.
     bytes_in: "counter",
     /// Bytes written to clients.

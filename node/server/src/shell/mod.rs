@@ -19,6 +19,7 @@ pub(crate) mod limits;
 pub(crate) mod listen;
 pub(crate) mod mesh;
 pub(crate) mod metrics;
+mod push;
 mod reload;
 mod roster;
 mod sockets;

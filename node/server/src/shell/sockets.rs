@@ -3,6 +3,7 @@
 use super::cloak::Cloak;
 use super::clock::Clock;
 use super::listen::{Door, Entrance, Socket};
+use super::push::Vapid;
 use super::reload::Reloader;
 use super::tokens::Tokens;
 use super::{Stop, certificate, clock, listen};
@@ -63,6 +64,7 @@ struct Opening<'a> {
     tls: Vec<Arc<TlsCell>>,
     files: Option<Arc<FileService>>,
     tokens: Option<Arc<dyn TokenCheck>>,
+    vapid: Option<String>,
 }
 
 /// Binds all that the configuration names.
@@ -75,7 +77,8 @@ pub(super) fn open_sockets(
 ) -> Result<Sockets> {
     let files = open_files(config, identity, data)?;
     let tokens = Tokens::open(&config.oauth, &config.domain)?;
-    let mut opening = Opening { config, identity, data, flood, clock, tls: Vec::new(), files, tokens };
+    let vapid = config.web_push.then(|| Vapid::new(&identity.mesh.id)).transpose()?.map(|vapid| vapid.public);
+    let mut opening = Opening { config, identity, data, flood, clock, tls: Vec::new(), files, tokens, vapid };
     let wanted = [
         ("irc", &config.listen.irc, Protocol::Irc, false),
         ("irc-tls", &config.listen.irc_tls, Protocol::Irc, true),
@@ -205,6 +208,7 @@ impl Opening<'_> {
             upload: self.files.as_ref().map(|service| service.upload.clone()),
             abroad: config.listen.is_abroad(),
             tokens: self.tokens.clone(),
+            vapid: self.vapid.clone(),
             ..SessionConfig::new(&config.domain)
         }
     }

@@ -7,6 +7,7 @@ use super::inbox::{Inbound, Inbox};
 use super::listen::Door;
 use super::mesh::{Mesh, Outlet, Reception};
 use super::metrics::Metrics;
+use super::push::{self, Pusher, Vapid};
 use super::sockets::{open_endpoint, open_sockets, serve_front};
 use super::threads::Threads;
 use super::writer::WriteQueue;
@@ -74,7 +75,8 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
     };
     let (outlet, orders) = Outlet::new();
     let (reload, wishes) = mpsc::channel(reload::WISHES_MAX);
-    let writer = start_core(&base, &mut threads, (store, node), &workers, (outlet, reload))?;
+    let push = start_push(&base, &mut threads, stopped.clone())?;
+    let writer = start_core(&base, &mut threads, (store, node), &workers, (outlet, reload, push))?;
     announce(&base, &reception, first_start)?;
     let mesh = Mesh {
         endpoint: Arc::clone(&endpoint),
@@ -146,13 +148,30 @@ fn runtime() -> Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot make a runtime")
 }
 
+/// Starts who sends push messages, where they are to be sent.
+fn start_push(
+    base: &Base,
+    threads: &mut Threads,
+    stopped: watch::Receiver<Stop>,
+) -> Result<Option<mpsc::Sender<push::Order>>> {
+    if !base.config.web_push {
+        return Ok(None);
+    }
+    let vapid = Vapid::new(&base.identity.mesh.id)?;
+    let (inbox, metrics) = (Arc::clone(&base.inbox), Arc::clone(&base.metrics));
+    let pusher = Pusher::new(vapid, &base.config.domain, base.config.host_name(), inbox, metrics)?;
+    let ((sender, orders), runtime) = (mpsc::channel(push::QUEUE_MAX), runtime()?);
+    threads.spawn("push", move || runtime.block_on(pusher.run(orders, stopped)))?;
+    Ok(Some(sender))
+}
+
 /// Starts the core and its writer.
 fn start_core(
     base: &Base,
     threads: &mut Threads,
     (store, node): (RedbStore, Node<RedbStore>),
     workers: &[mpsc::Sender<Order>],
-    (peers, reload): (Outlet, mpsc::Sender<SessionNumber>),
+    (peers, reload, push): (Outlet, mpsc::Sender<SessionNumber>, Option<mpsc::Sender<push::Order>>),
 ) -> Result<Arc<WriteQueue>> {
     let queue = Arc::new(WriteQueue::default());
     let core = CoreThread {
@@ -163,6 +182,7 @@ fn start_core(
         workers: workers.to_vec(),
         peers,
         reload,
+        push,
         metrics: Arc::clone(&base.metrics),
     };
     threads.spawn("core", move || core.run())?;

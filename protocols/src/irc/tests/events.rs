@@ -124,7 +124,7 @@ fn people_come_and_go() {
 
     "#]],
     );
-    let kick = Leave::Kick { by: author("bob"), reason: "enough".to_owned(), banned: false };
+    let kick = Leave::Kick { by: author("bob"), reason: "enough".to_owned(), banned: false, id: None };
     check(
         &left(kick.clone(), false),
         expect![[r#"
@@ -134,6 +134,11 @@ fn people_come_and_go() {
 
     "#]],
     );
+    let id = lavina_crdt::ids::MsgId([7; 20]);
+    let named = Leave::Kick { by: author("bob"), reason: String::new(), banned: false, id: Some(id) };
+    let mut client = Client::in_room("message-tags");
+    client.event(left(named, false));
+    assert_eq!(client.take(), format!("@msgid={id} :bob!ubob@far KICK #r bob :\n"));
     let mut client = Client::in_room("batch");
     client.event(left(kick.clone(), true));
     client.event(left(kick, true));

@@ -233,3 +233,33 @@ fn quitting_tells_the_core_and_closes() {
     client.event(Event::Notice("x".to_owned()));
     assert_eq!(client.take(), "");
 }
+
+#[derive(Debug)]
+struct Tokens;
+
+impl crate::sasl::TokenCheck for Tokens {
+    fn account(&self, token: &str) -> Option<lavina_crdt::names::AccountName> {
+        (token == "good").then(|| lavina_crdt::names::AccountName::new("alice").unwrap())
+    }
+}
+
+#[test]
+fn a_token_of_a_login_service_logs_in() {
+    let config = SessionConfig { tokens: Some(Arc::new(Tokens)), ..config() };
+    let mut client = Client::with(config);
+    assert!(client.said_to("CAP LS 302").contains("sasl=SCRAM-SHA-256,OAUTHBEARER,PLAIN "));
+    client.send("CAP REQ :sasl\nNICK alice\nUSER al 0 * :A\nAUTHENTICATE OAUTHBEARER");
+    client.take();
+    let bad = STANDARD.encode("n,,\u{1}auth=Bearer bad\u{1}\u{1}");
+    let told = client.said_to(&format!("AUTHENTICATE {bad}"));
+    let why = STANDARD.decode(told.trim().strip_prefix("AUTHENTICATE ").unwrap()).unwrap();
+    assert_eq!(String::from_utf8(why).unwrap(), r#"{"status":"invalid_token"}"#);
+    assert_eq!(client.said_to("AUTHENTICATE AQ=="), ":node 904 alice :SASL authentication failed\n");
+    let good = STANDARD.encode("n,a=alice,\u{1}auth=Bearer good\u{1}\u{1}");
+    expect![[r#"
+        AUTHENTICATE +
+        :node 900 alice alice!al@host alice :You are now logged in as alice
+        :node 903 alice :SASL authentication successful
+    "#]]
+    .assert_eq(&client.said_to(&format!("AUTHENTICATE OAUTHBEARER\nAUTHENTICATE {good}")));
+}

@@ -15,6 +15,7 @@ mod robustness;
 mod rooms;
 mod services;
 mod talking;
+mod webpush;
 
 use super::Session;
 use crate::command::CommandId;

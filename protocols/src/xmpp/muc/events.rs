@@ -331,7 +331,7 @@ fn left(domains: &Domains, room: &RoomName, who: &Occupant, how: &Leave, sight: 
             let item = occupant::item(domains, shown, occupant::affiliation(who.rank), "none");
             (item, reason.as_str(), None)
         }
-        Leave::Kick { by, reason, banned } => {
+        Leave::Kick { by, reason, banned, .. } => {
             let affiliation = if *banned { "outcast" } else { occupant::affiliation(who.rank) };
             let actor = Element::new("actor", ns::MUC_USER).attr("nick", by.nick.as_str());
             let item = occupant::item(domains, shown, affiliation, "none").child(actor);

@@ -109,7 +109,7 @@ fn occupants_come_change_and_go() {
     let dave = occupant(4, "dave", Some(""), Rank::None);
     let by = author(2, "bob", true);
     chat.event(Event::Joined { room: room("rust"), occupant: dave.clone() });
-    let how = Leave::Kick { by: by.clone(), reason: "spam".into(), banned: true };
+    let how = Leave::Kick { by: by.clone(), reason: "spam".into(), banned: true, id: None };
     chat.event(Event::Left { room: room("rust"), occupant: dave.clone(), how, own: false });
     chat.event(Event::NickChanged {
         person: person(3, "carla", None),
@@ -124,7 +124,7 @@ fn occupants_come_change_and_go() {
         reason: "bye".into(),
     });
     let own = occupant(1, "alice", Some("r1"), Rank::None);
-    let how = Leave::Kick { by, reason: String::new(), banned: false };
+    let how = Leave::Kick { by, reason: String::new(), banned: false, id: None };
     chat.event(Event::Left { room: room("rust"), occupant: own, how, own: true });
     chat.event(Event::Joined { room: room("rust"), occupant: dave });
     expect![[r#"

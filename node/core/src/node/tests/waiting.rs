@@ -1,6 +1,7 @@
 //! Messages that wait for somebody who takes them, and when accounts were last there.
 
-use super::world::{Client, World, account};
+use super::world::{Client, World, account, nick, open};
+use crate::node::Input;
 use lavina_crdt::content::Content;
 use lavina_crdt::ids::MsgId;
 use lavina_protocols::account::{AccountCommand, AccountReply, LastActive, Left};
@@ -221,4 +222,47 @@ fn a_client_that_starts_over_at_another_node_ends_its_session_and_says_nothing_t
     assert!(!world.words(romeo).iter().any(|word| word.contains("one")), "nobody hears it twice");
     world.run_ms(120_000);
     assert_ne!(id_of(world.ask(client, in_room)), first[0], "later it is a message like any other");
+}
+
+#[test]
+fn devices_are_told_once_of_what_is_for_their_owner_by_the_home_of_who_says_it() {
+    let mut world = World::new(2);
+    world.register(0, "alice");
+    world.run_ms(1_000);
+    let alice = world.connect(0);
+    world.ask(alice, Command::LogIn(account("alice"))).unwrap();
+    world.ask(alice, open("alice", None)).unwrap();
+    let register = |number: usize| Command::RegisterSet(format!("push/{number}"), vec![7]);
+    for number in 0..8 {
+        world.ask(alice, register(number)).unwrap();
+    }
+    assert_eq!(world.ask(alice, register(8)).unwrap_err(), Refusal::TooMany("devices"));
+    for number in 1..8 {
+        world.ask(alice, Command::RegisterSet(format!("push/{number}"), Vec::new())).unwrap();
+    }
+    world.join(alice, "rust").unwrap();
+    let bob = world.guest(1, "bob");
+    world.run_ms(1_000);
+    world.join(bob, "rust").unwrap();
+    world.run_ms(1_000);
+    world.say(bob, "rust", "who is there?");
+    world.say(bob, "rust", "Alice: are you?");
+    world.ask(bob, Command::Say(Target::Nick(nick("alice")), Content::text("psst"))).unwrap();
+    world.say(alice, "rust", "alice is me");
+    world.run_ms(1_000);
+    let told: Vec<String> = std::mem::take(&mut world.pushed).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(told, ["Alice: are you?", "psst"]);
+
+    world.input(1, Input::DeviceGone(account("alice"), "client/push/0".to_owned()));
+    world.input(1, Input::DeviceGone(account("alice"), "credentials".to_owned()));
+    world.run_ms(1_000);
+    world.ask(bob, Command::Say(Target::Nick(nick("alice")), Content::text("gone?"))).unwrap();
+    assert!(world.pushed.is_empty());
+    world.ask(alice, register(1)).unwrap();
+    world.run_ms(1_000);
+    world.restart(1);
+    world.run_ms(5_000);
+    let carol = world.guest(1, "carol");
+    world.ask(carol, Command::Say(Target::Nick(nick("alice")), Content::text("again"))).unwrap();
+    assert_eq!(world.pushed.len(), 1, "known after a restart");
 }

@@ -1,7 +1,7 @@
 //! Nodes over the model disk and a network without delay, driven to rest after each step; tests cut it, stop disks and turn the clock.
 
 use crate::node::{
-    AdminCommand, AdminReply, Input, Limits, MeshIdentity, Node, NodeConfig, Output, SessionMeta, Status,
+    AdminCommand, AdminReply, Device, Input, Limits, MeshIdentity, Node, NodeConfig, Output, SessionMeta, Status,
 };
 use crate::store::memory::MemoryStore;
 use crate::store::{Batch, Commit, StoreError};
@@ -49,6 +49,8 @@ pub(super) struct World {
     cuts: BTreeSet<(usize, usize)>,
     /// Why nodes hung up on peers, in tests where they may.
     pub(super) hangups: Option<Vec<String>>,
+    /// What devices were told.
+    pub(super) pushed: Vec<(Device, String)>,
     heard: BTreeMap<Client, Vec<Heard>>,
     commands: u64,
     clients: u64,
@@ -128,6 +130,7 @@ impl World {
             wire: VecDeque::new(),
             cuts: BTreeSet::new(),
             hangups: None,
+            pushed: Vec::new(),
             heard: BTreeMap::new(),
             commands: 0,
             clients: 0,
@@ -267,6 +270,9 @@ impl World {
                     Some(hangups) => hangups.push(reason),
                     None => panic!("node {index} hangs up: {reason}"),
                 },
+                Output::Push(devices, said) => {
+                    self.pushed.extend(devices.into_iter().map(|device| (device, said.content.text.clone())))
+                }
                 Output::Dial(..) | Output::Admitted(_) | Output::Reload(_) | Output::Thin(_) => {}
             }
         }
