@@ -5,7 +5,8 @@ use super::{Rest, judged_clients};
 use crate::client::{Client, Seen, Sent, line_of};
 use crate::plan::Speaks;
 use crate::world::World;
-use std::collections::BTreeMap;
+use lavina_crdt::ids::MsgId;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Time after its login in which a client may not be available yet, microseconds.
 const SETTLED_US: u64 = 1_000_000;
@@ -31,7 +32,7 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
             }
         }
     }
-    let mut kept = kept(world);
+    let mut kept = kept(world, &redacted(rest));
     for (index, receiver) in world.clients.iter().enumerate() {
         if !world.is_judged_client(index) {
             continue;
@@ -76,12 +77,19 @@ fn times(count: usize) -> String {
     if count == 2 { "twice".to_owned() } else { format!("{count} times") }
 }
 
-/// By room, the lines that were acknowledged there and not lost, with their texts: all that must be shown and read.
-fn kept(world: &World) -> Kept<'_> {
+/// What was taken back: nobody need be shown it any more.
+fn redacted(rest: &Rest) -> BTreeSet<MsgId> {
+    let said = rest.histories.values().flatten();
+    said.filter(|said| said.redacted.is_some()).map(|said| said.id).collect()
+}
+
+/// By room, the lines that were acknowledged there and neither lost nor taken back, with their texts: all that must be shown and read.
+fn kept<'a>(world: &'a World, redacted: &BTreeSet<MsgId>) -> Kept<'a> {
     let mut kept = Kept::new();
     for (text, sent) in judged_clients(world).flat_map(|sender| &sender.sent) {
         if let (Some(room), Some(line)) =
             (sent.room.filter(|_| sent.acked.is_some() && !is_lost(world, sent)), line_of(text))
+            && id_of(sent).is_none_or(|id| !redacted.contains(&id))
         {
             kept.entry(&world.plan.rooms[room].name).or_default().push((line, text, sent));
         }
@@ -121,6 +129,9 @@ fn lost_after_reading(world: &World, kept: &Kept<'_>) -> Vec<String> {
 
 /// Whether a line went with a destroyed disk that alone held it: nobody can be shown it any more.
 fn is_lost(world: &World, sent: &Sent) -> bool {
-    let id = sent.acked.as_ref().and_then(|(id, _)| id.parse().ok());
-    id.is_some_and(|id| world.lost.has(id))
+    id_of(sent).is_some_and(|id| world.lost.has(id))
+}
+
+fn id_of(sent: &Sent) -> Option<MsgId> {
+    sent.acked.as_ref().and_then(|(id, _)| id.parse().ok())
 }
