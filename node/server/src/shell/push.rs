@@ -91,7 +91,7 @@ pub(super) struct Pusher {
 }
 
 impl Pusher {
-    /// One that trusts the usual certificate authorities.
+    /// One that trusts the certificate authorities that this machine does.
     pub(super) fn new(
         vapid: Vapid,
         domain: &str,
@@ -99,7 +99,8 @@ impl Pusher {
         inbox: Arc<Inbox>,
         metrics: Arc<Metrics>,
     ) -> Result<Self> {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         let contact = format!("https://{domain}");
         Ok(Self { vapid, contact, node_name, inbox, metrics, connector: connector(roots)?, any_address: false })
     }
