@@ -86,8 +86,8 @@ pub(super) struct Pusher {
     pub(super) inbox: Arc<Inbox>,
     pub(super) metrics: Arc<Metrics>,
     connector: TlsConnector,
-    /// Whether any address will do.
-    any_address: bool,
+    /// Where all services are, whatever they are called; `None`: where their names say.
+    at: Option<std::net::IpAddr>,
 }
 
 impl Pusher {
@@ -102,7 +102,7 @@ impl Pusher {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         let contact = format!("https://{domain}");
-        Ok(Self { vapid, contact, node_name, inbox, metrics, connector: connector(roots)?, any_address: false })
+        Ok(Self { vapid, contact, node_name, inbox, metrics, connector: connector(roots)?, at: None })
     }
 
     /// Sends until told to stop.
@@ -173,9 +173,12 @@ impl Pusher {
 
     /// Where the service is, if that is where everybody can reach it. The name is looked up once, and what was found is what is called.
     async fn address(&self, host: &str, port: u16) -> Result<SocketAddr> {
+        if let Some(at) = self.at {
+            return Ok(SocketAddr::new(at, port));
+        }
         let mut found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
         ensure!(!found.is_empty(), "{host} has no address");
-        found.retain(|address| self.any_address || is_public(address.ip()));
+        found.retain(|address| is_public(address.ip()));
         if found.is_empty() {
             bail!("{host} is at an address that is not everybody's");
         }

@@ -77,7 +77,7 @@ async fn pushed(status: u16) -> (Pusher, String, Vec<u8>) {
     let vapid = Vapid::new(&[3; 16]).unwrap();
     let mut pusher = Pusher::new(vapid, "example.org", "node".to_owned(), Arc::default(), Arc::default()).unwrap();
     pusher.connector = connector(roots).unwrap();
-    pusher.any_address = true;
+    pusher.at = Some(std::net::Ipv4Addr::LOCALHOST.into());
     let public = device_key().public_key().to_encoded_point(false).as_bytes().to_vec();
     let endpoint = format!("https://push.localhost:{port}/abc");
     let register = Subscription::plain(&endpoint, public, AUTH).unwrap().encode();
