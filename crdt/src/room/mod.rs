@@ -369,6 +369,12 @@ impl RoomState {
         self.ranks.get(who).copied().unwrap_or_default()
     }
 
+    /// Whether a place that was taken then can still be held: it is open, and has not been closed since.
+    #[must_use]
+    pub fn is_open_to(&self, since: Hlc) -> bool {
+        self.closed.is_none() && since >= self.opened
+    }
+
     /// Whether it is there for people: created, and not closed.
     #[must_use]
     pub const fn is_open(&self) -> bool {

@@ -6,8 +6,9 @@ use lavina_crdt::ids::Scope;
 use lavina_crdt::version::VersionVector;
 use std::collections::BTreeMap;
 
-/// Longest that a command waits for rooms of which nobody who could give them answers, and twice as long when that shows another, microseconds.
-const UNANSWERED_US: u64 = 4_000_000;
+/// What a room may take where something is broken: two rounds of questions that nobody answers, and then as long as what a holder has is waited for while
+/// some of it comes.
+const UNANSWERED_US: u64 = 2 * 1_500_000 + 10_000_000;
 
 /// How long presence waits at most behind entries that are not durable, microseconds.
 const PRESENCE_US: u64 = 200_000;

@@ -51,7 +51,7 @@ impl<S: Store> Node<S> {
         state.has(Flag::Locked) && state.rank(who) < Rank::Founder && founders().any(is_inside)
     }
 
-    /// A room was closed: own sessions are out.
+    /// A room was closed: own sessions are out, and accounts that are always on.
     pub(super) fn on_closed(&mut self, now: Now, room: &RoomName, by: &Author, closed: &Closed) {
         let sessions: Vec<SessionId> = self.people.local(room).iter().map(|number| self.sessions.id(*number)).collect();
         for session in sessions {
@@ -59,6 +59,12 @@ impl<S: Store> Node<S> {
             self.change_own(now, session, &why, |record| {
                 record.rooms.remove(room);
             });
+        }
+        let is_inside = |id: &SessionId| self.people.get(*id).is_some_and(|record| record.rooms.contains_key(room));
+        let always_there: Vec<SessionId> = self.always_on.keys().copied().filter(is_inside).collect();
+        for session in always_there {
+            let record = self.told(session);
+            self.show(now, session, record, &Why { reason: closed.reason.clone(), ..Why::default() });
         }
     }
 }

@@ -168,7 +168,7 @@ impl<S: Store> Node<S> {
                 if record.resource.is_none() {
                     record.rooms.entry(to).or_insert(place);
                 }
-            } else if self.always_on.contains_key(&session) && place.since < state.opened {
+            } else if self.always_on.contains_key(&session) && !state.is_open_to(place.since) {
                 // Nobody was there to say that an account without a session has left with the others.
                 record.rooms.remove(&room);
             }

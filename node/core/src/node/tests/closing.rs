@@ -2,6 +2,7 @@
 
 use super::world::{World, room};
 use lavina_crdt::room::{Act, Closed, Denied, Flag, Rank};
+use lavina_protocols::account::AccountCommand;
 use lavina_protocols::command::{Command, Refusal, Reply};
 
 fn close(reason: &str) -> Command {
@@ -40,6 +41,31 @@ fn a_room_that_is_closed_is_left_by_all_on_every_node_and_tells_nothing_to_who_c
     assert!(
         !view.created && view.occupants.iter().all(|who| (who.rank == Rank::Founder) == (who.nick.as_str() == "bob"))
     );
+}
+
+#[test]
+fn who_is_always_on_leaves_a_room_that_is_closed_and_is_not_in_the_one_opened_after_it() {
+    let mut world = World::new(2);
+    world.register(0, "ann");
+    world.register(0, "bob");
+    world.run_ms(300);
+    let (ann, bob) = (world.member(0, "ann", "desk"), world.member(1, "bob", "desk"));
+    world.join(ann, "rust").unwrap();
+    world.run_ms(300);
+    world.join(bob, "rust").unwrap();
+    world.ask(bob, Command::Account(AccountCommand::SetAlwaysOn(Some(true)))).unwrap();
+    world.run_ms(300);
+    world.ask(ann, close("over")).unwrap();
+    world.run_ms(300);
+    world.restart(0);
+    world.run_ms(5_000);
+    for index in [0, 1] {
+        let eve = world.guest(index, if index == 0 { "eve" } else { "dan" });
+        let Ok(Reply::Joined(view, _)) = world.join(eve, "rust") else { panic!("not joined") };
+        let inside: Vec<&str> = view.occupants.iter().map(|who| who.nick.as_str()).collect();
+        assert_eq!(inside, if index == 0 { vec!["eve"] } else { vec!["dan", "eve"] });
+        world.run_ms(1_000);
+    }
 }
 
 #[test]
