@@ -179,7 +179,8 @@ impl RedbStore {
     fn commit_once(&self, batches: &[Batch]) -> Result<(), StoreError> {
         match &*self.database() {
             Ok(database) => {
-                let most = self.shared.sealing.per_commit;
+                let written = batches.iter().flat_map(|batch| &batch.runs).map(|run| run.entries.len()).sum();
+                let most = self.shared.sealing.most_of(written);
                 let ripe = guarded(|| write_batches(database, batches, &self.shared.sealing, most))?;
                 self.note_ripe(ripe);
                 Ok(())

@@ -26,7 +26,8 @@ pub struct Sealing {
     pub tail: u64,
     /// How many beyond these go into one segment, or as many of them as fit.
     pub chunk: u64,
-    /// Most segments made by a commit that came for something else: those who wait for it wait for them too.
+    /// Most segments made by a small commit that came for something else: those who wait for it wait for them too. A large one makes as many more as
+    /// it brings entries for, so that rows do not pile up, since a file does not shrink again.
     pub per_commit: usize,
     /// Most segments made at once while nobody waits.
     pub per_rest: usize,
@@ -35,6 +36,12 @@ pub struct Sealing {
 impl Sealing {
     /// In a server.
     pub const SERVER: Self = Self { tail: 64, chunk: 512, per_commit: 1, per_rest: 16 };
+
+    /// Most segments made by a commit that writes so many entries; a segment often has no room for a whole chunk.
+    pub(super) fn most_of(&self, written: usize) -> usize {
+        let chunk = usize::try_from(self.chunk / 2).unwrap_or(usize::MAX).max(1);
+        if self.per_commit == 0 { 0 } else { self.per_commit + written / chunk }
+    }
 }
 
 /// How many entries in rows each origin has in each scope, as far as they are enough for a segment.
