@@ -11,9 +11,10 @@ use lavina_crdt::room::{Act, Vocabulary};
 use lavina_protocols::command::Refusal;
 
 impl<S: Store> Node<S> {
-    /// It understands these acts and no others. To be said right after [`Node::open`], before any room was looked at.
+    /// It understands these acts and no others. To be said right after [`Node::open`].
     pub fn understand(&mut self, vocabulary: Vocabulary) {
         self.replicas.understand(vocabulary);
+        self.states.clear();
     }
 
     /// Writes an entry whatever its kind, on behalf of an open session or of the node itself, by the way that all entries take.

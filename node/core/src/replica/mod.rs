@@ -173,9 +173,11 @@ impl<S: Store> Replicas<S> {
         self.load_accounts()
     }
 
-    /// The acts that are understood, where not all of them are; rooms that were read before keep to what was understood then.
+    /// The acts that are understood, where not all of them are. Rooms that were read before are read again.
     pub fn understand(&mut self, vocabulary: Vocabulary) {
         self.vocabulary = vocabulary;
+        self.rooms.clear();
+        self.glimpses.borrow_mut().clear();
     }
 
     /// The store it reads.
