@@ -17,7 +17,8 @@ pub enum Vocabulary {
 
 impl Vocabulary {
     /// Whether an act is among them.
-    pub(super) const fn has(self, act: &Act) -> bool {
+    #[must_use]
+    pub const fn has(self, act: &Act) -> bool {
         match self {
             Self::Full => true,
             Self::Earlier => !matches!(

@@ -4,12 +4,13 @@
 
 use super::Node;
 use super::presence::Why;
+use super::rooms::ACTS_MAX;
 use crate::store::Store;
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Principal};
 use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::RoomName;
-use lavina_crdt::room::{Act, Closed, Flag, Rank, RoomState};
+use lavina_crdt::room::{Act, Closed, Flag, Rank, RoomState, Vocabulary};
 
 /// What takes a room's settings, lists and standings away, but for the standing of who closes it and for what rooms of that kind are.
 pub(super) fn cleared(state: &RoomState, by: &Principal) -> Vec<Act> {
@@ -30,6 +31,13 @@ pub(super) fn cleared(state: &RoomState, by: &Principal) -> Vec<Act> {
     acts.extend(state.description.is_some().then(|| Act::SetDescription(String::new())));
     acts.extend(state.notes.keys().map(|key| Act::SetNote { key: key.clone(), value: None }));
     acts
+}
+
+/// These acts as changes. A version that does not understand one act of a change takes none of it, so what earlier versions do not understand goes
+/// apart from what they do.
+pub(super) fn changes(acts: Vec<Act>) -> Vec<Vec<Act>> {
+    let (old, new): (Vec<Act>, Vec<Act>) = acts.into_iter().partition(|act| Vocabulary::Earlier.has(act));
+    old.chunks(ACTS_MAX).chain(new.chunks(ACTS_MAX)).map(<[Act]>::to_vec).collect()
 }
 
 /// What makes `who` the founder of a room that was closed or left, and takes all that was; it opens with [`Act::SetClosed`].

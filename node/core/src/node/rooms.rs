@@ -144,8 +144,8 @@ impl<S: Store> Node<S> {
         state.allows_all(&author, acts).map_err(Refusal::Denied)?;
         self.within_bounds(&author, &state, acts)?;
         if acts.iter().any(|act| matches!(act, Act::SetClosed(Some(_)))) {
-            for acts in closing::cleared(&state, &author.principal()).chunks(ACTS_MAX) {
-                self.append_acts(now, room, author.clone(), acts)?;
+            for acts in closing::changes(closing::cleared(&state, &author.principal())) {
+                self.append_acts(now, room, author.clone(), &acts)?;
             }
         }
         if !acts.is_empty() {
