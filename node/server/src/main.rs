@@ -11,6 +11,7 @@
 )]
 
 mod admin;
+mod any_certificate;
 mod bench;
 mod cli;
 mod config;
