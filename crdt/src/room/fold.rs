@@ -7,6 +7,11 @@
 //!
 //! While a room is level, operators count as founders in all of this, and a change by which the last of them that its author knew of steps down does count.
 //!
+//! A change that all others have seen or were seen by is a cut: what comes after it is settled over the state at it, which is the same on every node, since
+//! where the cuts are follows from the changes alone. As long as standings are given from above it is the same as settling all at once. Where somebody
+//! is raised from below (a room becomes level, a closed or headless one is taken over), a cut makes the raised one's rank count in full against whoever is concurrent
+//! after it; without one it counts as late as the change that gave it.
+//!
 //! Then each register has the value of the last change that counts; of several concurrent ones that of the most senior author, the lower
 //! of two ranks, and the latest stamp. A ban stands until somebody who has seen it lifts it, or somebody more senior who has not.
 
