@@ -136,9 +136,9 @@ impl Link {
 
     async fn serve(&self, stream: Stream, orders: &mut mpsc::UnboundedReceiver<Order>) -> Result<()> {
         let (plain, domain) = match stream {
-            Stream::Server(stream) => return self.pass(*stream, orders).await.map(drop),
-            Stream::Client(stream) => return self.pass(*stream, orders).await.map(drop),
-            Stream::Plain(stream) => match self.pass(stream, orders).await? {
+            Stream::Server(stream) => return pass(self.id, &self.say, *stream, orders).await.map(drop),
+            Stream::Client(stream) => return pass(self.id, &self.say, *stream, orders).await.map(drop),
+            Stream::Plain(stream) => match pass(self.id, &self.say, stream, orders).await? {
                 Some(upgrade) => upgrade,
                 None => return Ok(()),
             },
@@ -152,57 +152,86 @@ impl Link {
         }
         match stream {
             Stream::Plain(_) => Ok(()),
-            Stream::Server(stream) => self.pass(*stream, orders).await.map(drop),
-            Stream::Client(stream) => self.pass(*stream, orders).await.map(drop),
+            Stream::Server(stream) => pass(self.id, &self.say, *stream, orders).await.map(drop),
+            Stream::Client(stream) => pass(self.id, &self.say, *stream, orders).await.map(drop),
         }
     }
+}
 
-    /// Passes bytes until the end, or until TLS is to begin.
-    async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        stream: S,
-        orders: &mut mpsc::UnboundedReceiver<Order>,
-    ) -> Result<Option<(S, Option<String>)>> {
-        let (mut read, mut write) = tokio::io::split(stream);
-        let mut buffer = vec![0; READ_BYTES];
-        let mut waiting = BytesMut::new();
-        let mut pace = Pace(Instant::now());
-        loop {
-            tokio::select! {
-                written = tokio::time::timeout(WRITE_WAIT, write.write(&waiting)), if !waiting.is_empty() => {
-                    match written?? {
-                        0 => return Ok(None),
-                        count => waiting.advance(count),
-                    }
-                    if waiting.is_empty() {
-                        tokio::time::timeout(WRITE_WAIT, write.flush()).await??;
-                    }
+/// Passes bytes of a connection until the end, or until TLS is to begin.
+///
+/// Orders come first: what the other side sends once it has read the last thing in clear is the handshake's, and is not to be taken here.
+async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
+    id: ConnectionId,
+    say: &mpsc::Sender<Said>,
+    stream: S,
+    orders: &mut mpsc::UnboundedReceiver<Order>,
+) -> Result<Option<(S, Option<String>)>> {
+    let (mut read, mut write) = tokio::io::split(stream);
+    let mut buffer = vec![0; READ_BYTES];
+    let mut waiting = BytesMut::new();
+    let mut pace = Pace(Instant::now());
+    loop {
+        tokio::select! {
+            biased;
+            order = orders.recv() => match order {
+                Some(Order::Send(bytes)) => {
+                    waiting.extend_from_slice(&bytes);
+                    anyhow::ensure!(waiting.len() <= WAITING_BYTES_MAX, "the other side reads too slowly");
                 }
-                order = orders.recv() => match order {
-                    Some(Order::Send(bytes)) => {
-                        waiting.extend_from_slice(&bytes);
-                        anyhow::ensure!(waiting.len() <= WAITING_BYTES_MAX, "the other side reads too slowly");
-                    }
-                    Some(Order::StartTls(domain)) => {
-                        tokio::time::timeout(WRITE_WAIT, write.write_all(&waiting)).await??;
-                        tokio::time::timeout(WRITE_WAIT, write.flush()).await??;
-                        return Ok(Some((read.unsplit(write), domain)));
-                    }
-                    None => {
-                        tokio::time::timeout(WRITE_WAIT, write.write_all(&waiting)).await??;
-                        tokio::time::timeout(WRITE_WAIT, write.shutdown()).await??;
-                        return Ok(None);
-                    }
-                },
-                count = async { pace.wait().await; read.read(&mut buffer).await } => {
-                    let bytes = buffer.get(..count?).unwrap_or_default();
-                    pace.spend(bytes.len());
-                    if bytes.is_empty() {
-                        return Ok(None);
-                    }
-                    self.say.send(Said::Bytes(self.id, Bytes::copy_from_slice(bytes))).await?;
+                Some(Order::StartTls(domain)) => {
+                    tokio::time::timeout(WRITE_WAIT, write.write_all(&waiting)).await??;
+                    tokio::time::timeout(WRITE_WAIT, write.flush()).await??;
+                    return Ok(Some((read.unsplit(write), domain)));
+                }
+                None => {
+                    tokio::time::timeout(WRITE_WAIT, write.write_all(&waiting)).await??;
+                    tokio::time::timeout(WRITE_WAIT, write.shutdown()).await??;
+                    return Ok(None);
+                }
+            },
+            written = tokio::time::timeout(WRITE_WAIT, write.write(&waiting)), if !waiting.is_empty() => {
+                match written?? {
+                    0 => return Ok(None),
+                    count => waiting.advance(count),
+                }
+                if waiting.is_empty() {
+                    tokio::time::timeout(WRITE_WAIT, write.flush()).await??;
                 }
             }
+            count = async { pace.wait().await; read.read(&mut buffer).await } => {
+                let bytes = buffer.get(..count?).unwrap_or_default();
+                pace.spend(bytes.len());
+                if bytes.is_empty() {
+                    return Ok(None);
+                }
+                say.send(Said::Bytes(id, Bytes::copy_from_slice(bytes))).await?;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_comes_behind_the_last_word_in_clear_is_the_handshakes() {
+        for _ in 0..64 {
+            let (ours, mut theirs) = tokio::io::duplex(1024);
+            let (say, mut said) = mpsc::channel(8);
+            let (order, mut orders) = mpsc::unbounded_channel();
+            order.send(Order::Send(Bytes::from_static(b"<proceed/>"))).unwrap();
+            order.send(Order::StartTls(None)).unwrap();
+            theirs.write_all(b"hello").await.unwrap();
+            let (mut ours, domain) = pass(1, &say, ours, &mut orders).await.unwrap().unwrap();
+            assert_eq!(domain, None);
+            assert!(said.try_recv().is_err(), "nothing of the handshake is taken for XML");
+            let mut hello = [0; 5];
+            ours.read_exact(&mut hello).await.unwrap();
+            let mut proceed = [0; 10];
+            theirs.read_exact(&mut proceed).await.unwrap();
+            assert_eq!((&hello, &proceed), (b"hello", b"<proceed/>"));
         }
     }
 }
