@@ -13,6 +13,7 @@ use lavina_crdt::content::Author;
 use lavina_crdt::ids::{NodeId, SessionId};
 use lavina_crdt::names::{AccountName, Nick, NickKey, RoomName};
 use lavina_crdt::presence::{Place, SessionRecord};
+use lavina_protocols::command::Refusal;
 use lavina_protocols::event::Event;
 use std::collections::BTreeMap;
 
@@ -48,13 +49,41 @@ impl<S: Store> Node<S> {
 
     /// A session took a place or (`None`) gave one up: so have all of the person.
     pub(super) fn spread_place(&mut self, now: Now, session: SessionId, room: &RoomName, since: Option<Hlc>) {
-        let Some(record) = self.people.get(session).cloned() else { return };
-        let Some(account) = record.account.clone().filter(|_| record.resource.is_none()) else { return };
-        let by = self.author(session, &record, &record.nick);
         // While the disk takes nothing the place is kept for sessions only.
-        if self.is_always_on(&account) && self.keep_place(now, &account, by.clone(), room, since).is_err() {
+        if self.keep_place_of(now, session, room, since).is_err() {
             self.count("places_not_kept");
         }
+        self.tell_companions_of_place(now, session, room, since);
+    }
+
+    /// Keeps a place that a session takes or (`None`) gives up for its account, where that is always on.
+    ///
+    /// # Errors
+    /// When the disk takes nothing: without a session the account is where it was.
+    pub(super) fn keep_place_of(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        room: &RoomName,
+        since: Option<Hlc>,
+    ) -> Result<(), Refusal> {
+        let Some(record) = self.people.get(session).cloned() else { return Ok(()) };
+        let account = record.account.as_ref().filter(|_| record.resource.is_none());
+        let Some(account) = account.filter(|account| self.is_always_on(account)).cloned() else { return Ok(()) };
+        let by = self.author(session, &record, &record.nick);
+        self.keep_place(now, &account, by, room, since)
+    }
+
+    /// Tells all other sessions of a person of a place.
+    pub(super) fn tell_companions_of_place(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        room: &RoomName,
+        since: Option<Hlc>,
+    ) {
+        let Some(record) = self.people.get(session).cloned() else { return };
+        let by = self.author(session, &record, &record.nick);
         for other in self.companions(session, &record) {
             self.signal(now, other, &Signal::Placed { by: by.clone(), room: room.clone(), since });
         }

@@ -103,12 +103,14 @@ impl<S: Store> Node<S> {
         if !asker.record.rooms.contains_key(room) {
             return Err(Refusal::Denied(self.absent(room)));
         }
+        // Or an always-on account would be inside again with its last session gone.
+        self.keep_place_of(now, asker.session, room, None)?;
         let why = Why { actor: Some(asker.number), reason: farewells::reason(&reason), ..Why::default() };
         self.say_farewell(now, asker.session, Some(room.clone()), &why.reason);
         self.change_own(now, asker.session, &why, |record| {
             record.rooms.remove(room);
         });
-        self.spread_place(now, asker.session, room, None);
+        self.tell_companions_of_place(now, asker.session, room, None);
         Ok(Reply::Done)
     }
 

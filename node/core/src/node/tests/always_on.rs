@@ -1,9 +1,11 @@
 //! Accounts that are always on: in their rooms with no session anywhere, on every node alike.
 
 use super::world::{World, account, nick, open, room};
+use crate::store::StoreError;
+use lavina_crdt::content::Content;
 use lavina_crdt::names::Nick;
 use lavina_protocols::account::{AccountCommand, AccountReply};
-use lavina_protocols::command::{Command, Opened, Refusal, Reply};
+use lavina_protocols::command::{Command, Opened, Refusal, Reply, Target};
 
 /// An IRC session of an account under a nick of its choice.
 fn session(world: &mut World, node: usize, name: &str, shown: &str) -> ((usize, u64), Opened) {
@@ -72,6 +74,29 @@ fn a_place_outlives_a_restart_of_every_node() {
     world.run_ms(5_000);
     let bob = world.guest(1, "bob");
     assert_eq!(inside(&mut world, bob), [nick("alice")]);
+}
+
+#[test]
+fn who_cannot_be_forgotten_on_a_full_disk_stays_inside() {
+    let mut world = World::new(1);
+    world.register(0, "alice");
+    let (phone, _) = session(&mut world, 0, "alice", "alice");
+    let bob = world.guest(0, "bob");
+    world.join(phone, "rust").unwrap();
+    world.join(bob, "rust").unwrap();
+    switch(&mut world, phone, true);
+    world.fill_disk(0, Some(StoreError::Full));
+    world.tell(bob, Command::Say(Target::Room(room("rust")), Content::text("does this fit?")));
+    world.run_ms(6_000);
+    let part = Command::Part { room: room("rust"), reason: String::new() };
+    assert_eq!(world.ask(phone, part.clone()).unwrap_err(), Refusal::Storage);
+    assert_eq!(inside(&mut world, bob), [nick("alice"), nick("bob")]);
+    world.fill_disk(0, None);
+    world.run_ms(3_000);
+    world.ask(phone, part).unwrap();
+    world.tell(phone, Command::Quit(String::new()));
+    world.run_ms(1_000);
+    assert_eq!(inside(&mut world, bob), [nick("bob")]);
 }
 
 #[test]
