@@ -56,7 +56,7 @@ impl<S: Store> Replicas<S> {
             let scope = Scope::Account(home.clone());
             let mut entries = Vec::new();
             for (origin, next) in self.durable(&scope).iter() {
-                read_tail(&self.store, &scope, origin, 0, next, &mut |entry| entries.push(entry))?;
+                read_tail(&self.store, &scope, origin, 0, next, &mut |entry, _| entries.push(entry))?;
             }
             for entry in entries {
                 self.apply_account(&home, &entry, &mut Vec::new());

@@ -47,6 +47,7 @@ impl<S: Store> Replicas<S> {
         if replica.log.hold((*entry).clone(), hash) {
             self.counters.entries_held += 1;
             self.holds.push_back((now.deadline_ms(self.hold_ms_max), scope.clone(), dot));
+            self.note_held(scope);
             return Ok(());
         }
         // Too many are held: show what this origin has to show, in its own order at least.
@@ -78,7 +79,7 @@ impl<S: Store> Replicas<S> {
     }
 
     pub(super) fn release(&mut self, now: Now, scope: &Scope, effects: &mut Vec<Effect>) {
-        if self.holds.is_empty() {
+        if !self.holding.contains(scope) {
             return;
         }
         while self.scopes.get(scope).is_some_and(|replica| replica.log.held() > 0)
@@ -94,6 +95,7 @@ impl<S: Store> Replicas<S> {
         {
             self.holds.pop_front();
         }
+        self.note_held(scope);
     }
 
     /// Whether a room is read in. One that is built anew leaves out what is held, and must have done so before that is held no longer: else it

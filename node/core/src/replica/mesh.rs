@@ -24,7 +24,7 @@ impl<S: Store> Replicas<S> {
     pub(super) fn load_mesh(&mut self) -> Result<(), StoreError> {
         for (origin, next) in self.durable(&Scope::Mesh).iter() {
             let (mesh, by) = (&mut self.mesh, self.nodes.get(&origin).copied());
-            read_tail(&self.store, &Scope::Mesh, origin, 0, next, &mut |entry| {
+            read_tail(&self.store, &Scope::Mesh, origin, 0, next, &mut |entry, _| {
                 if let Body::Mesh(act) = chain::body(&entry) {
                     mesh.apply(by, entry.order_key(), &act);
                 }

@@ -11,6 +11,7 @@ mod accounts;
 mod append;
 mod apply;
 mod effect;
+mod held;
 mod history;
 mod idle;
 mod journal;
@@ -90,6 +91,8 @@ pub struct Replicas<S> {
     outdated: Option<StoreError>,
     /// Until when held entries are held, in order; those applied since stay until they are the first.
     holds: VecDeque<(u64, Scope, Dot)>,
+    /// Scopes of which a row says how far they are applied.
+    holding: BTreeSet<Scope>,
     heads: quarantine::HeadNews,
     counters: Counters,
 }
@@ -146,16 +149,17 @@ impl<S: Store> Replicas<S> {
             seals,
             outdated: None,
             holds: VecDeque::new(),
+            holding: BTreeSet::new(),
             heads: quarantine::HeadNews::default(),
             counters: Counters::default(),
             store,
         };
         replicas.journal.put_meta(STARTS.to_owned(), incarnation.to_be_bytes().to_vec());
-        replicas.load()?;
+        replicas.load(now)?;
         Ok(replicas)
     }
 
-    fn load(&mut self) -> Result<(), StoreError> {
+    fn load(&mut self, now: Now) -> Result<(), StoreError> {
         for (scope, vector) in self.store.vectors()? {
             for (origin, _) in vector.iter() {
                 if !self.nodes.contains_key(&origin)
@@ -170,6 +174,7 @@ impl<S: Store> Replicas<S> {
         }
         self.load_partial()?;
         self.load_mesh()?;
+        self.hold_again(now)?;
         self.load_accounts()
     }
 

@@ -116,7 +116,7 @@ impl<S: Store> Replicas<S> {
         let mut entries: Vec<Entry> = Vec::new();
         for (origin, next) in self.durable(&scope).iter() {
             // What cannot be read now is read at the next start.
-            let _ = super::room::read_tail(&self.store, &scope, origin, 0, next, &mut |entry| entries.push(entry));
+            let _ = super::room::read_tail(&self.store, &scope, origin, 0, next, &mut |entry, _| entries.push(entry));
         }
         if let Some(replica) = self.scopes.get(&scope) {
             entries.extend(

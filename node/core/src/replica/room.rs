@@ -7,7 +7,7 @@ use super::scope::ScopeReplica;
 use crate::store::{Store, StoreError};
 use lavina_crdt::chain;
 use lavina_crdt::content::{Author, Content};
-use lavina_crdt::entry::{Body, DocHead, Entry};
+use lavina_crdt::entry::{Body, DocHead, Entry, SealedEntry};
 use lavina_crdt::ids::{Dot, NodeId, OrderKey, Origin, Scope};
 use lavina_crdt::names::RoomName;
 use lavina_crdt::room::{Act, Applied, Kick, Right, RoomDoc, RoomState, Vocabulary};
@@ -73,7 +73,7 @@ impl Room {
         let scope = Scope::Room(name.clone());
         let mut tail = BTreeMap::new();
         for (origin, next) in replica.durable.iter() {
-            read_tail(store, &scope, origin, vector.next(origin), next, &mut |entry| {
+            read_tail(store, &scope, origin, vector.next(origin), next, &mut |entry, _| {
                 tail.insert(entry.order_key(), Arc::new(entry));
             })?;
         }
@@ -308,7 +308,7 @@ pub(super) fn read_tail(
     origin: Origin,
     first: u64,
     next: u64,
-    visit: &mut dyn FnMut(Entry),
+    visit: &mut dyn FnMut(Entry, &SealedEntry),
 ) -> Result<(), StoreError> {
     let mut first = first;
     while first < next {
@@ -317,10 +317,9 @@ pub(super) fn read_tail(
         };
         first += (run.entries.len() as u64).max(1);
         for sealed in &run.entries {
-            visit(
-                chain::open(sealed)
-                    .ok_or_else(|| StoreError::Damaged(format!("an entry of {scope:?} does not decode")))?,
-            );
+            let entry = chain::open(sealed)
+                .ok_or_else(|| StoreError::Damaged(format!("an entry of {scope:?} does not decode")))?;
+            visit(entry, sealed);
         }
     }
     Ok(())

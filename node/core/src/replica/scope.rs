@@ -46,20 +46,28 @@ impl ScopeReplica {
 
     /// Reads the newest entry of each origin, once. What is stored counts as applied. Whether it was this time.
     pub(super) fn load(&mut self, scope: &Scope, store: &impl Store) -> Result<bool, StoreError> {
+        let applied = self.durable.clone();
+        self.load_applied(scope, store, &applied)
+    }
+
+    /// The same where only so much of what is stored was applied.
+    pub(super) fn load_applied(
+        &mut self,
+        scope: &Scope,
+        store: &impl Store,
+        applied: &VersionVector,
+    ) -> Result<bool, StoreError> {
         if self.loaded {
             return Ok(false);
         }
         for (origin, next) in self.durable.iter() {
-            let Some(newest) = next.checked_sub(1) else { continue };
-            let run = store.run(scope, origin, newest, 0)?;
-            let sealed = run.as_ref().and_then(|run| run.entries.first());
-            let entry = sealed.and_then(chain::open);
-            let (Some(sealed), Some(entry)) = (sealed, entry) else {
-                return Err(StoreError::Damaged(format!("entry {newest} of {origin:?} in {scope:?} cannot be read")));
-            };
-            let tail = Tail { hash: chain::hash(sealed), hlc: entry.hlc };
-            self.tails.insert(origin, tail);
-            self.log.resume(origin, next, tail.hash, tail.hlc);
+            let Some(newest) = newest_below(scope, store, origin, next)? else { continue };
+            self.tails.insert(origin, newest);
+            let applied = applied.next(origin).min(next);
+            let tail = if applied == next { Some(newest) } else { newest_below(scope, store, origin, applied)? };
+            if let Some(tail) = tail {
+                self.log.resume(origin, applied, tail.hash, tail.hlc);
+            }
         }
         self.loaded = true;
         Ok(true)
@@ -106,6 +114,17 @@ impl ScopeReplica {
             self.speakers.clear();
         }
         self.speakers.insert(account.clone(), entry.dot());
+    }
+}
+
+/// The newest stored entry of an origin below a number; `None` when there can be none.
+fn newest_below(scope: &Scope, store: &impl Store, origin: Origin, next: u64) -> Result<Option<Tail>, StoreError> {
+    let Some(newest) = next.checked_sub(1) else { return Ok(None) };
+    let run = store.run(scope, origin, newest, 0)?;
+    let sealed = run.as_ref().and_then(|run| run.entries.first());
+    match (sealed, sealed.and_then(chain::open)) {
+        (Some(sealed), Some(entry)) => Ok(Some(Tail { hash: chain::hash(sealed), hlc: entry.hlc })),
+        _ => Err(StoreError::Damaged(format!("entry {newest} of {origin:?} in {scope:?} cannot be read"))),
     }
 }
 

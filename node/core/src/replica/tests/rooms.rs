@@ -103,6 +103,25 @@ fn what_is_held_while_the_room_is_built_anew_is_shown_once() {
 }
 
 #[test]
+fn what_waits_for_its_past_waits_on_when_the_node_starts_again() {
+    let (mut alice, mut bob) = founded();
+    let mut carol = Peer::new(3);
+    carol.receive(at(3), 1, &alice.missing_at(&carol));
+    alice.say(at(4), room_scope(), "alice", "first");
+    let first = alice.flush();
+    bob.receive(at(5), 1, &first);
+    bob.say(at(6), room_scope(), "bob", "second");
+    assert_eq!(carol.receive(at(7), 2, &bob.flush()).effects, []);
+    carol.flush();
+    let mut carol = carol.restart(at(8));
+    assert_eq!(said(&carol.receive(at(9), 1, &first).effects), ["first", "second"]);
+    carol.flush();
+    let mut carol = carol.restart(at(10));
+    assert_eq!(carol.replicas.timeout(at(20_000)), [], "nothing waits any more");
+    assert_eq!(carol.texts(&room_scope()), ["first", "second"]);
+}
+
+#[test]
 fn what_waits_for_a_void_entry_is_shown_when_that_is_known_to_be_void() {
     let (alice, mut bob) = founded();
     let mut carol = Peer::new(3);
