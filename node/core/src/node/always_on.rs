@@ -108,7 +108,16 @@ impl<S: Store> Node<S> {
         if record.is_some() {
             self.always_on.insert(session, account.clone());
         }
+        let old = self.people.get(session).cloned();
         self.show(now, session, record, &Why::default());
+        if let Some(new) = self.people.get(session).cloned() {
+            let is_new = |room: &RoomName| old.as_ref().is_none_or(|old| !old.rooms.contains_key(room));
+            let places =
+                new.rooms.iter().filter(|(room, _)| is_new(room)).map(|(room, place)| (room.clone(), place.since));
+            let places: Vec<(RoomName, Hlc)> = places.collect();
+            let by = self.author(session, &new, &new.nick);
+            self.lead_companions(now, &by, &places);
+        }
     }
 
     /// Whether a register says where an account always is.

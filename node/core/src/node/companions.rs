@@ -147,13 +147,19 @@ impl<S: Store> Node<S> {
             .map(|(session, record)| (self.author(session, record, &record.nick), places_by(record).collect()))
             .collect();
         for (by, places) in there {
-            let Some(account) = &by.account else { continue };
-            let own = self.going_by(account, &by.nick.key()).into_iter().map(|(session, _)| session);
-            let own: Vec<SessionNumber> = own.filter_map(|session| self.sessions.number(session)).collect();
-            for number in own {
-                for (room, place) in &places {
-                    self.on_placed(now, number, &by, room, Some(place.since));
-                }
+            let places: Vec<(RoomName, Hlc)> = places.into_iter().map(|(room, place)| (room, place.since)).collect();
+            self.lead_companions(now, &by, &places);
+        }
+    }
+
+    /// Somebody has places that this node learns of late: own sessions of the person take them.
+    pub(super) fn lead_companions(&mut self, now: Now, by: &Author, places: &[(RoomName, Hlc)]) {
+        let Some(account) = &by.account else { return };
+        let own = self.going_by(account, &by.nick.key()).into_iter().map(|(session, _)| session);
+        let own: Vec<SessionNumber> = own.filter_map(|session| self.sessions.number(session)).collect();
+        for number in own {
+            for (room, since) in places {
+                self.on_placed(now, number, by, room, Some(*since));
             }
         }
     }

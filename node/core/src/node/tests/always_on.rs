@@ -77,6 +77,28 @@ fn a_place_outlives_a_restart_of_every_node() {
 }
 
 #[test]
+fn a_session_is_where_its_account_is_once_its_node_knows() {
+    let mut world = World::new(2);
+    world.register(0, "alice");
+    world.run_ms(1_000);
+    world.cut(&[0]);
+    let (phone, _) = session(&mut world, 0, "alice", "alice");
+    world.join(phone, "rust").unwrap();
+    switch(&mut world, phone, true);
+    world.tell(phone, Command::Quit(String::new()));
+    world.run_ms(1_000);
+    let (desk, opened) = session(&mut world, 1, "alice", "alice");
+    assert!(!opened.is_always_on);
+    world.heal();
+    world.run_ms(15_000);
+    assert!(world.words(desk).contains(&"entered rust".to_owned()));
+    let part = Command::Part { room: room("rust"), reason: String::new() };
+    world.ask(desk, part).unwrap();
+    world.run_ms(1_000);
+    assert_eq!(inside(&mut world, desk), []);
+}
+
+#[test]
 fn who_cannot_be_forgotten_on_a_full_disk_stays_inside() {
     let mut world = World::new(1);
     world.register(0, "alice");
