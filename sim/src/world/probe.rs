@@ -53,6 +53,23 @@ impl World {
         self.people_in(node, room).into_iter().map(|person| person.record.host.clone()).collect()
     }
 
+    /// Hosts of accounts that are always on and in a room without a session: nobody is logged in under their names, as where a node that had lost its disk
+    /// did not know them when they came back.
+    pub(crate) fn without_session(&mut self, node: usize, room: &RoomName) -> BTreeSet<String> {
+        let mut inside = self.people_in(node, room);
+        let people = self.nodes[node].core.as_ref().map(lavina_core::node::Node::look_at_people).unwrap_or_default();
+        let is_known = |alone: &Person| {
+            people.iter().any(|person| {
+                self.by_id.contains_key(&person.session.node)
+                    && person.record.account == alone.record.account
+                    && person.record.nick.key() == alone.record.nick.key()
+            })
+        };
+        // Who stands for an account is at no node.
+        inside.retain(|person| !self.by_id.contains_key(&person.session.node) && !is_known(person));
+        inside.into_iter().map(|person| person.record.host.clone()).collect()
+    }
+
     /// Who is in a room as a node shows it.
     pub(crate) fn people_in(&mut self, node: usize, room: &RoomName) -> Vec<Person> {
         let occupants = self.room(node, room).map(|view| view.occupants).unwrap_or_default();
