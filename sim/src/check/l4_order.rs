@@ -19,7 +19,8 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     let shown_in_order = !world.plan.faults.iter().any(forks);
     for client in world.counted().into_iter().filter(|_| shown_in_order).map(|client| &world.clients[client]) {
         let mut by_place: BTreeMap<(u64, Option<&str>), Vec<&str>> = BTreeMap::new();
-        for seen in &client.seen {
+        // What waited for somebody comes after what is said while it is being fetched.
+        for seen in client.seen.iter().filter(|seen| !seen.delayed || seen.room.is_some()) {
             by_place.entry((seen.connection, seen.room.as_deref())).or_default().push(&seen.text);
         }
         for ((connection, room), texts) in by_place {

@@ -116,7 +116,7 @@ impl IrcWire {
                     // What did not fit into a line goes on in one without an id.
                     _ if id.is_empty() && !text.starts_with('c') => {}
                     Some((_, room)) => heard.push(Heard::Past { room: room.clone(), id, text }),
-                    None => heard.push(Heard::Said { room, id, text }),
+                    None => heard.push(Heard::Said { room, id, text, delayed: false }),
                 }
             }
             "MODE" if own && param(1) == "-o" => {

@@ -58,6 +58,8 @@ pub(crate) enum Heard {
         id: String,
         /// The text.
         text: String,
+        /// Whether it came with the word that it is from before.
+        delayed: bool,
     },
     /// A ban was set in a room.
     Banned {
@@ -168,6 +170,8 @@ pub(crate) struct Seen {
     pub(crate) text: String,
     /// Whether the client was in the room, or it was told.
     pub(crate) inside: bool,
+    /// Whether it came with the word that it is from before: clients show it where it belongs.
+    pub(crate) delayed: bool,
     /// On which connection.
     pub(crate) connection: u64,
     /// When, microseconds.
@@ -373,7 +377,7 @@ impl Client {
             Heard::Left(room) => {
                 self.inside.remove(&room);
             }
-            Heard::Said { room, id, text } => self.on_said(now_us, room, id, text),
+            Heard::Said { room, id, text, delayed } => self.on_said(now_us, room, id, text, delayed),
             Heard::Banned { room, mask } => {
                 // Of a guest it may not outlast the room's meeting with its founder.
                 let asked = self.bans_asked.remove(&(room, mask));
@@ -425,7 +429,7 @@ impl Client {
         String::new()
     }
 
-    fn on_said(&mut self, now_us: u64, room: Option<String>, id: String, text: String) {
+    fn on_said(&mut self, now_us: u64, room: Option<String>, id: String, text: String, delayed: bool) {
         let own = self.sent.get_mut(&text).filter(|sent| sent.acked.is_none() && sent.connection == self.connection);
         if let Some(sent) = own {
             sent.acked = Some((id.clone(), now_us));
@@ -436,7 +440,7 @@ impl Client {
             self.meet(name);
         }
         let inside = room.as_ref().is_none_or(|room| self.inside.contains_key(room));
-        self.seen.push(Seen { room, id, text, inside, connection: self.connection, at_us: now_us });
+        self.seen.push(Seen { room, id, text, inside, delayed, connection: self.connection, at_us: now_us });
     }
 
     /// The line seen last in a room on the connection it has.

@@ -206,7 +206,9 @@ impl XmppWire {
         }
         let room = room.map(|(room, _)| room.to_owned());
         let id = stanza.find("<stanza-id").and_then(|at| attr(&stanza[at..], "id")).unwrap_or_default();
-        heard.push(Heard::Said { room, id: id.to_owned(), text: text.to_owned() });
+        // XEP-0203.
+        let delayed = stanza.contains("urn:xmpp:delay");
+        heard.push(Heard::Said { room, id: id.to_owned(), text: text.to_owned(), delayed });
     }
 
     fn iq(&mut self, room: &str, item: &str) -> String {
