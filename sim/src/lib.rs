@@ -56,7 +56,7 @@ mod wire;
 mod world;
 
 pub use check::Violation;
-pub use generate::{Day, Sizes, day, generate};
+pub use generate::{Day, Placing, Sizes, day, generate};
 pub use measure::{Latency, Measures};
 pub use page::page;
 pub use plan::{

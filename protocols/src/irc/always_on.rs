@@ -10,7 +10,8 @@ use super::said::{self, Look};
 use super::{Answer, Caps, Now, Session, channel};
 use crate::account::{AccountCommand, AccountInfo, AccountReply};
 use crate::command::{Bound, Command, HistoryOf, HistoryQuery, Opened, Reply};
-use crate::event::{RoomView, Said};
+use crate::event::{Event, RoomView, Said};
+use crate::render::Renders;
 use crate::session::Output;
 use lavina_crdt::names::RoomName;
 use std::sync::Arc;
@@ -23,6 +24,9 @@ const DEVICE_BYTES_MAX: usize = 32;
 const KEEP_EVERY_MS: u64 = 60_000;
 /// Most lines of one conversation that are shown again: a screen or two.
 const MISSED_MAX: usize = 200;
+
+/// Most events kept until the client has been told where it is: more than happen within the answers to a welcome.
+const UNENTERED_MAX: usize = 1_024;
 
 /// What the session keeps of it.
 #[derive(Debug)]
@@ -92,6 +96,7 @@ impl Session {
         if !opened.is_always_on && opened.resumed.is_empty() {
             return;
         }
+        self.unentered = Some(Vec::new());
         self.ask(Command::Sync, move |session, now, _| {
             if opened.is_always_on {
                 session.set_always_on(now, true);
@@ -100,11 +105,24 @@ impl Session {
             for view in &opened.resumed {
                 channel::on_joined(session, now, view, true);
             }
+            let (mut renders, waited) = (Renders::default(), session.unentered.take());
+            for event in waited.into_iter().flatten() {
+                session.on_event(now, &event, &mut renders);
+            }
             if opened.is_always_on && !session.caps.has(Caps::CHATHISTORY) {
                 let seen = Command::Account(AccountCommand::Seen(session.kept().device.clone()));
                 session.ask(seen, move |session, _, answer| session.show_missed(rooms, &answer));
             }
         });
+    }
+
+    /// Keeps an event that comes before the client is told where it is; says whether it did.
+    pub(super) fn keeps_for_later(&mut self, event: &Arc<Event>) -> bool {
+        let kept = self.unentered.as_mut().filter(|kept| kept.len() < UNENTERED_MAX);
+        kept.is_some_and(|kept| {
+            kept.push(Arc::clone(event));
+            true
+        })
     }
 
     fn show_missed(&mut self, rooms: Vec<RoomName>, answer: &Answer) {

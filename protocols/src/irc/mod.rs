@@ -150,6 +150,8 @@ pub struct Session {
     sasl: auth::Sasl,
     /// What is kept for the account, where it is always on, or of the device, where the client named one.
     kept: Option<Box<always_on::Kept>>,
+    /// What happens while the session is in rooms that its client has not been told of yet.
+    unentered: Option<Vec<Arc<Event>>>,
 }
 
 impl Session {
@@ -178,6 +180,7 @@ impl Session {
             spoken: false,
             sasl: auth::Sasl::default(),
             kept: None,
+            unentered: None,
         }
     }
 
@@ -201,7 +204,7 @@ impl Session {
 
     /// See [`crate::session::Session::handle_event`].
     pub fn handle_event(&mut self, now: Now, event: &Arc<Event>, renders: &mut Renders) {
-        if !matches!(self.phase, Phase::Closed) {
+        if !matches!(self.phase, Phase::Closed) && !self.keeps_for_later(event) {
             self.on_event(now, event, renders);
         }
     }

@@ -73,7 +73,8 @@ fn differences(world: &mut World, room: &RoomName, judged: &Judged) -> Vec<Strin
 
 fn kicked_in_vain(world: &mut World, room: &RoomName, judged: &Judged) -> Vec<String> {
     let mut wrong = Vec::new();
-    for node in world.judged() {
+    // Who does not hold the room fetches it before it shows anybody who is in it.
+    for node in world.judged_holders(&Scope::Room(room.clone())) {
         for person in world.people_in(node, room) {
             let Some(place) = person.record.rooms.get(room) else { continue };
             let met = |kick: &lavina_crdt::room::Kick| kick.sessions.contains(&person.session);

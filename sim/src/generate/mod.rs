@@ -10,10 +10,12 @@ mod crowd;
 mod day;
 mod deeds;
 mod faults;
+mod placing;
 mod shape;
 mod upgrade;
 
 pub use day::{Day, day};
+pub use placing::Placing;
 
 use crate::plan::{
     Action, Class, ClientPlan, Expect, Level, LinkPlan, NodePlan, Plan, Release, RoomPlan, Speaks, Step,
@@ -21,7 +23,6 @@ use crate::plan::{
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use std::num::NonZeroUsize;
 
 /// How large generated runs are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +43,8 @@ pub struct Sizes {
     pub level: Level,
     /// The class of all runs; `None`: each seed draws its own, 20 % fair, 50 % safety, 15 % core, 10 % byzantine, 5 % upgrade.
     pub class: Option<Class>,
-    /// How many home replicas a room has; `None`: every node holds every room.
-    pub replicas: Option<NonZeroUsize>,
+    /// On how many nodes rooms live.
+    pub placing: Placing,
 }
 
 impl Default for Sizes {
@@ -57,7 +58,7 @@ impl Default for Sizes {
             storm_ms: 25_000,
             level: Level::L0,
             class: None,
-            replicas: None,
+            placing: Placing::default(),
         }
     }
 }
@@ -124,7 +125,7 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
         heal_at_ms,
         converge_within_ms,
         core,
-        replicas: sizes.replicas,
+        replicas: sizes.placing.homes(seed),
         nodes,
         links,
         rooms,

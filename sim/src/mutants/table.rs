@@ -2,7 +2,7 @@
 
 use crate::plan::{Class, Level, Plan};
 use crate::run::run_twice;
-use crate::{Report, Sizes, TextError, generate, read_plan, run};
+use crate::{Placing, Report, Sizes, TextError, generate, read_plan, run};
 use lavina_crdt::mutant::Mutant;
 use std::ops::RangeInclusive;
 
@@ -52,7 +52,11 @@ impl Planted {
     /// When the row's text is neither plan nor scenario.
     pub fn plan(&self, seed: u64) -> Result<Plan, TextError> {
         match self.runs {
-            Runs::Drawn(level, class) => Ok(generate(seed, &Sizes { level, class: Some(class), ..Sizes::default() })),
+            Runs::Drawn(level, class) => {
+                // Where every node holds every room more of them can tell that something is wrong.
+                let placing = Placing::Everywhere;
+                Ok(generate(seed, &Sizes { level, class: Some(class), placing, ..Sizes::default() }))
+            }
             Runs::Of(text) => read_plan(text, Some(seed)),
         }
     }

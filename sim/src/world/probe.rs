@@ -4,7 +4,7 @@
 use super::World;
 use lavina_core::node::{Input, SessionMeta};
 use lavina_core::store::Store;
-use lavina_crdt::ids::{MsgId, Scope};
+use lavina_crdt::ids::{MsgId, Scope, SessionId};
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::room::RoomState;
 use lavina_crdt::version::VersionVector;
@@ -49,8 +49,19 @@ impl World {
     }
 
     /// The hosts, which are one a client, of the occupants of a room as a node shows them.
+    ///
+    /// What a node does not hold it knows from what other nodes say of their sessions only: it fetches the room before it shows anybody who is in it, and learns
+    /// then whom the room's acts have put out who have no home that would say so.
     pub(crate) fn occupants(&mut self, node: usize, room: &RoomName) -> BTreeSet<String> {
-        self.people_in(node, room).into_iter().map(|person| person.record.host.clone()).collect()
+        let knows_acts = self.holds(node, &Scope::Room(room.clone()));
+        let people = self.people_in(node, room);
+        let told = people.iter().filter(|person| knows_acts || self.node_of(person.session).is_some());
+        told.map(|person| person.record.host.clone()).collect()
+    }
+
+    /// The node that a session is at, unless it is one that stands for an account.
+    fn node_of(&self, session: SessionId) -> Option<usize> {
+        (0..self.nodes.len()).find(|node| self.id(*node) == session.node)
     }
 
     /// Hosts of accounts that are always on and in a room without a session: nobody is logged in under their names, as where a node that had lost its disk

@@ -46,9 +46,32 @@ struct Arrived {
     since_us: u64,
 }
 
+/// By what an entry that is missing before others may come of itself, which says how long that is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closes {
+    /// By another way through the region.
+    Near,
+    /// By the relay of whoever else enters what comes from that far.
+    Relay,
+    /// By nothing: whoever sent the earlier ones did not know that this node wants them.
+    Not,
+}
+
+impl Closes {
+    const fn wait_ms(self) -> u64 {
+        match self {
+            Self::Near => GAP_WAIT_MS,
+            Self::Relay => FAR_GAP_WAIT_MS,
+            Self::Not => 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Gap {
     scope: Scope,
+    /// The first that arrived behind the gap.
+    first: u64,
     /// End of what arrived behind the gap: nothing out of order is kept, so that is missing too once the gap is closed.
     until: u64,
     from: NodeId,
@@ -74,8 +97,8 @@ impl Arrivals {
         ]
     }
 
-    /// A run came from `from`; `durable` is how far its origin is durable here, and `relayed` whether others here relay what comes from there. Returns a mark
-    /// when all of it is here already.
+    /// A run came from `from`; `durable` is how far its origin is durable here, and `closes` says what may bring what is missing before it. Returns a mark when
+    /// all of it is here already.
     #[expect(clippy::too_many_arguments, reason = "one run with everything it is held against")]
     pub(crate) fn on_run(
         &mut self,
@@ -84,7 +107,7 @@ impl Arrivals {
         key: Hash,
         run: &Run,
         durable: u64,
-        relayed: bool,
+        closes: Closes,
         out: &mut Outbox,
     ) -> Option<(Scope, Origin, u64)> {
         let (origin, end) = (run.origin.origin(), run_end(run));
@@ -93,7 +116,7 @@ impl Arrivals {
         }
         let known = self.arrived(now.mono_us, key, origin).max(durable);
         if run.first > known && !mutant::is_planted(Mutant::MaxSeen) {
-            self.note_gap(now, from, key, run, relayed, out);
+            self.note_gap(now, from, key, run, closes, out);
         } else if self.arrived.len() < ARRIVED_MAX || self.arrived.contains_key(&(key, origin)) {
             let fresh = Arrived { next: 0, durable, since_us: now.mono_us };
             let slot = self.arrived.entry((key, origin)).or_insert(fresh);
@@ -101,6 +124,11 @@ impl Arrivals {
                 *slot = fresh;
             }
             slot.next = known.max(end);
+            let next = slot.next;
+            // What was to come before has come, and what came behind it then was not kept.
+            if let Some(gap) = self.gaps.get_mut(&(key, origin)).filter(|gap| gap.first <= next && next < gap.until) {
+                gap.due_us = gap.due_us.min(now.deadline_ms(GAP_WAIT_MS));
+            }
         } else {
             out.overflow();
         }
@@ -115,14 +143,21 @@ impl Arrivals {
         None
     }
 
-    fn note_gap(&mut self, now: Now, from: NodeId, key: Hash, run: &Run, relayed: bool, out: &mut Outbox) {
+    fn note_gap(&mut self, now: Now, from: NodeId, key: Hash, run: &Run, closes: Closes, out: &mut Outbox) {
         if self.gaps.len() >= GAPS_MAX {
             out.overflow();
             return;
         }
-        let wait_ms = if relayed { FAR_GAP_WAIT_MS } else { GAP_WAIT_MS };
-        let fresh = || Gap { scope: run.scope.clone(), until: 0, from, asks: 0, due_us: now.deadline_ms(wait_ms) };
+        let fresh = || Gap {
+            scope: run.scope.clone(),
+            first: run.first,
+            until: 0,
+            from,
+            asks: 0,
+            due_us: now.deadline_ms(closes.wait_ms()),
+        };
         let gap = self.gaps.entry((key, run.origin.origin())).or_insert_with(fresh);
+        gap.first = gap.first.min(run.first);
         gap.until = gap.until.max(run_end(run));
         gap.from = from;
     }
@@ -257,11 +292,32 @@ mod tests {
         let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
         let (key, peer, origin) = (Hash([1; 32]), NodeId([1; 32]), run(0).origin.origin());
         let at = |ms: u64| Now { mono_us: ms * 1000, wall_ms: ms };
-        arrivals.on_run(at(0), peer, key, &run(1), 0, false, &mut out);
-        arrivals.on_run(at(1), peer, key, &run(0), 0, false, &mut out);
+        arrivals.on_run(at(0), peer, key, &run(1), 0, Closes::Near, &mut out);
+        arrivals.on_run(at(1), peer, key, &run(0), 0, Closes::Near, &mut out);
         let asks = arrivals.gaps_due(at(GAP_WAIT_MS + 1), |_, _| 1);
         assert_eq!(asks.get(&peer), Some(&vec![(Scope::Mesh, origin, 1)]));
         assert!(arrivals.gaps_due(at(10_000), |_, _| 2).is_empty(), "it has come");
+    }
+
+    #[test]
+    fn what_came_behind_a_gap_is_asked_for_once_the_gap_is_closed() {
+        let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
+        let (key, peer, origin) = (Hash([1; 32]), NodeId([1; 32]), run(0).origin.origin());
+        let at = |ms: u64| Now { mono_us: ms * 1000, wall_ms: ms };
+        arrivals.on_run(at(0), peer, key, &run(1), 0, Closes::Relay, &mut out);
+        assert!(arrivals.gaps_due(at(GAP_WAIT_MS), |_, _| 0).is_empty(), "a relay may bring what is missing");
+        arrivals.on_run(at(50), NodeId([2; 32]), key, &run(0), 0, Closes::Near, &mut out);
+        let asks = arrivals.gaps_due(at(50 + GAP_WAIT_MS), |_, _| 1);
+        assert_eq!(asks.get(&peer), Some(&vec![(Scope::Mesh, origin, 1)]));
+    }
+
+    #[test]
+    fn what_nobody_will_bring_is_asked_for_at_once() {
+        let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
+        let (key, peer, origin) = (Hash([1; 32]), NodeId([1; 32]), run(0).origin.origin());
+        let now = Now { mono_us: 1_000, wall_ms: 1 };
+        arrivals.on_run(now, peer, key, &run(1), 0, Closes::Not, &mut out);
+        assert_eq!(arrivals.gaps_due(now, |_, _| 0).get(&peer), Some(&vec![(Scope::Mesh, origin, 0)]));
     }
 
     #[test]
@@ -269,9 +325,9 @@ mod tests {
         let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
         let (key, peer, origin) = (Hash([1; 32]), NodeId([1; 32]), run(0).origin.origin());
         let at = |ms: u64| Now { mono_us: ms * 1000, wall_ms: ms };
-        arrivals.on_run(at(0), NodeId([2; 32]), key, &run(0), 0, false, &mut out);
+        arrivals.on_run(at(0), NodeId([2; 32]), key, &run(0), 0, Closes::Near, &mut out);
         arrivals.refute(key, origin);
-        arrivals.on_run(at(1), peer, key, &run(1), 0, false, &mut out);
+        arrivals.on_run(at(1), peer, key, &run(1), 0, Closes::Near, &mut out);
         let asks = arrivals.gaps_due(at(GAP_WAIT_MS + 1), |_, _| 0);
         assert_eq!(asks.get(&peer), Some(&vec![(Scope::Mesh, origin, 0)]));
         let mut vector = VersionVector::default();
@@ -284,13 +340,13 @@ mod tests {
         let (mut arrivals, mut out) = (Arrivals::default(), Outbox::default());
         let (key, peer, origin) = (Hash([1; 32]), NodeId([1; 32]), run(0).origin.origin());
         let at = |ms: u64| Now { mono_us: ms * 1000, wall_ms: ms };
-        arrivals.on_run(at(0), peer, key, &run(0), 0, false, &mut out);
-        arrivals.on_run(at(ARRIVED_TRUST_MS), peer, key, &run(1), 0, false, &mut out);
+        arrivals.on_run(at(0), peer, key, &run(0), 0, Closes::Near, &mut out);
+        arrivals.on_run(at(ARRIVED_TRUST_MS), peer, key, &run(1), 0, Closes::Near, &mut out);
         assert_eq!(arrivals.arrived(at(ARRIVED_TRUST_MS).mono_us, key, origin), 2, "the disk may be slow");
         assert_eq!(arrivals.arrived(at(ARRIVED_TRUST_MS + 1).mono_us, key, origin), 0);
         // What becomes durable does.
-        arrivals.on_run(at(6_000), peer, key, &run(0), 0, false, &mut out);
-        arrivals.on_run(at(6_000), peer, key, &run(1), 0, false, &mut out);
+        arrivals.on_run(at(6_000), peer, key, &run(0), 0, Closes::Near, &mut out);
+        arrivals.on_run(at(6_000), peer, key, &run(1), 0, Closes::Near, &mut out);
         let durable = VersionVector::from_iter([(origin, 1)]);
         arrivals.on_durable(at(8_000), key, &durable);
         assert_eq!(arrivals.arrived(at(8_000 + ARRIVED_TRUST_MS).mono_us, key, origin), 2);
@@ -302,7 +358,7 @@ mod tests {
         let (key, peer) = (Hash([1; 32]), NodeId([1; 32]));
         let at = |ms: u64| Now { mono_us: ms * 1000, wall_ms: ms };
         let full = |arrivals: &Arrivals| arrivals.gauges().iter().filter(|gauge| gauge.now > 0).count();
-        arrivals.on_run(at(0), peer, key, &run(0), 0, false, &mut out);
+        arrivals.on_run(at(0), peer, key, &run(0), 0, Closes::Near, &mut out);
         arrivals.expire(at(ARRIVED_TRUST_MS).mono_us);
         assert_eq!(full(&arrivals), 2, "the disk may still take it");
         arrivals.expire(at(ARRIVED_TRUST_MS + 1).mono_us);

@@ -2,7 +2,7 @@
 //!
 //! Holds no rule of its own but who may speak (the admitted) and how a signal finds its node.
 
-use crate::arrivals::Arrivals;
+use crate::arrivals::{Arrivals, Closes};
 use crate::disseminate::{Dissemination, Whom};
 use crate::fetch::{Fetches, Source, Step};
 use crate::frame::Frame;
@@ -356,19 +356,32 @@ impl Gossip {
                 self.out.counters.entries_entered += u64::try_from(run.entries.len()).unwrap_or(u64::MAX);
             }
             let (key, origin) = (scope_hash(&run.scope), run.origin.origin());
-            let relayed = enters && self.links.near_live().any(|peer| self.holders.keeps(peer, &run.scope, &key));
             let durable = replica.vector(&run.scope).next(origin);
             if run.first > durable && self.is_unplaced(now, run, replica) {
                 self.out.counters.entries_unplaced += u64::try_from(run.entries.len()).unwrap_or(u64::MAX);
                 continue;
             }
-            if let Some(mark) = self.arrivals.on_run(now, from, key, run, durable, relayed, &mut self.out) {
+            let closes = self.closes(enters, run, &key, durable);
+            if let Some(mark) = self.arrivals.on_run(now, from, key, run, durable, closes, &mut self.out) {
                 self.marks.entry(from).or_default().push(mark);
             }
         }
         if !runs.is_empty() {
             self.out.push(Output::Received { from, runs, relay });
         }
+    }
+
+    /// What may bring what is missing before a run, if anything is.
+    fn closes(&self, enters: bool, run: &Run, key: &Hash, durable: u64) -> Closes {
+        let is_newcomer = |room: &RoomName| self.again.iter().any(|(_, entered)| entered == room);
+        if run.first > durable
+            && let Scope::Room(room) = &run.scope
+            && is_newcomer(room)
+        {
+            return Closes::Not;
+        }
+        let is_relayed = enters && self.links.near_live().any(|peer| self.holders.keeps(peer, &run.scope, key));
+        if is_relayed { Closes::Relay } else { Closes::Near }
     }
 
     fn on_marks(&mut self, now: Now, from: NodeId, marks: &[(Scope, Origin, u64)], replica: &dyn Replica) {
@@ -587,6 +600,12 @@ impl Gossip {
     #[must_use]
     pub fn is_holder(&self, node: NodeId, scope: &Scope) -> bool {
         self.holders.is_placed(node, scope, &scope_hash(scope))
+    }
+
+    /// Whether a connected peer is taken to hold a scope.
+    #[must_use]
+    pub fn is_kept_by(&self, peer: NodeId, scope: &Scope) -> bool {
+        self.holders.keeps(peer, scope, &scope_hash(scope))
     }
 
     /// Whether entries came of a room that this node is not to hold, and follow on others that it lacks: whoever sent them did not know yet, and to ask for

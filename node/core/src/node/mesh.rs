@@ -10,44 +10,10 @@ use lavina_crdt::mesh::Admission;
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_gossip::frame::Frame;
 use lavina_gossip::machine::{self, GossipConfig, Peer};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Least time before another gateway gets a copy, milliseconds: a WAN round trip and a commit.
 const GATEWAY_PATIENCE_MS: u64 = 500;
-
-/// How many of its next ones in the circle of nodes each tells its heads.
-const HEADS_RING: usize = 4;
-/// A connection that goes on for longer than this after something was said on it has brought that: it would have been given up else.
-const DELIVERED_MS: u64 = 15_000;
-/// Every how manieth time another one is told them too.
-const HEADS_TURN_EVERY: u64 = 16;
-
-/// How far a peer was told heads.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct HeadsTold {
-    /// The version told last.
-    told: u64,
-    /// The version that has arrived.
-    arrived: u64,
-    /// When it was told last, microseconds.
-    at_us: u64,
-}
-
-impl HeadsTold {
-    /// What was told a while ago has arrived.
-    fn settle(&mut self, now: Now) {
-        if now.mono_us.saturating_sub(self.at_us) > DELIVERED_MS * 1000 {
-            self.arrived = self.told;
-        }
-    }
-
-    /// What was told on a connection that is gone may be lost with it.
-    pub(super) fn on_down(&mut self, now: Now) {
-        self.settle(now);
-        self.told = self.arrived;
-    }
-}
 
 pub(super) fn gossip_config(config: &NodeConfig, me: NodeId, generation: u64) -> GossipConfig {
     GossipConfig {
@@ -60,23 +26,6 @@ pub(super) fn gossip_config(config: &NodeConfig, me: NodeId, generation: u64) ->
         replicas: config.limits.replicas,
         linger_ms: config.limits.linger_ms,
     }
-}
-
-/// Who of the connected peers, given in order, is told heads now: the next ones in the circle of all, so that two branches meet wherever they
-/// are; and now and then another one in turn, since where not all are connected the circle may fall apart. So what an entry costs does not
-/// grow with the square of the mesh. `turn` is how often heads were told, and the peer that was told them in turn last.
-fn told_heads(me: NodeId, peers: &[NodeId], turn: &mut (u64, Option<NodeId>)) -> Vec<NodeId> {
-    let after = |node: NodeId| {
-        let (before, after) = peers.split_at(peers.partition_point(|peer| *peer <= node));
-        after.iter().chain(before).copied()
-    };
-    let (round, last) = *turn;
-    let mut to: Vec<NodeId> = after(me).take(HEADS_RING).collect();
-    let is_turn = round % HEADS_TURN_EVERY == 0;
-    let next = after(last.unwrap_or(me)).find(|peer| is_turn && !to.contains(peer));
-    to.extend(next);
-    *turn = (round + 1, next.or(last));
-    to
 }
 
 impl<S: Store> Node<S> {
@@ -104,7 +53,7 @@ impl<S: Store> Node<S> {
                 if complete {
                     self.replicas.make_whole(&room);
                 }
-                self.held.end(now, room);
+                self.held.end(now, room, complete);
             }
             machine::Output::Timeout(at) => self.gossip_timeout = Some(at),
         }
@@ -142,25 +91,6 @@ impl<S: Store> Node<S> {
         for (scope, origin, first) in self.replicas.differences(rows) {
             self.count("heads_differ");
             self.show_own(from, &scope, origin, first);
-        }
-    }
-
-    /// Tells some of the connected peers, given in order, which heads have changed since they were told last.
-    pub(super) fn tell_heads(&mut self, now: Now, peers: &[NodeId]) {
-        let to = told_heads(self.me(), peers, &mut self.heads_turn);
-        // Most peers were told at the same time.
-        let mut news: BTreeMap<u64, (u64, Vec<HeadRow>)> = BTreeMap::new();
-        for peer in to {
-            let known = self.heads_told.entry(peer).or_default();
-            let (version, rows) = news.entry(known.told).or_insert_with(|| self.replicas.heads_since(known.told));
-            if *version > known.told {
-                known.settle(now);
-                (known.told, known.at_us) = (*version, now.mono_us);
-            }
-            if !rows.is_empty() {
-                let frame = Frame::Heads(rows.clone());
-                self.out.push_back(Output::Send(peer, frame.lane(), frame));
-            }
         }
     }
 
@@ -222,7 +152,7 @@ impl<S: Store> Node<S> {
         self.set_clock_members();
         let names = &self.names;
         self.quotas.retain(|peer| names.contains_key(&peer));
-        self.heads_told.retain(|peer, _| names.contains_key(peer));
+        self.heads.retain(|peer| names.contains_key(&peer));
         let peer =
             |one: &Admission| Peer { node: one.node, place: one.place.clone(), addresses: one.addresses.clone() };
         let roster = admitted.iter().map(peer).collect();
@@ -230,31 +160,5 @@ impl<S: Store> Node<S> {
         let nodes: Vec<NodeId> = admitted.iter().map(|one| one.node).collect();
         self.out.push_back(Output::Admitted(nodes));
         self.end_revoked(now);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn heads_go_round_the_circle_and_in_time_to_everybody() {
-        for count in [2u8, 5, 6, 30] {
-            let all: Vec<NodeId> = (0..count).map(|number| NodeId([number; 32])).collect();
-            for me in &all {
-                let peers: Vec<NodeId> = all.iter().copied().filter(|peer| peer != me).collect();
-                let (mut turn, mut told) = ((0, None), BTreeSet::new());
-                for round in 0..u64::from(count) * HEADS_TURN_EVERY {
-                    let to = told_heads(*me, &peers, &mut turn);
-                    let others = to.len() - HEADS_RING.min(peers.len());
-                    assert!(others <= usize::from(round % HEADS_TURN_EVERY == 0) && !to.contains(me));
-                    let next = peers.iter().find(|peer| *peer > me).unwrap_or(&peers[0]);
-                    assert!(to.contains(next));
-                    told.extend(to);
-                }
-                assert_eq!(told, peers.into_iter().collect());
-            }
-        }
     }
 }

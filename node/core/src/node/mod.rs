@@ -15,6 +15,7 @@ mod contacts;
 mod devices;
 mod effects;
 mod gauges;
+mod heads;
 mod history;
 mod io;
 mod knock;
@@ -98,10 +99,7 @@ pub struct Node<S> {
     replicas: Replicas<S>,
     gossip: Gossip,
     clock: clock::Clock,
-    /// How far each peer was told heads.
-    heads_told: BTreeMap<NodeId, mesh::HeadsTold>,
-    /// How often they were told, and the peer that was told them in turn last.
-    heads_turn: (u64, Option<NodeId>),
+    heads: heads::HeadsTold,
     quotas: Quotas,
     presence: PresenceMap,
     /// This start's number, for presence and membership.
@@ -186,8 +184,7 @@ impl<S: Store> Node<S> {
             replicas,
             gossip,
             clock,
-            heads_told: BTreeMap::new(),
-            heads_turn: (0, None),
+            heads: heads::HeadsTold::default(),
             quotas: Quotas::default(),
             presence: PresenceMap::new(),
             incarnation,
@@ -262,9 +259,7 @@ impl<S: Store> Node<S> {
                 self.gossip(now, machine::Input::PeerUp(peer));
             }
             Input::PeerDown(peer) => {
-                if let Some(heads) = self.heads_told.get_mut(&peer) {
-                    heads.on_down(now);
-                }
+                self.heads.on_down(now, peer);
                 self.gossip(now, machine::Input::PeerDown(peer));
                 self.on_lister_gone(now, peer);
             }

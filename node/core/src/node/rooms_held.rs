@@ -30,8 +30,8 @@ struct Parked {
 #[derive(Debug, Default)]
 pub(super) struct RoomsHeld {
     parked: BTreeMap<SessionNumber, Parked>,
-    /// Rooms whose fetching has ended and that nobody has been told of.
-    ended: Vec<RoomName>,
+    /// Rooms whose fetching has ended and that nobody has been told of, and whether all that a holder has is here.
+    ended: Vec<(RoomName, bool)>,
     /// When what was fetched is out of date.
     fresh_until: BTreeMap<RoomName, u64>,
 }
@@ -43,10 +43,10 @@ impl RoomsHeld {
     }
 
     /// The fetching of a room has ended; what waits for it goes on once all of this input is done.
-    pub(super) fn end(&mut self, now: Now, room: RoomName) {
+    pub(super) fn end(&mut self, now: Now, room: RoomName, complete: bool) {
         self.fresh_until.retain(|_, until| *until > now.mono_us);
         self.fresh_until.insert(room.clone(), now.deadline_ms(FRESH_MS));
-        self.ended.push(room);
+        self.ended.push((room, complete));
     }
 }
 
@@ -90,7 +90,10 @@ impl<S: Store> Node<S> {
 
     /// Lets commands go on whose rooms have come.
     pub(super) fn resume_parked(&mut self, now: Now) {
-        while let Some(room) = self.held.ended.pop() {
+        while let Some((room, complete)) = self.held.ended.pop() {
+            if complete {
+                self.show_whole(now, &room);
+            }
             let mut ready = Vec::new();
             for (number, parked) in &mut self.held.parked {
                 if parked.rooms.remove(&room) && parked.rooms.is_empty() {
@@ -98,6 +101,15 @@ impl<S: Store> Node<S> {
                 }
             }
             ready.into_iter().for_each(|number| self.resume(now, number));
+        }
+    }
+
+    /// All that a holder has of a room is here. What some of it comes after, and nobody gave, is not waited for, unless somebody here would see the order in which
+    /// that comes.
+    fn show_whole(&mut self, now: Now, room: &RoomName) {
+        if self.people.local(room).is_empty() {
+            let effects = self.replicas.wait_no_longer(now, &Scope::Room(room.clone()));
+            self.on_effects(now, effects);
         }
     }
 

@@ -96,4 +96,15 @@ impl<S: Store> Replicas<S> {
         }
         effects
     }
+
+    /// Applies what is held of a scope: whoever was asked for all of it has nothing of what that waits for.
+    pub fn wait_no_longer(&mut self, now: Now, scope: &Scope) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while let Some(index) = self.holds.iter().position(|(_, of, _)| of == scope)
+            && let Some((_, _, dot)) = self.holds.remove(index)
+        {
+            self.force(now, scope, dot, &mut effects);
+        }
+        effects
+    }
 }

@@ -1,9 +1,10 @@
 //! Sessions of an account that is always on.
 
 use super::Client;
-use super::fake_core::room;
+use super::fake_core::{in_room, room};
 use crate::event::Event;
 use expect_test::expect;
+use std::sync::Arc;
 
 /// What comes after the welcome.
 fn resumed(caps: &str, user: &str) -> (Client, String) {
@@ -33,6 +34,25 @@ fn a_session_begins_in_its_rooms_with_what_its_device_has_missed() {
     client.shows_commands = true;
     let text = client.said_to("QUIT :bye");
     assert!(text.contains("SetSeen(\"phone\", 1767323045678)"), "{text}");
+}
+
+#[test]
+fn what_is_said_while_a_session_is_welcomed_comes_after_its_rooms() {
+    let mut client = Client::connect();
+    client.core.always_on = true;
+    client.send("CAP LS 302\nPASS alice:secret\nNICK alice\nUSER al 0 * :Al");
+    client.slow = true;
+    client.send("CAP END");
+    while !client.asked.is_empty() && !String::from_utf8_lossy(&client.text).contains(" 001 ") {
+        client.answer();
+    }
+    client.event(Event::Said(Arc::new(in_room("bob", "early"))));
+    while !client.asked.is_empty() {
+        client.answer();
+    }
+    let text = client.take();
+    let (welcome, rooms) = text.split_once(" JOIN #r").unwrap();
+    assert!(!welcome.contains("early") && rooms.contains("PRIVMSG #r :early"), "{text}");
 }
 
 #[test]

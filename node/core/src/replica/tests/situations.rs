@@ -115,6 +115,21 @@ fn a_reply_whose_question_never_comes_is_shown_after_a_while() {
 }
 
 #[test]
+fn what_nobody_has_is_not_waited_for() {
+    let (mut alice, mut bob, mut carol) = (Peer::new(1), Peer::new(2), Peer::new(3));
+    let (scope, other) = (direct("alice", "bob"), direct("alice", "carol"));
+    alice.say(at(1), scope.clone(), "alice", "question");
+    alice.say(at(1), other.clone(), "alice", "hello");
+    bob.receive(at(2), 1, &alice.flush());
+    bob.say(at(3), scope.clone(), "bob", "answer");
+    bob.say(at(3), scope.clone(), "bob", "more");
+    carol.receive(at(4), 2, &bob.flush());
+    assert_eq!(carol.replicas.wait_no_longer(at(5), &other), []);
+    assert_eq!(said(&carol.replicas.wait_no_longer(at(5), &scope)), ["answer", "more"]);
+    assert_eq!((carol.replicas.next_timeout(), carol.texts(&scope).len()), (None, 2));
+}
+
+#[test]
 fn what_was_said_long_ago_is_marked_late() {
     let (mut alice, mut bob) = (Peer::new(1), Peer::new(2));
     alice.say(at(1), direct("alice", "bob"), "alice", "old");

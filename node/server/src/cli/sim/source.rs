@@ -3,11 +3,11 @@
 use super::UNREADABLE;
 use crate::cli::Out;
 use clap::{Args, ValueEnum};
-use lavina_sim::{Class, Level, Plan, Sizes, TextError, generate, read_plan};
+use lavina_sim::{Class, Level, Placing, Plan, Sizes, TextError, generate, read_plan};
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
 /// Shortest time with faults: some must fit in.
 const STORM_MS_MIN: u64 = 2_000;
@@ -88,9 +88,9 @@ pub(super) struct Size {
     /// Seed class; without it each seed draws its own
     #[arg(long)]
     class: Option<ClassName>,
-    /// How many home replicas a room has; without it every node holds every room
+    /// How many home replicas a room has, or `all` for every node; without it each seed draws its own
     #[arg(long)]
-    replicas: Option<NonZeroUsize>,
+    replicas: Option<Replicas>,
 }
 
 impl Size {
@@ -102,7 +102,7 @@ impl Size {
             storm_ms: self.storm_ms.max(STORM_MS_MIN),
             level: self.level.map_or(usual.level, Into::into),
             class: self.class.map(Into::into),
-            replicas: self.replicas,
+            placing: self.replicas.map_or(usual.placing, |replicas| replicas.0),
             ..usual
         }
     }
@@ -116,10 +116,27 @@ impl Size {
         if let Some(class) = self.class.and_then(|class| Some(class.to_possible_value()?.get_name().to_owned())) {
             words.push_str(&format!(" --class {class}"));
         }
-        if let Some(replicas) = self.replicas {
-            words.push_str(&format!(" --replicas {replicas}"));
+        match self.replicas {
+            Some(Replicas(Placing::Homes(homes))) => words.push_str(&format!(" --replicas {homes}")),
+            Some(Replicas(Placing::Everywhere)) => words.push_str(" --replicas all"),
+            Some(Replicas(Placing::Drawn)) | None => {}
         }
         words
+    }
+}
+
+/// On how many nodes rooms live, as it is written.
+#[derive(Clone, Copy)]
+struct Replicas(Placing);
+
+impl FromStr for Replicas {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "all" {
+            return Ok(Self(Placing::Everywhere));
+        }
+        text.parse().map(|homes| Self(Placing::Homes(homes))).map_err(|_| "a number from 1 on is expected, or \"all\"")
     }
 }
 

@@ -5,7 +5,7 @@ use super::source::Size;
 use super::{INTERRUPTED, UNREADABLE, words};
 use crate::cli::Out;
 use clap::Args;
-use lavina_sim::{Level, Report, happenings, run_seed};
+use lavina_sim::{Level, Placing, Report, happenings, run_seed};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::ops::RangeInclusive;
@@ -146,8 +146,11 @@ struct Tally {
 impl Tally {
     fn new(count: u64, size: &Size, open: Open) -> Self {
         let sizes = size.sizes();
-        let happenings =
-            if sizes.class.is_none() { happenings(sizes.level, sizes.replicas.is_some()) } else { Vec::new() };
+        let happenings = if sizes.class.is_none() {
+            happenings(sizes.level, sizes.placing != Placing::Everywhere)
+        } else {
+            Vec::new()
+        };
         Self {
             count,
             done: 0,
