@@ -39,7 +39,20 @@ pub(super) const fn letter(rank: Rank) -> Option<char> {
     }
 }
 
-/// The mark before a nick. A place has one rank, so `multi-prefix` has nothing to add.
+/// The standings of an occupant as IRC shows them, highest first.
+pub(super) fn standings(rank: Rank, beneath: &[Rank], in_lasting_room: bool) -> impl Iterator<Item = Rank> {
+    let highest = shown(rank, in_lasting_room);
+    std::iter::once(highest).chain(beneath.iter().copied().filter(move |rank| *rank < highest))
+}
+
+/// The marks before an occupant's nick: the highest, or all for a client with `multi-prefix`.
+pub(super) fn prefixes(caps: Caps, occupant: &Occupant) -> String {
+    let standings = standings(occupant.rank, &occupant.beneath, occupant.in_lasting_room);
+    let most = if caps.has(Caps::MULTI_PREFIX) { usize::MAX } else { 1 };
+    standings.take(most).map(prefix).collect()
+}
+
+/// The mark before a nick.
 pub(super) const fn prefix(rank: Rank) -> &'static str {
     match rank {
         Rank::None | Rank::Member => "",
@@ -111,7 +124,7 @@ pub(super) fn write_names(session: &mut Session, view: &RoomView, reveal: Reveal
 }
 
 fn item(session: &Session, occupant: &Occupant) -> String {
-    let mark = prefix(shown(occupant.rank, occupant.in_lasting_room));
+    let mark = prefixes(session.caps, occupant);
     match occupant.people.first() {
         Some(person) if session.caps.has(Caps::USERHOST_IN_NAMES) => {
             format!("{mark}{}", source_of(&occupant.nick, person))

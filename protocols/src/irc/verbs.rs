@@ -37,6 +37,7 @@ const VERBS: &[(&str, usize, When, Run)] = &[
     ("PASS", 1, Always, registration::pass),
     ("AUTHENTICATE", 1, Always, auth::authenticate),
     ("REGISTER", 3, Always, auth::register),
+    ("VERIFY", 2, Always, auth::verify),
     ("WEBIRC", 4, Always, webirc::webirc),
     ("QUIT", 0, Always, registration::quit),
     ("ERROR", 0, Always, server::pong),

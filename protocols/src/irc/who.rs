@@ -2,7 +2,7 @@
 
 use super::channel::room_of;
 use super::message::{Line, clip};
-use super::names::{prefix, shown};
+use super::names::prefixes;
 use super::numerics::*;
 use super::people::away_text;
 use super::said::channel_name;
@@ -11,7 +11,6 @@ use crate::command::{Command, Reply};
 use crate::event::Person;
 use lavina_crdt::modes::UserMode;
 use lavina_crdt::names::Nick;
-use lavina_crdt::room::Rank;
 
 /// People shown for a mask at most: more is not a question about somebody.
 const PEOPLE_MAX: usize = 200;
@@ -42,7 +41,7 @@ impl Fields {
 struct Row<'a> {
     channel: &'a str,
     nick: &'a Nick,
-    rank: Rank,
+    marks: String,
     person: &'a Person,
 }
 
@@ -62,7 +61,7 @@ pub(super) fn who(session: &mut Session, _now: Now, message: &Message<'_>) {
                         let row = Row {
                             channel: &channel,
                             nick: &occupant.nick,
-                            rank: shown(occupant.rank, occupant.in_lasting_room),
+                            marks: prefixes(session.caps, occupant),
                             person,
                         };
                         write(session, fields.as_ref(), &row);
@@ -76,7 +75,7 @@ pub(super) fn who(session: &mut Session, _now: Now, message: &Message<'_>) {
             session.ask(command, move |session, _, answer| {
                 if let Ok(Reply::People(people)) = answer {
                     for person in people.iter().filter(|person| is_wanted(person)).take(PEOPLE_MAX) {
-                        let row = Row { channel: "*", nick: &person.record.nick, rank: Rank::None, person };
+                        let row = Row { channel: "*", nick: &person.record.nick, marks: String::new(), person };
                         write(session, fields.as_ref(), &row);
                     }
                 }
@@ -91,7 +90,7 @@ fn write(session: &mut Session, fields: Option<&Fields>, row: &Row<'_>) {
     let record = &row.person.record;
     let operator = if record.modes.has(UserMode::Operator) { "*" } else { "" };
     let bot = if record.modes.has(UserMode::Bot) { "B" } else { "" };
-    let flags = format!("{here}{operator}{bot}{}", prefix(row.rank));
+    let flags = format!("{here}{operator}{bot}{}", row.marks);
     let Some(fields) = fields else {
         let words = [row.channel, &record.user, &record.host, &row.person.node, row.nick.as_str(), &flags];
         session.numeric(RPL_WHOREPLY, &words, &format!("0 {}", record.realname));

@@ -1,8 +1,8 @@
 //! What `init` and `join` have in common: where the new node stands and how it is reached.
 
 use crate::config::{
-    CONNECTIONS_PER_ADDRESS, Config, Discovery, FILE_NAME, Listen, Networks, Servers, WebConfig, WebIrc, is_dialable,
-    is_label, port, render,
+    CONNECTIONS_PER_ADDRESS, Config, Discovery, FILE_NAME, Greeting, Listen, Networks, Servers, WebConfig, WebIrc,
+    is_dialable, is_label, port, render,
 };
 use crate::identity::{DataDir, Identity, make_certificate};
 use anyhow::{Context, Result, bail};
@@ -101,8 +101,10 @@ impl NewNode {
             always_on: false,
             listen: Listen::customary(self.listen),
             connections_per_address: CONNECTIONS_PER_ADDRESS,
+            room_days: None,
             proxy_from: Networks::default(),
             webirc: WebIrc::default(),
+            greeting: Greeting::default(),
             sts_days: None,
             irc_without_tls: false,
             servers: Servers::default(),

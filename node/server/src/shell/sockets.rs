@@ -194,6 +194,8 @@ impl Opening<'_> {
             rooms_domain: config.rooms_domain(),
             node_name: config.host_name(),
             network: config.network.clone(),
+            motd: config.greeting.motd.clone(),
+            password: config.greeting.password.clone(),
             registration: config.registration,
             // Nobody else reads along on the loopback interface and on Unix sockets.
             plain_without_tls: match bind {

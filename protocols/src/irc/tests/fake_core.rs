@@ -70,7 +70,7 @@ pub(super) fn person(name: &str) -> Person {
 }
 
 pub(super) fn occupant(name: &str, rank: Rank) -> Occupant {
-    Occupant { nick: nick(name), rank, in_lasting_room: true, people: vec![person(name)] }
+    Occupant { nick: nick(name), rank, beneath: Vec::new(), in_lasting_room: true, people: vec![person(name)] }
 }
 
 pub(super) fn author(name: &str) -> Author {

@@ -148,6 +148,35 @@ fn input_waits_when_too_many_answers_are_owed_or_it_comes_too_fast() {
 }
 
 #[test]
+fn who_goes_on_sending_too_fast_is_closed_and_told_why_and_a_long_paste_is_not() {
+    let flood = Flood { burst: 5, per_second: 10 };
+    let connect = || {
+        let mut client = Client::with(SessionConfig { flood, ..config() });
+        client.said_to("NICK alice\nUSER al 0 * :A");
+        client.wait(5_000);
+        client
+    };
+    let mut paste = connect();
+    paste.bytes(&b"PING x\n".repeat(1_000));
+    (0..1_000).for_each(|_| paste.wait(100));
+    assert_eq!(paste.take().lines().count(), 1_000);
+    let mut flooding = connect();
+    for _ in 0..130 {
+        flooding.bytes(&b"PING x\n".repeat(20));
+        (0..10).for_each(|_| flooding.wait(100));
+    }
+    let said = flooding.take();
+    assert!(said.ends_with("ERROR :Excess flood: you have been sending too fast for too long\n<close>\n"), "{said}");
+    // Who is silent now and then is no flood, however long it lasts.
+    let mut busy = connect();
+    for _ in 0..200 {
+        busy.bytes(&b"PING x\n".repeat(8));
+        (0..12).for_each(|_| busy.wait(100));
+    }
+    assert!(!busy.take().contains("ERROR"));
+}
+
+#[test]
 fn a_mark_before_a_channel_says_for_whom_it_is() {
     let mut client = Client::in_room("echo-message");
     client.shows_commands = true;
