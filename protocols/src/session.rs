@@ -75,6 +75,9 @@ pub struct Sts {
     pub required: bool,
 }
 
+/// Most rooms one session may be in.
+pub const ROOMS_MAX: usize = 200;
+
 /// A token bucket: one line or stanza costs one token. With an empty bucket input waits, nothing is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flood {

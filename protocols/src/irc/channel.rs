@@ -398,7 +398,8 @@ impl Age {
 
 /// LIST.
 pub(super) fn list(session: &mut Session, _now: Now, message: &Message<'_>) {
-    let filter = Filter::parse(message.param(0).unwrap_or_default());
+    // Channels, conditions, or both, each a list (modern.ircdocs.horse, LIST).
+    let filter = Filter::parse(&message.params().join(","));
     session.ask(Command::ListRooms, move |session, now, answer| on_rooms(session, now, &filter, answer));
 }
 

@@ -1,11 +1,13 @@
 //! NAMES, and the ranks of occupants as IRC shows them. RFC 2812 section 3.2.5, IRCv3 `multi-prefix` and `userhost-in-names`.
 
+use super::channel::{CHANNELS_MAX, room_of};
 use super::message::LINE_BYTES_MAX;
 use super::numerics::*;
 use super::said::channel_name;
 use super::{Caps, Message, Now, Session};
 use crate::command::{Command, Reply};
 use crate::event::{Occupant, Person, RoomView};
+use lavina_crdt::modes::UserMode;
 use lavina_crdt::names::Nick;
 use lavina_crdt::room::{Flag, Rank};
 
@@ -86,7 +88,15 @@ pub(super) fn names(session: &mut Session, _now: Now, message: &Message<'_>) {
         session.numeric(RPL_ENDOFNAMES, &["*"], "End of /NAMES list");
         return;
     };
-    for room in session.rooms_of(list) {
+    for (index, name) in list.split(',').filter(|name| !name.is_empty()).enumerate() {
+        if index >= CHANNELS_MAX {
+            return session.numeric(ERR_TOOMANYTARGETS, &[name], "Too many targets");
+        }
+        // Of what cannot be a channel as much is said as of one that is not there (modern.ircdocs.horse, NAMES).
+        let Some(room) = room_of(name) else {
+            session.numeric(RPL_ENDOFNAMES, &[name], "End of /NAMES list");
+            continue;
+        };
         session.ask(Command::RoomInfo(room.clone()), move |session, _, answer| {
             if let Ok(Reply::Room(Some(view))) = answer {
                 let reveal = if view.own_nick.is_some() { Reveal::Inside } else { Reveal::Outside };
@@ -98,6 +108,12 @@ pub(super) fn names(session: &mut Session, _now: Now, message: &Message<'_>) {
     }
 }
 
+/// Whether somebody outside is shown an occupant: invisible people are not (modern.ircdocs.horse, NAMES).
+pub(super) fn is_seen(reveal: Reveal, occupant: &Occupant) -> bool {
+    let is_invisible = |person: &Person| person.record.modes.has(UserMode::Invisible);
+    reveal == Reveal::Inside || !occupant.people.iter().all(is_invisible)
+}
+
 /// The names of a channel's occupants; of a secret one only to those inside.
 pub(super) fn write_names(session: &mut Session, view: &RoomView, reveal: Reveal) {
     let channel = channel_name(&view.name);
@@ -105,7 +121,7 @@ pub(super) fn write_names(session: &mut Session, view: &RoomView, reveal: Reveal
     if reveal == Reveal::Inside || !secret {
         let symbol = if secret { "@" } else { "=" };
         let mut line = String::new();
-        for occupant in &view.occupants {
+        for occupant in view.occupants.iter().filter(|occupant| is_seen(reveal, occupant)) {
             let item = item(session, occupant);
             if !line.is_empty() && line.len() + item.len() >= NAMES_BYTES {
                 session.numeric(RPL_NAMREPLY, &[symbol, &channel], &line);

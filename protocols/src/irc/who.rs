@@ -2,7 +2,7 @@
 
 use super::channel::room_of;
 use super::message::{Line, clip};
-use super::names::prefixes;
+use super::names::{Reveal, is_seen, prefixes};
 use super::numerics::*;
 use super::people::away_text;
 use super::said::channel_name;
@@ -11,6 +11,7 @@ use crate::command::{Command, Reply};
 use crate::event::Person;
 use lavina_crdt::modes::UserMode;
 use lavina_crdt::names::Nick;
+use std::collections::BTreeSet;
 
 /// People shown for a mask at most: more is not a question about somebody.
 const PEOPLE_MAX: usize = 200;
@@ -56,7 +57,8 @@ pub(super) fn who(session: &mut Session, _now: Now, message: &Message<'_>) {
         Some(room) => session.ask(Command::RoomInfo(room), move |session, _, answer| {
             if let Ok(Reply::Room(Some(view))) = answer {
                 let channel = channel_name(&view.name);
-                for occupant in &view.occupants {
+                let reveal = if view.own_nick.is_some() { Reveal::Inside } else { Reveal::Outside };
+                for occupant in view.occupants.iter().filter(|occupant| is_seen(reveal, occupant)) {
                     if let Some(person) = occupant.people.first().filter(|person| is_wanted(person)) {
                         let row = Row {
                             channel: &channel,
@@ -74,7 +76,11 @@ pub(super) fn who(session: &mut Session, _now: Now, message: &Message<'_>) {
             let command = Command::FindMask { mask: mask.clone(), limit: PEOPLE_MAX };
             session.ask(command, move |session, _, answer| {
                 if let Ok(Reply::People(people)) = answer {
-                    for person in people.iter().filter(|person| is_wanted(person)).take(PEOPLE_MAX) {
+                    // Several sessions of a nick are one person.
+                    let mut seen = BTreeSet::new();
+                    let wanted = people.iter().filter(|person| is_wanted(person));
+                    let each = wanted.filter(|person| seen.insert(person.record.nick.key()));
+                    for person in each.take(PEOPLE_MAX) {
                         let row = Row { channel: "*", nick: &person.record.nick, marks: String::new(), person };
                         write(session, fields.as_ref(), &row);
                     }

@@ -15,6 +15,7 @@ use lavina_gossip::machine::PeerStatus;
 use lavina_protocols::command::{Command, CommandId, Refusal, Reply};
 use lavina_protocols::event::{CloseReason, Event, Said};
 use lavina_protocols::operator::Operator;
+use lavina_protocols::session::ROOMS_MAX;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -99,7 +100,7 @@ impl Default for Limits {
             unreachable_grace_ms: 600_000,
             hold_ms_max: 2_000,
             room_idle_ms: 120_000,
-            rooms_per_session_max: 200,
+            rooms_per_session_max: ROOMS_MAX,
             history_page_max: 500,
             commands_waiting_max: 256,
             sync_period_ms: 3_000,

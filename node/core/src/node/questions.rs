@@ -113,8 +113,12 @@ impl<S: Store> Node<S> {
                     || fits(&record.host)
                     || fits(&format!("{}!{}@{}", record.nick, record.user, record.host)))
         };
-        let found =
-            self.people.iter().filter(|(session, record)| matches(record) && self.may_find(asker, *session, record));
+        // Who is named is no secret; what else is known of them is.
+        let named = Nick::new(&mask).ok().map(|nick| nick.key());
+        let is_named = |record: &SessionRecord| record.available && named.as_ref() == Some(&record.nick.key());
+        let found = self.people.iter().filter(|(session, record)| {
+            is_named(record) || (matches(record) && self.may_find(asker, *session, record))
+        });
         found.take(limit.min(FOUND_MAX)).filter_map(|(session, _)| self.person_for(asker, session)).collect()
     }
 

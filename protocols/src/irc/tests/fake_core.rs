@@ -242,7 +242,8 @@ impl FakeCore {
                 let standings = if nick.as_str() == "bob" { vec![standing] } else { Vec::new() };
                 Reply::LookedUp(vec![person(nick.as_str())], standings)
             }
-            Command::FindMask { .. } => Reply::People(vec![person("bob"), person("sleepy")]),
+            // Somebody with two sessions is found with both.
+            Command::FindMask { .. } => Reply::People(vec![person("bob"), person("bob"), person("sleepy")]),
             Command::History(query) => {
                 let page = Self::page(&query);
                 self.queries.push(query);
