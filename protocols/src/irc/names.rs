@@ -17,7 +17,10 @@ const NAMES_BYTES: usize = LINE_BYTES_MAX - 212;
 /// Whether the names are for somebody inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reveal {
+    /// Who has just come in, and is among them.
     Inside,
+    /// Who is inside and asks: an auditorium is the same for all who have no voice, without themselves.
+    Asking,
     Outside,
 }
 
@@ -99,7 +102,7 @@ pub(super) fn names(session: &mut Session, _now: Now, message: &Message<'_>) {
         };
         session.ask(Command::RoomInfo(room.clone()), move |session, _, answer| {
             if let Ok(Reply::Room(Some(view))) = answer {
-                let reveal = if view.own_nick.is_some() { Reveal::Inside } else { Reveal::Outside };
+                let reveal = if view.own_nick.is_some() { Reveal::Asking } else { Reveal::Outside };
                 write_names(session, &view, reveal);
             } else {
                 session.numeric(RPL_ENDOFNAMES, &[&channel_name(&room)], "End of /NAMES list");
@@ -111,17 +114,23 @@ pub(super) fn names(session: &mut Session, _now: Now, message: &Message<'_>) {
 /// Whether somebody outside is shown an occupant: invisible people are not (modern.ircdocs.horse, NAMES).
 pub(super) fn is_seen(reveal: Reveal, occupant: &Occupant) -> bool {
     let is_invisible = |person: &Person| person.record.modes.has(UserMode::Invisible);
-    reveal == Reveal::Inside || !occupant.people.iter().all(is_invisible)
+    reveal != Reveal::Outside || !occupant.people.iter().all(is_invisible)
 }
 
 /// The names of a channel's occupants; of a secret one only to those inside.
 pub(super) fn write_names(session: &mut Session, view: &RoomView, reveal: Reveal) {
     let channel = channel_name(&view.name);
     let secret = view.state.has(Flag::Secret);
-    if reveal == Reveal::Inside || !secret {
+    if reveal != Reveal::Outside || !secret {
         let symbol = if secret { "@" } else { "=" };
         let mut line = String::new();
-        for occupant in view.occupants.iter().filter(|occupant| is_seen(reveal, occupant)) {
+        let is_audience = |occupant: &Occupant| {
+            view.state.has(Flag::Auditorium)
+                && occupant.rank < Rank::Voice
+                && Some(&occupant.nick) == view.own_nick.as_ref()
+        };
+        let seen = view.occupants.iter().filter(|occupant| is_seen(reveal, occupant));
+        for occupant in seen.filter(|occupant| reveal != Reveal::Asking || !is_audience(occupant)) {
             let item = item(session, occupant);
             if !line.is_empty() && line.len() + item.len() >= NAMES_BYTES {
                 session.numeric(RPL_NAMREPLY, &[symbol, &channel], &line);

@@ -367,3 +367,21 @@ fn a_channel_goes_by_another_name() {
     "#]]
     .assert_eq(&client.take());
 }
+
+#[test]
+fn who_has_no_voice_in_an_auditorium_is_not_among_those_it_names() {
+    use crate::irc::names::{Reveal, write_names};
+    use lavina_crdt::room::{Flag, RoomState};
+    let mut client = Client::in_room("batch");
+    let state = Arc::new(RoomState { flags: [Flag::Auditorium].into(), ..RoomState::default() });
+    let occupants = vec![occupant("alice", Rank::None), occupant("bob", Rank::Operator)];
+    let own_nick = Some(nick("alice"));
+    let view = crate::event::RoomView { name: room("r"), state, occupants, own_nick, created: false };
+    for (reveal, names) in [(Reveal::Inside, "alice @bob"), (Reveal::Asking, "@bob")] {
+        client.session.answers.begin(None);
+        write_names(&mut client.session, &view, reveal);
+        client.session.answers.settle(&mut client.session.out, "node");
+        client.pump();
+        assert!(client.take().starts_with(&format!(":node 353 alice = #r :{names}\n")), "{reveal:?}");
+    }
+}
