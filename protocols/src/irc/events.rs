@@ -238,6 +238,8 @@ impl Session {
     }
 
     fn on_netsplit(&mut self, now: Now, nodes: &(Arc<str>, Arc<str>), gone: &[(Person, Vec<(RoomName, Nick)>)]) {
+        // Clients know a split by two names of servers.
+        let nodes = &(self.server_name(&nodes.0), self.server_name(&nodes.1));
         let reason = format!("{} {}", nodes.0, nodes.1);
         let mut lines = Vec::new();
         for (person, places) in gone {
@@ -248,6 +250,7 @@ impl Session {
     }
 
     fn on_netjoin(&mut self, now: Now, nodes: &(Arc<str>, Arc<str>), back: &[(RoomName, Occupant)]) {
+        let nodes = &(self.server_name(&nodes.0), self.server_name(&nodes.1));
         let look = Look { caps: self.caps, node: &self.config.node_name, wall_ms: now.wall_ms };
         let mut lines = Vec::new();
         for (room, occupant) in back.iter().filter(|(room, _)| self.rooms.contains(room)) {
@@ -269,13 +272,7 @@ impl Session {
     }
 
     /// Sends lines together, in a batch where the client knows batches (IRCv3 `netsplit` and `netjoin` batch types).
-    fn tell_batch(
-        &mut self,
-        now: Now,
-        kind: &str,
-        nodes: &(Arc<str>, Arc<str>),
-        lines: Vec<(Line, Option<AccountName>)>,
-    ) {
+    fn tell_batch(&mut self, now: Now, kind: &str, nodes: &(String, String), lines: Vec<(Line, Option<AccountName>)>) {
         if lines.is_empty() {
             return;
         }

@@ -82,7 +82,8 @@ fn write_whois(session: &mut Session, first: &Person, people: &[Person], standin
         session.numeric(RPL_WHOISOPERATOR, &[nick], "is an IRC operator");
     }
     let network = session.config.network.clone();
-    session.numeric(RPL_WHOISSERVER, &[nick, &first.node], &network);
+    let server = session.server_name(&first.node);
+    session.numeric(RPL_WHOISSERVER, &[nick, &server], &network);
     let away: Option<Vec<String>> = people.iter().map(away_text).collect();
     if let Some(text) = away.and_then(|texts| texts.into_iter().next()) {
         session.numeric(RPL_AWAY, &[nick], &text);
@@ -134,7 +135,8 @@ fn write_whowas(session: &mut Session, name: &str, gone: &[Gone], end: Option<&s
         if let Some(account) = &record.account {
             session.numeric(RPL_WHOISACCOUNT, &[nick, account.as_str()], "was logged in as");
         }
-        session.numeric(RPL_WHOISSERVER, &[nick, node], &super::time::format(*at_ms));
+        let server = session.server_name(node);
+        session.numeric(RPL_WHOISSERVER, &[nick, &server], &super::time::format(*at_ms));
     }
     if let Some(names) = end {
         session.numeric(RPL_ENDOFWHOWAS, &[names], "End of WHOWAS");

@@ -97,8 +97,9 @@ fn write(session: &mut Session, fields: Option<&Fields>, row: &Row<'_>) {
     let operator = if record.modes.has(UserMode::Operator) { "*" } else { "" };
     let bot = if record.modes.has(UserMode::Bot) { "B" } else { "" };
     let flags = format!("{here}{operator}{bot}{}", row.marks);
+    let server = session.server_name(&row.person.node);
     let Some(fields) = fields else {
-        let words = [row.channel, &record.user, &record.host, &row.person.node, row.nick.as_str(), &flags];
+        let words = [row.channel, &record.user, &record.host, &server, row.nick.as_str(), &flags];
         session.numeric(RPL_WHOREPLY, &words, &format!("0 {}", record.realname));
         return;
     };
@@ -110,7 +111,7 @@ fn write(session: &mut Session, fields: Option<&Fields>, row: &Row<'_>) {
             'u' => &record.user,
             'i' => "255.255.255.255",
             'h' => &record.host,
-            's' => &row.person.node,
+            's' => &server,
             'n' => row.nick.as_str(),
             'f' => &flags,
             'd' | 'l' => "0",

@@ -38,7 +38,8 @@ pub(super) struct NewNode {
 }
 
 fn label(text: &str) -> Result<String, String> {
-    if is_label(text) { Ok(text.to_owned()) } else { Err("a short word of a-z, 0-9 and `-` is expected".to_owned()) }
+    let label = text.to_ascii_lowercase();
+    if is_label(&label) { Ok(label) } else { Err("a short word of a-z, 0-9 and `-` is expected".to_owned()) }
 }
 
 fn dialable(text: &str) -> Result<String, String> {
@@ -94,6 +95,7 @@ impl NewNode {
             file: Some(self.file()),
             domain: domain.to_owned(),
             name: name.to_owned(),
+            irc_name: format!("{name}.{domain}"),
             network: network.to_owned(),
             place: self.place(),
             data: self.dir.join(DATA),

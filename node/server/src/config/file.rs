@@ -186,6 +186,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     Ok(Config {
         file: Some(path.to_owned()),
         name: check.label("name", &file.name)?,
+        irc_name: format!("{}.{}", file.name.get_ref(), file.domain.get_ref()),
         network: match &file.network {
             Some(network) => check.network("network", network)?,
             None => domain.clone(),
@@ -255,16 +256,19 @@ impl Check<'_> {
     }
 
     fn label(&self, key: &str, value: &Spanned<String>) -> Result<String, ConfigError> {
-        if is_label(value.get_ref()) {
-            return Ok(value.get_ref().clone());
+        // Names of hosts are the same in either case of letters (RFC 4343).
+        let label = value.get_ref().to_ascii_lowercase();
+        if is_label(&label) {
+            return Ok(label);
         }
         let right = "a short word of a-z, 0-9 and `-` is expected, such as \"eu-1\"";
         Err(self.refuse(key, value, "is not usable in a host name", right))
     }
 
     pub(super) fn domain(&self, key: &str, value: &Spanned<String>) -> Result<String, ConfigError> {
-        if is_domain(value.get_ref()) {
-            return Ok(value.get_ref().clone());
+        let domain = value.get_ref().to_ascii_lowercase();
+        if is_domain(&domain) {
+            return Ok(domain);
         }
         let right = "labels of a-z, 0-9 and `-`, parted by dots, are expected, such as \"chat.example\"";
         Err(self.refuse(key, value, "is not a domain name", right))

@@ -53,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) domain: String,
     /// The node's short name.
     pub(crate) name: String,
+    /// The node's name as IRC clients see it: a host name, with the letters as written.
+    pub(crate) irc_name: String,
     /// The network's name as IRC clients show it.
     pub(crate) network: String,
     /// Where the node stands.
@@ -125,6 +127,7 @@ impl Config {
             file: None,
             domain: "localhost".to_owned(),
             name: "local".to_owned(),
+            irc_name: "local.localhost".to_owned(),
             network: "Lavina".to_owned(),
             place: Place { region: "local".to_owned(), zone: "a".to_owned() },
             data,
@@ -167,7 +170,7 @@ impl Config {
         format!("rooms.{}", self.domain)
     }
 
-    /// The node's name as IRC clients see it: a host name.
+    /// The node's name as a host name.
     pub(crate) fn host_name(&self) -> String {
         format!("{}.{}", self.name, self.domain)
     }

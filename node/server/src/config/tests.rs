@@ -33,6 +33,7 @@ fn a_small_file_is_enough() {
                 ),
                 domain: "chat.example",
                 name: "eu-1",
+                irc_name: "eu-1.chat.example",
                 network: "chat.example",
                 place: Place {
                     region: "eu",
@@ -323,6 +324,14 @@ fn how_irc_greets_is_a_password_and_a_file() {
         error.contains(":7:8: motd: line 2 does not fit into a line of IRC; lines of at most 400 bytes are expected"),
         "{error}"
     );
+}
+
+#[test]
+fn names_of_hosts_may_have_capitals_and_irc_shows_them() {
+    let text = GOOD.replace("chat.example", "Chat.Example").replace("eu-1", "EU-1");
+    let config = Config::parse(Path::new("/etc/lavina/lavina.toml"), &text).unwrap();
+    assert_eq!((config.name.as_str(), config.domain.as_str()), ("eu-1", "chat.example"));
+    assert_eq!((config.host_name().as_str(), config.irc_name.as_str()), ("eu-1.chat.example", "EU-1.Chat.Example"));
 }
 
 #[test]

@@ -192,7 +192,7 @@ impl Opening<'_> {
         let config = self.config;
         SessionConfig {
             rooms_domain: config.rooms_domain(),
-            node_name: config.host_name(),
+            node_name: config.irc_name.clone(),
             network: config.network.clone(),
             motd: config.greeting.motd.clone(),
             password: config.greeting.password.clone(),

@@ -323,27 +323,27 @@ fn a_cut_and_what_follows() {
     check(
         &Event::Netsplit { nodes: pair(), gone },
         expect![[r#"
-        :bob!ubob@far QUIT :us-1 eu-1
+            :bob!ubob@far QUIT :us-1.example.org eu-1.example.org
 
-        :node BATCH +b1 netsplit us-1 eu-1
-        @batch=b1;time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far QUIT :us-1 eu-1
-        :node BATCH -b1
+            :node BATCH +b1 netsplit us-1.example.org eu-1.example.org
+            @batch=b1;time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far QUIT :us-1.example.org eu-1.example.org
+            :node BATCH -b1
 
-    "#]],
+        "#]],
     );
     let back = vec![(room("r"), occupant("bob", Rank::Founder)), (room("s"), occupant("stranger", Rank::None))];
     check(
         &Event::Netjoin { nodes: pair(), back },
         expect![[r#"
-        :bob!ubob@far JOIN #r
-        :node MODE #r +q bob
+            :bob!ubob@far JOIN #r
+            :node MODE #r +q bob
 
-        :node BATCH +b1 netjoin us-1 eu-1
-        @batch=b1;time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far JOIN #r bob :Real bob
-        @batch=b1;time=2026-01-02T03:04:05.678Z :node MODE #r +q bob
-        :node BATCH -b1
+            :node BATCH +b1 netjoin us-1.example.org eu-1.example.org
+            @batch=b1;time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far JOIN #r bob :Real bob
+            @batch=b1;time=2026-01-02T03:04:05.678Z :node MODE #r +q bob
+            :node BATCH -b1
 
-    "#]],
+        "#]],
     );
 }
 

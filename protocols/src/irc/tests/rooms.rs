@@ -174,9 +174,9 @@ fn who_whois_names_and_list() {
             :node 401 alice nobody :No such nick/channel
             :node 318 alice nobody :End of /WHOIS list
             :node 314 alice x ux far * :Real x
-            :node 312 alice x far :1970-01-01T00:01:00.000Z
+            :node 312 alice x far.example.org :1970-01-01T00:01:00.000Z
             :node 314 alice x ux far * :Real x
-            :node 312 alice x far :1970-01-01T00:00:00.000Z
+            :node 312 alice x far.example.org :1970-01-01T00:00:00.000Z
             :node 369 alice x :End of WHOWAS
         "#]],
     );
