@@ -162,14 +162,14 @@ fn who_whois_names_and_list() {
             :node 312 alice sleepy node :Net
             :node 301 alice sleepy :zzz
             :node 671 alice sleepy :is using a secure connection
-            :node 317 alice sleepy 0 1700000000 :seconds idle, signon time
+            :node 317 alice sleepy 61 1700000000 :seconds idle, signon time
             :node 318 alice sleepy :End of /WHOIS list
             :node 311 alice bob ubob far * :Real bob
             :node 319 alice bob :@#r
             :node 312 alice bob node :Net
             :node 330 alice bob bob :is logged in as
             :node 671 alice bob :is using a secure connection
-            :node 317 alice bob 0 1700000000 :seconds idle, signon time
+            :node 317 alice bob 61 1700000000 :seconds idle, signon time
             :node 318 alice bob :End of /WHOIS list
             :node 401 alice nobody :No such nick/channel
             :node 318 alice nobody :End of /WHOIS list

@@ -57,7 +57,7 @@ fn labels_come_back_on_an_ack_a_line_or_a_batch() {
         @batch=b1 :node 312 alice bob node :Net
         @batch=b1 :node 330 alice bob bob :is logged in as
         @batch=b1 :node 671 alice bob :is using a secure connection
-        @batch=b1 :node 317 alice bob 0 1700000000 :seconds idle, signon time
+        @batch=b1 :node 317 alice bob 61 1700000000 :seconds idle, signon time
         @batch=b1 :node 318 alice bob :End of /WHOIS list
         :node BATCH -b1
         @label=d;msgid=06dnpacf5s0000g2081040g000000001 :alice!al@host PRIVMSG #r :hi
