@@ -162,6 +162,16 @@ pub struct MsgId(pub [u8; 20]);
 const BASE32HEX: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 
 impl MsgId {
+    /// The id of a session's coming into a room, which no entry tells: the same wherever its place is known.
+    #[must_use]
+    pub fn of_place(since: Hlc, session: SessionId) -> Self {
+        let mut id = [0; 20];
+        id[..8].copy_from_slice(&since.0.to_be_bytes());
+        id[8..14].copy_from_slice(&session.node.0[..6]);
+        id[14..].copy_from_slice(&session.number.to_be_bytes()[2..]);
+        Self(id)
+    }
+
     /// When the message was said.
     #[must_use]
     pub fn hlc(&self) -> Hlc {

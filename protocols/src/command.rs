@@ -389,8 +389,8 @@ pub enum Reply {
     Rooms(Vec<RoomSummary>),
     /// Sessions.
     People(Vec<Person>),
-    /// Sessions, and where the person is.
-    LookedUp(Vec<Person>, Vec<Standing>),
+    /// Sessions, where the person is, and for how many milliseconds they have said nothing.
+    LookedUp(Vec<Person>, Vec<Standing>, u64),
     /// Who went by a nick, newest first.
     Gone(Vec<Gone>),
     /// History.

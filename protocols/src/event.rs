@@ -46,6 +46,8 @@ pub struct Occupant {
     pub nick: Nick,
     /// Its standing.
     pub rank: Rank,
+    /// Standings that it has beneath, highest first, for those who show several.
+    pub beneath: Vec<Rank>,
     /// Whether the room is one that stays: in others who made it is no more than an operator to those who show such things.
     pub in_lasting_room: bool,
     /// Its sessions, in id order; never empty.

@@ -21,6 +21,11 @@ impl Bucket {
         Self { token_us, burst_us: token_us.saturating_mul(u64::from(flood.burst.max(1))), full_at_us: 0 }
     }
 
+    /// Whether more than half of it is gone: a client that is held to its pace and goes on.
+    pub(crate) fn is_strained(&self, now: Now) -> bool {
+        self.full_at_us.saturating_sub(now.mono_us) > self.burst_us / 2
+    }
+
     /// Takes a token; `Err` says when there will be one.
     pub(crate) fn take(&mut self, now: Now) -> Result<(), u64> {
         let full_at = self.full_at_us.max(now.mono_us).saturating_add(self.token_us);
@@ -42,6 +47,7 @@ mod tests {
         let mut bucket = Bucket::new(Flood { burst: 3, per_second: 10 });
         let mut now = Now { mono_us: 5_000_000, wall_ms: 0 };
         assert!((0..3).all(|_| bucket.take(now).is_ok()));
+        assert!(bucket.is_strained(now) && !bucket.is_strained(Now { mono_us: 5_200_000, wall_ms: 0 }));
         assert_eq!(bucket.take(now), Err(5_100_000));
         now.mono_us = 5_100_000;
         assert_eq!(bucket.take(now), Ok(()));

@@ -37,6 +37,8 @@ pub struct SessionConfig {
     pub network: String,
     /// Message of the day, by lines; empty for none.
     pub motd: Vec<String>,
+    /// What is kept of the password that IRC clients need who are not logged in, where there is one (PASS).
+    pub password: Option<ScramCredentials>,
     /// Whether new accounts may be registered by clients.
     pub registration: bool,
     /// Whether passwords in clear (SASL PLAIN) are taken over an unencrypted connection; only for loopback.
@@ -73,6 +75,9 @@ pub struct Sts {
     pub required: bool,
 }
 
+/// Most rooms one session may be in.
+pub const ROOMS_MAX: usize = 200;
+
 /// A token bucket: one line or stanza costs one token. With an empty bucket input waits, nothing is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flood {
@@ -100,6 +105,7 @@ impl SessionConfig {
             node_name: domain.to_owned(),
             network: domain.to_owned(),
             motd: Vec::new(),
+            password: None,
             registration: false,
             plain_without_tls: false,
             started_ms: 0,

@@ -213,6 +213,9 @@ fn encode(act: &Act) -> Put {
         Act::SetRank { who, rank } => {
             (format!("rank/{}", principal_key(who)), Value::Text(name_of(&RANKS, rank).to_owned()))
         }
+        Act::SetMark { who, rank, on } => {
+            (format!("mark/{}/{}", name_of(&RANKS, rank), principal_key(who)), Value::Is(*on))
+        }
         Act::SetBan { mask, ban } => (format!("ban/{}", mask_key(mask)), text_or_nothing(ban)),
         Act::SetException { mask, on } => (format!("exception/{}", mask_key(mask)), Value::Is(*on)),
         Act::SetInviteException { mask, on } => (format!("invited/{}", mask_key(mask)), Value::Is(*on)),
@@ -255,6 +258,10 @@ fn decode(put: &Put) -> Option<Act> {
         "rank" => {
             let rank = text().map_or(Some(Rank::None), |name| named(&RANKS, &name))?;
             Act::SetRank { who: principal_of(rest)?, rank }
+        }
+        "mark" => {
+            let (rank, who) = rest.split_once('/')?;
+            Act::SetMark { who: principal_of(who)?, rank: named(&RANKS, rank)?, on }
         }
         "ban" => Act::SetBan { mask: mask_of(rest)?, ban: text() },
         "exception" => Act::SetException { mask: mask_of(rest)?, on },
@@ -367,6 +374,7 @@ mod tests {
             Act::SetRank { who: author(1, "alice").principal(), rank: Rank::None },
         ];
         acts.extend(RANKS.map(|(_, rank)| Act::SetRank { who: guest.clone(), rank }));
+        acts.extend([true, false].map(|on| Act::SetMark { who: guest.clone(), rank: Rank::HalfOp, on }));
         acts.extend(FLAGS.map(|(_, flag)| Act::SetFlag { flag, on: flag == Flag::Secret }));
         acts
     }
@@ -402,6 +410,7 @@ mod tests {
         assert_eq!(put("topic", Value::Number(3)).acts(), None);
         assert_eq!(put("flag/secret", Value::Nothing).acts(), None);
         assert_eq!(put("rank/account/Alice", Value::Nothing).acts(), None);
+        assert_eq!(put("mark/founder/account/alice", Value::Is(true)).acts(), None);
         assert_eq!(put("key", Value::Text("a\r\nb".into())).acts(), None);
         assert_eq!(put("forward", Value::Text("a b".into())).acts(), None);
         assert_eq!(put("ban/mute/mute/guests/", Value::Text(String::new())).acts(), None);

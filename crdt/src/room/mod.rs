@@ -109,6 +109,16 @@ pub enum Act {
         /// The new standing.
         rank: Rank,
     },
+    /// Marks `who` with a standing beneath the one that counts, to be shown beside it and to be left with when that one is taken (IRCv3
+    /// `multi-prefix`). It gives nobody a right.
+    SetMark {
+        /// Whose.
+        who: Principal,
+        /// Which: [`Rank::Voice`] to [`Rank::Admin`].
+        rank: Rank,
+        /// Whether it is there.
+        on: bool,
+    },
     /// Bans a mask, or lifts the ban.
     SetBan {
         /// What is banned.
@@ -199,6 +209,7 @@ impl Act {
             | Self::SetForward(_)
             | Self::SetMoved(_)
             | Self::SetFormer(_) => true,
+            Self::SetMark { rank, .. } => (Rank::Voice..=Rank::Admin).contains(rank),
             Self::SetNote { key, value } => notes::is_key(key) && value.as_deref().is_none_or(notes::is_value),
             Self::SetBan { mask, ban } => mask.is_sound() && ban.as_deref().is_none_or(is_phrase),
             Self::SetException { mask, .. } | Self::SetInviteException { mask, .. } => mask.is_sound(),
@@ -243,6 +254,8 @@ pub struct RoomState {
     pub created: Option<Hlc>,
     /// Everybody with a standing above [`Rank::None`].
     pub ranks: BTreeMap<Principal, Rank>,
+    /// Standings beneath those, as [`Act::SetMark`] says; empty sets are not kept.
+    pub marks: BTreeMap<Principal, BTreeSet<Rank>>,
     /// IRC +b.
     pub bans: BTreeMap<Mask, Ban>,
     /// IRC +e.
@@ -367,6 +380,14 @@ impl RoomState {
     #[must_use]
     pub fn rank(&self, who: &Principal) -> Rank {
         self.ranks.get(who).copied().unwrap_or_default()
+    }
+
+    /// The standings beneath the one that counts, highest first.
+    #[must_use]
+    pub fn beneath(&self, who: &Principal) -> Vec<Rank> {
+        let rank = self.rank(who);
+        let marks = self.marks.get(who).into_iter().flatten().rev();
+        marks.copied().filter(|mark| *mark < rank).collect()
     }
 
     /// Whether a place that was taken then can still be held: it is open, and has not been closed since.

@@ -9,6 +9,7 @@ use crate::ids::OrderKey;
 pub(super) enum Register {
     Created,
     Rank(Principal),
+    Mark(Principal, Rank),
     Ban(Mask),
     Exception(Mask),
     InviteException(Mask),
@@ -50,6 +51,7 @@ pub(super) fn written(act: &Act, author: &Author) -> Vec<Register> {
             [Register::Created, Register::Rank(author.principal())].into_iter().chain(flags).collect()
         }
         Act::SetRank { who, .. } => vec![Register::Rank(who.clone())],
+        Act::SetMark { who, rank, .. } => vec![Register::Mark(who.clone(), *rank)],
         Act::SetBan { mask, .. } => vec![Register::Ban(mask.clone())],
         Act::SetException { mask, .. } => vec![Register::Exception(mask.clone())],
         Act::SetInviteException { mask, .. } => vec![Register::InviteException(mask.clone())],
@@ -100,6 +102,17 @@ impl RoomState {
                 let rank = rank_given(act);
                 if rank > Rank::None {
                     self.ranks.insert(who.clone(), rank);
+                }
+            }
+            Register::Mark(who, rank) => {
+                let marks = self.marks.entry(who.clone()).or_default();
+                if let Act::SetMark { on: true, .. } = act {
+                    marks.insert(*rank);
+                } else {
+                    marks.remove(rank);
+                }
+                if marks.is_empty() {
+                    self.marks.remove(who);
                 }
             }
             Register::Flag(flag) if flag_given(act) => {

@@ -111,6 +111,7 @@ impl Overlay<'_> {
             | Act::SetTitle(_)
             | Act::SetDescription(_)
             | Act::SetNote { .. }
+            | Act::SetMark { .. }
             | Act::SetMoved(_)
             | Act::SetFormer(_) => {}
             Act::SetClosed(closed) => self.closed = Some(closed.is_some()),
@@ -174,6 +175,9 @@ fn may(view: &dyn View, author: &Author, act: &Act) -> Result<(), Denied> {
         Act::Create => Ok(()),
         _ if !view.is_created() => Err(Denied::NoRoom),
         Act::SetRank { who, rank } => may_set_rank(view, &author.principal(), who, *rank),
+        Act::SetMark { who, on: false, .. } if *who == author.principal() => Ok(()),
+        Act::SetMark { rank: Rank::Voice, .. } => needs(Rank::HalfOp),
+        Act::SetMark { rank, .. } => needs((*rank).max(Rank::Operator)),
         Act::SetTopic(_) if view.has(Flag::TopicLocked) => needs(Rank::HalfOp),
         Act::SetTopic(_) => needs(Rank::HalfOp).or_else(|_| not_banned(view, author)),
         Act::SetClosed(_) | Act::SetMoved(_) | Act::SetFlag { flag: Flag::Level, .. } => needs(Rank::Founder),

@@ -372,6 +372,28 @@ fn damaged_snapshots_are_no_documents() {
     assert!(RoomDoc::load(&[], Vocabulary::Full).is_none());
 }
 
+#[test]
+fn a_mark_is_shown_beneath_a_standing_and_gives_none() {
+    let (mut one, mut other) = two();
+    let mark = |who, rank, on| Act::SetMark { who: author(1, who).principal(), rank, on };
+    let beneath = |replica: &Replica, who| replica.doc.state().beneath(&author(1, who).principal());
+    let mut sent = vec![one.act(10, "ann", &[give("bob", Rank::Operator), give("cat", Rank::HalfOp)])];
+    sent.push(one.act(11, "bob", &[mark("bob", Rank::Voice, true), mark("bob", Rank::HalfOp, true)]));
+    assert_eq!(beneath(&one, "bob"), [Rank::HalfOp, Rank::Voice]);
+    sent.push(one.act(12, "cat", &[mark("eve", Rank::Voice, true)]));
+    assert_eq!((one.rank("eve"), beneath(&one, "eve")), (Rank::None, Vec::new()), "it is beneath nothing");
+    sent.push(one.act(13, "cat", &[mark("eve", Rank::HalfOp, true)]));
+    sent.push(one.act(14, "bob", &[mark("eve", Rank::Admin, true)]));
+    sent.push(one.act(15, "eve", &[mark("bob", Rank::Voice, false)]));
+    sent.push(one.act(16, "ann", &[give("eve", Rank::Operator)]));
+    assert_eq!(beneath(&one, "eve"), [Rank::Voice], "nobody marks with more than they have");
+    sent.push(one.act(17, "bob", &[mark("bob", Rank::HalfOp, false)]));
+    sent.push(one.act(18, "ann", &[give("bob", Rank::Voice)]));
+    assert_eq!((one.rank("bob"), beneath(&one, "bob")), (Rank::Voice, Vec::new()));
+    other.take_all(&sent);
+    assert_eq!(one.doc.state(), other.doc.state());
+}
+
 /// One step of a history: a replica, its author, what to do, and whether the replica first hears from another.
 type Step = (u8, u8, u8, u8, u8, Option<u8>);
 
@@ -392,12 +414,13 @@ fn step_act(kind: u8, who: u8, rank: u8) -> Act {
         9 => Act::Create,
         LEVEL => Act::SetFlag { flag: Flag::Level, on: rank > 1 },
         11 => Act::SetFlag { flag: Flag::Persistent, on: rank > 2 },
+        12 => Act::SetMark { who: author(1, who).principal(), rank: Rank::Voice, on: rank > 1 },
         _ => Act::SetException { mask: Mask::parse(who).unwrap(), on: rank > 2 },
     }
 }
 
 fn histories() -> impl Strategy<Value = Vec<Step>> {
-    let step = (0u8..4, 0u8..6, 0u8..13, 0u8..6, 0u8..5, proptest::option::of(0u8..4));
+    let step = (0u8..4, 0u8..6, 0u8..14, 0u8..6, 0u8..5, proptest::option::of(0u8..4));
     proptest::collection::vec(step, 1..24)
 }
 

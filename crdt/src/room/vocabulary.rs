@@ -11,7 +11,7 @@ pub enum Vocabulary {
     /// All that this build has.
     #[default]
     Full,
-    /// All but titles, forwards, auditoriums, notes and moves, which give nobody a right and take none.
+    /// All but titles, forwards, auditoriums, notes, marks and moves, which give nobody a right and take none.
     Earlier,
 }
 
@@ -27,6 +27,7 @@ impl Vocabulary {
                     | Act::SetForward(_)
                     | Act::SetFlag { flag: Flag::Auditorium, .. }
                     | Act::SetNote { .. }
+                    | Act::SetMark { .. }
                     | Act::SetMoved(_)
                     | Act::SetFormer(_)
             ),

@@ -13,6 +13,7 @@ mod knocks;
 mod last_seen;
 mod lookalikes;
 pub mod node;
+pub mod paces;
 mod people;
 mod quotas;
 pub mod replica;

@@ -4,6 +4,7 @@
 //! sorted list, ready to be the receivers of an event. Knows no rights.
 
 use crate::node::SessionNumber;
+use lavina_crdt::clock::Hlc;
 use lavina_crdt::content::Principal;
 use lavina_crdt::directory::{Directory, Occupants};
 use lavina_crdt::ids::{NodeId, SessionId};
@@ -45,6 +46,8 @@ pub(crate) struct People {
     /// What the ids of this node's sessions are ahead of the shell's numbers.
     base: u64,
     records: BTreeMap<SessionId, Arc<SessionRecord>>,
+    /// When those that have said anything that came here last did.
+    spoke: BTreeMap<SessionId, Hlc>,
     /// How many of them are this node's.
     own_len: usize,
     directory: Directory,
@@ -55,7 +58,8 @@ pub(crate) struct People {
 impl People {
     /// Nobody, seen from node `me`, whose session ids are `base` ahead of the shell's numbers.
     pub(crate) fn new(me: NodeId, base: u64) -> Self {
-        Self { me, base, records: BTreeMap::new(), own_len: 0, directory: Directory::new(), local: BTreeMap::new() }
+        let (records, spoke) = (BTreeMap::new(), BTreeMap::new());
+        Self { me, base, records, spoke, own_len: 0, directory: Directory::new(), local: BTreeMap::new() }
     }
 
     /// Who claims which nick, and who is in which room.
@@ -66,6 +70,20 @@ impl People {
     /// One session.
     pub(crate) fn get(&self, session: SessionId) -> Option<&Arc<SessionRecord>> {
         self.records.get(&session)
+    }
+
+    /// A session has said something.
+    pub(crate) fn note_spoke(&mut self, session: SessionId, at: Hlc) {
+        if self.records.contains_key(&session) {
+            let spoke = self.spoke.entry(session).or_default();
+            *spoke = at.max(*spoke);
+        }
+    }
+
+    /// When a session said something last, or came.
+    pub(crate) fn active_at(&self, session: SessionId) -> Option<Hlc> {
+        let signed_on = self.records.get(&session)?.signed_on;
+        Some(self.spoke.get(&session).copied().unwrap_or_default().max(signed_on))
     }
 
     /// All sessions, in id order.
@@ -118,7 +136,10 @@ impl People {
     pub(crate) fn set(&mut self, session: SessionId, new: Option<Arc<SessionRecord>>) -> Diff {
         let old = match &new {
             Some(record) => self.records.insert(session, Arc::clone(record)),
-            None => self.records.remove(&session),
+            None => {
+                self.spoke.remove(&session);
+                self.records.remove(&session)
+            }
         };
         if session.node == self.me {
             self.own_len = self.own_len + usize::from(new.is_some()) - usize::from(old.is_some());

@@ -5,6 +5,7 @@
 
 use crate::gate::{Gate, HELD_MAX, Held};
 use crate::node::{Output, SessionMeta, SessionNumber};
+use crate::paces::Payer;
 use crate::store::BatchId;
 use lavina_crdt::ids::{NodeId, OrderKey, SessionId};
 use lavina_crdt::mutant::{self, Mutant};
@@ -151,6 +152,13 @@ impl Sessions {
         let address = self.table.get(&number).and_then(|session| session.meta.address);
         let address = address.filter(|address| !address.is_loopback()).map(one_address);
         address.and_then(|address| self.addresses.get(&address)).copied().unwrap_or_default()
+    }
+
+    /// To whose pace it counts what a session says; operators have none.
+    pub(crate) fn payer(&self, number: SessionNumber) -> Option<Payer> {
+        let session = self.table.get(&number).filter(|session| session.operator.is_none())?;
+        let address = session.meta.address.filter(|address| !address.is_loopback()).map(one_address);
+        session.account.clone().map(Payer::Account).or_else(|| address.map(Payer::Address))
     }
 
     /// What the session that waits for most has waiting.

@@ -310,13 +310,17 @@ pub(super) fn register(session: &mut Session, _now: Now, message: &Message<'_>) 
         Some(("ALREADY_AUTHENTICATED", "You are logged in already"))
     } else if !session.has_nick() {
         Some(("NEED_NICK", "Choose a nickname first"))
+    } else if session.config.password.is_some() && session.session_id().is_none() {
+        // Who is logged in needs no password of the network: so nobody makes an account before they have shown it.
+        return session.fail("REGISTER", "COMPLETE_CONNECTION_REQUIRED", &[], "Connect first");
     } else if session.sasl.registrations >= REGISTRATIONS_MAX {
         Some(("TEMPORARILY_UNAVAILABLE", "Too many registrations from this connection"))
     } else {
         None
     };
     if let Some((code, text)) = problem {
-        session.fail("REGISTER", code, &[&wanted], text);
+        let context = if code == "NEED_NICK" { "*" } else { &wanted };
+        session.fail("REGISTER", code, &[context], text);
         return;
     }
     let Ok(account) = AccountName::new(&wanted) else {
@@ -332,6 +336,16 @@ pub(super) fn register(session: &mut Session, _now: Now, message: &Message<'_>) 
             let command = Command::RegisterAccount(account.clone(), credentials);
             session.ask(command, move |session, _, answer| on_registered(session, account, answer));
         }
+    }
+}
+
+/// VERIFY: an account is good from the start, so no code is ever right.
+pub(super) fn verify(session: &mut Session, _now: Now, message: &Message<'_>) {
+    let account = message.param(0).unwrap_or("*").to_owned();
+    if session.me.account.is_some() {
+        session.fail("VERIFY", "ALREADY_AUTHENTICATED", &[&account], "You are logged in already");
+    } else {
+        session.fail("VERIFY", "INVALID_CODE", &[&account], "Accounts need no verification here: log in");
     }
 }
 

@@ -106,11 +106,14 @@ pub(super) fn on_joined(session: &mut Session, now: Now, view: &Arc<RoomView>, f
     let config = Arc::clone(&session.config);
     let look = Look { caps: session.caps, node: &config.node_name, wall_ms: now.wall_ms };
     let channel = channel_name(&view.name);
+    let people = view.occupants.iter().flat_map(|occupant| &occupant.people);
+    let own = people.filter(|person| session.session_id() == Some(person.session));
     let joined = events::Joining {
         source: &session.source(),
         account: session.me.account.as_ref(),
         realname: &session.me.realname.clone(),
         channel: &channel,
+        id: own.last().and_then(|person| events::joining_id(&view.name, person)),
     };
     let line = joined.line(&look);
     session.reply(line);
@@ -395,7 +398,8 @@ impl Age {
 
 /// LIST.
 pub(super) fn list(session: &mut Session, _now: Now, message: &Message<'_>) {
-    let filter = Filter::parse(message.param(0).unwrap_or_default());
+    // Channels, conditions, or both, each a list (modern.ircdocs.horse, LIST).
+    let filter = Filter::parse(&message.params().join(","));
     session.ask(Command::ListRooms, move |session, now, answer| on_rooms(session, now, &filter, answer));
 }
 

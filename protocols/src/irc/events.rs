@@ -4,7 +4,7 @@
 use super::Caps;
 use super::message::Line;
 use super::modes;
-use super::names::{letter, shown, source_of};
+use super::names::{letter, source_of, standings};
 use super::numerics::{ERR_YOUREBANNEDCREEP, RPL_KNOCK, RPL_LOGGEDOUT};
 use super::people::{away_text, record_away_text};
 use super::said::{self, Look, author_source, channel_name};
@@ -12,6 +12,7 @@ use super::{Now, Session};
 use crate::event::{CloseReason, Conversation, Event, Leave, Occupant, Person, Said};
 use crate::render::{RenderClass, Renders};
 use bytes::{Bytes, BytesMut};
+use lavina_crdt::ids::MsgId;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::SessionRecord;
 use std::sync::Arc;
@@ -31,11 +32,15 @@ pub(super) struct Joining<'a> {
     pub(super) account: Option<&'a AccountName>,
     pub(super) realname: &'a str,
     pub(super) channel: &'a str,
+    /// What the coming is known by.
+    pub(super) id: Option<MsgId>,
 }
 
 impl Joining<'_> {
     pub(super) fn line(&self, look: &Look<'_>) -> Line {
-        look.stamp(self.bare(look), look.wall_ms, self.account)
+        let line = look.stamp(self.bare(look), look.wall_ms, self.account);
+        let named = self.id.filter(|_| look.caps.has(Caps::MESSAGE_TAGS));
+        named.iter().fold(line, |line, id| line.tag("msgid", &id.to_string()))
     }
 
     fn bare(&self, look: &Look<'_>) -> Line {
@@ -46,6 +51,11 @@ impl Joining<'_> {
             Line::new(self.source, "JOIN", &[self.channel])
         }
     }
+}
+
+/// What somebody's coming into a room is known by, on every node.
+pub(super) fn joining_id(room: &RoomName, person: &Person) -> Option<MsgId> {
+    Some(MsgId::of_place(person.record.rooms.get(room)?.since, person.session))
 }
 
 /// PART.
@@ -216,18 +226,20 @@ impl Session {
         }
     }
 
-    /// A direct message: to this person, or by another of their sessions (which only clients with `echo-message` can show).
+    /// A direct message: to this person, or by another of their sessions, as clients know it from bouncers.
     fn on_direct(&mut self, now: Now, said: &Said) {
-        let Conversation::Direct { from, to, to_nick } = &said.conversation else { return };
+        let Conversation::Direct { from, to_nick, .. } = &said.conversation else { return };
         if !self.is_me(from) {
             let target = self.me.nick.clone();
             self.tell(now, |look| said::lines(look, said, &target, None));
-        } else if self.is_me(to) || self.caps.has(Caps::ECHO_MESSAGE) {
+        } else {
             self.tell(now, |look| said::lines(look, said, to_nick.as_str(), None));
         }
     }
 
     fn on_netsplit(&mut self, now: Now, nodes: &(Arc<str>, Arc<str>), gone: &[(Person, Vec<(RoomName, Nick)>)]) {
+        // Clients know a split by two names of servers.
+        let nodes = &(self.server_name(&nodes.0), self.server_name(&nodes.1));
         let reason = format!("{} {}", nodes.0, nodes.1);
         let mut lines = Vec::new();
         for (person, places) in gone {
@@ -238,6 +250,7 @@ impl Session {
     }
 
     fn on_netjoin(&mut self, now: Now, nodes: &(Arc<str>, Arc<str>), back: &[(RoomName, Occupant)]) {
+        let nodes = &(self.server_name(&nodes.0), self.server_name(&nodes.1));
         let look = Look { caps: self.caps, node: &self.config.node_name, wall_ms: now.wall_ms };
         let mut lines = Vec::new();
         for (room, occupant) in back.iter().filter(|(room, _)| self.rooms.contains(room)) {
@@ -250,6 +263,7 @@ impl Session {
                 account: account.as_ref(),
                 realname: &person.record.realname,
                 channel: &channel,
+                id: None,
             };
             lines.push((joining.bare(&look), account));
             lines.extend(rank_line(look.node, &channel, occupant).map(|line| (line, None)));
@@ -258,13 +272,7 @@ impl Session {
     }
 
     /// Sends lines together, in a batch where the client knows batches (IRCv3 `netsplit` and `netjoin` batch types).
-    fn tell_batch(
-        &mut self,
-        now: Now,
-        kind: &str,
-        nodes: &(Arc<str>, Arc<str>),
-        lines: Vec<(Line, Option<AccountName>)>,
-    ) {
+    fn tell_batch(&mut self, now: Now, kind: &str, nodes: &(String, String), lines: Vec<(Line, Option<AccountName>)>) {
         if lines.is_empty() {
             return;
         }
@@ -308,7 +316,7 @@ fn matters(event: &Event) -> Caps {
         let lines = if is_whole { Caps::default() } else { Caps::MULTILINE.with(Caps::BATCH) };
         STAMPS.with(Caps::MESSAGE_TAGS).with(Caps::MESSAGE_REDACTION).with(lines)
     } else if let Event::Joined { .. } = event {
-        STAMPS.with(Caps::EXTENDED_JOIN).with(Caps::AWAY_NOTIFY)
+        STAMPS.with(Caps::MESSAGE_TAGS).with(Caps::EXTENDED_JOIN).with(Caps::AWAY_NOTIFY)
     } else if let Event::PersonChanged { .. } = event {
         STAMPS.with(Caps::ACCOUNT_NOTIFY).with(Caps::AWAY_NOTIFY).with(Caps::SETNAME)
     } else if let Event::Unreachable { .. } | Event::Reachable { .. } = event {
@@ -387,7 +395,8 @@ fn joined(look: &Look<'_>, room: &RoomName, occupant: &Occupant) -> Vec<Line> {
     let Some(person) = occupant.people.first() else { return Vec::new() };
     let (source, channel) = (source_of(&occupant.nick, person), channel_name(room));
     let account = person.record.account.as_ref();
-    let joining = Joining { source: &source, account, realname: &person.record.realname, channel: &channel };
+    let id = joining_id(room, person);
+    let joining = Joining { source: &source, account, realname: &person.record.realname, channel: &channel, id };
     let mut lines = vec![joining.line(look)];
     lines.extend(rank_line(look.node, &channel, occupant).map(|line| look.stamp(line, look.wall_ms, None)));
     if let Some(text) = away_text(person).filter(|_| look.caps.has(Caps::AWAY_NOTIFY)) {
@@ -396,10 +405,14 @@ fn joined(look: &Look<'_>, room: &RoomName, occupant: &Occupant) -> Vec<Line> {
     lines
 }
 
-/// The rank that somebody comes in with.
+/// The standings that somebody comes in with.
 fn rank_line(node: &str, channel: &str, occupant: &Occupant) -> Option<Line> {
-    letter(shown(occupant.rank, occupant.in_lasting_room))
-        .map(|letter| Line::new(node, "MODE", &[channel, &format!("+{letter}"), occupant.nick.as_str()]))
+    let standings = standings(occupant.rank, &occupant.beneath, occupant.in_lasting_room);
+    let letters: String = standings.filter_map(letter).collect();
+    let nicks = letters.chars().map(|_| occupant.nick.as_str());
+    let modes = format!("+{letters}");
+    let words: Vec<&str> = [channel, &modes].into_iter().chain(nicks).collect();
+    (!letters.is_empty()).then(|| Line::new(node, "MODE", &words))
 }
 
 fn left(look: &Look<'_>, room: &RoomName, occupant: &Occupant, how: &Leave) -> Option<Line> {

@@ -12,6 +12,7 @@ use super::numerics::{ERR_NOTREGISTERED, RPL_ISUPPORT};
 use super::people::AWAY_BYTES_MAX;
 use super::registration::{REALNAME_BYTES_MAX, REASON_BYTES_MAX, USER_BYTES_MAX};
 use super::{Caps, Message, Now, Session};
+use crate::session::ROOMS_MAX;
 use crate::slot::{PASS_SECONDS, Pass};
 use lavina_crdt::names::{NICK_BYTES_MAX, ROOM_NAME_BYTES_MAX};
 use lavina_crdt::room::MASKS_MAX;
@@ -58,6 +59,7 @@ pub(super) fn tokens(network: &str) -> Vec<String> {
     vec![
         "CASEMAPPING=ascii".to_owned(),
         "CHANTYPES=#".to_owned(),
+        format!("CHANLIMIT=#:{ROOMS_MAX}"),
         "PREFIX=(qaohv)~&@%+".to_owned(),
         format!("STATUSMSG={STATUS_MARKS}"),
         "KNOCK".to_owned(),

@@ -71,6 +71,8 @@ use std::sync::Arc;
 
 /// Time from the connection to the end of registration: a person who types it makes it, a connection that only sits there does not.
 const REGISTRATION_MS_MAX: u64 = 30_000;
+/// For how long a client may send faster than its pace: a long paste passes, a flood does not.
+const FLOOD_MS_MAX: u64 = 120_000;
 /// Silence after which the client is asked whether it is there.
 const IDLE_MS_MAX: u64 = 120_000;
 /// Time it has to answer.
@@ -142,6 +144,8 @@ pub struct Session {
     bucket: Bucket,
     /// Until when an empty bucket keeps lines waiting.
     held_until_us: Option<u64>,
+    /// Since when lines have waited again and again; zero when they have not.
+    flooding_since_us: u64,
     begun_us: u64,
     heard_us: u64,
     pinged_us: Option<u64>,
@@ -174,6 +178,7 @@ impl Session {
             answers: Answers::default(),
             out: Outbox::default(),
             held_until_us: None,
+            flooding_since_us: 0,
             begun_us: now.mono_us,
             heard_us: now.mono_us,
             pinged_us: None,
@@ -296,7 +301,15 @@ impl Session {
             if !self.lines.ready() {
                 return;
             }
+            if !self.bucket.is_strained(now) {
+                self.flooding_since_us = 0;
+            }
             if let Err(until_us) = self.bucket.take(now) {
+                if self.flooding_since_us == 0 {
+                    self.flooding_since_us = now.mono_us;
+                } else if self.flooding_since_us.saturating_add(FLOOD_MS_MAX * 1000) <= now.mono_us {
+                    return self.end("Excess flood", Some("Excess flood: you have been sending too fast for too long"));
+                }
                 self.held_until_us = Some(until_us);
                 return;
             }

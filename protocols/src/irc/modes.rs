@@ -1,21 +1,20 @@
 //! MODE both ways: mode strings to acts, and changes of a room's state to mode strings. RFC 2811 section 4, modern.ircdocs.horse
 //! "Channel Modes".
 //!
-//! A place has one rank where IRC has several modes beside each other: giving a lower one than somebody has, or taking one they have not,
-//! changes nothing.
+//! One of somebody's standings counts, the highest; those beneath it are marks, shown beside it, of which the next is what counts once that is taken.
 
 use super::channel::room_of;
-use super::names::{letter, shown};
+use super::names::{letter, shown, standings};
 use super::numerics::*;
 use super::said::channel_name;
 use super::user_modes::user_mode;
 use super::{Message, Now, Session};
 use crate::command::{Command, Refusal, Reply};
-use crate::event::{Occupant, RoomView};
+use crate::event::{Occupant, Person, RoomView};
 use lavina_crdt::content::Principal;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::room::{Act, Ban, Denied, Flag, Mask, Rank, RoomState};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Changes with a parameter in one MODE; advertised as MODES.
 pub(super) const MODES_MAX: usize = 12;
@@ -240,20 +239,52 @@ fn with_room(session: &mut Session, view: &RoomView, wanted: Wanted) {
         session.numeric(end, &[&channel], words);
     }
     let mut acts = wanted.acts;
+    let mut becoming: BTreeMap<Principal, Standings> = BTreeMap::new();
     for (rank, on, nick) in wanted.ranks {
         let Some(who) = principal_of(view, &nick) else {
             absent(session, nick, channel.clone());
             continue;
         };
-        let has = view.state.rank(&who);
-        let shown = shown(has, view.state.has(Flag::Persistent));
-        match on {
-            true if has < rank => acts.push(Act::SetRank { who, rank }),
-            false if has == rank || shown == rank => acts.push(Act::SetRank { who, rank: Rank::None }),
-            true | false => {}
-        }
+        let standings = becoming.entry(who.clone()).or_insert_with(|| Standings::of(&view.state, &who));
+        acts.extend(standings.change(&who, rank, on, view.state.has(Flag::Persistent)));
     }
     act(session, view.name.clone(), acts);
+}
+
+/// Somebody's standing, and those beneath it.
+struct Standings {
+    rank: Rank,
+    beneath: BTreeSet<Rank>,
+}
+
+impl Standings {
+    fn of(state: &RoomState, who: &Principal) -> Self {
+        Self { rank: state.rank(who), beneath: state.beneath(who).into_iter().collect() }
+    }
+
+    /// Gives or takes one of them; the acts that do it, in an order in which nothing shows for a moment that does not last.
+    fn change(&mut self, who: &Principal, rank: Rank, on: bool, in_lasting_room: bool) -> Vec<Act> {
+        let mark = |rank, on| Act::SetMark { who: who.clone(), rank, on };
+        let shown = shown(self.rank, in_lasting_room);
+        if on && self.rank < rank {
+            let old = std::mem::replace(&mut self.rank, rank);
+            self.beneath.remove(&rank);
+            let is_kept = old >= Rank::Voice && self.beneath.insert(old);
+            let kept = is_kept.then(|| mark(old, true));
+            return kept.into_iter().chain([Act::SetRank { who: who.clone(), rank }]).collect();
+        }
+        if on {
+            let is_new = rank < shown && self.beneath.insert(rank);
+            return is_new.then(|| mark(rank, true)).into_iter().collect();
+        }
+        if self.rank != rank && shown != rank {
+            return self.beneath.remove(&rank).then(|| mark(rank, false)).into_iter().collect();
+        }
+        let next = self.beneath.pop_last();
+        self.rank = next.unwrap_or_default();
+        let counts = Act::SetRank { who: who.clone(), rank: self.rank };
+        std::iter::once(counts).chain(next.map(|next| mark(next, false))).collect()
+    }
 }
 
 /// Says of somebody who is not in the channel whether they are on the network at all.
@@ -323,14 +354,13 @@ pub(super) fn changes(old: &RoomState, new: &RoomState, ranks: &[Occupant]) -> V
         changes.extend(gone.chain(come).map(|(on, mask)| (on, list.letter(), Some(mask.to_string()))));
     }
     for occupant in ranks {
-        let before = occupant.people.first().map(|person| old.rank(&person.principal())).unwrap_or_default();
-        let before = shown(before, old.has(Flag::Persistent));
-        let after = shown(occupant.rank, occupant.in_lasting_room);
+        let Some(who) = occupant.people.first().map(Person::principal) else { continue };
+        let before: Vec<Rank> = standings(old.rank(&who), &old.beneath(&who), old.has(Flag::Persistent)).collect();
+        let after: Vec<Rank> = standings(occupant.rank, &occupant.beneath, occupant.in_lasting_room).collect();
         let nick = || Some(occupant.nick.to_string());
-        if before != after {
-            changes.extend(letter(before).map(|letter| (false, letter, nick())));
-            changes.extend(letter(after).map(|letter| (true, letter, nick())));
-        }
+        let gone = before.iter().filter(|rank| !after.contains(rank)).map(|rank| (false, rank));
+        let come = after.iter().filter(|rank| !before.contains(rank)).map(|rank| (true, rank));
+        changes.extend(gone.chain(come).filter_map(|(on, rank)| Some((on, letter(*rank)?, nick()))));
     }
     changes.chunks(MODES_MAX).map(words).collect()
 }
@@ -363,6 +393,8 @@ fn change(act: &Act) -> Option<Change> {
         | Act::SetTitle(_)
         | Act::SetDescription(_)
         | Act::SetNote { .. }
+        // What is taken or given beneath a standing does not say whether it showed.
+        | Act::SetMark { .. }
         | Act::SetMoved(_)
         | Act::SetFormer(_)
         | Act::SetClosed(_) => return None,
@@ -400,6 +432,27 @@ mod tests {
         assert_eq!(mask("~a:Alice"), mask("$a:Alice"));
         assert_eq!(mask("~m:bad").map(|mask| mask.to_string()).as_deref(), Some("$m:bad!*@*"));
         assert_eq!(mask("$x:alice"), None);
+    }
+
+    #[test]
+    fn what_is_beneath_a_standing_is_what_is_left_of_it() {
+        let who = Principal::Account(AccountName::new("alice").unwrap());
+        let mark = |rank, on| Act::SetMark { who: who.clone(), rank, on };
+        let counts = |rank| Act::SetRank { who: who.clone(), rank };
+        let mut alice = Standings { rank: Rank::None, beneath: BTreeSet::new() };
+        let mut change = |rank, on| alice.change(&who, rank, on, true);
+        assert_eq!(change(Rank::Operator, true), [counts(Rank::Operator)]);
+        assert_eq!(change(Rank::Voice, true), [mark(Rank::Voice, true)]);
+        assert_eq!(change(Rank::Voice, true), []);
+        assert_eq!(change(Rank::Admin, true), [mark(Rank::Operator, true), counts(Rank::Admin)]);
+        assert_eq!(change(Rank::HalfOp, false), []);
+        assert_eq!(change(Rank::Voice, false), [mark(Rank::Voice, false)]);
+        assert_eq!(change(Rank::Admin, false), [counts(Rank::Operator), mark(Rank::Operator, false)]);
+        assert_eq!(change(Rank::Operator, false), [counts(Rank::None)]);
+        let mut made = Standings { rank: Rank::Founder, beneath: BTreeSet::new() };
+        assert_eq!(made.change(&who, Rank::Operator, true, false), [], "it is shown as one");
+        assert_eq!(made.change(&who, Rank::Voice, true, false), [mark(Rank::Voice, true)]);
+        assert_eq!(made.change(&who, Rank::Operator, false, false), [counts(Rank::Voice), mark(Rank::Voice, false)]);
     }
 
     #[test]

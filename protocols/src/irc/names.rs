@@ -1,11 +1,13 @@
 //! NAMES, and the ranks of occupants as IRC shows them. RFC 2812 section 3.2.5, IRCv3 `multi-prefix` and `userhost-in-names`.
 
+use super::channel::{CHANNELS_MAX, room_of};
 use super::message::LINE_BYTES_MAX;
 use super::numerics::*;
 use super::said::channel_name;
 use super::{Caps, Message, Now, Session};
 use crate::command::{Command, Reply};
 use crate::event::{Occupant, Person, RoomView};
+use lavina_crdt::modes::UserMode;
 use lavina_crdt::names::Nick;
 use lavina_crdt::room::{Flag, Rank};
 
@@ -15,7 +17,10 @@ const NAMES_BYTES: usize = LINE_BYTES_MAX - 212;
 /// Whether the names are for somebody inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reveal {
+    /// Who has just come in, and is among them.
     Inside,
+    /// Who is inside and asks: an auditorium is the same for all who have no voice, without themselves.
+    Asking,
     Outside,
 }
 
@@ -39,7 +44,20 @@ pub(super) const fn letter(rank: Rank) -> Option<char> {
     }
 }
 
-/// The mark before a nick. A place has one rank, so `multi-prefix` has nothing to add.
+/// The standings of an occupant as IRC shows them, highest first.
+pub(super) fn standings(rank: Rank, beneath: &[Rank], in_lasting_room: bool) -> impl Iterator<Item = Rank> {
+    let highest = shown(rank, in_lasting_room);
+    std::iter::once(highest).chain(beneath.iter().copied().filter(move |rank| *rank < highest))
+}
+
+/// The marks before an occupant's nick: the highest, or all for a client with `multi-prefix`.
+pub(super) fn prefixes(caps: Caps, occupant: &Occupant) -> String {
+    let standings = standings(occupant.rank, &occupant.beneath, occupant.in_lasting_room);
+    let most = if caps.has(Caps::MULTI_PREFIX) { usize::MAX } else { 1 };
+    standings.take(most).map(prefix).collect()
+}
+
+/// The mark before a nick.
 pub(super) const fn prefix(rank: Rank) -> &'static str {
     match rank {
         Rank::None | Rank::Member => "",
@@ -73,10 +91,18 @@ pub(super) fn names(session: &mut Session, _now: Now, message: &Message<'_>) {
         session.numeric(RPL_ENDOFNAMES, &["*"], "End of /NAMES list");
         return;
     };
-    for room in session.rooms_of(list) {
+    for (index, name) in list.split(',').filter(|name| !name.is_empty()).enumerate() {
+        if index >= CHANNELS_MAX {
+            return session.numeric(ERR_TOOMANYTARGETS, &[name], "Too many targets");
+        }
+        // Of what cannot be a channel as much is said as of one that is not there (modern.ircdocs.horse, NAMES).
+        let Some(room) = room_of(name) else {
+            session.numeric(RPL_ENDOFNAMES, &[name], "End of /NAMES list");
+            continue;
+        };
         session.ask(Command::RoomInfo(room.clone()), move |session, _, answer| {
             if let Ok(Reply::Room(Some(view))) = answer {
-                let reveal = if view.own_nick.is_some() { Reveal::Inside } else { Reveal::Outside };
+                let reveal = if view.own_nick.is_some() { Reveal::Asking } else { Reveal::Outside };
                 write_names(session, &view, reveal);
             } else {
                 session.numeric(RPL_ENDOFNAMES, &[&channel_name(&room)], "End of /NAMES list");
@@ -85,14 +111,26 @@ pub(super) fn names(session: &mut Session, _now: Now, message: &Message<'_>) {
     }
 }
 
+/// Whether somebody outside is shown an occupant: invisible people are not (modern.ircdocs.horse, NAMES).
+pub(super) fn is_seen(reveal: Reveal, occupant: &Occupant) -> bool {
+    let is_invisible = |person: &Person| person.record.modes.has(UserMode::Invisible);
+    reveal != Reveal::Outside || !occupant.people.iter().all(is_invisible)
+}
+
 /// The names of a channel's occupants; of a secret one only to those inside.
 pub(super) fn write_names(session: &mut Session, view: &RoomView, reveal: Reveal) {
     let channel = channel_name(&view.name);
     let secret = view.state.has(Flag::Secret);
-    if reveal == Reveal::Inside || !secret {
+    if reveal != Reveal::Outside || !secret {
         let symbol = if secret { "@" } else { "=" };
         let mut line = String::new();
-        for occupant in &view.occupants {
+        let is_audience = |occupant: &Occupant| {
+            view.state.has(Flag::Auditorium)
+                && occupant.rank < Rank::Voice
+                && Some(&occupant.nick) == view.own_nick.as_ref()
+        };
+        let seen = view.occupants.iter().filter(|occupant| is_seen(reveal, occupant));
+        for occupant in seen.filter(|occupant| reveal != Reveal::Asking || !is_audience(occupant)) {
             let item = item(session, occupant);
             if !line.is_empty() && line.len() + item.len() >= NAMES_BYTES {
                 session.numeric(RPL_NAMREPLY, &[symbol, &channel], &line);
@@ -111,7 +149,7 @@ pub(super) fn write_names(session: &mut Session, view: &RoomView, reveal: Reveal
 }
 
 fn item(session: &Session, occupant: &Occupant) -> String {
-    let mark = prefix(shown(occupant.rank, occupant.in_lasting_room));
+    let mark = prefixes(session.caps, occupant);
     match occupant.people.first() {
         Some(person) if session.caps.has(Caps::USERHOST_IN_NAMES) => {
             format!("{mark}{}", source_of(&occupant.nick, person))

@@ -21,6 +21,7 @@ pub(super) const RPL_LUSERCHANNELS: &str = "254";
 pub(super) const RPL_LUSERME: &str = "255";
 pub(super) const RPL_ADMINME: &str = "256";
 pub(super) const RPL_ADMINLOC1: &str = "257";
+pub(super) const RPL_ADMINLOC2: &str = "258";
 pub(super) const RPL_ADMINEMAIL: &str = "259";
 pub(super) const RPL_LOCALUSERS: &str = "265";
 pub(super) const RPL_GLOBALUSERS: &str = "266";

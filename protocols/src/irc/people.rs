@@ -43,22 +43,22 @@ pub(super) fn whois(session: &mut Session, _now: Now, message: &Message<'_>) {
         return session.numeric(ERR_NONICKNAMEGIVEN, &[], "No nickname given");
     };
     let name = name.split(',').next().unwrap_or_default().to_owned();
-    let Ok(nick) = Nick::new(&name) else { return end_of_whois(session, &name, &[], &[]) };
+    let Ok(nick) = Nick::new(&name) else { return end_of_whois(session, &name, &[], &[], 0) };
     session.ask(Command::LookUpNick(nick), move |session, _, answer| match answer {
-        Ok(Reply::LookedUp(people, standings)) => end_of_whois(session, &name, &people, &standings),
-        Ok(_) | Err(_) => end_of_whois(session, &name, &[], &[]),
+        Ok(Reply::LookedUp(people, standings, idle_ms)) => end_of_whois(session, &name, &people, &standings, idle_ms),
+        Ok(_) | Err(_) => end_of_whois(session, &name, &[], &[], 0),
     });
 }
 
-fn end_of_whois(session: &mut Session, name: &str, people: &[Person], standings: &[Standing]) {
+fn end_of_whois(session: &mut Session, name: &str, people: &[Person], standings: &[Standing], idle_ms: u64) {
     match people.first() {
-        Some(first) => write_whois(session, first, people, standings),
+        Some(first) => write_whois(session, first, people, standings, idle_ms),
         None => session.no_such_nick(name),
     }
     session.numeric(RPL_ENDOFWHOIS, &[name], "End of /WHOIS list");
 }
 
-fn write_whois(session: &mut Session, first: &Person, people: &[Person], standings: &[Standing]) {
+fn write_whois(session: &mut Session, first: &Person, people: &[Person], standings: &[Standing], idle_ms: u64) {
     let record = &first.record;
     let nick = record.nick.as_str();
     session.numeric(RPL_WHOISUSER, &[nick, &record.user, &record.host, "*"], &record.realname);
@@ -82,7 +82,8 @@ fn write_whois(session: &mut Session, first: &Person, people: &[Person], standin
         session.numeric(RPL_WHOISOPERATOR, &[nick], "is an IRC operator");
     }
     let network = session.config.network.clone();
-    session.numeric(RPL_WHOISSERVER, &[nick, &first.node], &network);
+    let server = session.server_name(&first.node);
+    session.numeric(RPL_WHOISSERVER, &[nick, &server], &network);
     let away: Option<Vec<String>> = people.iter().map(away_text).collect();
     if let Some(text) = away.and_then(|texts| texts.into_iter().next()) {
         session.numeric(RPL_AWAY, &[nick], &text);
@@ -100,7 +101,8 @@ fn write_whois(session: &mut Session, first: &Person, people: &[Person], standin
         session.numeric(RPL_WHOISSPECIAL, &[nick], &format!("is connected {} times", people.len()));
     }
     let signed_on = (record.signed_on.ms() / 1000).to_string();
-    session.numeric(RPL_WHOISIDLE, &[nick, "0", &signed_on], "seconds idle, signon time");
+    let idle = (idle_ms / 1000).to_string();
+    session.numeric(RPL_WHOISIDLE, &[nick, &idle, &signed_on], "seconds idle, signon time");
 }
 
 /// WHOWAS: nicks, then how many of each; without that, or with nothing above zero, all that is remembered (RFC 2812 section 3.6.3).
@@ -134,7 +136,8 @@ fn write_whowas(session: &mut Session, name: &str, gone: &[Gone], end: Option<&s
         if let Some(account) = &record.account {
             session.numeric(RPL_WHOISACCOUNT, &[nick, account.as_str()], "was logged in as");
         }
-        session.numeric(RPL_WHOISSERVER, &[nick, node], &super::time::format(*at_ms));
+        let server = session.server_name(node);
+        session.numeric(RPL_WHOISSERVER, &[nick, &server], &super::time::format(*at_ms));
     }
     if let Some(names) = end {
         session.numeric(RPL_ENDOFWHOWAS, &[names], "End of WHOWAS");

@@ -8,6 +8,7 @@ use super::message::{Line, clip};
 use super::numerics::*;
 use super::{Answer, Message, Now, Phase, Session, isupport, metadata, multiline, people, persistence, server};
 use crate::command::{Command, Open, Refusal, Reply};
+use crate::sasl::matches_password;
 use crate::session::Sts;
 use lavina_crdt::names::Nick;
 use lavina_crdt::notes::{KEY_BYTES_MAX, NOTES_MAX, VALUE_BYTES_MAX};
@@ -18,6 +19,8 @@ pub(super) const REALNAME_BYTES_MAX: usize = 150;
 pub(super) const USER_BYTES_MAX: usize = 16;
 /// Longest reason of QUIT, PART and KICK, in bytes; advertised as KICKLEN.
 pub(super) const REASON_BYTES_MAX: usize = 300;
+/// Longest password of the network looked at, in bytes: hashing is what it costs.
+const PASSWORD_BYTES_MAX: usize = 256;
 /// How much of the list of capabilities goes into one line.
 const CAP_LINE_BYTES: usize = 400;
 
@@ -28,7 +31,7 @@ pub(super) struct Registration {
     user: Option<(String, String)>,
     /// CAP was begun and CAP END has not come.
     negotiating: bool,
-    /// `account:password` of PASS.
+    /// What PASS said: `account:password`, or the network's password.
     pass: Option<String>,
 }
 
@@ -78,13 +81,26 @@ impl Session {
             return;
         }
         self.answers.hold();
-        let pass = self.registration().and_then(|registration| registration.pass.take());
-        if let Some(pass) = pass.filter(|_| self.me.account.is_none()) {
-            auth::log_in_with_pass(self, &pass);
-            return;
+        if self.me.account.is_none() {
+            let pass = self.registration().and_then(|registration| registration.pass.take());
+            let is_let_in = self.knows_password(pass.as_deref());
+            match pass.filter(|pass| pass.contains(':')) {
+                Some(pass) if !is_let_in || self.config.password.is_none() => {
+                    return auth::log_in_with_pass(self, &pass);
+                }
+                Some(_) | None if !is_let_in => return self.pass_checked(false),
+                Some(_) | None => {}
+            }
         }
         let open = Open { nick, user, realname, resource: None, available: true };
         self.ask(Command::Open(open), on_opened);
+    }
+
+    /// Whether that is the network's password; where it has none, every one is.
+    fn knows_password(&self, pass: Option<&str>) -> bool {
+        let fits = |pass: &&str| pass.len() <= PASSWORD_BYTES_MAX;
+        let Some(kept) = &self.config.password else { return true };
+        pass.filter(fits).is_some_and(|pass| matches_password(kept, pass))
     }
 
     /// The log-in that PASS asked for is done.
@@ -189,7 +205,8 @@ fn value(session: &Session, cap: Caps) -> String {
     if cap == Caps::SASL {
         format!("={}", session.mechanism_names().join(","))
     } else if cap == Caps::ACCOUNT_REGISTRATION {
-        "=before-connect,custom-account-name".to_owned()
+        let early = if session.config.password.is_none() { "before-connect," } else { "" };
+        format!("={early}custom-account-name")
     } else if cap == Caps::METADATA_2 || cap == Caps::METADATA_3 {
         let limits = format!("max-subs={},max-keys={NOTES_MAX}", metadata::SUBSCRIPTIONS_MAX);
         format!("=before-connect,{limits},max-key-bytes={KEY_BYTES_MAX},max-value-bytes={VALUE_BYTES_MAX}")
@@ -230,9 +247,9 @@ fn request(session: &mut Session, wanted: &str) {
     session.reply(line);
 }
 
-/// PASS: `account:password` logs in; any other password is ignored, since a mesh has none of its own.
+/// PASS: `account:password` logs in; any other one is the network's, and ignored where there is none.
 pub(super) fn pass(session: &mut Session, _now: Now, message: &Message<'_>) {
-    let password = message.param(0).filter(|password| password.contains(':')).map(str::to_owned);
+    let password = message.param(0).map(str::to_owned);
     match session.registration() {
         Some(registration) => registration.pass = password,
         None => already_registered(session),
@@ -357,6 +374,12 @@ pub(super) fn quit(session: &mut Session, _now: Now, message: &Message<'_>) {
     let reason = message.param(0).map_or("Quit".to_owned(), |text| format!("Quit: {}", clip(text, REASON_BYTES_MAX)));
     session.answers.hold();
     session.ask(Command::Sync, move |session, _, _| {
+        if session.session_id().is_some() {
+            // As others see it, for clients that wait for it.
+            let line = Line::with_text(&session.source(), "QUIT", &[], &reason);
+            session.reply(line);
+            session.answers.settle(&mut session.out, &session.config.node_name);
+        }
         session.end(&reason, Some(&format!("Closing link: {} ({reason})", session.host)));
     });
 }

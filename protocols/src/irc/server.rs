@@ -149,6 +149,7 @@ pub(super) fn admin(session: &mut Session, now: Now, message: &Message<'_>) {
         let config = std::sync::Arc::clone(&session.config);
         session.numeric(RPL_ADMINME, &[&config.node_name], "Administrative info");
         session.numeric(RPL_ADMINLOC1, &[], &format!("{} on the {} network", config.node_name, config.network));
+        session.numeric(RPL_ADMINLOC2, &[], &format!("running {VERSION}"));
         session.numeric(RPL_ADMINEMAIL, &[], &format!("admin@{}", config.domain));
     });
 }
@@ -156,14 +157,19 @@ pub(super) fn admin(session: &mut Session, now: Now, message: &Message<'_>) {
 /// HELP.
 pub(super) fn help(session: &mut Session, _now: Now, message: &Message<'_>) {
     let subject = message.param(0).unwrap_or("*").to_owned();
-    if subject != "*" && !verbs::all_names().any(|name| name.eq_ignore_ascii_case(&subject)) {
-        session.numeric(ERR_HELPNOTFOUND, &[&subject], "No help available on this topic");
-        return;
+    if subject != "*" {
+        let Some((name, params, does)) = verbs::usage(&subject) else {
+            return session.numeric(ERR_HELPNOTFOUND, &[&subject], "No help available on this topic");
+        };
+        session.numeric(RPL_HELPSTART, &[&subject], format!("{name} {params}").trim_end());
+        session.numeric(RPL_HELPTXT, &[&subject], "");
+        return session.numeric(RPL_ENDOFHELP, &[&subject], does);
     }
     session.numeric(RPL_HELPSTART, &[&subject], "These commands are known here:");
+    session.numeric(RPL_HELPTXT, &[&subject], "");
     let names: Vec<&str> = verbs::all_names().collect();
     for names in names.chunks(10) {
         session.numeric(RPL_HELPTXT, &[&subject], &names.join(" "));
     }
-    session.numeric(RPL_ENDOFHELP, &[&subject], "What they do is described at https://modern.ircdocs.horse");
+    session.numeric(RPL_ENDOFHELP, &[&subject], "HELP and one of them says what it takes and does.");
 }

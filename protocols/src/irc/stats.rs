@@ -50,12 +50,15 @@ pub(super) fn map(session: &mut Session, _now: Now, _message: &Message<'_>) {
 }
 
 impl Session {
-    /// A node's name as IRC shows it: this one's own host name, others by name and domain.
     fn host_of(&self, node: &NodeSummary) -> String {
-        if self.config.node_name.starts_with(&format!("{}.", node.name)) || self.config.node_name == *node.name {
-            return self.config.node_name.clone();
-        }
-        format!("{}.{}", node.name, self.config.domain)
+        self.server_name(&node.name)
+    }
+
+    /// A node's name as IRC shows it: this one's own host name, others by name and domain.
+    pub(super) fn server_name(&self, node: &str) -> String {
+        let own = &self.config.node_name;
+        let full = format!("{node}.{}", self.config.domain);
+        if own.eq_ignore_ascii_case(&full) || own == node { own.clone() } else { full }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::channel::room_of;
 use super::message::{Line, clip};
-use super::names::{prefix, shown};
+use super::names::{Reveal, is_seen, prefixes};
 use super::numerics::*;
 use super::people::away_text;
 use super::said::channel_name;
@@ -11,7 +11,7 @@ use crate::command::{Command, Reply};
 use crate::event::Person;
 use lavina_crdt::modes::UserMode;
 use lavina_crdt::names::Nick;
-use lavina_crdt::room::Rank;
+use std::collections::BTreeSet;
 
 /// People shown for a mask at most: more is not a question about somebody.
 const PEOPLE_MAX: usize = 200;
@@ -42,7 +42,7 @@ impl Fields {
 struct Row<'a> {
     channel: &'a str,
     nick: &'a Nick,
-    rank: Rank,
+    marks: String,
     person: &'a Person,
 }
 
@@ -57,12 +57,13 @@ pub(super) fn who(session: &mut Session, _now: Now, message: &Message<'_>) {
         Some(room) => session.ask(Command::RoomInfo(room), move |session, _, answer| {
             if let Ok(Reply::Room(Some(view))) = answer {
                 let channel = channel_name(&view.name);
-                for occupant in &view.occupants {
+                let reveal = if view.own_nick.is_some() { Reveal::Inside } else { Reveal::Outside };
+                for occupant in view.occupants.iter().filter(|occupant| is_seen(reveal, occupant)) {
                     if let Some(person) = occupant.people.first().filter(|person| is_wanted(person)) {
                         let row = Row {
                             channel: &channel,
                             nick: &occupant.nick,
-                            rank: shown(occupant.rank, occupant.in_lasting_room),
+                            marks: prefixes(session.caps, occupant),
                             person,
                         };
                         write(session, fields.as_ref(), &row);
@@ -75,8 +76,12 @@ pub(super) fn who(session: &mut Session, _now: Now, message: &Message<'_>) {
             let command = Command::FindMask { mask: mask.clone(), limit: PEOPLE_MAX };
             session.ask(command, move |session, _, answer| {
                 if let Ok(Reply::People(people)) = answer {
-                    for person in people.iter().filter(|person| is_wanted(person)).take(PEOPLE_MAX) {
-                        let row = Row { channel: "*", nick: &person.record.nick, rank: Rank::None, person };
+                    // Several sessions of a nick are one person.
+                    let mut seen = BTreeSet::new();
+                    let wanted = people.iter().filter(|person| is_wanted(person));
+                    let each = wanted.filter(|person| seen.insert(person.record.nick.key()));
+                    for person in each.take(PEOPLE_MAX) {
+                        let row = Row { channel: "*", nick: &person.record.nick, marks: String::new(), person };
                         write(session, fields.as_ref(), &row);
                     }
                 }
@@ -91,9 +96,10 @@ fn write(session: &mut Session, fields: Option<&Fields>, row: &Row<'_>) {
     let record = &row.person.record;
     let operator = if record.modes.has(UserMode::Operator) { "*" } else { "" };
     let bot = if record.modes.has(UserMode::Bot) { "B" } else { "" };
-    let flags = format!("{here}{operator}{bot}{}", prefix(row.rank));
+    let flags = format!("{here}{operator}{bot}{}", row.marks);
+    let server = session.server_name(&row.person.node);
     let Some(fields) = fields else {
-        let words = [row.channel, &record.user, &record.host, &row.person.node, row.nick.as_str(), &flags];
+        let words = [row.channel, &record.user, &record.host, &server, row.nick.as_str(), &flags];
         session.numeric(RPL_WHOREPLY, &words, &format!("0 {}", record.realname));
         return;
     };
@@ -105,7 +111,7 @@ fn write(session: &mut Session, fields: Option<&Fields>, row: &Row<'_>) {
             'u' => &record.user,
             'i' => "255.255.255.255",
             'h' => &record.host,
-            's' => &row.person.node,
+            's' => &server,
             'n' => row.nick.as_str(),
             'f' => &flags,
             'd' | 'l' => "0",

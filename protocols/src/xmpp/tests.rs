@@ -232,7 +232,13 @@ fn person(number: u64, name: &str, resource: Option<&str>) -> Person {
 }
 
 fn occupant(number: u64, name: &str, resource: Option<&str>, rank: Rank) -> Occupant {
-    Occupant { nick: nick(name), rank, in_lasting_room: true, people: vec![person(number, name, resource)] }
+    Occupant {
+        nick: nick(name),
+        rank,
+        beneath: Vec::new(),
+        in_lasting_room: true,
+        people: vec![person(number, name, resource)],
+    }
 }
 
 fn author(number: u64, name: &str, registered: bool) -> Author {

@@ -66,6 +66,7 @@ fn differences(world: &mut World, name: &RoomName, judged: &Judged) -> Vec<Strin
         differ("topic", &state.topic, &model.topic);
         if world.nodes[node].release.vocabulary() == Vocabulary::Full {
             differ("title", &state.title, &model.title);
+            differ("marks", &state.marks, &model.marks);
         }
         differ("creation", &state.created, &model.created);
     }

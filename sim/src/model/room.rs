@@ -26,6 +26,7 @@ enum Spot {
     Description,
     Closed,
     Note(String),
+    Mark(Principal, Rank),
     Moved,
     Former,
 }
@@ -70,6 +71,7 @@ fn spots(act: &Act, author: &Author) -> Vec<Spot> {
         Act::SetTitle(_) => vec![Spot::Title],
         Act::SetDescription(_) => vec![Spot::Description],
         Act::SetClosed(_) => vec![Spot::Closed],
+        Act::SetMark { who, rank, .. } => vec![Spot::Mark(who.clone(), *rank)],
         Act::SetNote { key, .. } => vec![Spot::Note(key.clone())],
         Act::SetMoved(_) => vec![Spot::Moved],
         Act::SetFormer(_) => vec![Spot::Former],
@@ -205,6 +207,7 @@ impl RoomModel {
             | Act::SetTitle(_)
             | Act::SetDescription(_)
             | Act::SetNote { .. }
+            | Act::SetMark { .. }
             | Act::SetMoved(_)
             | Act::SetFormer(_)
             | Act::SetClosed(_) => false,
@@ -321,6 +324,9 @@ impl RoomModel {
                 state.description = Some(text.clone())
             }
             (Spot::Note(key), Act::SetNote { value: Some(value), .. }) => drop(state.notes.insert(key, value.clone())),
+            (Spot::Mark(who, rank), Act::SetMark { on: true, .. }) => {
+                state.marks.entry(who).or_default().insert(rank);
+            }
             (Spot::Moved, Act::SetMoved(room)) => state.moved.clone_from(room),
             (Spot::Former, Act::SetFormer(room)) => state.former = Some(room.clone()),
             (Spot::Closed, Act::SetClosed(closed)) => {

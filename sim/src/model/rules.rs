@@ -35,6 +35,7 @@ pub(super) fn may_all(state: &RoomState, author: &Author, acts: &[Act]) -> bool 
             | Act::SetTitle(_)
             | Act::SetDescription(_)
             | Act::SetNote { .. }
+            | Act::SetMark { .. }
             | Act::SetMoved(_)
             | Act::SetFormer(_) => {}
             Act::SetClosed(closed) => state.closed.clone_from(closed),
@@ -63,6 +64,9 @@ fn may(state: &RoomState, lowered: bool, author: &Author, act: &Act) -> bool {
         Act::Create => state.created.is_none(),
         _ if state.created.is_none() => false,
         Act::SetRank { who, rank } => may_rank(state, lowered, &author.principal(), who, *rank),
+        Act::SetMark { who, on: false, .. } if *who == author.principal() => true,
+        Act::SetMark { rank: Rank::Voice, .. } => own >= Rank::HalfOp,
+        Act::SetMark { rank, .. } => own >= Rank::Operator && own >= *rank,
         Act::SetTopic(_) if own >= Rank::HalfOp => true,
         Act::SetTopic(_) => !state.flags.contains(&Flag::TopicLocked) && !is_banned(state, author),
         Act::SetClosed(_) | Act::SetMoved(_) | Act::SetFlag { flag: Flag::Level, .. } => own == Rank::Founder,

@@ -29,6 +29,7 @@ use crate::trace::Trace;
 use crate::wire::{Base, Station};
 use disk::{Disk, Losses, SimStore};
 use lavina_core::node::{AdminCommand, Input, Limits, MeshIdentity, NodeConfig};
+use lavina_core::paces::Pace;
 use lavina_core::store::Store;
 use lavina_crdt::ids::{NodeId, Scope};
 use lavina_crdt::mesh::{Admission, Place, Verdict};
@@ -454,6 +455,7 @@ fn sim_node(
         flood: outfit.flood,
         ..SessionConfig::new(DOMAIN)
     };
+    let pace = if outfit.flood == Flood::NONE { Pace::NONE } else { Pace::DEFAULT };
     SimNode {
         core: None,
         store: SimStore::Closed(admission.node),
@@ -466,7 +468,7 @@ fn sim_node(
             mesh: mesh.clone(),
             bootstrap: bootstrap.to_vec(),
             operators: Vec::new(),
-            limits: Limits { linger_ms: LINGER_MS, room_idle_ms: ROOM_IDLE_MS, ..Limits::default() },
+            limits: Limits { linger_ms: LINGER_MS, room_idle_ms: ROOM_IDLE_MS, pace, ..Limits::default() },
             seals: outfit.seals,
         },
         sessions: Arc::new(sessions),

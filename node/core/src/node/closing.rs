@@ -16,6 +16,7 @@ use lavina_crdt::room::{Act, Closed, Flag, Rank, RoomState, Vocabulary};
 pub(super) fn cleared(state: &RoomState, by: &Principal) -> Vec<Act> {
     let ranks = state.ranks.keys().filter(|who| *who != by);
     let mut acts: Vec<Act> = ranks.map(|who| Act::SetRank { who: who.clone(), rank: Rank::None }).collect();
+    acts.extend(state.marks.keys().flat_map(|who| unmarked(state, who)));
     acts.extend(state.bans.keys().map(|mask| Act::SetBan { mask: mask.clone(), ban: None }));
     acts.extend(state.exceptions.keys().map(|mask| Act::SetException { mask: mask.clone(), on: false }));
     acts.extend(state.invite_exceptions.keys().map(|mask| Act::SetInviteException { mask: mask.clone(), on: false }));
@@ -31,6 +32,17 @@ pub(super) fn cleared(state: &RoomState, by: &Principal) -> Vec<Act> {
     acts.extend(state.description.is_some().then(|| Act::SetDescription(String::new())));
     acts.extend(state.notes.keys().map(|key| Act::SetNote { key: key.clone(), value: None }));
     acts
+}
+
+/// What takes the marks of somebody away.
+pub(super) fn unmarked(state: &RoomState, who: &Principal) -> Vec<Act> {
+    let marks = state.marks.get(who).into_iter().flatten();
+    marks.map(|rank| Act::SetMark { who: who.clone(), rank: *rank, on: false }).collect()
+}
+
+/// Acts in their order as changes, for the same reason as with [`changes`].
+pub(super) fn changes_in_order(acts: &[Act]) -> impl Iterator<Item = &[Act]> {
+    acts.chunk_by(|one, next| Vocabulary::Earlier.has(one) == Vocabulary::Earlier.has(next))
 }
 
 /// These acts as changes. A version that does not understand one act of a change takes none of it, so what earlier versions do not understand goes

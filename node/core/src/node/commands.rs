@@ -101,8 +101,8 @@ impl<S: Store> Node<S> {
             Command::ListRooms => Ok(Reply::Rooms(self.list_rooms(&asker?))),
             Command::FindNick(nick) => Ok(Reply::People(self.find_nick(&asker?, &nick))),
             Command::LookUpNick(nick) => {
-                let (people, standings) = self.look_up(&asker?, &nick);
-                Ok(Reply::LookedUp(people, standings))
+                let (people, standings, idle_ms) = self.look_up(now, &asker?, &nick);
+                Ok(Reply::LookedUp(people, standings, idle_ms))
             }
             Command::FindGone(nick, limit) => Ok(Reply::Gone(self.find_gone(&nick, limit))),
             Command::Knock(room, text) => self.knock(now, &asker?, &room, text),

@@ -150,7 +150,8 @@ impl<S: Store> Node<S> {
         for who in who.into_iter().filter(|who| {
             // A founder is shown as one once the room is to stay.
             let is_shown_anew = old.has(Flag::Persistent) != new.has(Flag::Persistent);
-            old.rank(who) != new.rank(who) || (is_shown_anew && new.rank(who) == Rank::Founder)
+            let differs = old.rank(who) != new.rank(who) || old.beneath(who) != new.beneath(who);
+            differs || (is_shown_anew && new.rank(who) == Rank::Founder)
         }) {
             for session in self.people.directory().sessions_of_principal(who) {
                 let place = self.people.get(session).and_then(|record| record.rooms.get(room));

@@ -1,5 +1,6 @@
 //! What a node is told at its start, what goes into it and what comes out of it.
 
+use crate::paces::Pace;
 use crate::store::{Batch, BatchId, StoreError};
 use bytes::Bytes;
 use lavina_crdt::account::Credentials;
@@ -14,6 +15,7 @@ use lavina_gossip::machine::PeerStatus;
 use lavina_protocols::command::{Command, CommandId, Refusal, Reply};
 use lavina_protocols::event::{CloseReason, Event, Said};
 use lavina_protocols::operator::Operator;
+use lavina_protocols::session::ROOMS_MAX;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -79,8 +81,12 @@ pub struct Limits {
     pub sessions_per_address_max: usize,
     /// Most sessions of one account on all nodes.
     pub sessions_per_account_max: usize,
+    /// How fast an account, and who comes without one from an address, may say things at this node.
+    pub pace: Pace,
     /// Whether accounts stay in their rooms with no session anywhere, unless their owners choose otherwise.
     pub always_on: bool,
+    /// For how long nothing is said or changed in a room that is kept until it is kept for nobody any more, milliseconds; `None`: for ever.
+    pub room_lapse_ms: Option<u64>,
     /// How many home replicas a room has; `None`: every node holds every room.
     pub replicas: Option<NonZeroUsize>,
     /// How long a room that others hold is kept here after somebody here last wanted it, milliseconds.
@@ -94,13 +100,15 @@ impl Default for Limits {
             unreachable_grace_ms: 600_000,
             hold_ms_max: 2_000,
             room_idle_ms: 120_000,
-            rooms_per_session_max: 200,
+            rooms_per_session_max: ROOMS_MAX,
             history_page_max: 500,
             commands_waiting_max: 256,
             sync_period_ms: 3_000,
             probe_period_ms: 1_000,
             sessions_per_address_max: 256,
             sessions_per_account_max: 64,
+            pace: Pace::DEFAULT,
+            room_lapse_ms: None,
             always_on: false,
             replicas: None,
             linger_ms: 600_000,

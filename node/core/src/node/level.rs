@@ -15,7 +15,7 @@ use lavina_crdt::content::{Author, Principal};
 use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::{AccountName, RoomName};
 use lavina_crdt::presence::SessionRecord;
-use lavina_crdt::room::{ACTS_MAX, Act, Flag, Rank, RoomState};
+use lavina_crdt::room::{Act, Flag, Rank, RoomState};
 use lavina_protocols::command::Refusal;
 use std::sync::Arc;
 
@@ -53,8 +53,8 @@ impl<S: Store> Node<S> {
         if state.closed.is_some() || is_private(&state) {
             acts.push(Act::SetClosed(None));
         }
-        for acts in acts.chunks(ACTS_MAX) {
-            self.append_acts(now, room, author.clone(), acts)?;
+        for acts in closing::changes(acts) {
+            self.append_acts(now, room, author.clone(), &acts)?;
         }
         Ok(())
     }
@@ -113,8 +113,10 @@ impl<S: Store> Node<S> {
             }
             let author = self.author(session, old, &place.nick);
             // While the disk takes nothing the standing stays, as it does when a node dies.
-            let given_up = self.append_acts(now, room, author, &[Act::SetRank { who: who.clone(), rank: Rank::None }]);
-            if given_up.is_err() {
+            let mut acts = vec![Act::SetRank { who: who.clone(), rank: Rank::None }];
+            acts.extend(closing::unmarked(&state, &who));
+            let mut changes = closing::changes(acts).into_iter();
+            if changes.any(|acts| self.append_acts(now, room, author.clone(), &acts).is_err()) {
                 self.count("standings_kept");
             }
         }

@@ -19,6 +19,7 @@ mod heads;
 mod history;
 mod io;
 mod knock;
+mod lapse;
 mod last_active;
 mod level;
 mod marks;
@@ -64,6 +65,7 @@ use crate::kicks::Kicks;
 use crate::knocks::Knocks;
 use crate::last_seen::LastSeen;
 use crate::lookalikes::Lookalikes;
+use crate::paces::Paces;
 use crate::people::People;
 use crate::quotas::Quotas;
 use crate::replica::Replicas;
@@ -107,6 +109,7 @@ pub struct Node<S> {
     people: People,
     interest: Interest,
     held: rooms_held::RoomsHeld,
+    paces: Paces,
     lists: room_lists::RoomLists,
     sessions: Sessions,
     rosters: Rosters,
@@ -191,6 +194,7 @@ impl<S: Store> Node<S> {
             people: People::new(me, base),
             interest: Interest::default(),
             held: rooms_held::RoomsHeld::default(),
+            paces: Paces::new(config.limits.pace),
             lists: room_lists::RoomLists::default(),
             sessions: Sessions::new(me, base),
             rosters: Rosters::default(),
@@ -323,6 +327,7 @@ impl<S: Store> Node<S> {
         self.on_write_timeout(now);
         self.end_catch_ups(now);
         self.end_list(now);
+        self.resume_paced(now);
     }
 
     /// What inputs leave to be done at their end: sessions over a bound end, presence goes out, the batch is closed, the timer is set.
@@ -352,6 +357,7 @@ impl<S: Store> Node<S> {
             self.sending.next_timeout(),
             self.catch_ups.values().min().copied(),
             self.lists.next_timeout(),
+            self.held.next_timeout(),
         ];
         let Some(next) = timeouts.into_iter().flatten().min() else { return };
         if self.timeout_told.is_none_or(|told| told != next) {

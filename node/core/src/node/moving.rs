@@ -6,7 +6,6 @@
 
 use super::commands::Asker;
 use super::presence::Why;
-use super::rooms::ACTS_MAX;
 use super::{Node, SessionNumber, closing};
 use crate::store::Store;
 use lavina_crdt::clock::Now;
@@ -67,8 +66,8 @@ impl<S: Store> Node<S> {
             anew
         };
         self.append_acts(now, to, author.clone(), &begin)?;
-        for acts in carried(&state, room, &who).chunks(ACTS_MAX) {
-            self.append_acts(now, to, author.clone(), acts)?;
+        for acts in closing::changes(carried(&state, room, &who)) {
+            self.append_acts(now, to, author.clone(), &acts)?;
         }
         self.append_acts(now, room, author, &leave)?;
         Ok(Reply::Done)
@@ -205,6 +204,8 @@ impl<S: Store> Node<S> {
 fn carried(state: &RoomState, from: &RoomName, by: &Principal) -> Vec<Act> {
     let ranks = state.ranks.iter().filter(|(who, _)| *who != by);
     let mut acts: Vec<Act> = ranks.map(|(who, rank)| Act::SetRank { who: who.clone(), rank: *rank }).collect();
+    let marks = state.marks.iter().flat_map(|(who, marks)| marks.iter().map(move |rank| (who, *rank)));
+    acts.extend(marks.map(|(who, rank)| Act::SetMark { who: who.clone(), rank, on: true }));
     acts.extend(state.bans.iter().map(|(mask, ban)| Act::SetBan { mask: mask.clone(), ban: Some(ban.reason.clone()) }));
     acts.extend(state.exceptions.keys().map(|mask| Act::SetException { mask: mask.clone(), on: true }));
     acts.extend(state.invite_exceptions.keys().map(|mask| Act::SetInviteException { mask: mask.clone(), on: true }));

@@ -61,9 +61,9 @@ impl<S: Store> Node<S> {
         room: &RoomName,
         nick: Nick,
     ) -> Occupant {
-        let rank = self.rank_of(room, &principal(session, record));
-        let in_lasting_room = self.room_state(room).has(Flag::Persistent);
-        Occupant { nick, rank, in_lasting_room, people: vec![self.person_as(session, record)] }
+        let (state, who) = (self.room_state(room), principal(session, record));
+        let (rank, beneath, in_lasting_room) = (state.rank(&who), state.beneath(&who), state.has(Flag::Persistent));
+        Occupant { nick, rank, beneath, in_lasting_room, people: vec![self.person_as(session, record)] }
     }
 
     /// A nick's place in a room whose state is given; `None` when nobody has it.
@@ -80,8 +80,8 @@ impl<S: Store> Node<S> {
         let people: Vec<Person> = sessions.filter_map(|session| self.person(session)).collect();
         let first = people.first()?;
         let nick = first.record.rooms.get(room)?.nick.clone();
-        let (rank, in_lasting_room) = (state.rank(&first.principal()), state.has(Flag::Persistent));
-        Some(Occupant { nick, rank, in_lasting_room, people })
+        let (who, in_lasting_room) = (first.principal(), state.has(Flag::Persistent));
+        Some(Occupant { nick, rank: state.rank(&who), beneath: state.beneath(&who), in_lasting_room, people })
     }
 
     /// A room as `asker` sees it.

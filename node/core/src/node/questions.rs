@@ -4,6 +4,7 @@ use super::Node;
 use super::commands::Asker;
 use crate::people::principal;
 use crate::store::Store;
+use lavina_crdt::clock::Now;
 use lavina_crdt::content::Principal;
 use lavina_crdt::directory::Occupants;
 use lavina_crdt::glob;
@@ -84,18 +85,21 @@ impl<S: Store> Node<S> {
         holders.filter_map(|session| self.person_for(asker, session)).collect()
     }
 
-    /// Whoever shares a nick, and the standing of that person in each of their rooms that the asker may know of.
-    pub(super) fn look_up(&self, asker: &Asker, nick: &Nick) -> (Vec<Person>, Vec<Standing>) {
+    /// Whoever shares a nick, the standing of that person in each of their rooms that the asker may know of, and for how many milliseconds they have
+    /// said nothing that came here.
+    pub(super) fn look_up(&self, now: Now, asker: &Asker, nick: &Nick) -> (Vec<Person>, Vec<Standing>, u64) {
         let people = self.find_nick(asker, nick);
         let rooms: BTreeSet<&RoomName> = people.iter().flat_map(|person| person.record.rooms.keys()).collect();
-        let Some(who) = people.first().map(Person::principal) else { return (people, Vec::new()) };
+        let active = people.iter().filter_map(|person| self.people.active_at(person.session)).max();
+        let idle_ms = active.map_or(0, |at| now.wall_ms.saturating_sub(at.ms()));
+        let Some(who) = people.first().map(Person::principal) else { return (people, Vec::new(), 0) };
         let standing = |room: &RoomName| Standing {
             room: room.clone(),
             rank: self.rank_of(room, &who),
             in_lasting_room: self.room_state(room).has(Flag::Persistent),
         };
         let standings = rooms.into_iter().map(standing).collect();
-        (people, standings)
+        (people, standings, idle_ms)
     }
 
     pub(super) fn find_gone(&self, nick: &Nick, limit: usize) -> Vec<Gone> {
@@ -113,8 +117,12 @@ impl<S: Store> Node<S> {
                     || fits(&record.host)
                     || fits(&format!("{}!{}@{}", record.nick, record.user, record.host)))
         };
-        let found =
-            self.people.iter().filter(|(session, record)| matches(record) && self.may_find(asker, *session, record));
+        // Who is named is no secret; what else is known of them is.
+        let named = Nick::new(&mask).ok().map(|nick| nick.key());
+        let is_named = |record: &SessionRecord| record.available && named.as_ref() == Some(&record.nick.key());
+        let found = self.people.iter().filter(|(session, record)| {
+            is_named(record) || (matches(record) && self.may_find(asker, *session, record))
+        });
         found.take(limit.min(FOUND_MAX)).filter_map(|(session, _)| self.person_for(asker, session)).collect()
     }
 

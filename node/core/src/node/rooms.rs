@@ -68,6 +68,7 @@ impl<S: Store> Node<S> {
         nick: &Nick,
         key: Option<&str>,
     ) -> Result<bool, Refusal> {
+        self.close_lapsed(now, room)?;
         let state = self.load_room(room);
         let author = self.author(asker.session, &asker.record, nick);
         let who = author.principal();
@@ -150,8 +151,8 @@ impl<S: Store> Node<S> {
                 self.append_acts(now, room, author.clone(), &acts)?;
             }
         }
-        if !acts.is_empty() {
-            self.append_acts(now, room, author, acts)?;
+        for acts in closing::changes_in_order(acts) {
+            self.append_acts(now, room, author.clone(), acts)?;
         }
         Ok(Reply::Done)
     }
@@ -173,6 +174,7 @@ impl<S: Store> Node<S> {
             | Act::SetTitle(_)
             | Act::SetDescription(_)
             | Act::SetNote { .. }
+            | Act::SetMark { .. }
             | Act::SetMoved(_)
             | Act::SetFormer(_)
             | Act::SetClosed(_) => false,

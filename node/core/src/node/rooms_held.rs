@@ -1,4 +1,5 @@
 //! Rooms that this node does not hold: whoever names one waits until it has been fetched from where it is, or nobody could be reached who has it.
+//! What is said over an account's pace waits in the same place for its turn ([`crate::paces`]).
 //!
 //! The command is carried out then upon what is here, as ever; commands that the session gives meanwhile wait behind it, so that answers keep their order.
 //! Nothing else waits.
@@ -24,6 +25,10 @@ struct Parked {
     commands: VecDeque<(CommandId, Command)>,
     /// What the first of them waits for.
     rooms: BTreeSet<RoomName>,
+    /// Until when the first of them waits for its turn, monotonic microseconds; none once that was there.
+    until: Option<u64>,
+    /// Whether the first of them has had its turn, or has been given one.
+    has_turn: bool,
 }
 
 /// See the module.
@@ -42,12 +47,32 @@ impl RoomsHeld {
         self.parked.remove(&number);
     }
 
+    /// When somebody's turn comes.
+    pub(super) fn next_timeout(&self) -> Option<u64> {
+        self.parked.values().filter_map(|parked| parked.until).min()
+    }
+
     /// The fetching of a room has ended; what waits for it goes on once all of this input is done.
     pub(super) fn end(&mut self, now: Now, room: RoomName, complete: bool) {
         self.fresh_until.retain(|_, until| *until > now.mono_us);
         self.fresh_until.insert(room.clone(), now.deadline_ms(FRESH_MS));
         self.ended.push((room, complete));
     }
+}
+
+/// Whether a command shows to others, so that it counts to the pace of who gives it.
+const fn is_paced(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Say(..)
+            | Command::Whisper(..)
+            | Command::Relate(_)
+            | Command::Act(..)
+            | Command::Kick { .. }
+            | Command::Invite { .. }
+            | Command::Knock(..)
+            | Command::RenameRoom { .. }
+    )
 }
 
 impl<S: Store> Node<S> {
@@ -64,12 +89,14 @@ impl<S: Store> Node<S> {
             return None;
         }
         let rooms = self.rooms_missing(now, number, &command);
-        if rooms.is_empty() && !self.awaits_rooms_told(now, number, &command) {
+        let is_ready = rooms.is_empty() && !self.awaits_rooms_told(now, number, &command);
+        let until = if is_ready { self.turn_of(now, number, &command) } else { None };
+        if is_ready && until.is_none() {
             return Some((id, command));
         }
-        self.count("commands_that_waited_for_rooms");
+        self.count(if is_ready { "commands_that_waited_for_their_turn" } else { "commands_that_waited_for_rooms" });
         let commands = VecDeque::from([(id, command)]);
-        self.held.parked.insert(number, Parked { commands, rooms: rooms.clone() });
+        self.held.parked.insert(number, Parked { commands, rooms: rooms.clone(), until, has_turn: until.is_some() });
         self.fetch(now, rooms);
         None
     }
@@ -113,6 +140,24 @@ impl<S: Store> Node<S> {
         }
     }
 
+    /// Lets commands go on whose turn has come.
+    pub(super) fn resume_paced(&mut self, now: Now) {
+        let due = self.held.parked.iter_mut().filter(|(_, parked)| parked.until.is_some_and(|at| at <= now.mono_us));
+        let due: Vec<SessionNumber> = due
+            .map(|(number, parked)| {
+                parked.until = None;
+                *number
+            })
+            .collect();
+        due.into_iter().for_each(|number| self.resume(now, number));
+    }
+
+    /// Takes a turn for what is said or changed; when it is, where that is later.
+    fn turn_of(&mut self, now: Now, number: SessionNumber, command: &Command) -> Option<u64> {
+        let payer = self.sessions.payer(number).filter(|_| is_paced(command))?;
+        self.paces.turn(now, payer)
+    }
+
     fn awaits_rooms_told(&mut self, now: Now, number: SessionNumber, command: &Command) -> bool {
         let asked = if let Command::Abroad(AbroadCommand::Ask(_, asked)) = command { asked } else { command };
         matches!(asked, Command::ListRooms) && self.awaits_list(now, number)
@@ -123,7 +168,12 @@ impl<S: Store> Node<S> {
         while let Some(mut parked) = self.held.parked.remove(&number) {
             let Some((id, command)) = parked.commands.pop_front() else { return };
             let rooms = self.rooms_missing(now, number, &command);
-            if rooms.is_empty() && !self.awaits_rooms_told(now, number, &command) {
+            let is_ready = rooms.is_empty() && !self.awaits_rooms_told(now, number, &command);
+            if is_ready && !std::mem::replace(&mut parked.has_turn, is_ready) {
+                parked.until = self.turn_of(now, number, &command);
+            }
+            if is_ready && parked.until.is_none() {
+                parked.has_turn = false;
                 self.run_command(now, number, id, command);
                 if self.sessions.get(number).is_some() {
                     self.held.parked.insert(number, parked);

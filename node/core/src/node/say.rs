@@ -156,6 +156,7 @@ impl<S: Store> Node<S> {
 
     /// Shows something said to the local sessions it is for, without the one that said it.
     pub(super) fn deliver_said(&mut self, said: &Arc<Said>) {
+        self.people.note_spoke(said.author.session, said.id.hlc());
         let speaker = self.sessions.number(said.author.session);
         let to: Vec<_> = match &said.conversation {
             Conversation::Room(_) if mutant::is_planted(Mutant::SaidToAll) => {

@@ -360,6 +360,7 @@ const fn is_seen(act: &Act) -> bool {
         | Act::SetTitle(_)
         | Act::SetDescription(_)
         | Act::SetNote { .. }
+        | Act::SetMark { .. }
         | Act::SetMoved(_)
         | Act::SetFormer(_)
         | Act::SetClosed(_) => false,

@@ -21,7 +21,8 @@ pub(super) struct Init {
 }
 
 fn domain(text: &str) -> Result<String, String> {
-    if is_domain(text) { Ok(text.to_owned()) } else { Err("a domain name such as chat.example is expected".to_owned()) }
+    let domain = text.to_ascii_lowercase();
+    if is_domain(&domain) { Ok(domain) } else { Err("a domain name such as chat.example is expected".to_owned()) }
 }
 
 impl Init {

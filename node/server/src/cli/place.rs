@@ -1,8 +1,8 @@
 //! What `init` and `join` have in common: where the new node stands and how it is reached.
 
 use crate::config::{
-    CONNECTIONS_PER_ADDRESS, Config, Discovery, FILE_NAME, Listen, Networks, Servers, WebConfig, WebIrc, is_dialable,
-    is_label, port, render,
+    CONNECTIONS_PER_ADDRESS, Config, Discovery, FILE_NAME, Greeting, Listen, Networks, Servers, WebConfig, WebIrc,
+    is_dialable, is_label, port, render,
 };
 use crate::identity::{DataDir, Identity, make_certificate};
 use anyhow::{Context, Result, bail};
@@ -38,7 +38,8 @@ pub(super) struct NewNode {
 }
 
 fn label(text: &str) -> Result<String, String> {
-    if is_label(text) { Ok(text.to_owned()) } else { Err("a short word of a-z, 0-9 and `-` is expected".to_owned()) }
+    let label = text.to_ascii_lowercase();
+    if is_label(&label) { Ok(label) } else { Err("a short word of a-z, 0-9 and `-` is expected".to_owned()) }
 }
 
 fn dialable(text: &str) -> Result<String, String> {
@@ -94,6 +95,7 @@ impl NewNode {
             file: Some(self.file()),
             domain: domain.to_owned(),
             name: name.to_owned(),
+            irc_name: format!("{name}.{domain}"),
             network: network.to_owned(),
             place: self.place(),
             data: self.dir.join(DATA),
@@ -101,8 +103,10 @@ impl NewNode {
             always_on: false,
             listen: Listen::customary(self.listen),
             connections_per_address: CONNECTIONS_PER_ADDRESS,
+            room_days: None,
             proxy_from: Networks::default(),
             webirc: WebIrc::default(),
+            greeting: Greeting::default(),
             sts_days: None,
             irc_without_tls: false,
             servers: Servers::default(),

@@ -3,7 +3,7 @@
 use super::error::{ConfigError, Source};
 use super::listen::{Bind, Listen, UNIX};
 use super::networks::Networks;
-use super::relays::{WebIrc, is_public};
+use super::relays::{Greeting, WebIrc, is_public};
 use super::replicas::Replicas;
 use super::servers::Servers;
 use super::web::{WebConfig, is_base_url, is_origin};
@@ -14,11 +14,15 @@ use lavina_crdt::mesh::Place;
 use lavina_protocols::sasl::parse_verifier;
 use serde::Deserialize;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 /// Longest word taken for a name, region or zone, in bytes: a DNS label (RFC 1035 section 2.3.4).
 const LABEL_BYTES_MAX: usize = 63;
+
+/// Longest line of the message of the day, in bytes: with the longest names before it, it is one of IRC's.
+const MOTD_LINE_BYTES_MAX: usize = 400;
 
 /// Every key with an example.
 const KEYS: &[(&str, &str)] = &[
@@ -53,6 +57,8 @@ const KEYS: &[(&str, &str)] = &[
     ("proxy-from", "[\"10.0.0.0/8\"]"),
     ("webirc-from", "[\"192.0.2.7\"]"),
     ("webirc-password", "\"SCRAM-SHA-256$10000:...\""),
+    ("irc-password", "\"SCRAM-SHA-256$10000:...\""),
+    ("motd", "\"motd.txt\""),
     ("sts-days", "30"),
     ("irc-without-tls", "true"),
     ("forwarded-from", "[\"127.0.0.1\"]"),
@@ -61,6 +67,7 @@ const KEYS: &[(&str, &str)] = &[
     ("file-days", "30"),
     ("file-peers", "[\"https://us-1.chat.example:5443\"]"),
     ("connections-per-address", "256"),
+    ("room-days", "365"),
     ("mesh", "\"0.0.0.0:7667\""),
     ("mesh-advertise", "[\"203.0.113.1:7667\"]"),
     ("mesh-discovery", "true"),
@@ -119,6 +126,8 @@ struct File {
     proxy_from: Option<Spanned<Words>>,
     webirc_from: Option<Spanned<Words>>,
     webirc_password: Option<Spanned<String>>,
+    irc_password: Option<Spanned<String>>,
+    motd: Option<Spanned<PathBuf>>,
     sts_days: Option<u32>,
     #[serde(default)]
     irc_without_tls: bool,
@@ -127,6 +136,7 @@ struct File {
     file_days: Option<u32>,
     file_peers: Option<Spanned<Words>>,
     connections_per_address: Option<u32>,
+    room_days: Option<NonZeroU32>,
     mesh: Option<Spanned<String>>,
     #[serde(default)]
     mesh_advertise: Vec<Spanned<String>>,
@@ -176,6 +186,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     Ok(Config {
         file: Some(path.to_owned()),
         name: check.label("name", &file.name)?,
+        irc_name: format!("{}.{}", file.name.get_ref(), file.domain.get_ref()),
         network: match &file.network {
             Some(network) => check.network("network", network)?,
             None => domain.clone(),
@@ -187,8 +198,10 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         always_on: file.always_on,
         listen,
         connections_per_address: file.connections_per_address.unwrap_or(CONNECTIONS_PER_ADDRESS),
+        room_days: file.room_days,
         proxy_from: check.networks("proxy-from", file.proxy_from.as_ref())?,
         webirc: check.webirc(file.webirc_from.as_ref(), file.webirc_password.as_ref())?,
+        greeting: check.greeting(file.irc_password.as_ref(), file.motd.as_ref(), base)?,
         sts_days: file.sts_days,
         irc_without_tls: file.irc_without_tls,
         servers: Servers {
@@ -243,16 +256,19 @@ impl Check<'_> {
     }
 
     fn label(&self, key: &str, value: &Spanned<String>) -> Result<String, ConfigError> {
-        if is_label(value.get_ref()) {
-            return Ok(value.get_ref().clone());
+        // Names of hosts are the same in either case of letters (RFC 4343).
+        let label = value.get_ref().to_ascii_lowercase();
+        if is_label(&label) {
+            return Ok(label);
         }
         let right = "a short word of a-z, 0-9 and `-` is expected, such as \"eu-1\"";
         Err(self.refuse(key, value, "is not usable in a host name", right))
     }
 
     pub(super) fn domain(&self, key: &str, value: &Spanned<String>) -> Result<String, ConfigError> {
-        if is_domain(value.get_ref()) {
-            return Ok(value.get_ref().clone());
+        let domain = value.get_ref().to_ascii_lowercase();
+        if is_domain(&domain) {
+            return Ok(domain);
         }
         let right = "labels of a-z, 0-9 and `-`, parted by dots, are expected, such as \"chat.example\"";
         Err(self.refuse(key, value, "is not a domain name", right))
@@ -343,6 +359,37 @@ impl Check<'_> {
                 }
             },
         }
+    }
+
+    fn greeting(
+        &self,
+        password: Option<&Spanned<String>>,
+        motd: Option<&Spanned<PathBuf>>,
+        base: &Path,
+    ) -> Result<Greeting, ConfigError> {
+        let hashed = |text: &Spanned<String>| {
+            let right = "the line that `lavina operator hash` prints is expected";
+            let wrong = || self.refuse_hidden("irc-password", text, "is not a hashed password", right);
+            parse_verifier(text.get_ref()).ok_or_else(wrong)
+        };
+        let lines = |path: &Spanned<PathBuf>| {
+            let read = std::fs::read_to_string(base.join(path.get_ref()));
+            let right = "a text file is expected, relative to this one";
+            let text =
+                read.map_err(|error| self.refuse_hidden("motd", path, &format!("cannot be read: {error}"), right))?;
+            match text.lines().position(|line| line.len() > MOTD_LINE_BYTES_MAX) {
+                None => Ok(text.lines().map(str::to_owned).collect()),
+                Some(index) => {
+                    let what = format!("line {} does not fit into a line of IRC", index + 1);
+                    let right = format!("lines of at most {MOTD_LINE_BYTES_MAX} bytes are expected");
+                    Err(self.refuse_hidden("motd", path, &what, &right))
+                }
+            }
+        };
+        Ok(Greeting {
+            password: password.map(hashed).transpose()?,
+            motd: motd.map(lines).transpose()?.unwrap_or_default(),
+        })
     }
 
     /// IRC in clear is for this machine, or sends everybody to TLS, or somebody has said that it is wanted.

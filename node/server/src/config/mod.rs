@@ -24,14 +24,14 @@ pub(crate) use file::{is_dialable, is_domain, is_label, render};
 pub(crate) use listen::{Bind, Listen, first_tcp, port};
 pub(crate) use networks::Networks;
 pub(crate) use oauth::LoginService;
-pub(crate) use relays::WebIrc;
+pub(crate) use relays::{Greeting, WebIrc};
 pub(crate) use servers::{Host, Servers};
 pub(crate) use web::WebConfig;
 
 use lavina_crdt::mesh::Place;
 use lavina_protocols::operator::Operator;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 /// Name of the file that `init` writes and `serve` looks for.
@@ -53,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) domain: String,
     /// The node's short name.
     pub(crate) name: String,
+    /// The node's name as IRC clients see it: a host name, with the letters as written.
+    pub(crate) irc_name: String,
     /// The network's name as IRC clients show it.
     pub(crate) network: String,
     /// Where the node stands.
@@ -67,10 +69,14 @@ pub(crate) struct Config {
     pub(crate) listen: Listen,
     /// Most connections of one address, or /64 of IPv6.
     pub(crate) connections_per_address: u32,
+    /// For how many days a room is kept in which nothing is said or changed; `None`: for ever.
+    pub(crate) room_days: Option<NonZeroU32>,
     /// Whose connections begin with a PROXY header.
     pub(crate) proxy_from: Networks,
     /// Gateways of IRC.
     pub(crate) webirc: WebIrc,
+    /// How IRC greets clients.
+    pub(crate) greeting: Greeting,
     /// For how many days IRC clients are to keep to TLS; `None`: they are not told to.
     pub(crate) sts_days: Option<u32>,
     /// Whether others than this machine may speak IRC in clear.
@@ -121,6 +127,7 @@ impl Config {
             file: None,
             domain: "localhost".to_owned(),
             name: "local".to_owned(),
+            irc_name: "local.localhost".to_owned(),
             network: "Lavina".to_owned(),
             place: Place { region: "local".to_owned(), zone: "a".to_owned() },
             data,
@@ -128,8 +135,10 @@ impl Config {
             always_on: false,
             listen: Listen::customary(loopback),
             connections_per_address: CONNECTIONS_PER_ADDRESS,
+            room_days: None,
             proxy_from: Networks::default(),
             webirc: WebIrc::default(),
+            greeting: Greeting::default(),
             sts_days: None,
             irc_without_tls: false,
             servers: Servers::default(),
@@ -161,7 +170,7 @@ impl Config {
         format!("rooms.{}", self.domain)
     }
 
-    /// The node's name as IRC clients see it: a host name.
+    /// The node's name as a host name.
     pub(crate) fn host_name(&self) -> String {
         format!("{}.{}", self.name, self.domain)
     }

@@ -1,4 +1,4 @@
-//! What is configured of who connects for others, and of coming in clear.
+//! What is configured of who connects for others, of coming in clear, and of how IRC greets clients.
 
 use super::listen::{Bind, first_tcp};
 use super::{Config, Networks};
@@ -12,6 +12,15 @@ pub(crate) struct WebIrc {
     pub(crate) from: Networks,
     /// What is kept of their password.
     pub(crate) password: Option<ScramCredentials>,
+}
+
+/// How IRC greets clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Greeting {
+    /// What is kept of the password that clients need who are not logged in.
+    pub(crate) password: Option<ScramCredentials>,
+    /// The message of the day, by lines.
+    pub(crate) motd: Vec<String>,
 }
 
 /// A day.

@@ -3,7 +3,7 @@
 use super::{Config, Listen, render};
 use expect_test::{Expect, expect};
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 const GOOD: &str = r#"domain = "chat.example"
@@ -33,6 +33,7 @@ fn a_small_file_is_enough() {
                 ),
                 domain: "chat.example",
                 name: "eu-1",
+                irc_name: "eu-1.chat.example",
                 network: "chat.example",
                 place: Place {
                     region: "eu",
@@ -59,6 +60,7 @@ fn a_small_file_is_enough() {
                     admin: None,
                 },
                 connections_per_address: 256,
+                room_days: None,
                 proxy_from: Networks {
                     networks: [],
                     unix: false,
@@ -69,6 +71,10 @@ fn a_small_file_is_enough() {
                         unix: false,
                     },
                     password: None,
+                },
+                greeting: Greeting {
+                    password: None,
+                    motd: [],
                 },
                 sts_days: None,
                 irc_without_tls: false,
@@ -117,7 +123,7 @@ fn an_unknown_key_names_the_one_that_was_meant() {
     check(
         &format!("{GOOD}colour = \"red\"\n"),
         expect![
-            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, always-on, irc, irc-tls, xmpp, xmpp-tls, xmpp-server, xmpp-server-tls, xmpp-component, server-allow, server-block, server-dialback, server-authority, server, component, address, direct-tls, secret, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, mesh, mesh-advertise, mesh-discovery, mesh-relay, mesh-replicas, admin, operator, password, account, title, web-push, oauth, issuer, audience, algorithm, key, claim, certificate, certificate-key"
+            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, always-on, irc, irc-tls, xmpp, xmpp-tls, xmpp-server, xmpp-server-tls, xmpp-component, server-allow, server-block, server-dialback, server-authority, server, component, address, direct-tls, secret, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, irc-password, motd, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, room-days, mesh, mesh-advertise, mesh-discovery, mesh-relay, mesh-replicas, admin, operator, password, account, title, web-push, oauth, issuer, audience, algorithm, key, claim, certificate, certificate-key"
         ],
     );
 }
@@ -302,6 +308,38 @@ fn irc_in_clear_is_for_this_machine_unless_somebody_says_otherwise() {
             "/etc/lavina/lavina.toml:8:19: webirc-password: is not a hashed password; the line that `lavina operator hash` prints is expected"
         ],
     );
+}
+
+#[test]
+fn how_irc_greets_is_a_password_and_a_file() {
+    check(&format!("{GOOD}irc-password = \"hunter2\"\n"), expect![[r#""#]]);
+    check(&format!("{GOOD}motd = \"nowhere.txt\"\n"), expect![[r#""#]]);
+    let dir = tempfile::tempdir().unwrap();
+    let parse = || Config::parse(&dir.path().join("lavina.toml"), &format!("{GOOD}motd = \"motd.txt\"\n"));
+    std::fs::write(dir.path().join("motd.txt"), "Welcome!\n\n  to here\n").unwrap();
+    assert_eq!(parse().unwrap().greeting.motd, ["Welcome!", "", "  to here"]);
+    std::fs::write(dir.path().join("motd.txt"), format!("a\n{}", "x".repeat(401))).unwrap();
+    let error = parse().unwrap_err().to_string();
+    assert!(
+        error.contains(":7:8: motd: line 2 does not fit into a line of IRC; lines of at most 400 bytes are expected"),
+        "{error}"
+    );
+}
+
+#[test]
+fn names_of_hosts_may_have_capitals_and_irc_shows_them() {
+    let text = GOOD.replace("chat.example", "Chat.Example").replace("eu-1", "EU-1");
+    let config = Config::parse(Path::new("/etc/lavina/lavina.toml"), &text).unwrap();
+    assert_eq!((config.name.as_str(), config.domain.as_str()), ("eu-1", "chat.example"));
+    assert_eq!((config.host_name().as_str(), config.irc_name.as_str()), ("eu-1.chat.example", "EU-1.Chat.Example"));
+}
+
+#[test]
+fn rooms_are_kept_for_ever_or_for_some_days() {
+    let of = |more: &str| Config::parse(Path::new("/etc/lavina/lavina.toml"), &format!("{GOOD}{more}"));
+    assert_eq!(of("").unwrap().room_days, None);
+    assert_eq!(of("room-days = 30\n").unwrap().room_days.map(NonZeroU32::get), Some(30));
+    expect![[r#""#]].assert_eq(&of("room-days = 0\n").unwrap_err().to_string());
 }
 
 #[test]

@@ -192,8 +192,10 @@ impl Opening<'_> {
         let config = self.config;
         SessionConfig {
             rooms_domain: config.rooms_domain(),
-            node_name: config.host_name(),
+            node_name: config.irc_name.clone(),
             network: config.network.clone(),
+            motd: config.greeting.motd.clone(),
+            password: config.greeting.password.clone(),
             registration: config.registration,
             // Nobody else reads along on the loopback interface and on Unix sockets.
             plain_without_tls: match bind {

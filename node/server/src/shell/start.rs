@@ -20,13 +20,18 @@ use crate::ticket::Book;
 use crate::worker::{ORDERS_MAX, Order, Resumptions, TlsCell, Worker, number};
 use anyhow::{Context, Result};
 use lavina_core::node::{AdminCommand, Limits, Node, NodeConfig, SessionNumber};
+use lavina_core::paces::Pace;
 use lavina_core::store::redb::RedbStore;
 use lavina_crdt::mesh::{Admission, Verdict};
 use lavina_crdt::seals::Seals;
+use lavina_protocols::session::Flood;
 use lavina_protocols::xmpp::s2s::Federation;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
+
+/// A day.
+const DAY_MS: u64 = 86_400_000;
 
 /// What all parts share.
 struct Base {
@@ -36,6 +41,8 @@ struct Base {
     clock: Clock,
     inbox: Arc<Inbox>,
     metrics: Arc<Metrics>,
+    /// Whether clients are held to a pace.
+    is_paced: bool,
 }
 
 /// Starts a node.
@@ -47,6 +54,7 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
         clock: Clock::start(),
         inbox: Arc::default(),
         metrics: Arc::default(),
+        is_paced: setup.flood != Flood::NONE,
     };
     let (calls, called) = federation::calls();
     let calls = base.config.listen.is_abroad().then_some(calls);
@@ -138,7 +146,13 @@ impl Base {
             mesh: self.identity.mesh.clone(),
             bootstrap: self.identity.admissions.clone(),
             operators: self.config.operators.clone(),
-            limits: Limits { always_on: self.config.always_on, replicas: self.config.replicas, ..Limits::default() },
+            limits: Limits {
+                always_on: self.config.always_on,
+                replicas: self.config.replicas,
+                room_lapse_ms: self.config.room_days.map(|days| u64::from(days.get()) * DAY_MS),
+                pace: if self.is_paced { Pace::DEFAULT } else { Pace::NONE },
+                ..Limits::default()
+            },
             seals: Seals::default(),
         }
     }

@@ -80,15 +80,38 @@ fn a_direct_message_is_addressed_to_the_nick_one_has() {
 
     "#]],
     );
-    // Another session of the same person speaks: only who asked for echoes can show it.
+    // Another session of the same person speaks: all of them show it, as they know it from bouncers.
     check(
         &Event::Said(Arc::new(said("bob", direct(me, bob), content))),
         expect![[r#"
-        :bob!ubob@far NOTICE oldname :psst
+            :bob!ubob@far NOTICE oldname :psst
 
+            @time=2026-01-02T03:04:05.678Z;account=bob;msgid=06dnpacf5o0000g2081040g000000001 :bob!ubob@far NOTICE oldname :psst
 
-    "#]],
+        "#]],
     );
+}
+
+#[test]
+fn somebody_s_coming_has_an_id() {
+    let mut somebody = record("bob");
+    let since = Hlc::from_ms(1_767_323_045_000);
+    somebody.rooms.insert(room("r"), lavina_crdt::presence::Place { nick: nick("bob"), since });
+    let person = Person { record: Arc::new(somebody), ..person("bob") };
+    let occupant = crate::event::Occupant { people: vec![person], ..occupant("bob", Rank::None) };
+    let mut client = Client::in_room("message-tags");
+    client.event(Event::Joined { room: room("r"), occupant });
+    let id = lavina_crdt::ids::MsgId::of_place(since, session(7));
+    assert_eq!(client.take(), format!("@msgid={id} :bob!ubob@far JOIN #r\n"));
+    assert_eq!(id.hlc(), since);
+}
+
+#[test]
+fn who_comes_in_with_several_standings_is_shown_with_all_of_them() {
+    let mut client = Client::in_room("batch");
+    let bob = crate::event::Occupant { beneath: vec![Rank::Operator, Rank::Voice], ..occupant("bob", Rank::Admin) };
+    client.event(Event::Joined { room: room("r"), occupant: bob });
+    assert_eq!(client.take(), ":bob!ubob@far JOIN #r\n:node MODE #r +aov bob bob bob\n");
 }
 
 #[test]
@@ -300,27 +323,27 @@ fn a_cut_and_what_follows() {
     check(
         &Event::Netsplit { nodes: pair(), gone },
         expect![[r#"
-        :bob!ubob@far QUIT :us-1 eu-1
+            :bob!ubob@far QUIT :us-1.example.org eu-1.example.org
 
-        :node BATCH +b1 netsplit us-1 eu-1
-        @batch=b1;time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far QUIT :us-1 eu-1
-        :node BATCH -b1
+            :node BATCH +b1 netsplit us-1.example.org eu-1.example.org
+            @batch=b1;time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far QUIT :us-1.example.org eu-1.example.org
+            :node BATCH -b1
 
-    "#]],
+        "#]],
     );
     let back = vec![(room("r"), occupant("bob", Rank::Founder)), (room("s"), occupant("stranger", Rank::None))];
     check(
         &Event::Netjoin { nodes: pair(), back },
         expect![[r#"
-        :bob!ubob@far JOIN #r
-        :node MODE #r +q bob
+            :bob!ubob@far JOIN #r
+            :node MODE #r +q bob
 
-        :node BATCH +b1 netjoin us-1 eu-1
-        @batch=b1;time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far JOIN #r bob :Real bob
-        @batch=b1;time=2026-01-02T03:04:05.678Z :node MODE #r +q bob
-        :node BATCH -b1
+            :node BATCH +b1 netjoin us-1.example.org eu-1.example.org
+            @batch=b1;time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far JOIN #r bob :Real bob
+            @batch=b1;time=2026-01-02T03:04:05.678Z :node MODE #r +q bob
+            :node BATCH -b1
 
-    "#]],
+        "#]],
     );
 }
 

@@ -70,7 +70,7 @@ pub(super) fn person(name: &str) -> Person {
 }
 
 pub(super) fn occupant(name: &str, rank: Rank) -> Occupant {
-    Occupant { nick: nick(name), rank, in_lasting_room: true, people: vec![person(name)] }
+    Occupant { nick: nick(name), rank, beneath: Vec::new(), in_lasting_room: true, people: vec![person(name)] }
 }
 
 pub(super) fn author(name: &str) -> Author {
@@ -236,13 +236,14 @@ impl FakeCore {
                 let person = person(nick.as_str());
                 Reply::People(vec![Person { session: if own { session(1) } else { person.session }, ..person }])
             }
-            Command::LookUpNick(nick) if nick.as_str() == "nobody" => Reply::LookedUp(Vec::new(), Vec::new()),
+            Command::LookUpNick(nick) if nick.as_str() == "nobody" => Reply::LookedUp(Vec::new(), Vec::new(), 0),
             Command::LookUpNick(nick) => {
                 let standing = Standing { room: room("r"), rank: Rank::Founder, in_lasting_room: false };
                 let standings = if nick.as_str() == "bob" { vec![standing] } else { Vec::new() };
-                Reply::LookedUp(vec![person(nick.as_str())], standings)
+                Reply::LookedUp(vec![person(nick.as_str())], standings, 61_500)
             }
-            Command::FindMask { .. } => Reply::People(vec![person("bob"), person("sleepy")]),
+            // Somebody with two sessions is found with both.
+            Command::FindMask { .. } => Reply::People(vec![person("bob"), person("bob"), person("sleepy")]),
             Command::History(query) => {
                 let page = Self::page(&query);
                 self.queries.push(query);

@@ -18,9 +18,9 @@ fn a_plain_client_is_welcomed() {
             :node 002 alice :Your host is node, running version lavina-0.1.0
             :node 003 alice :This server was started 1970-01-01T00:00:00.000Z
             :node 004 alice node lavina-0.1.0 BRiowx beIfiklmnstuCMPRqaohv beIfklqaohv
-            :node 005 alice CASEMAPPING=ascii CHANTYPES=# PREFIX=(qaohv)~&@%+ STATUSMSG=~&@%+ KNOCK CHANMODES=beI,k,fl,CiMmnPRstu MODES=12 MAXLIST=beI:500 EXCEPTS INVEX EXTBAN=$,Uam ACCOUNTEXTBAN=a :are supported by this server
-            :node 005 alice NETWORK=Net NICKLEN=32 USERLEN=16 NAMELEN=150 CHANNELLEN=65 TOPICLEN=340 AWAYLEN=300 KICKLEN=300 TARGMAX=JOIN:32,PART:32,NAMES:32,LIST:,PRIVMSG:4,NOTICE:4,TAGMSG:4,KICK:4,WHOIS:1,USERHOST:4 ELIST=CMNTU SAFELIST BOT=B :are supported by this server
-            :node 005 alice MONITOR=100 WHOX UTF8ONLY CHATHISTORY=500 MSGREFTYPES=msgid,timestamp :are supported by this server
+            :node 005 alice CASEMAPPING=ascii CHANTYPES=# CHANLIMIT=#:200 PREFIX=(qaohv)~&@%+ STATUSMSG=~&@%+ KNOCK CHANMODES=beI,k,fl,CiMmnPRstu MODES=12 MAXLIST=beI:500 EXCEPTS INVEX EXTBAN=$,Uam :are supported by this server
+            :node 005 alice ACCOUNTEXTBAN=a NETWORK=Net NICKLEN=32 USERLEN=16 NAMELEN=150 CHANNELLEN=65 TOPICLEN=340 AWAYLEN=300 KICKLEN=300 TARGMAX=JOIN:32,PART:32,NAMES:32,LIST:,PRIVMSG:4,NOTICE:4,TAGMSG:4,KICK:4,WHOIS:1,USERHOST:4 ELIST=CMNTU SAFELIST :are supported by this server
+            :node 005 alice BOT=B MONITOR=100 WHOX UTF8ONLY CHATHISTORY=500 MSGREFTYPES=msgid,timestamp :are supported by this server
             :node 251 alice :There are 4 users and 1 invisible on 3 servers
             :node 252 alice 1 :operator(s) online
             :node 253 alice 0 :unknown connection(s)
@@ -181,6 +181,56 @@ fn pass_with_an_account_logs_in() {
 }
 
 #[test]
+fn where_the_network_has_a_password_it_or_an_account_lets_in() {
+    let kept = crate::sasl::derive_credentials_with("open:sesame", [3; 16], 1).unwrap().sha256;
+    let said = |lines: &str| {
+        let config = SessionConfig { password: Some(kept.clone()), ..config() };
+        Client::with(config).said_to(lines)
+    };
+    let named = "NICK alice\nUSER al 0 * :A";
+    for pass in ["", "PASS wrong\n", "PASS alice:wrong\n", &format!("PASS {}\n", "x".repeat(300))] {
+        let closed = ":node 464 alice :Password incorrect\nERROR :Password incorrect\n<close>\n";
+        assert_eq!(said(&format!("{pass}{named}")), closed, "{pass}");
+    }
+    assert!(said(&format!("PASS open:sesame\n{named}")).starts_with(":node 001 "));
+    assert!(said(&format!("PASS alice:secret\n{named}")).contains(":You are now logged in as alice\n:node 001 "));
+    let sasl = format!("CAP REQ sasl\nAUTHENTICATE PLAIN\nAUTHENTICATE AGFsaWNlAHNlY3JldA==\n{named}\nCAP END");
+    assert!(said(&sasl).contains(" 001 alice "));
+    // An account that is made before would be a way around it.
+    let early = said("CAP LS 302\nNICK new\nREGISTER new * pencil");
+    assert!(early.contains("draft/account-registration=custom-account-name "), "{early}");
+    assert!(early.ends_with(":node FAIL REGISTER COMPLETE_CONNECTION_REQUIRED :Connect first\n"), "{early}");
+}
+
+#[test]
+fn the_message_of_the_day_is_shown_by_lines() {
+    let motd = vec!["Welcome!".to_owned(), String::new()];
+    let said = Client::with(SessionConfig { motd, ..config() }).said_to("NICK alice\nUSER al 0 * :A");
+    let expected = ":node 375 alice :- node Message of the day - \n:node 372 alice :- Welcome!\n:node 372 alice :- \n\
+                    :node 376 alice :End of /MOTD command.\n";
+    assert!(said.ends_with(expected), "{said}");
+}
+
+#[test]
+fn an_account_needs_no_verification() {
+    check(
+        "REGISTER * * pencil\nREGISTER more * pencil\nVERIFY alice\nVERIFY alice 1234",
+        expect![[r#"
+        :node FAIL REGISTER NEED_NICK * :Choose a nickname first
+        :node FAIL REGISTER NEED_NICK * :Choose a nickname first
+        :node 461 * VERIFY :Not enough parameters
+        :node FAIL VERIFY INVALID_CODE alice :Accounts need no verification here: log in
+    "#]],
+    );
+    let mut client = Client::registered("draft/account-registration");
+    client.said_to("REGISTER new * pencil");
+    assert_eq!(
+        client.said_to("VERIFY new 1234"),
+        ":node FAIL VERIFY ALREADY_AUTHENTICATED new :You are logged in already\n"
+    );
+}
+
+#[test]
 fn an_account_is_registered_and_logged_in_to() {
     let mut client = Client::registered("draft/account-registration");
     expect![[r#"
@@ -227,7 +277,7 @@ fn quitting_tells_the_core_and_closes() {
     client.shows_commands = true;
     assert_eq!(
         client.said_to("QUIT :bye"),
-        "? Sync\nERROR :Closing link: host (Quit: bye)\n? Quit(\"Quit: bye\")\n<close>\n"
+        "? Sync\n:alice!al@host QUIT :Quit: bye\nERROR :Closing link: host (Quit: bye)\n? Quit(\"Quit: bye\")\n<close>\n"
     );
     client.send("PING x");
     client.event(Event::Notice("x".to_owned()));

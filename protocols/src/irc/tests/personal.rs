@@ -101,14 +101,14 @@ fn whowas_tells_of_those_who_are_gone() {
     expect![[r#"
         :node 431 alice :No nickname given
         :node 314 alice sleepy usleepy far * :Real sleepy
-        :node 312 alice sleepy far :1970-01-01T00:01:00.000Z
+        :node 312 alice sleepy far.example.org :1970-01-01T00:01:00.000Z
         :node 314 alice sleepy usleepy far * :Real sleepy
-        :node 312 alice sleepy far :1970-01-01T00:00:00.000Z
+        :node 312 alice sleepy far.example.org :1970-01-01T00:00:00.000Z
         :node 369 alice sleepy :End of WHOWAS
         :node 406 alice nobody :There was no such nickname
         :node 314 alice bob ubob far * :Real bob
         :node 330 alice bob bob :was logged in as
-        :node 312 alice bob far :1970-01-01T00:01:00.000Z
+        :node 312 alice bob far.example.org :1970-01-01T00:01:00.000Z
         :node 369 alice nobody,bob :End of WHOWAS
         :node 406 alice a!b :There was no such nickname
         :node 369 alice a!b :End of WHOWAS

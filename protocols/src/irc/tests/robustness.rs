@@ -33,6 +33,30 @@ fn malformed_lines_get_clear_errors() {
 }
 
 #[test]
+fn tags_have_a_limit_of_their_own_and_only_for_who_asked_for_tags() {
+    let tagged = |bytes: usize| format!("@+a={} PING x", "y".repeat(bytes - "@+a= ".len()));
+    let refused = ":node 417 alice :Input line was too long\n";
+    let mut client = Client::in_room("message-tags");
+    assert_eq!(client.said_to(&tagged(4096)), ":node PONG node :x\n");
+    assert_eq!(client.said_to(&tagged(4097)), refused);
+    assert!(client.said_to(&format!("@+a=b PING {}", "x".repeat(505))).starts_with(":node PONG node :xxx"));
+    assert_eq!(client.said_to(&format!("@+a=b PING {}", "x".repeat(506))), refused);
+    let mut plain = Client::in_room("batch");
+    assert_eq!(plain.said_to(&tagged(4096)), refused);
+    assert_eq!(plain.said_to("PING still-here"), ":node PONG node :still-here\n");
+}
+
+#[test]
+fn before_the_welcome_a_line_without_end_costs_nothing_and_is_told_of_once() {
+    let mut client = Client::connect();
+    for _ in 0..1_000 {
+        client.bytes(&[b'x'; 1_000]);
+    }
+    assert!(!client.session.wants_pause() && client.take().is_empty());
+    assert_eq!(client.said_to("\nPING x"), ":node 417 * :Input line was too long\n:node PONG node :x\n");
+}
+
+#[test]
 fn lines_of_any_content_never_break_the_client_s_protocol() {
     let mut client = Client::in_room("message-tags");
     client.event(Event::Notice("a\r\nQUIT\0".to_owned()));

@@ -2,8 +2,9 @@
 
 use super::fake_core::*;
 use super::*;
+use crate::event::{Occupant, Person};
 use expect_test::{Expect, expect};
-use lavina_crdt::room::Denied;
+use lavina_crdt::room::{Denied, Rank};
 
 fn check(lines: &str, expected: Expect) {
     expected.assert_eq(&Client::in_room("batch").said_to(lines));
@@ -161,21 +162,21 @@ fn who_whois_names_and_list() {
             :node 312 alice sleepy node :Net
             :node 301 alice sleepy :zzz
             :node 671 alice sleepy :is using a secure connection
-            :node 317 alice sleepy 0 1700000000 :seconds idle, signon time
+            :node 317 alice sleepy 61 1700000000 :seconds idle, signon time
             :node 318 alice sleepy :End of /WHOIS list
             :node 311 alice bob ubob far * :Real bob
             :node 319 alice bob :@#r
             :node 312 alice bob node :Net
             :node 330 alice bob bob :is logged in as
             :node 671 alice bob :is using a secure connection
-            :node 317 alice bob 0 1700000000 :seconds idle, signon time
+            :node 317 alice bob 61 1700000000 :seconds idle, signon time
             :node 318 alice bob :End of /WHOIS list
             :node 401 alice nobody :No such nick/channel
             :node 318 alice nobody :End of /WHOIS list
             :node 314 alice x ux far * :Real x
-            :node 312 alice x far :1970-01-01T00:01:00.000Z
+            :node 312 alice x far.example.org :1970-01-01T00:01:00.000Z
             :node 314 alice x ux far * :Real x
-            :node 312 alice x far :1970-01-01T00:00:00.000Z
+            :node 312 alice x far.example.org :1970-01-01T00:00:00.000Z
             :node 369 alice x :End of WHOWAS
         "#]],
     );
@@ -202,6 +203,61 @@ fn who_whois_names_and_list() {
         :node 303 alice :
     "#]],
     );
+}
+
+#[test]
+fn what_is_about_nothing_lacks_a_parameter() {
+    let mut client = Client::in_room("message-tags");
+    for verb in ["JOIN", "PART", "TOPIC", "MODE", "KNOCK", "STATS", "TAGMSG", "WHOIS"] {
+        let lacks = format!(":node 461 alice {verb} :Not enough parameters\n");
+        let said = client.said_to(&format!("{verb} :"));
+        assert_eq!(said, if verb == "WHOIS" { ":node 431 alice :No nickname given\n" } else { &lacks });
+    }
+    check(
+        "NAMES foo,#nowhere\nLIST #r,#other >5\nLIST >5 #r",
+        expect![[r#"
+        :node 366 alice foo :End of /NAMES list
+        :node 366 alice #nowhere :End of /NAMES list
+        :node 321 alice Channel :Users  Name
+        :node 322 alice #other 9 :
+        :node 323 alice :End of /LIST
+        :node 321 alice Channel :Users  Name
+        :node 323 alice :End of /LIST
+    "#]],
+    );
+}
+
+#[test]
+fn help_says_what_a_command_takes_and_does() {
+    check(
+        "HELP join\nHELP NOTHING",
+        expect![[r#"
+        :node 704 alice join :JOIN <channel>{,<channel>} [<key>{,<key>}] | 0
+        :node 705 alice join :
+        :node 706 alice join :enters channels, or leaves all
+        :node 524 alice NOTHING :No help available on this topic
+    "#]],
+    );
+    let all = Client::in_room("batch").said_to("HELP");
+    assert!(all.starts_with(":node 704 alice * :These commands are known here:\n:node 705 alice * :\n"), "{all}");
+    for name in super::super::verbs::all_names() {
+        assert!(all.contains(name), "{name}");
+        let said = Client::in_room("batch").said_to(&format!("HELP {name}"));
+        assert!(said.contains(&format!(":node 704 alice {name} :{name}")) && said.contains(" 706 "), "{said}");
+    }
+}
+
+#[test]
+fn invisible_people_are_shown_to_those_inside_only() {
+    use crate::irc::names::{Reveal, is_seen};
+    use lavina_crdt::modes::{UserMode, UserModes};
+    let mut hidden = record("bob");
+    hidden.modes = UserModes::default().set(UserMode::Invisible, true);
+    let hidden = Person { record: Arc::new(hidden), ..person("bob") };
+    let with = |people| Occupant { people, ..occupant("bob", Rank::None) };
+    assert!(is_seen(Reveal::Inside, &with(vec![hidden.clone()])));
+    assert!(!is_seen(Reveal::Outside, &with(vec![hidden.clone()])));
+    assert!(is_seen(Reveal::Outside, &with(vec![hidden, person("bob")])), "one of the sessions is not hidden");
 }
 
 #[test]
@@ -232,12 +288,13 @@ fn questions_about_the_server() {
             :node 265 alice 2 2 :Current local users 2, max 2
             :node 266 alice 5 7 :Current global users 5, max 7
             :node 351 alice lavina-0.1.0 node :A mesh of equal nodes
-            :node 005 alice CASEMAPPING=ascii CHANTYPES=# PREFIX=(qaohv)~&@%+ STATUSMSG=~&@%+ KNOCK CHANMODES=beI,k,fl,CiMmnPRstu MODES=12 MAXLIST=beI:500 EXCEPTS INVEX EXTBAN=$,Uam ACCOUNTEXTBAN=a :are supported by this server
-            :node 005 alice NETWORK=Net NICKLEN=32 USERLEN=16 NAMELEN=150 CHANNELLEN=65 TOPICLEN=340 AWAYLEN=300 KICKLEN=300 TARGMAX=JOIN:32,PART:32,NAMES:32,LIST:,PRIVMSG:4,NOTICE:4,TAGMSG:4,KICK:4,WHOIS:1,USERHOST:4 ELIST=CMNTU SAFELIST BOT=B :are supported by this server
-            :node 005 alice MONITOR=100 WHOX UTF8ONLY CHATHISTORY=500 MSGREFTYPES=msgid,timestamp :are supported by this server
+            :node 005 alice CASEMAPPING=ascii CHANTYPES=# CHANLIMIT=#:200 PREFIX=(qaohv)~&@%+ STATUSMSG=~&@%+ KNOCK CHANMODES=beI,k,fl,CiMmnPRstu MODES=12 MAXLIST=beI:500 EXCEPTS INVEX EXTBAN=$,Uam :are supported by this server
+            :node 005 alice ACCOUNTEXTBAN=a NETWORK=Net NICKLEN=32 USERLEN=16 NAMELEN=150 CHANNELLEN=65 TOPICLEN=340 AWAYLEN=300 KICKLEN=300 TARGMAX=JOIN:32,PART:32,NAMES:32,LIST:,PRIVMSG:4,NOTICE:4,TAGMSG:4,KICK:4,WHOIS:1,USERHOST:4 ELIST=CMNTU SAFELIST :are supported by this server
+            :node 005 alice BOT=B MONITOR=100 WHOX UTF8ONLY CHATHISTORY=500 MSGREFTYPES=msgid,timestamp :are supported by this server
             :node 391 alice node :2026-01-02T03:04:05.678Z
             :node 256 alice node :Administrative info
             :node 257 alice :node on the Net network
+            :node 258 alice :running lavina-0.1.0
             :node 259 alice :admin@example.org
             :node 364 alice node node :0 eu/a
             :node 364 alice far.example.org node :1 eu/a
@@ -309,4 +366,22 @@ fn a_channel_goes_by_another_name() {
         :node 366 alice #new :End of /NAMES list
     "#]]
     .assert_eq(&client.take());
+}
+
+#[test]
+fn who_has_no_voice_in_an_auditorium_is_not_among_those_it_names() {
+    use crate::irc::names::{Reveal, write_names};
+    use lavina_crdt::room::{Flag, RoomState};
+    let mut client = Client::in_room("batch");
+    let state = Arc::new(RoomState { flags: [Flag::Auditorium].into(), ..RoomState::default() });
+    let occupants = vec![occupant("alice", Rank::None), occupant("bob", Rank::Operator)];
+    let own_nick = Some(nick("alice"));
+    let view = crate::event::RoomView { name: room("r"), state, occupants, own_nick, created: false };
+    for (reveal, names) in [(Reveal::Inside, "alice @bob"), (Reveal::Asking, "@bob")] {
+        client.session.answers.begin(None);
+        write_names(&mut client.session, &view, reveal);
+        client.session.answers.settle(&mut client.session.out, "node");
+        client.pump();
+        assert!(client.take().starts_with(&format!(":node 353 alice = #r :{names}\n")), "{reveal:?}");
+    }
 }

@@ -57,7 +57,7 @@ fn labels_come_back_on_an_ack_a_line_or_a_batch() {
         @batch=b1 :node 312 alice bob node :Net
         @batch=b1 :node 330 alice bob bob :is logged in as
         @batch=b1 :node 671 alice bob :is using a secure connection
-        @batch=b1 :node 317 alice bob 0 1700000000 :seconds idle, signon time
+        @batch=b1 :node 317 alice bob 61 1700000000 :seconds idle, signon time
         @batch=b1 :node 318 alice bob :End of /WHOIS list
         :node BATCH -b1
         @label=d;msgid=06dnpacf5s0000g2081040g000000001 :alice!al@host PRIVMSG #r :hi
@@ -145,6 +145,35 @@ fn input_waits_when_too_many_answers_are_owed_or_it_comes_too_fast() {
     client.wait(100);
     assert_eq!(client.take().lines().count(), 1);
     assert!(!client.session.wants_pause());
+}
+
+#[test]
+fn who_goes_on_sending_too_fast_is_closed_and_told_why_and_a_long_paste_is_not() {
+    let flood = Flood { burst: 5, per_second: 10 };
+    let connect = || {
+        let mut client = Client::with(SessionConfig { flood, ..config() });
+        client.said_to("NICK alice\nUSER al 0 * :A");
+        client.wait(5_000);
+        client
+    };
+    let mut paste = connect();
+    paste.bytes(&b"PING x\n".repeat(1_000));
+    (0..1_000).for_each(|_| paste.wait(100));
+    assert_eq!(paste.take().lines().count(), 1_000);
+    let mut flooding = connect();
+    for _ in 0..130 {
+        flooding.bytes(&b"PING x\n".repeat(20));
+        (0..10).for_each(|_| flooding.wait(100));
+    }
+    let said = flooding.take();
+    assert!(said.ends_with("ERROR :Excess flood: you have been sending too fast for too long\n<close>\n"), "{said}");
+    // Who is silent now and then is no flood, however long it lasts.
+    let mut busy = connect();
+    for _ in 0..200 {
+        busy.bytes(&b"PING x\n".repeat(8));
+        (0..12).for_each(|_| busy.wait(100));
+    }
+    assert!(!busy.take().contains("ERROR"));
 }
 
 #[test]

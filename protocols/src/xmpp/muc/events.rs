@@ -205,12 +205,16 @@ impl Client {
         place.moderated = new.has(Flag::Moderated);
         place.anonymous = new.has(Flag::Anonymous);
         let own = place.nick.key();
+        // What somebody has beneath their standing is not shown here.
+        let is_other =
+            |who: &&Occupant| who.people.first().is_none_or(|person| old.rank(&person.principal()) != who.rank);
+        let ranks: Vec<&Occupant> = ranks.iter().filter(is_other).collect();
         if let Some(occupant) = ranks.iter().find(|occupant| occupant.nick.key() == own) {
             place.rank = occupant.rank;
         }
         showing.sight = place.sight();
         let (sight, moderated, rank) = (place.sight(), place.moderated, place.rank);
-        for who in ranks {
+        for who in &ranks {
             if who.nick.key() == own {
                 // Others are shown a stanza of theirs here, which counts.
                 showing.class();

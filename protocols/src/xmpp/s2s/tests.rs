@@ -131,7 +131,13 @@ fn view(room: &RoomName, nick: &Nick) -> RoomView {
     let mut record = record("juliet@b.example", Some("balcony"));
     record.available = false;
     let person = Person { record: Arc::new(record), ..person("juliet@b.example", "balcony", 101) };
-    let occupant = Occupant { nick: nick.clone(), rank: Rank::None, in_lasting_room: true, people: vec![person] };
+    let occupant = Occupant {
+        nick: nick.clone(),
+        rank: Rank::None,
+        beneath: Vec::new(),
+        in_lasting_room: true,
+        people: vec![person],
+    };
     RoomView {
         name: room.clone(),
         state: Arc::new(RoomState::default()),

@@ -162,12 +162,16 @@ fn an_invisible_session_is_found_by_who_shares_a_room() {
     let mut world = World::new(1);
     let (bob, carol) = (world.guest(0, "bob"), world.guest(0, "carol"));
     world.ask(bob, Command::SetModes(vec![(UserMode::Invisible, true)])).unwrap();
-    let find = || Command::FindMask { mask: "bob".to_owned(), limit: 10 };
-    let found = |world: &mut World| match world.ask(carol, find()) {
+    let found_by = |world: &mut World, mask: &str| match world
+        .ask(carol, Command::FindMask { mask: mask.to_owned(), limit: 10 })
+    {
         Ok(Reply::People(people)) => people.len(),
         answer => panic!("{answer:?}"),
     };
+    let found = |world: &mut World| found_by(world, "bo*");
     assert_eq!(found(&mut world), 0);
+    assert_eq!(found_by(&mut world, "Bob"), 1, "whoever knows the name");
+    assert_eq!(found_by(&mut world, "*!bob@*"), 0);
     for client in [bob, carol] {
         world.ask(client, Command::Join { room: room("rust"), nick: None, key: None }).unwrap();
     }

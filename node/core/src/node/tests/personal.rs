@@ -57,3 +57,24 @@ fn an_operators_invitation_holds_against_a_ban() {
     assert_eq!(rooms, [room("rust")]);
     world.join(bob, "rust").unwrap();
 }
+
+#[test]
+fn for_how_long_somebody_has_said_nothing_is_known_on_every_node() {
+    let mut world = World::new(2);
+    let (ann, bob) = (world.guest(0, "ann"), world.guest(1, "bob"));
+    world.join(ann, "rust").unwrap();
+    world.run_ms(300);
+    world.join(bob, "rust").unwrap();
+    let idle = |world: &mut World, asker, of: &str| match world.ask(asker, Command::LookUpNick(nick(of))) {
+        Ok(Reply::LookedUp(people, _, idle_ms)) if !people.is_empty() => idle_ms,
+        answer => panic!("{answer:?}"),
+    };
+    world.run_ms(60_000);
+    assert!((60_000..61_000).contains(&idle(&mut world, ann, "bob")));
+    world.say(bob, "rust", "still here");
+    world.run_ms(5_000);
+    for asker in [ann, bob] {
+        assert!((5_000..5_500).contains(&idle(&mut world, asker, "bob")));
+        assert!(idle(&mut world, asker, "ann") >= 65_000);
+    }
+}

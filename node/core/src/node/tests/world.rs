@@ -3,6 +3,7 @@
 use crate::node::{
     AdminCommand, AdminReply, Device, Input, Limits, MeshIdentity, Node, NodeConfig, Output, SessionMeta, Status,
 };
+use crate::paces::Pace;
 use crate::store::memory::MemoryStore;
 use crate::store::{Batch, Commit, StoreError};
 use ed25519_dalek::SigningKey;
@@ -105,7 +106,7 @@ impl World {
         let now = Now { mono_us: 1_000_000, wall_ms: 1_700_000_000_000 };
         let seats = (0..nodes)
             .map(|index| {
-                let mut limits = Limits { unreachable_grace_ms: 60_000, ..Limits::default() };
+                let mut limits = Limits { unreachable_grace_ms: 60_000, pace: Pace::NONE, ..Limits::default() };
                 change(&mut limits);
                 let config = NodeConfig {
                     key: key(index),

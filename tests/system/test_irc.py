@@ -1,0 +1,113 @@
+"""What an IRC channel is holds on every node: through a cut, and when the node dies on which it was made."""
+
+import asyncio
+import unittest
+
+from .irc_client import CHANNEL, IrcClient
+from .mesh import Mesh
+from .waiting import eventually
+
+
+class Channel(unittest.IsolatedAsyncioTestCase):
+    """Nodes a, b and c in three regions, an operator on the first."""
+
+    async def asyncSetUp(self):
+        asyncio.get_running_loop().set_debug(False)
+        self.mesh = Mesh("a", "b", "c")
+        self.addAsyncCleanup(self.mesh.remove, self)
+        await self.mesh.start()
+
+    async def client(self, name, node):
+        client = IrcClient(name)
+        await self.mesh.log_in(client, node)
+        return client
+
+    async def in_room(self, name, node):
+        client = await self.client(name, node)
+        await client.join()
+        return client
+
+    async def ask(self, client, line, *types):
+        """The first reply of one of these types to a line."""
+        client.log.clear()
+        client.connection.send_raw(line)
+        await client.reply(*types)
+        return next(event for event in client.log if event.type in types)
+
+    async def modes(self, client):
+        return (await self.ask(client, f"MODE {CHANNEL}", "channelmodeis")).arguments[1]
+
+    async def names(self, client):
+        await self.ask(client, f"NAMES {CHANNEL}", "endofnames")
+        lines = [event.arguments[-1] for event in client.log if event.type == "namreply"]
+        return {name for line in lines for name in line.split()}
+
+    async def refused(self, client, line, numeric):
+        await self.ask(client, line, numeric)
+
+    async def has(self, client, modes, names):
+        """Waits until a client is told that the channel has these modes and these people."""
+        seen = {}
+
+        async def attempt():
+            seen.update(modes=await self.modes(client), names=await self.names(client))
+            return set(seen["modes"]) == set(modes) and seen["names"] == names
+
+        await eventually(attempt, lambda: f"{client} is told {seen}")
+
+    async def test_modes_bans_and_history_hold_on_every_node_through_a_cut_and_a_death(self):
+        alice = await self.in_room("alice", "a")
+        bob = await self.in_room("bob", "b")
+        carol = await self.in_room("carol", "c")
+        everyone = [alice, bob, carol]
+        for client in everyone:
+            await self.has(client, "+nt", {"@alice", "bob", "carol"})
+        alice.connection.send_raw(f"MODE {CHANNEL} +mb $a:mallory")
+        alice.connection.send_raw(f"MODE {CHANNEL} +v bob")
+        for client in everyone:
+            await self.has(client, "+mnt", {"@alice", "+bob", "carol"})
+        said = [await alice.say("before the cut"), await bob.say("bob has a voice")]
+        await carol.sees(said)
+        await self.refused(carol, f"PRIVMSG {CHANNEL} :no voice", "cannotsendtochan")
+        mallory = await self.client("mallory", "c")
+        await self.refused(mallory, f"JOIN {CHANNEL}", "bannedfromchan")
+
+        self.mesh.network.cut_off("c")
+        await self.mesh.knows_cut("c")
+        # Behind the cut it is what it was; on this side it goes on.
+        await self.refused(carol, f"PRIVMSG {CHANNEL} :still none", "cannotsendtochan")
+        await self.refused(mallory, f"JOIN {CHANNEL}", "bannedfromchan")
+        alice.connection.send_raw(f"MODE {CHANNEL} -m+s")
+        alice.connection.send_raw(f"TOPIC {CHANNEL} :said in the cut")
+        await self.has(bob, "+nst", {"@alice", "+bob", "carol"})
+        said.append(await bob.say("in the cut"))
+        self.assertEqual(await self.modes(carol), "+mnt")
+
+        self.mesh.network.heal("c")
+        await self.has(carol, "+nst", {"@alice", "+bob", "carol"})
+        await carol.sees(said)
+        said.append(await carol.say("anybody may speak"))
+        for client in everyone:
+            await client.sees(said)
+            self.assertIsNone(client.lost, f"{client} was disconnected")
+
+        self.mesh.nodes["a"].kill()
+        said.append(await bob.say("the node of alice is dead"))
+        await carol.sees(said)
+        await self.refused(mallory, f"JOIN {CHANNEL}", "bannedfromchan")
+        topic = await self.ask(carol, f"TOPIC {CHANNEL}", "currenttopic")
+        self.assertEqual(topic.arguments[-1], "said in the cut")
+        # She comes back by another node, as what she was.
+        back = await self.in_room("alice", "c")
+        await self.has(bob, "+nst", {"@alice", "+bob", "carol"})
+        back.connection.send_raw(f"MODE {CHANNEL} -b $a:mallory")
+
+        async def is_let_in():
+            await self.ask(mallory, f"JOIN {CHANNEL}", "bannedfromchan", "endofnames")
+            return any(event.type == "endofnames" for event in mallory.log)
+
+        await eventually(is_let_in, "the ban is not lifted")
+        histories = [await client.history() for client in (back, bob, carol, mallory)]
+        self.assertEqual(histories, [said] * 4)
+        self.assertIsNone(bob.lost)
+        self.assertIsNone(carol.lost)
