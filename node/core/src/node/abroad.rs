@@ -279,7 +279,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Whether strangers may still ask an account for its presence.
-    fn room_for_requests(&self, account: &AccountName) -> Result<(), Refusal> {
+    pub(super) fn room_for_requests(&self, account: &AccountName) -> Result<(), Refusal> {
         let kept = self.rosters.get(account).map(BTreeMap::len);
         let stored = || {
             let stored = self.replicas.account(account);

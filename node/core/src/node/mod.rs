@@ -16,6 +16,7 @@ mod devices;
 mod effects;
 mod gauges;
 mod history;
+mod invitations;
 mod io;
 mod knock;
 mod last_active;
@@ -51,8 +52,8 @@ mod writes;
 pub use lavina_gossip::gauges::Gauge;
 
 pub use io::{
-    AdminCommand, AdminReply, Device, Input, Limits, MeshIdentity, NodeConfig, Output, SessionMeta, SessionNumber,
-    Status,
+    AdminCommand, AdminReply, Device, Input, InvitationView, Limits, MeshIdentity, NodeConfig, Output, SessionMeta,
+    SessionNumber, Status,
 };
 
 use crate::farewells::Farewells;

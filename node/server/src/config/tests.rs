@@ -40,6 +40,7 @@ fn a_small_file_is_enough() {
                 },
                 data: "/etc/lavina/data",
                 registration: false,
+                invitations: false,
                 always_on: false,
                 listen: Listen {
                     irc: [
@@ -72,6 +73,7 @@ fn a_small_file_is_enough() {
                 },
                 sts_days: None,
                 irc_without_tls: false,
+                xmpp_advertise: None,
                 servers: Servers {
                     allow: [],
                     block: [],
@@ -117,7 +119,7 @@ fn an_unknown_key_names_the_one_that_was_meant() {
     check(
         &format!("{GOOD}colour = \"red\"\n"),
         expect![
-            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, always-on, irc, irc-tls, xmpp, xmpp-tls, xmpp-server, xmpp-server-tls, xmpp-component, server-allow, server-block, server-dialback, server-authority, server, component, address, direct-tls, secret, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, mesh, mesh-advertise, mesh-discovery, mesh-relay, mesh-replicas, admin, operator, password, account, title, web-push, oauth, issuer, audience, algorithm, key, claim, certificate, certificate-key"
+            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, invitations, always-on, irc, irc-tls, xmpp, xmpp-tls, xmpp-advertise, xmpp-server, xmpp-server-tls, xmpp-component, server-allow, server-block, server-dialback, server-authority, server, component, address, direct-tls, secret, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, mesh, mesh-advertise, mesh-discovery, mesh-relay, mesh-replicas, admin, operator, password, account, title, web-push, oauth, issuer, audience, algorithm, key, claim, certificate, certificate-key"
         ],
     );
 }
@@ -157,7 +159,7 @@ fn a_wrong_address_shows_what_is_expected() {
     check(
         &format!("{GOOD}mesh-advertise = [\"10.0.0.1:7667\", \"0.0.0.0:7667\"]\n"),
         expect![[
-            r#"/etc/lavina/lavina.toml:7:36: mesh-advertise: "0.0.0.0:7667" is not an address that can be dialled; HOST:PORT that other nodes reach is expected, such as "203.0.113.1:7667""#
+            r#"/etc/lavina/lavina.toml:7:36: mesh-advertise: "0.0.0.0:7667" is not an address that can be dialled; HOST:PORT that others reach is expected, such as "203.0.113.1:7667""#
         ]],
     );
 }

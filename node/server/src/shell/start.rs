@@ -78,6 +78,8 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
     let push = start_push(&base, &mut threads, stopped.clone())?;
     let writer = start_core(&base, &mut threads, (store, node), &workers, (outlet, reload, push))?;
     announce(&base, &reception, first_start)?;
+    let (answer, _unheard) = oneshot::channel();
+    base.inbox.push(Inbound::Admin(AdminCommand::ClientsAt(base.config.xmpp_advertise.clone()), answer));
     let mesh = Mesh {
         endpoint: Arc::clone(&endpoint),
         inbox: Arc::clone(&base.inbox),
@@ -138,7 +140,12 @@ impl Base {
             mesh: self.identity.mesh.clone(),
             bootstrap: self.identity.admissions.clone(),
             operators: self.config.operators.clone(),
-            limits: Limits { always_on: self.config.always_on, replicas: self.config.replicas, ..Limits::default() },
+            limits: Limits {
+                always_on: self.config.always_on,
+                invitations: self.config.invitations,
+                replicas: self.config.replicas,
+                ..Limits::default()
+            },
             seals: Seals::default(),
         }
     }
