@@ -1,7 +1,7 @@
 //! Rooms that this node does not hold: whoever names one waits until it has been fetched from where it is, or nobody could be reached who has it.
 //!
 //! The command is carried out then upon what is here, as ever; commands that the session gives meanwhile wait behind it, so that answers keep their order.
-//! Nothing else waits.
+//! Nothing else waits; of the gateway to other servers only what is of the same person there.
 
 use super::{Node, SessionNumber};
 use crate::store::Store;
@@ -11,14 +11,22 @@ use lavina_crdt::names::RoomName;
 use lavina_crdt::presence::PresenceChange;
 use lavina_crdt::room::Act;
 use lavina_gossip::machine;
-use lavina_protocols::abroad::AbroadCommand;
+use lavina_protocols::abroad::{AbroadCommand, Remote};
 use lavina_protocols::command::{Command, CommandId, HistoryOf, HistoryQuery, Target};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How long a room that was fetched is taken for up to date where nobody is in it, milliseconds: pages of history are asked for one after the other.
 const FRESH_MS: u64 = 2_000;
 
-/// The commands of one session that wait.
+/// Whose commands keep their order among themselves: a session's, or of the gateway's those of one person.
+pub(super) type Queue = (SessionNumber, Option<Remote>);
+
+fn queue_of(number: SessionNumber, command: &Command) -> Queue {
+    let by = if let Command::Abroad(AbroadCommand::Ask(remote, _)) = command { Some(remote.clone()) } else { None };
+    (number, by)
+}
+
+/// The commands of one queue that wait.
 #[derive(Debug, Default)]
 struct Parked {
     commands: VecDeque<(CommandId, Command)>,
@@ -29,7 +37,7 @@ struct Parked {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct RoomsHeld {
-    parked: BTreeMap<SessionNumber, Parked>,
+    parked: BTreeMap<Queue, Parked>,
     /// Rooms whose fetching has ended and that nobody has been told of.
     ended: Vec<RoomName>,
     /// When what was fetched is out of date.
@@ -39,7 +47,7 @@ pub(super) struct RoomsHeld {
 impl RoomsHeld {
     /// The session is gone.
     pub(super) fn forget(&mut self, number: SessionNumber) {
-        self.parked.remove(&number);
+        self.parked.retain(|(of, _), _| *of != number);
     }
 
     /// The fetching of a room has ended; what waits for it goes on once all of this input is done.
@@ -59,17 +67,18 @@ impl<S: Store> Node<S> {
         id: CommandId,
         command: Command,
     ) -> Option<(CommandId, Command)> {
-        if let Some(parked) = self.held.parked.get_mut(&number) {
+        let queue = queue_of(number, &command);
+        if let Some(parked) = self.held.parked.get_mut(&queue) {
             parked.commands.push_back((id, command));
             return None;
         }
         let rooms = self.rooms_missing(now, number, &command);
-        if rooms.is_empty() && !self.awaits_rooms_told(now, number, &command) {
+        if rooms.is_empty() && !self.awaits_rooms_told(now, &queue, &command) {
             return Some((id, command));
         }
         self.count("commands_that_waited_for_rooms");
         let commands = VecDeque::from([(id, command)]);
-        self.held.parked.insert(number, Parked { commands, rooms: rooms.clone() });
+        self.held.parked.insert(queue, Parked { commands, rooms: rooms.clone() });
         self.fetch(now, rooms);
         None
     }
@@ -92,35 +101,36 @@ impl<S: Store> Node<S> {
     pub(super) fn resume_parked(&mut self, now: Now) {
         while let Some(room) = self.held.ended.pop() {
             let mut ready = Vec::new();
-            for (number, parked) in &mut self.held.parked {
+            for (queue, parked) in &mut self.held.parked {
                 if parked.rooms.remove(&room) && parked.rooms.is_empty() {
-                    ready.push(*number);
+                    ready.push(queue.clone());
                 }
             }
-            ready.into_iter().for_each(|number| self.resume(now, number));
+            ready.into_iter().for_each(|queue| self.resume(now, &queue));
         }
     }
 
-    fn awaits_rooms_told(&mut self, now: Now, number: SessionNumber, command: &Command) -> bool {
+    fn awaits_rooms_told(&mut self, now: Now, queue: &Queue, command: &Command) -> bool {
         let asked = if let Command::Abroad(AbroadCommand::Ask(_, asked)) = command { asked } else { command };
-        matches!(asked, Command::ListRooms) && self.awaits_list(now, number)
+        matches!(asked, Command::ListRooms) && self.awaits_list(now, queue)
     }
 
-    /// Carries out what waits of a session, as far as it goes.
-    pub(super) fn resume(&mut self, now: Now, number: SessionNumber) {
-        while let Some(mut parked) = self.held.parked.remove(&number) {
+    /// Carries out what waits of a queue, as far as it goes.
+    pub(super) fn resume(&mut self, now: Now, queue: &Queue) {
+        let number = queue.0;
+        while let Some(mut parked) = self.held.parked.remove(queue) {
             let Some((id, command)) = parked.commands.pop_front() else { return };
             let rooms = self.rooms_missing(now, number, &command);
-            if rooms.is_empty() && !self.awaits_rooms_told(now, number, &command) {
+            if rooms.is_empty() && !self.awaits_rooms_told(now, queue, &command) {
                 self.run_command(now, number, id, command);
                 if self.sessions.get(number).is_some() {
-                    self.held.parked.insert(number, parked);
+                    self.held.parked.insert(queue.clone(), parked);
                 }
                 continue;
             }
             parked.commands.push_front((id, command));
             parked.rooms.clone_from(&rooms);
-            self.held.parked.insert(number, parked);
+            self.held.parked.insert(queue.clone(), parked);
             self.fetch(now, rooms);
             return;
         }

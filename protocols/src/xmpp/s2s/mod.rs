@@ -327,6 +327,31 @@ impl Hub {
         }
     }
 
+    /// Other servers are welcome from here on than before: who is not any more is put out of rooms, and their links end.
+    pub fn handle_lists(&mut self, now: Now, allow: Vec<String>, block: Vec<String>) {
+        self.now = now;
+        self.federation = Arc::new(Federation { allow, block, ..Federation::clone(&self.federation) });
+        let is_unwelcome = |domain: &str| !self.federation.is_welcome(domain) && !self.components.contains_key(domain);
+        let gone: Vec<Remote> = self.people.all();
+        let gone = gone.into_iter().filter(|remote| remote.account.domain().is_some_and(is_unwelcome));
+        let gone: Vec<Remote> = gone.collect();
+        let links: Vec<ConnectionId> = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| stream.role != Role::Component && stream.remotes().any(is_unwelcome))
+            .map(|(id, _)| *id)
+            .collect();
+        for remote in gone {
+            self.expel(&remote);
+        }
+        for stream in self.streams.values_mut() {
+            stream.set_federation(&self.federation);
+        }
+        for id in links {
+            self.close(id, StreamError::policy("this server has nothing to do with yours any more"));
+        }
+    }
+
     /// Ends all links, after a word to the people there that they are in no room any more.
     pub fn handle_stop(&mut self, now: Now) {
         self.now = now;

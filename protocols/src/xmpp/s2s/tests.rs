@@ -326,6 +326,24 @@ fn who_is_not_welcome_is_kept_out_both_ways() {
 }
 
 #[test]
+fn who_is_not_welcome_any_more_is_put_out_and_their_links_end() {
+    let mut world = World::new([&["a.example", "rooms.a.example"], &["b.example"]], |_| {});
+    let join = "<presence xmlns='jabber:client'><x xmlns='http://jabber.org/protocol/muc'/></presence>";
+    world.whisper(1, person("juliet", "balcony", 1), remote("lobby@rooms.a.example", Some("Juliet")), join);
+    assert!(world.sides[0].ended.is_empty());
+    let block = |domain: &str| vec![domain.to_owned()];
+    world.sides[0].hub.handle_lists(START, Vec::new(), block("c.example"));
+    world.run();
+    assert!(world.sides[0].ended.is_empty(), "others are blocked");
+    world.sides[0].hub.handle_lists(START, Vec::new(), block("b.example"));
+    world.wire.clear();
+    world.run();
+    assert_eq!(world.sides[0].ended.len(), 1);
+    assert!(world.wire.contains("type='unavailable'") && world.wire.contains("code='332'"), "{}", world.wire);
+    assert!(world.wire.contains("<policy-violation "), "{}", world.wire);
+}
+
+#[test]
 fn somebody_of_another_server_comes_into_a_room_and_leaves_it() {
     let mut world = World::new([&["a.example", "rooms.a.example"], &["b.example"]], |_| {});
     let join = "<presence xmlns='jabber:client'><x xmlns='http://jabber.org/protocol/muc'/></presence>";

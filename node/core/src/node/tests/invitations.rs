@@ -13,10 +13,8 @@ fn terms(world: &World, name: Option<&str>) -> Invitation {
 }
 
 fn ask(world: &mut World, client: Client, command: AccountCommand) -> Result<AccountReply, Refusal> {
-    match world.ask(client, Command::Account(command))? {
-        Reply::Account(reply) => Ok(reply),
-        reply => panic!("{reply:?}"),
-    }
+    let Reply::Account(reply) = world.ask(client, Command::Account(command))? else { panic!("another answer") };
+    Ok(reply)
 }
 
 /// A mesh in which every account may invite, with romeo at the first node.
