@@ -190,7 +190,9 @@ impl<S: Store> Node<S> {
                 places.into_iter().flat_map(|(_, rooms)| rooms.into_keys()).collect()
             }
             Command::Abroad(AbroadCommand::Ask(_, command)) => self.rooms_named(number, command),
-            Command::Abroad(AbroadCommand::Open | AbroadCommand::Forward(..) | AbroadCommand::Probe(..))
+            Command::Abroad(
+                AbroadCommand::Open | AbroadCommand::Forward(..) | AbroadCommand::Probe(..) | AbroadCommand::Latest(..),
+            )
             | Command::Open(_)
             | Command::LookupCredentials(_)
             | Command::LogIn(_)
