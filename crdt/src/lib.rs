@@ -15,6 +15,7 @@ pub mod equivocation;
 pub mod fence;
 pub mod glob;
 pub mod ids;
+pub mod invitation;
 pub mod log;
 pub mod mesh;
 pub mod mesh_time;

@@ -8,6 +8,8 @@ use crate::entry::Signature;
 use crate::equivocation::Equivocation;
 use crate::fence::{Fence, Fenced, Fences};
 use crate::ids::{NodeId, OrderKey, Origin, Scope};
+use crate::invitation::{Invitation, InvitationId, Invitations};
+use crate::names::AccountName;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +66,22 @@ pub enum MeshAct {
     },
     /// How far the entries of a node that is thrown out count.
     Fence(Fence),
+    /// Where clients of XMPP reach the node that says so, `host:port`; `None`: it does not say any more.
+    ClientsAt(Option<String>),
+    /// Somebody may register an account, or (`None`) may not any more.
+    Invite {
+        /// Whoever has the token.
+        id: InvitationId,
+        /// On what terms.
+        invitation: Option<Invitation>,
+    },
+    /// Somebody has registered an account by an invitation.
+    Invited {
+        /// By which.
+        id: InvitationId,
+        /// Which account.
+        account: AccountName,
+    },
 }
 
 /// What the root key says of a node.
@@ -126,6 +144,9 @@ pub struct MeshState {
     cuts: BTreeMap<Scope, BTreeMap<Origin, u64>>,
     fences: Fences,
     bars: Bars,
+    invitations: Invitations,
+    /// Where clients reach each node that has said so.
+    clients_at: BTreeMap<NodeId, (OrderKey, Option<String>)>,
 }
 
 /// Whether a node spoke for itself, and when; `None` for an admission that no entry brought.
@@ -143,6 +164,8 @@ impl MeshState {
             cuts: BTreeMap::new(),
             fences: Fences::new(),
             bars: Bars::new(),
+            invitations: Invitations::new(),
+            clients_at: BTreeMap::new(),
         }
     }
 
@@ -162,6 +185,9 @@ impl MeshState {
             MeshAct::Quarantine(proof) => self.quarantine(proof),
             MeshAct::Bar { target, bar } => self.bars.set(at, target, bar.as_ref()),
             MeshAct::Fence(fence) => fence.is_valid(self.root, &self.mesh) && self.fences.add(fence),
+            MeshAct::ClientsAt(address) => by.is_some_and(|by| self.say_where(by, at, address.as_ref())),
+            MeshAct::Invite { id, invitation } => self.invitations.set(at, *id, invitation.as_ref()),
+            MeshAct::Invited { id, account } => self.invitations.use_up(at, *id, account),
         }
     }
 
@@ -189,6 +215,29 @@ impl MeshState {
     #[must_use]
     pub const fn bars(&self) -> &Bars {
         &self.bars
+    }
+
+    fn say_where(&mut self, by: NodeId, at: OrderKey, address: Option<&String>) -> bool {
+        let is_sound =
+            |address: &String| address.len() <= LABEL_BYTES_MAX && address.chars().all(|c| c.is_ascii_graphic());
+        let is_older = self.clients_at.get(&by).is_some_and(|(held, _)| *held >= at);
+        if is_older || !address.is_none_or(is_sound) {
+            return false;
+        }
+        self.clients_at.insert(by, (at, address.cloned()));
+        true
+    }
+
+    /// Where clients of XMPP reach a node, when it has said so.
+    #[must_use]
+    pub fn clients_at(&self, node: NodeId) -> Option<&str> {
+        self.clients_at.get(&node)?.1.as_deref()
+    }
+
+    /// Who is invited.
+    #[must_use]
+    pub const fn invitations(&self) -> &Invitations {
+        &self.invitations
     }
 
     fn quarantine(&mut self, proof: &Equivocation) -> bool {
@@ -308,6 +357,20 @@ mod tests {
         assert!(mesh.apply(Some(node(1)), order_key(2, 1), &admit(1, "own:1")));
         assert!(!mesh.apply(Some(node(9)), order_key(3, 9), &admit(1, "others:1")));
         assert_eq!(mesh.admission(node(1)), Some(&admission(1, "own:1")));
+    }
+
+    #[test]
+    fn a_node_says_itself_where_its_clients_reach_it() {
+        let mut mesh = state();
+        let at = |address: &str| MeshAct::ClientsAt(Some(address.to_owned()));
+        assert!(mesh.apply(Some(node(1)), order_key(2, 1), &at("new:5222")));
+        assert!(!mesh.apply(Some(node(1)), order_key(1, 1), &at("old:5222")));
+        assert!(
+            !mesh.apply(Some(node(1)), order_key(3, 1), &at("a b")) && !mesh.apply(None, order_key(3, 1), &at("b:1"))
+        );
+        assert_eq!((mesh.clients_at(node(1)), mesh.clients_at(node(2))), (Some("new:5222"), None));
+        assert!(mesh.apply(Some(node(1)), order_key(4, 1), &MeshAct::ClientsAt(None)));
+        assert_eq!(mesh.clients_at(node(1)), None);
     }
 
     #[test]

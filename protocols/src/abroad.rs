@@ -4,7 +4,7 @@
 //! remote name ([`AccountName::remote`]); whoever only writes, asks or shows presence has none. How their servers are reached is the gateway's matter
 //! alone.
 
-use crate::command::{Command, SubscriptionStep};
+use crate::command::{Command, RegisterView, SubscriptionStep};
 use crate::event::{Person, Said};
 use crate::wake::Wake;
 use bytes::Bytes;
@@ -33,6 +33,9 @@ pub enum AbroadCommand {
     Forward(Remote, Bytes),
     /// Somebody of another server wants to know how reachable an account is. [`Reply::Done`](crate::command::Reply::Done).
     Probe(Remote, AccountName),
+    /// Of an account, where somebody of another server sees its presence, the newest register below each of the prefixes.
+    /// [`Reply::Latest`](crate::command::Reply::Latest).
+    Latest(Remote, AccountName, Vec<String>),
 }
 
 /// What somebody of another server is told.
@@ -66,6 +69,15 @@ pub enum Told {
         key: String,
         /// The wish.
         wake: Box<Wake>,
+    },
+    /// An account whose presence they see has set one of the registers that others may look at.
+    Shown {
+        /// Whose.
+        account: AccountName,
+        /// The register's key and value.
+        register: RegisterView,
+        /// The value of the register named by the key's part before its last slash, where it is set.
+        parent: Option<Vec<u8>>,
     },
     /// They are invited.
     Invited {

@@ -5,6 +5,7 @@
 use crate::event::Person;
 use lavina_crdt::account::Credentials;
 use lavina_crdt::ids::{MsgId, SessionId};
+use lavina_crdt::invitation::{Invitation, InvitationId};
 use lavina_crdt::names::AccountName;
 
 /// What is asked.
@@ -47,6 +48,15 @@ pub enum AccountCommand {
     StartOver(Option<Left>),
     /// The session's client does not look, and something was said to it: where it wants to be woken, it is. [`AccountReply::Done`].
     Wake,
+    /// Whom the session's account may invite to register. [`AccountReply::Inviting`].
+    Inviting,
+    /// Invites; the session's account is put in as who does. [`AccountReply::Done`] once durable, [`Refusal::NotOperator`](crate::command::Refusal) where it
+    /// may not.
+    Invite(InvitationId, Invitation),
+    /// An invitation that can be used. [`AccountReply::Invitation`].
+    Invitation(InvitationId),
+    /// The session's account was invited by that one to be its contact, and is from here on. [`AccountReply::Done`] once durable.
+    Meet(AccountName, InvitationId),
     /// When an account whose presence the asker sees was last there. [`AccountReply::LastActive`].
     LastActive(AccountName),
 }
@@ -60,6 +70,17 @@ pub struct Left {
     pub key: String,
     /// How many stanzas the client has got there.
     pub got: u32,
+}
+
+/// Whom somebody may invite to register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inviting {
+    /// Nobody.
+    Nobody,
+    /// Who becomes a contact.
+    Contacts,
+    /// Anybody, under a name that is kept for them too.
+    Anybody,
 }
 
 /// What comes back.
@@ -83,6 +104,10 @@ pub enum AccountReply {
     Secret(Option<Box<(Credentials, Option<Vec<u8>>)>>),
     /// A message; `None` when none waits.
     Waiting(Option<MsgId>),
+    /// See [`AccountCommand::Inviting`].
+    Inviting(Inviting),
+    /// `None` when there is none, or it was used, or its time is over.
+    Invitation(Option<Invitation>),
     /// `None` where it is not known.
     LastActive(Option<LastActive>),
 }

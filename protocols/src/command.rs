@@ -11,6 +11,7 @@ use bytes::Bytes;
 use lavina_crdt::account::Credentials;
 use lavina_crdt::content::Content;
 use lavina_crdt::ids::{MsgId, OrderKey, SessionId};
+use lavina_crdt::invitation::InvitationId;
 use lavina_crdt::modes::{UserMode, UserModes};
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::{SessionRecord, Show};
@@ -92,8 +93,8 @@ pub enum Command {
     LookupCredentials(AccountName),
     /// The session has authenticated as this account. [`Reply::Done`].
     LogIn(AccountName),
-    /// Registers an account. [`Reply::Done`], [`Refusal::AccountExists`].
-    RegisterAccount(AccountName, Credentials),
+    /// Registers an account, maybe by an invitation. [`Reply::Done`], [`Refusal::AccountExists`], [`Refusal::NoSuchInvitation`].
+    RegisterAccount(AccountName, Credentials, Option<InvitationId>),
     /// Changes the password of the session's account. [`Reply::Done`].
     SetCredentials(Credentials),
     /// Becomes visible under a nick. [`Reply::Opened`], [`Refusal::NickInUse`] (may be tried again with another).
@@ -609,6 +610,9 @@ pub enum Refusal {
     /// The receiver takes direct messages from accounts only.
     #[error("only who is logged in may write to them")]
     WantsAccount,
+    /// There is no such invitation, or it was used, or is for another name.
+    #[error("the invitation is not known, was used, or is for another name")]
+    NoSuchInvitation,
     /// The message id of a bound is not known here.
     #[error("no such message")]
     NoSuchMessage,

@@ -401,6 +401,8 @@ pub enum Event {
         reason: CloseReason,
         /// What there is to say about it; empty for the usual words.
         words: String,
+        /// Where the client may go on instead, `host:port`.
+        elsewhere: Option<String>,
     },
     /// An operator says something to all sessions that want to hear operators.
     Wallops {

@@ -58,6 +58,8 @@ pub(crate) struct Sessions {
     persisted: BatchId,
     /// Counts what is sent, so that what several gates let out together goes out in the order it was made.
     turn: u64,
+    /// Where clients are sent when the node stops.
+    successors: Vec<String>,
 }
 
 /// What counts as one address: one customer has a /64 of IPv6 at least.
@@ -81,6 +83,7 @@ impl Sessions {
             overflowed: Vec::new(),
             persisted: BatchId(0),
             turn: 0,
+            successors: Vec::new(),
         }
     }
 
@@ -220,10 +223,22 @@ impl Sessions {
     /// Tells a session why it is ended and ends it, ahead of whatever it waits for.
     pub(crate) fn disconnect(&mut self, number: SessionNumber, reason: CloseReason, words: &str, out: &mut Outputs) {
         if self.remove(number).is_some() {
-            let closed = Event::Closed { reason, words: words.to_owned() };
+            let elsewhere = if reason == CloseReason::Shutdown { self.successor(number) } else { None };
+            let closed = Event::Closed { reason, words: words.to_owned(), elsewhere };
             out.push_back(Output::Deliver(vec![number], Arc::new(closed)));
             out.push_back(Output::Disconnect(number, reason));
         }
+    }
+
+    /// From here on, who is ended since the node stops is told one of these addresses.
+    pub(crate) fn go_on_at(&mut self, successors: Vec<String>) {
+        self.successors = successors;
+    }
+
+    /// Sessions go to all of them alike.
+    fn successor(&self, number: SessionNumber) -> Option<String> {
+        let count = u64::try_from(self.successors.len()).ok().filter(|count| *count > 0)?;
+        self.successors.get(usize::try_from(number % count).ok()?).cloned()
     }
 
     /// Holds something when the session's gate is not open; tells whether it did.

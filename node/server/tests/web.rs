@@ -7,11 +7,43 @@
 
 mod node;
 
-use node::{Client, Node, Web, tls};
+use node::{Client, Node, Web, stdout, tls};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 const XMPP_OPEN: &str = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='chat.example' version='1.0'/>";
+
+#[test]
+fn an_invitation_from_the_command_line_lets_one_account_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::first(dir.path());
+    assert!(stdout(&node.command(&["invite", "list"], "")).contains("no invitations"));
+    let made: serde_json::Value =
+        serde_json::from_str(&stdout(&node.command(&["invite", "--name", "juliet", "--json"], ""))).unwrap();
+    let (uri, id) = (made["uri"].as_str().unwrap(), made["id"].as_str().unwrap());
+    let token = uri.strip_prefix("xmpp:juliet@chat.example?register;preauth=").unwrap();
+    let taken = node.command(&["account", "add", "juliet"], "pencil\n");
+    assert!(String::from_utf8_lossy(&taken.stderr).contains("kept for who is invited"), "{taken:?}");
+    let mut juliet = Web::connect(tls(node.https, dir.path(), &[]), "/xmpp-websocket", &["xmpp"], "").unwrap();
+    juliet.send(XMPP_OPEN);
+    juliet.until("urn:xmpp:ibr-token:0");
+    juliet.send(&format!(
+        "<iq xmlns='jabber:client' type='set' id='p'><preauth xmlns='urn:xmpp:pars:0' token='{token}'/></iq>"
+    ));
+    juliet.until("id='p' type='result'");
+    juliet.send(
+        "<iq xmlns='jabber:client' type='set' id='r'><query xmlns='jabber:iq:register'><username>juliet</username>\
+         <password>pencil</password></query></iq>",
+    );
+    juliet.until("id='r' type='result'");
+    assert!(stdout(&node.command(&["invite", "list"], "")).contains(&format!("{id} for juliet  used by juliet")));
+    let refused = node.command(&["invite", "revoke", id], "");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("juliet was registered with it already"), "{refused:?}");
+    let wrong = node.command(&["invite", "--name", "a b"], "");
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("cannot be an account's name"), "{wrong:?}");
+    let nobody = node.command(&["invite", "--by", "nobody"], "");
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("no such account"), "{nobody:?}");
+}
 
 /// An answer to a request that is no WebSocket, whole.
 fn ask(mut stream: impl Read + Write, request: &str) -> String {

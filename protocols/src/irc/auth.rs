@@ -333,7 +333,7 @@ pub(super) fn register(session: &mut Session, _now: Now, message: &Message<'_>) 
         Err(error) => session.fail("REGISTER", "UNACCEPTABLE_PASSWORD", &[&wanted], &error.to_string()),
         Ok(credentials) => {
             session.answers.hold();
-            let command = Command::RegisterAccount(account.clone(), credentials);
+            let command = Command::RegisterAccount(account.clone(), credentials, None);
             session.ask(command, move |session, _, answer| on_registered(session, account, answer));
         }
     }

@@ -147,7 +147,7 @@ impl Session {
                 let line = Line::with_text(&author_source(by), "WALLOPS", &[], text);
                 self.tell(now, |look| vec![look.stamp(line, look.wall_ms, by.account.as_ref())]);
             }
-            Event::Closed { reason, words } => self.on_closed(now, *reason, words),
+            Event::Closed { reason, words, .. } => self.on_closed(now, *reason, words),
             // XMPP's: contacts and stanzas between clients have no lines.
             Event::RosterPush { .. }
             | Event::Shown { .. }

@@ -207,6 +207,7 @@ impl Client {
             (Awaited::Push(waiting), answer) => super::push::on_answer(self, link, waiting, answer),
             (Awaited::Bookmarks(waiting), answer) => super::bookmarks::on_answer(self, link, waiting, answer),
             (Awaited::Private(waiting), answer) => super::private::on_answer(link, waiting, answer),
+            (Awaited::Invitation(waiting), answer) => super::invitation::on_answer(link, waiting, answer),
             (Awaited::Presence(presence), Ok(_)) => link.send(&presence),
             (Awaited::Presence(_), Err(_)) | (Awaited::Delivery(_), Ok(_)) => {}
         }

@@ -8,7 +8,7 @@ use super::jid::Address;
 use super::link::Link;
 use super::paging::{self, Page};
 use super::pending::{Asked, Awaited};
-use super::{caps, muc, ns, pubsub, upload};
+use super::{caps, invitation, muc, ns, pubsub, upload};
 use crate::command::{Command, Refusal, Reply, RoomSummary};
 use crate::session::SessionConfig;
 
@@ -66,6 +66,9 @@ pub(crate) fn on_info(client: &mut Client, link: &mut Link, request: Request) ->
         link.ask(Command::LookAt(account.clone(), String::new()), Awaited::Disco(waiting));
         return Ok(());
     }
+    if request.at == At::Server && !request.set && invitation::info(link, &request) {
+        return Ok(());
+    }
     if request.at == At::Server && !request.set {
         let info = server(&link.config);
         let node = request.payload.get_attr("node").filter(|node| !node.is_empty());
@@ -119,6 +122,10 @@ pub(crate) fn server(config: &SessionConfig) -> Element {
 pub(crate) fn on_items(client: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
     if matches!(request.at, At::Account | At::Contact) && !request.set && request.payload.get_attr("node").is_none() {
         pubsub::list_nodes(client, link, request);
+        return Ok(());
+    }
+    if request.at == At::Server && !request.set && request.payload.get_attr("node") == Some(ns::COMMANDS) {
+        invitation::list(link, request.asked);
         return Ok(());
     }
     if request.at != At::Contact {

@@ -95,7 +95,7 @@ impl From<Refusal> for StanzaError {
             | Refusal::RoomExists
             | Refusal::NeedsNoInvitation => Self::CONFLICT,
             Refusal::NoSuchNick | Refusal::NoSuchAccount => Self::SERVICE_UNAVAILABLE,
-            Refusal::NoSuchOccupant | Refusal::NoSuchMessage => Self::ITEM_NOT_FOUND,
+            Refusal::NoSuchOccupant | Refusal::NoSuchMessage | Refusal::NoSuchInvitation => Self::ITEM_NOT_FOUND,
             Refusal::NeedsAccount => Self::REGISTRATION_REQUIRED,
             // XEP-0191 section 3.6.
             Refusal::Blocked => Self::NOT_OCCUPANT.with_condition("blocked", ns::BLOCKING_ERRORS),
@@ -148,6 +148,12 @@ impl StreamError {
     /// An acknowledgement of what was never sent.
     pub(crate) const fn handled_too_high(too_high: TooHigh) -> Self {
         Self { condition: "undefined-condition", text: "", too_high: Some(too_high) }
+    }
+
+    /// As it is written of a stream that is to go on elsewhere (RFC 6120 section 4.9.3.19), `host:port`.
+    pub(crate) fn see_other_host(host: &str) -> String {
+        let there = Element::new("see-other-host", ns::STREAM_ERRORS).text(host).to_standalone();
+        format!("<stream:error>{there}</stream:error>")
     }
 
     /// `<stream:error/>` as it is written.

@@ -7,8 +7,8 @@ use super::jid::Address;
 use super::link::Link;
 use super::pending::Asked;
 use super::{
-    archive, blocking, carbons, disco, last_activity, muc, ns, ping, private, pubsub, push, registration, relation,
-    roster, time, upload, vcard, version,
+    archive, blocking, carbons, disco, invitation, last_activity, muc, ns, ping, private, pubsub, push, registration,
+    relation, roster, time, upload, vcard, version,
 };
 
 /// Whom a request is for.
@@ -69,6 +69,7 @@ const TABLE: &[Row] = &[
     row("query", ns::PRIVATE, &[Account, Server], private::on_private),
     row("vCard", ns::VCARD, &[Account, Contact, Server, Rooms, Room], vcard::on_vcard),
     row("query", ns::REGISTER, &[Account, Server], registration::on_request),
+    row("command", ns::COMMANDS, &[Server], invitation::on_command),
     row("enable", ns::CARBONS, &[Account, Server], carbons::on_switch),
     row("disable", ns::CARBONS, &[Account, Server], carbons::on_switch),
     row("enable", ns::PUSH, &[Account], push::on_switch),

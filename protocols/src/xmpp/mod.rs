@@ -35,6 +35,7 @@ mod error;
 mod events;
 mod fast;
 mod framing;
+mod invitation;
 mod iq;
 mod jid;
 mod last_activity;
@@ -72,6 +73,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
+pub use invitation::uri_part;
 pub use stream_management::Passage;
 
 use crate::command::{CommandId, Refusal, Reply};
@@ -120,6 +122,8 @@ pub struct Session {
     waiting: Option<(Element, u64)>,
     /// Nothing is read until it is known whether an earlier stream can be resumed (XEP-0198).
     resuming: Option<stream_management::Resuming>,
+    /// The invitation by which an account may be registered.
+    invited: Option<registration::Invited>,
 }
 
 /// How far the stream has come.
@@ -157,6 +161,7 @@ impl Session {
             ending: None,
             waiting: None,
             resuming: None,
+            invited: None,
         }
     }
 
@@ -191,8 +196,8 @@ impl Session {
     /// See [`crate::session::Session::handle_event`].
     pub fn handle_event(&mut self, now: Now, event: &Arc<Event>, renders: &mut Renders) {
         self.link.now = now;
-        if let Event::Closed { reason, .. } = event.as_ref() {
-            self.on_closed(*reason);
+        if let Event::Closed { reason, elsewhere, .. } = event.as_ref() {
+            self.on_closed(*reason, elsewhere.as_deref());
         } else if let Event::Abandoned { key, got } = event.as_ref() {
             self.on_abandoned(key, *got);
         } else if let Phase::Bound(client) = &mut self.phase {
@@ -354,6 +359,10 @@ impl Session {
 
     /// Ends the stream with an error at once.
     fn fail_now(&mut self, error: StreamError) {
+        self.fail_with(&error.write(), if error.text.is_empty() { error.condition } else { error.text });
+    }
+
+    fn fail_with(&mut self, error: &str, reason: &str) {
         if matches!(self.phase, Phase::Closed) {
             return;
         }
@@ -361,11 +370,16 @@ impl Session {
             // RFC 6120 section 4.9.1.2: an error comes inside a stream.
             self.send_header(None);
         }
-        self.link.send_bytes(format!("{}</stream:stream>", error.write()));
-        self.end(if error.text.is_empty() { error.condition } else { error.text });
+        self.link.send_bytes(format!("{error}</stream:stream>"));
+        self.end(reason);
     }
 
-    fn on_closed(&mut self, reason: CloseReason) {
+    fn on_closed(&mut self, reason: CloseReason, elsewhere: Option<&str>) {
+        // Over HTTP a client has an address to ask and no host to connect to (RFC 7395 section 3.6).
+        if let Some(host) = elsewhere.filter(|_| self.outgoing.is_none()) {
+            self.fail_with(&StreamError::see_other_host(host), "see-other-host");
+            return;
+        }
         self.fail_now(match reason {
             CloseReason::Replaced => StreamError::new("conflict"),
             CloseReason::Shutdown => StreamError::new("system-shutdown"),

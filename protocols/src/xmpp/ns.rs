@@ -71,6 +71,8 @@ pub(crate) const MUC_SELF_PING: &str = "http://jabber.org/protocol/muc#self-ping
 pub(crate) const CONFERENCE: &str = "jabber:x:conference";
 /// XEP-0049.
 pub(crate) const PRIVATE: &str = "jabber:iq:private";
+/// XEP-0050.
+pub(crate) const COMMANDS: &str = "http://jabber.org/protocol/commands";
 /// XEP-0054.
 pub(crate) const VCARD: &str = "vcard-temp";
 /// XEP-0059.
@@ -95,6 +97,10 @@ pub(crate) const CAPS2: &str = "urn:xmpp:caps";
 pub(crate) const REGISTER: &str = "jabber:iq:register";
 /// XEP-0077, stream feature.
 pub(crate) const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
+/// XEP-0379.
+pub(crate) const PARS: &str = "urn:xmpp:pars:0";
+/// XEP-0445, stream feature.
+pub(crate) const REGISTER_TOKEN: &str = "urn:xmpp:ibr-token:0";
 /// XEP-0124.
 pub(crate) const BOSH: &str = "http://jabber.org/protocol/httpbind";
 /// XEP-0206.

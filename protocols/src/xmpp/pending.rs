@@ -74,6 +74,8 @@ pub(crate) enum Awaited {
     Offline(offline::Waiting),
     /// See [`offline::on_given`].
     Noted,
+    /// See [`super::invitation`].
+    Invitation(super::invitation::Waiting),
     /// See [`super::last_activity`].
     LastActivity(Asked),
 }

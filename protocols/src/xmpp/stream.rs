@@ -73,7 +73,7 @@ impl Session {
         }
         features.extend(self.sasl_features());
         features.extend(self.sasl2_feature());
-        features.extend(self.registration_feature());
+        features.extend(self.registration_features());
         features.push(limits(LIMITS_BEFORE_LOGIN, LOGIN_MS_MAX));
         features
     }
@@ -102,7 +102,9 @@ impl Session {
             ("starttls", ns::TLS) => self.on_starttls(),
             (_, ns::SASL) => self.on_sasl(element),
             (_, ns::SASL2) => self.on_sasl2(element),
-            ("iq", ns::CLIENT) if element.elements().any(|child| child.ns == ns::REGISTER) => {
+            ("iq", ns::CLIENT)
+                if element.elements().any(|child| [ns::REGISTER, ns::PARS].contains(&child.ns.as_str())) =>
+            {
                 self.on_registration(element);
             }
             // RFC 6120 section 4.9.3.12.

@@ -5,8 +5,8 @@ use super::element::Element;
 use super::error::StanzaError;
 use super::jid::Address;
 use super::link::Link;
-use super::ns;
 use super::pending::{Asked, Awaited};
+use super::{invitation, ns};
 use crate::command::{Command, SubscriptionStep};
 use lavina_crdt::names::AccountName;
 
@@ -30,8 +30,26 @@ pub(crate) const fn name_of(step: SubscriptionStep) -> &'static str {
     }
 }
 
-/// A client's step towards a contact.
-pub(crate) fn on_step(client: &Client, link: &mut Link, asked: Asked, to: Option<Address>, step: SubscriptionStep) {
+/// A client's step towards a contact, who may have invited it.
+pub(crate) fn on_step(
+    client: &Client,
+    link: &mut Link,
+    asked: Asked,
+    to: Option<Address>,
+    step: SubscriptionStep,
+    preauth: Option<&Element>,
+) {
+    match (to, preauth) {
+        (Some(Address::Account(contact, _)), Some(preauth))
+            if step == SubscriptionStep::Subscribe && !contact.is_remote() && contact != client.account =>
+        {
+            invitation::on_subscribe(link, asked, contact, preauth);
+        }
+        (to, _) => take(client, link, asked, to, step),
+    }
+}
+
+fn take(client: &Client, link: &mut Link, asked: Asked, to: Option<Address>, step: SubscriptionStep) {
     match to {
         Some(Address::Account(contact, _)) if contact != client.account => {
             link.ask(Command::Subscription(contact, step), Awaited::Step(asked));

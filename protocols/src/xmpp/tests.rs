@@ -3,6 +3,7 @@
 
 mod bookmarks;
 mod direct;
+mod invitations;
 mod login;
 mod offline;
 mod pep;

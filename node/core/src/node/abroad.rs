@@ -12,15 +12,20 @@ use crate::store::Store;
 use bytes::Bytes;
 use lavina_crdt::clock::{Hlc, Now};
 use lavina_crdt::content::{AUTHOR_PART_BYTES_MAX, Principal};
-use lavina_crdt::ids::{Scope, SessionId};
+use lavina_crdt::ids::{NodeId, Scope, SessionId};
 use lavina_crdt::modes::UserModes;
 use lavina_crdt::names::{AccountName, Nick};
 use lavina_crdt::presence::{SessionRecord, Show};
 use lavina_protocols::abroad::{AbroadCommand, Remote, Told};
-use lavina_protocols::command::{Command, CommandId, Refusal, Reply, RosterItem, Subscription, SubscriptionStep};
+use lavina_protocols::command::{
+    Command, CommandId, Refusal, RegisterView, Reply, RosterItem, Subscription, SubscriptionStep,
+};
 use lavina_protocols::event::{Conversation, Event, Person, Said};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// How many nodes speak for one that cannot.
+const SPEAKERS: usize = 3;
 
 impl<S: Store> Node<S> {
     pub(super) fn abroad_command(
@@ -41,6 +46,7 @@ impl<S: Store> Node<S> {
             AbroadCommand::Ask(remote, command) => self.ask_from_abroad(now, number, &remote, *command),
             AbroadCommand::Forward(remote, stanza) => self.forward(now, &remote, stanza),
             AbroadCommand::Probe(remote, account) => self.on_probe(&remote, &account),
+            AbroadCommand::Latest(remote, account, prefixes) => self.latest_for(&remote, &account, &prefixes),
         }
     }
 
@@ -143,6 +149,22 @@ impl<S: Store> Node<S> {
         Ok(Reply::Done)
     }
 
+    /// An account has set a register that others may look at: tells those of other servers who see its presence.
+    pub(super) fn show_register_abroad(
+        &mut self,
+        account: &AccountName,
+        register: &RegisterView,
+        parent: Option<&Vec<u8>>,
+    ) {
+        if self.gateway.is_none() {
+            return;
+        }
+        for to in self.contacts_abroad(account, |subscription| subscription.from) {
+            let (account, register, parent) = (account.clone(), register.clone(), parent.cloned());
+            self.let_know(to, Told::Shown { account, register, parent });
+        }
+    }
+
     /// Somebody of another server wants to know how reachable an account is (RFC 6121 section 4.3.2).
     fn on_probe(&mut self, remote: &Remote, account: &AccountName) -> Result<Reply, Refusal> {
         if self.replicas.account(account).is_none() || self.blocks(account, &remote.account) {
@@ -174,6 +196,14 @@ impl<S: Store> Node<S> {
             let person = self.person_as(session, record);
             self.let_know(to, Told::Presence { person, available });
         }
+    }
+
+    /// Whether this node tells people of other servers what a node that is or was out of reach cannot: the first few in reach do, as it is not known
+    /// which of them have links, and that somebody is gone may be said twice.
+    pub(super) fn speaks_for(&self, node: NodeId) -> bool {
+        let me = self.me();
+        let in_reach = self.gossip.peers().into_iter().filter(|peer| peer.in_reach && peer.node != node);
+        in_reach.filter(|peer| peer.node < me).count() < SPEAKERS
     }
 
     /// A session has ended: the gateway knows who elsewhere has seen it.
@@ -279,7 +309,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Whether strangers may still ask an account for its presence.
-    fn room_for_requests(&self, account: &AccountName) -> Result<(), Refusal> {
+    pub(super) fn room_for_requests(&self, account: &AccountName) -> Result<(), Refusal> {
         let kept = self.rosters.get(account).map(BTreeMap::len);
         let stored = || {
             let stored = self.replicas.account(account);

@@ -1,11 +1,11 @@
 //! Sessions come, log in, become visible, change and end.
 
 use super::commands::Asker;
+use super::invitations::own_author;
 use super::presence::Why;
 use super::{Node, SessionMeta, SessionNumber};
 use crate::farewells;
 use crate::lookalikes::is_reserved;
-use crate::said::nick_when_away;
 use crate::signal::Signal;
 use crate::store::Store;
 use lavina_crdt::account::{AccountCreate, Credentials};
@@ -13,6 +13,7 @@ use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Principal};
 use lavina_crdt::entry::Body;
 use lavina_crdt::ids::Scope;
+use lavina_crdt::invitation::InvitationId;
 use lavina_crdt::modes::UserModes;
 use lavina_crdt::names::{AccountName, Nick};
 use lavina_crdt::notes;
@@ -148,19 +149,27 @@ impl<S: Store> Node<S> {
         number: SessionNumber,
         account: AccountName,
         credentials: Credentials,
+        invitation: Option<InvitationId>,
     ) -> Result<Reply, Refusal> {
-        if account.is_remote()
-            || is_reserved(account.as_str())
-            || self.replicas.account(&account).is_some()
-            || self.lookalikes.like(account.as_str()).next().is_some()
-            || self.is_nick_of_another(number, &account)
-        {
+        if self.is_taken(&account) || self.is_nick_of_another(number, &account) {
             return Err(Refusal::AccountExists);
         }
+        self.may_register(now, &account, invitation)?;
         let create = AccountCreate { name: account.clone(), credentials };
-        let appended = self.append(now, Scope::Account(account), None, Body::AccountCreate(create))?;
+        let appended = self.append(now, Scope::Account(account.clone()), None, Body::AccountCreate(create))?;
         self.on_effects(now, appended.effects);
+        if let Some(id) = invitation {
+            self.on_invited(now, number, id, account)?;
+        }
         Ok(Reply::Done)
+    }
+
+    /// Whether nobody can register a name: there is an account that is called so or looks so, or none may be.
+    pub(super) fn is_taken(&self, account: &AccountName) -> bool {
+        account.is_remote()
+            || is_reserved(account.as_str())
+            || self.replicas.account(account).is_some()
+            || self.lookalikes.like(account.as_str()).next().is_some()
     }
 
     /// Whether somebody else goes by the name at present: who is known by it is not to lose it to who registers it first.
@@ -232,9 +241,8 @@ impl<S: Store> Node<S> {
         if let Some(record) = self.people.get(id) {
             return Ok((account, self.author(id, record, &record.nick)));
         }
-        let nick = nick_when_away(&Principal::Account(account.clone())).ok_or(Refusal::NotOpen)?;
-        let (user, host) = (account.as_str().to_owned(), session.meta.host.clone());
-        Ok((account.clone(), Author { session: id, account: Some(account), nick, user, host }))
+        let author = own_author(id, &account, &session.meta.host).ok_or(Refusal::NotOpen)?;
+        Ok((account, author))
     }
 
     /// An account's name has another holder than before: sessions here that logged in as who has lost it go on under the name that the lost
@@ -405,9 +413,21 @@ impl<S: Store> Node<S> {
         Ok(Reply::Done)
     }
 
+    /// Where clients go when this node stops: to nodes of its region that have said where they are reached, or else to those of others.
+    fn successors(&self) -> Vec<String> {
+        let mut there: Vec<(bool, String)> = Vec::new();
+        for peer in self.gossip.peers().into_iter().filter(|peer| peer.in_reach && peer.connected) {
+            let address = self.replicas.mesh().clients_at(peer.node);
+            there.extend(address.map(|address| (peer.place.region == self.config.place.region, address.to_owned())));
+        }
+        let is_any_near = there.iter().any(|(is_near, _)| *is_near);
+        there.into_iter().filter(|(is_near, _)| *is_near == is_any_near).map(|(_, address)| address).collect()
+    }
+
     /// Ends all sessions.
     pub(super) fn drain(&mut self, now: Now) {
         self.draining = true;
+        self.sessions.go_on_at(self.successors());
         let mut all: Vec<SessionNumber> = self.sessions.numbers().collect();
         // The gateway last: it tells people of other servers who is gone.
         all.sort_by_key(|number| self.gateway == Some(*number));

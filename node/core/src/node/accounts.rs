@@ -50,6 +50,16 @@ impl<S: Store> Node<S> {
                 self.start_over(now, number, left)?;
                 AccountReply::Done
             }
+            AccountCommand::Inviting => AccountReply::Inviting(self.inviting(number)),
+            AccountCommand::Invite(id, invitation) => {
+                self.invite_to_register(now, number, id, invitation)?;
+                AccountReply::Done
+            }
+            AccountCommand::Invitation(id) => AccountReply::Invitation(self.invitation(now, id)),
+            AccountCommand::Meet(inviter, id) => {
+                self.meet(now, number, &inviter, id)?;
+                AccountReply::Done
+            }
             AccountCommand::Wake => {
                 self.wake_own(number)?;
                 AccountReply::Done

@@ -26,6 +26,13 @@ impl<S: Store> Node<S> {
                 return;
             }
             AdminCommand::Fence(fence) => self.write(now, Scope::Mesh, Body::Mesh(MeshAct::Fence(fence))),
+            AdminCommand::ClientsAt(address) => self.say_where_clients_are(now, address),
+            AdminCommand::Invite(which, invitation) => self.put_invitation(now, None, which, invitation),
+            AdminCommand::Invitations => {
+                let made = AdminReply::Invitations(self.invitations_made());
+                self.out.push_back(Output::AdminAnswer(id, Ok(made)));
+                return;
+            }
             AdminCommand::Status => {
                 let status = AdminReply::Status(Box::new(self.status()));
                 self.out.push_back(Output::AdminAnswer(id, Ok(status)));
@@ -48,9 +55,19 @@ impl<S: Store> Node<S> {
         self.answer_admins();
     }
 
+    fn say_where_clients_are(&mut self, now: Now, address: Option<String>) -> Result<(), Refusal> {
+        if self.replicas.mesh().clients_at(self.me()) == address.as_deref() {
+            return Ok(());
+        }
+        self.write(now, Scope::Mesh, Body::Mesh(MeshAct::ClientsAt(address)))
+    }
+
     fn add_account(&mut self, now: Now, name: AccountName, credentials: Credentials) -> Result<(), Refusal> {
         if self.replicas.account(&name).is_some() {
             return Err(Refusal::AccountExists);
+        }
+        if self.replicas.mesh().invitations().keep(&name, None, now.wall_ms) {
+            return Err(Refusal::Barred(format!("{name} is kept for who is invited")));
         }
         let create = AccountCreate { name: name.clone(), credentials };
         self.write(now, Scope::Account(name), Body::AccountCreate(create))

@@ -55,7 +55,9 @@ impl<S: Store> Node<S> {
         match command {
             Command::LookupCredentials(account) => Ok(Reply::Credentials(self.credentials(&account))),
             Command::LogIn(account) => self.log_in(now, number, account),
-            Command::RegisterAccount(account, credentials) => self.register_account(now, number, account, credentials),
+            Command::RegisterAccount(account, credentials, invitation) => {
+                self.register_account(now, number, account, credentials, invitation)
+            }
             Command::SetCredentials(credentials) => self.set_credentials(now, number, credentials),
             Command::Open(open) => self.open_session(now, number, open),
             Command::Abroad(command) => self.abroad_command(now, number, command),

@@ -233,12 +233,14 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// A session has changed: contacts that may see it, and the account's other sessions, do (section 4.4.2).
+    /// A session has changed: contacts that may see it, and the account's other sessions, do (section 4.4.2). Those of other servers are told by its
+    /// home, unless that cannot have.
     pub(super) fn show_to_contacts(
         &mut self,
         session: SessionId,
         old: Option<&Arc<SessionRecord>>,
         new: Option<&Arc<SessionRecord>>,
+        untold: bool,
     ) {
         let was = old.filter(|record| record.available);
         let is = new.filter(|record| record.available);
@@ -249,6 +251,9 @@ impl<S: Store> Node<S> {
             (Some(was), None) => (new.unwrap_or(was), false),
         };
         let Principal::Account(account) = principal(session, record) else { return };
+        if !available && self.goes_on(session, &account, record) {
+            return;
+        }
         let own = self.sessions.number(session);
         let mut to: Vec<SessionNumber> = self.xmpp_sessions(&account, false);
         to.retain(|number| Some(*number) != own);
@@ -257,9 +262,18 @@ impl<S: Store> Node<S> {
         }
         let event = Event::ContactPresence { person: self.person_as(session, record), available };
         self.sessions.deliver(to, event, &mut self.out);
-        if session.node == self.me() {
+        if session.node == self.me() || (untold && self.speaks_for(session.node)) {
             self.show_abroad(session, record, available);
         }
+    }
+
+    /// Whether a session that ends has a successor under its resource, at whatever node: to contacts these are one.
+    fn goes_on(&self, session: SessionId, account: &AccountName, record: &SessionRecord) -> bool {
+        let mut others = self.people.directory().sessions_of(account).filter(|other| *other != session);
+        record.resource.is_some()
+            && others.any(|other| {
+                self.people.get(other).is_some_and(|other| other.available && other.resource == record.resource)
+            })
     }
 
     /// A session has become available: it is shown its contacts (section 4.2.2), the account's other sessions, and requests that wait

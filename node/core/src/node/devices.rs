@@ -4,10 +4,9 @@
 //! what names its owner in a room that they are in. What the register holds is the shell's and the protocol's matter.
 
 use super::{Node, SessionNumber};
-use crate::said::nick_when_away;
 use crate::store::Store;
 use lavina_crdt::clock::Now;
-use lavina_crdt::content::{Author, MessageKind, Principal};
+use lavina_crdt::content::{MessageKind, Principal};
 use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::{AccountName, RoomName};
 use lavina_crdt::room::Rank;
@@ -18,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::access::CLIENT_REGISTERS;
+use super::invitations::own_author;
 use super::io::{Device, Output};
 
 /// Most devices of an account: a person has a few, and every message costs a request to each.
@@ -67,11 +67,8 @@ impl<S: Store> Node<S> {
         if !Self::is_device(&key) || self.register(&account, &key).is_none() {
             return;
         }
-        let Some(nick) = nick_when_away(&Principal::Account(account.clone())) else { return };
         // Of no session: what the account's service says is taken for the account's own word.
-        let session = SessionId { node: self.me(), number: 0 };
-        let (user, host) = (account.as_str().to_owned(), String::new());
-        let author = Author { session, account: Some(account.clone()), nick, user, host };
+        let Some(author) = own_author(SessionId { node: self.me(), number: 0 }, &account, "") else { return };
         if self.set_register(now, account, author, key, Vec::new()).is_err() {
             self.count("devices_not_forgotten");
         }

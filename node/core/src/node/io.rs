@@ -7,6 +7,7 @@ use lavina_crdt::account::Credentials;
 use lavina_crdt::entry::Signature;
 use lavina_crdt::fence::{Fence, FenceRow};
 use lavina_crdt::ids::NodeId;
+use lavina_crdt::invitation::{Invitation, InvitationId};
 use lavina_crdt::mesh::{Admission, Place};
 use lavina_crdt::names::AccountName;
 use lavina_crdt::seals::Seals;
@@ -87,6 +88,8 @@ pub struct Limits {
     pub always_on: bool,
     /// For how long nothing is said or changed in a room that is kept until it is kept for nobody any more, milliseconds; `None`: for ever.
     pub room_lapse_ms: Option<u64>,
+    /// Whether every account may invite people to register, and not operators only.
+    pub invitations: bool,
     /// How many home replicas a room has; `None`: every node holds every room.
     pub replicas: Option<NonZeroUsize>,
     /// How long a room that others hold is kept here after somebody here last wanted it, milliseconds.
@@ -110,6 +113,7 @@ impl Default for Limits {
             pace: Pace::DEFAULT,
             room_lapse_ms: None,
             always_on: false,
+            invitations: false,
             replicas: None,
             linger_ms: 600_000,
         }
@@ -184,6 +188,12 @@ pub enum AdminCommand {
     FenceRows(NodeId),
     /// Writes a part of a fence (signed by the root key) into the mesh scope.
     Fence(Fence),
+    /// Where clients of XMPP reach this node, `host:port`, where it says so to the mesh.
+    ClientsAt(Option<String>),
+    /// Makes an invitation to register, or (`None`) takes one back.
+    Invite(InvitationId, Option<Invitation>),
+    /// All invitations that were not taken back.
+    Invitations,
     /// How the node is.
     Status,
     /// The configuration was read again: the operators it names, when it could be read, and what to tell whoever asked for it.
@@ -208,6 +218,19 @@ pub enum AdminReply {
     Status(Box<Status>),
     /// What of a node is here and counts.
     FenceRows(Vec<FenceRow>),
+    /// Invitations.
+    Invitations(Vec<InvitationView>),
+}
+
+/// An invitation as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvitationView {
+    /// Which.
+    pub id: InvitationId,
+    /// What it is good for.
+    pub invitation: Invitation,
+    /// The accounts that were registered with it, the one that counts in front.
+    pub users: Vec<AccountName>,
 }
 
 /// How a node is.

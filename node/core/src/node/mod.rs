@@ -17,6 +17,7 @@ mod effects;
 mod gauges;
 mod heads;
 mod history;
+mod invitations;
 mod io;
 mod knock;
 mod lapse;
@@ -53,8 +54,8 @@ mod writes;
 pub use lavina_gossip::gauges::Gauge;
 
 pub use io::{
-    AdminCommand, AdminReply, Device, Input, Limits, MeshIdentity, NodeConfig, Output, SessionMeta, SessionNumber,
-    Status,
+    AdminCommand, AdminReply, Device, Input, InvitationView, Limits, MeshIdentity, NodeConfig, Output, SessionMeta,
+    SessionNumber, Status,
 };
 
 use crate::farewells::Farewells;

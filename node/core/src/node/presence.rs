@@ -11,7 +11,7 @@ use lavina_crdt::presence::{PresenceUpdate, SessionRecord};
 use lavina_crdt::room::{Flag, Rank, RoomState};
 use lavina_gossip::machine;
 use lavina_protocols::command::Gone;
-use lavina_protocols::event::{Event, Leave, Occupant, Person};
+use lavina_protocols::event::{CloseReason, Event, Leave, Occupant, Person};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -33,6 +33,8 @@ pub(super) struct Why {
     pub(super) together: bool,
     /// The caller tells it all, so nobody is told of single places.
     pub(super) quiet: bool,
+    /// The session's home cannot have told people of other servers: it went down, was out of reach or is back.
+    pub(super) untold: bool,
 }
 
 /// Own changes on their way to peers.
@@ -134,11 +136,15 @@ impl<S: Store> Node<S> {
             return;
         }
         // A gap is not an error: gossip asks for the rest.
+        let before = self.presence.version_of(update.node);
         let Ok(changes) = self.presence.merge(update) else { return };
         self.note_interest(now, &changes);
         let together = self.splits.returns(update.node);
-        let why = Why { together, ..Why::default() };
+        // A node that has started anew knows nothing of those it had before.
+        let is_anew = before.is_some_and(|(incarnation, _)| incarnation < update.incarnation);
         for change in changes {
+            let untold = together || (is_anew && change.new.is_none());
+            let why = Why { together, untold, ..Why::default() };
             self.observe_stamps(now, change.new.as_ref());
             self.show(now, change.session, change.new, &why);
         }
@@ -178,7 +184,10 @@ impl<S: Store> Node<S> {
         let left: Vec<RoomName> =
             diffs.iter().filter(|diff| diff.new.is_none()).map(|diff| diff.room.clone()).collect();
         match (&old, &new) {
-            (None, Some(new)) => self.on_came(session, new, diffs, why),
+            (None, Some(new)) => {
+                self.on_came(session, new, diffs, why);
+                self.end_replaced(now, session, new);
+            }
             (Some(old), None) => self.on_gone(session, old, diffs, why),
             (Some(old), Some(new)) if old != new => {
                 self.on_changed(session, old, new, diffs, why);
@@ -191,7 +200,7 @@ impl<S: Store> Node<S> {
             self.most.1 = self.most.1.max(self.people.own_len());
         }
         self.remember_gone(now, session, old.as_ref());
-        self.show_to_contacts(session, old.as_ref(), new.as_ref());
+        self.show_to_contacts(session, old.as_ref(), new.as_ref(), why.untold);
         if let (Some(old), None) = (&old, &new) {
             self.tell_end_abroad(session, old);
         }
@@ -200,6 +209,25 @@ impl<S: Store> Node<S> {
         self.unmask_nicks(now, &nicks);
         if let Some(old) = old.filter(|_| !left.is_empty()) {
             self.give_up_standings(now, session, &old, &left);
+        }
+    }
+
+    /// A session of another node has the resource of one here that is older, and neither node knew of the other (RFC 6120 section 7.7.2.2).
+    fn end_replaced(&mut self, now: Now, session: SessionId, new: &Arc<SessionRecord>) {
+        let (Some(account), Some(resource)) = (&new.account, &new.resource) else { return };
+        if session.node == self.me() || account.is_remote() {
+            return;
+        }
+        let is_older = |own: &SessionId| {
+            self.people.get(*own).is_some_and(|record| {
+                record.resource.as_ref() == Some(resource) && (record.signed_on, *own) < (new.signed_on, session)
+            })
+        };
+        let all = self.people.directory().sessions_of(account);
+        let older: Vec<SessionNumber> = all.filter(is_older).filter_map(|own| self.sessions.number(own)).collect();
+        for number in older {
+            self.count("resources_replaced");
+            self.disconnect(now, number, CloseReason::Replaced);
         }
     }
 

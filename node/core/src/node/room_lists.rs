@@ -3,7 +3,8 @@
 //! Each room is told by the first of its homes that is in reach. The answers are kept for a moment, so that many who ask at a time cost one question, and who asks
 //! waits no longer than a slow link takes; whoever has not answered by then is left out.
 
-use super::{Node, Output, SessionNumber};
+use super::rooms_held::Queue;
+use super::{Node, Output};
 use crate::store::Store;
 use lavina_crdt::clock::Now;
 use lavina_crdt::ids::NodeId;
@@ -30,7 +31,7 @@ pub(super) struct RoomLists {
     asked: BTreeSet<NodeId>,
     wait_until: Option<u64>,
     /// Who waits for the answers.
-    waiting: BTreeSet<SessionNumber>,
+    waiting: BTreeSet<Queue>,
 }
 
 impl RoomLists {
@@ -46,7 +47,7 @@ impl RoomLists {
 
 impl<S: Store> Node<S> {
     /// Whether a list has to wait for what the homes of rooms say.
-    pub(super) fn awaits_list(&mut self, now: Now, number: SessionNumber) -> bool {
+    pub(super) fn awaits_list(&mut self, now: Now, queue: &Queue) -> bool {
         if !self.gossip.is_placed() || self.lists.kept_until.is_some_and(|until| until > now.mono_us) {
             return false;
         }
@@ -62,7 +63,7 @@ impl<S: Store> Node<S> {
                 self.out.push_back(Output::Send(peer, frame.lane(), frame));
             }
         }
-        self.lists.waiting.insert(number);
+        self.lists.waiting.insert(queue.clone());
         true
     }
 
@@ -126,8 +127,8 @@ impl<S: Store> Node<S> {
         self.lists.wait_until = None;
         self.lists.asked.clear();
         self.lists.kept_until = Some(now.deadline_ms(KEPT_MS));
-        for number in std::mem::take(&mut self.lists.waiting) {
-            self.resume(now, number);
+        for queue in std::mem::take(&mut self.lists.waiting) {
+            self.resume(now, &queue);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! What is said over an account's pace waits in the same place for its turn ([`crate::paces`]).
 //!
 //! The command is carried out then upon what is here, as ever; commands that the session gives meanwhile wait behind it, so that answers keep their order.
-//! Nothing else waits.
+//! Nothing else waits; of the gateway to other servers only what is of the same person there.
 
 use super::{Node, SessionNumber};
 use crate::store::Store;
@@ -12,14 +12,22 @@ use lavina_crdt::names::RoomName;
 use lavina_crdt::presence::PresenceChange;
 use lavina_crdt::room::Act;
 use lavina_gossip::machine;
-use lavina_protocols::abroad::AbroadCommand;
+use lavina_protocols::abroad::{AbroadCommand, Remote};
 use lavina_protocols::command::{Command, CommandId, HistoryOf, HistoryQuery, Target};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How long a room that was fetched is taken for up to date where nobody is in it, milliseconds: pages of history are asked for one after the other.
 const FRESH_MS: u64 = 2_000;
 
-/// The commands of one session that wait.
+/// Whose commands keep their order among themselves: a session's, or of the gateway's those of one person.
+pub(super) type Queue = (SessionNumber, Option<Remote>);
+
+fn queue_of(number: SessionNumber, command: &Command) -> Queue {
+    let by = if let Command::Abroad(AbroadCommand::Ask(remote, _)) = command { Some(remote.clone()) } else { None };
+    (number, by)
+}
+
+/// The commands of one queue that wait.
 #[derive(Debug, Default)]
 struct Parked {
     commands: VecDeque<(CommandId, Command)>,
@@ -34,7 +42,7 @@ struct Parked {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct RoomsHeld {
-    parked: BTreeMap<SessionNumber, Parked>,
+    parked: BTreeMap<Queue, Parked>,
     /// Rooms whose fetching has ended and that nobody has been told of, and whether all that a holder has is here.
     ended: Vec<(RoomName, bool)>,
     /// When what was fetched is out of date.
@@ -44,7 +52,7 @@ pub(super) struct RoomsHeld {
 impl RoomsHeld {
     /// The session is gone.
     pub(super) fn forget(&mut self, number: SessionNumber) {
-        self.parked.remove(&number);
+        self.parked.retain(|(of, _), _| *of != number);
     }
 
     /// When somebody's turn comes.
@@ -84,19 +92,20 @@ impl<S: Store> Node<S> {
         id: CommandId,
         command: Command,
     ) -> Option<(CommandId, Command)> {
-        if let Some(parked) = self.held.parked.get_mut(&number) {
+        let queue = queue_of(number, &command);
+        if let Some(parked) = self.held.parked.get_mut(&queue) {
             parked.commands.push_back((id, command));
             return None;
         }
         let rooms = self.rooms_missing(now, number, &command);
-        let is_ready = rooms.is_empty() && !self.awaits_rooms_told(now, number, &command);
+        let is_ready = rooms.is_empty() && !self.awaits_rooms_told(now, &queue, &command);
         let until = if is_ready { self.turn_of(now, number, &command) } else { None };
         if is_ready && until.is_none() {
             return Some((id, command));
         }
         self.count(if is_ready { "commands_that_waited_for_their_turn" } else { "commands_that_waited_for_rooms" });
         let commands = VecDeque::from([(id, command)]);
-        self.held.parked.insert(number, Parked { commands, rooms: rooms.clone(), until, has_turn: until.is_some() });
+        self.held.parked.insert(queue, Parked { commands, rooms: rooms.clone(), until, has_turn: until.is_some() });
         self.fetch(now, rooms);
         None
     }
@@ -122,12 +131,12 @@ impl<S: Store> Node<S> {
                 self.show_whole(now, &room);
             }
             let mut ready = Vec::new();
-            for (number, parked) in &mut self.held.parked {
+            for (queue, parked) in &mut self.held.parked {
                 if parked.rooms.remove(&room) && parked.rooms.is_empty() {
-                    ready.push(*number);
+                    ready.push(queue.clone());
                 }
             }
-            ready.into_iter().for_each(|number| self.resume(now, number));
+            ready.into_iter().for_each(|queue| self.resume(now, &queue));
         }
     }
 
@@ -143,13 +152,13 @@ impl<S: Store> Node<S> {
     /// Lets commands go on whose turn has come.
     pub(super) fn resume_paced(&mut self, now: Now) {
         let due = self.held.parked.iter_mut().filter(|(_, parked)| parked.until.is_some_and(|at| at <= now.mono_us));
-        let due: Vec<SessionNumber> = due
-            .map(|(number, parked)| {
+        let due: Vec<Queue> = due
+            .map(|(queue, parked)| {
                 parked.until = None;
-                *number
+                queue.clone()
             })
             .collect();
-        due.into_iter().for_each(|number| self.resume(now, number));
+        due.into_iter().for_each(|queue| self.resume(now, &queue));
     }
 
     /// Takes a turn for what is said or changed; when it is, where that is later.
@@ -158,17 +167,18 @@ impl<S: Store> Node<S> {
         self.paces.turn(now, payer)
     }
 
-    fn awaits_rooms_told(&mut self, now: Now, number: SessionNumber, command: &Command) -> bool {
+    fn awaits_rooms_told(&mut self, now: Now, queue: &Queue, command: &Command) -> bool {
         let asked = if let Command::Abroad(AbroadCommand::Ask(_, asked)) = command { asked } else { command };
-        matches!(asked, Command::ListRooms) && self.awaits_list(now, number)
+        matches!(asked, Command::ListRooms) && self.awaits_list(now, queue)
     }
 
-    /// Carries out what waits of a session, as far as it goes.
-    pub(super) fn resume(&mut self, now: Now, number: SessionNumber) {
-        while let Some(mut parked) = self.held.parked.remove(&number) {
+    /// Carries out what waits of a queue, as far as it goes.
+    pub(super) fn resume(&mut self, now: Now, queue: &Queue) {
+        let number = queue.0;
+        while let Some(mut parked) = self.held.parked.remove(queue) {
             let Some((id, command)) = parked.commands.pop_front() else { return };
             let rooms = self.rooms_missing(now, number, &command);
-            let is_ready = rooms.is_empty() && !self.awaits_rooms_told(now, number, &command);
+            let is_ready = rooms.is_empty() && !self.awaits_rooms_told(now, queue, &command);
             if is_ready && !std::mem::replace(&mut parked.has_turn, is_ready) {
                 parked.until = self.turn_of(now, number, &command);
             }
@@ -176,13 +186,13 @@ impl<S: Store> Node<S> {
                 parked.has_turn = false;
                 self.run_command(now, number, id, command);
                 if self.sessions.get(number).is_some() {
-                    self.held.parked.insert(number, parked);
+                    self.held.parked.insert(queue.clone(), parked);
                 }
                 continue;
             }
             parked.commands.push_front((id, command));
             parked.rooms.clone_from(&rooms);
-            self.held.parked.insert(number, parked);
+            self.held.parked.insert(queue.clone(), parked);
             self.fetch(now, rooms);
             return;
         }
@@ -242,7 +252,9 @@ impl<S: Store> Node<S> {
                 places.into_iter().flat_map(|(_, rooms)| rooms.into_keys()).collect()
             }
             Command::Abroad(AbroadCommand::Ask(_, command)) => self.rooms_named(number, command),
-            Command::Abroad(AbroadCommand::Open | AbroadCommand::Forward(..) | AbroadCommand::Probe(..))
+            Command::Abroad(
+                AbroadCommand::Open | AbroadCommand::Forward(..) | AbroadCommand::Probe(..) | AbroadCommand::Latest(..),
+            )
             | Command::Open(_)
             | Command::LookupCredentials(_)
             | Command::LogIn(_)

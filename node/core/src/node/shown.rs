@@ -8,6 +8,7 @@ use crate::store::Store;
 use lavina_crdt::account::AccountView;
 use lavina_crdt::ids::OrderKey;
 use lavina_crdt::names::AccountName;
+use lavina_protocols::abroad::Remote;
 use lavina_protocols::command::{LookedAt, Refusal, RegisterView, Reply};
 use lavina_protocols::event::Event;
 use std::collections::BTreeMap;
@@ -47,8 +48,33 @@ impl<S: Store> Node<S> {
         }
         let roster = self.rosters.get(&asker).into_iter().flat_map(BTreeMap::values);
         let seen = roster.filter(|item| item.subscription.to).map(|item| item.contact.clone());
+        let accounts = std::iter::once(asker.clone()).chain(seen);
+        Ok(Reply::Latest(self.latest_of(accounts, prefixes)))
+    }
+
+    /// The same of one account for somebody of another server.
+    pub(super) fn latest_for(
+        &self,
+        remote: &Remote,
+        account: &AccountName,
+        prefixes: &[String],
+    ) -> Result<Reply, Refusal> {
+        if prefixes.len() > PREFIXES_MAX {
+            return Err(Refusal::TooMany("prefixes"));
+        }
+        let is_seen = self.replicas.account(account).is_some()
+            && self.roster_item(account, &remote.account).subscription.from
+            && !self.blocks(account, &remote.account);
+        Ok(Reply::Latest(self.latest_of(is_seen.then(|| account.clone()).into_iter(), prefixes)))
+    }
+
+    fn latest_of(
+        &self,
+        accounts: impl Iterator<Item = AccountName>,
+        prefixes: &[String],
+    ) -> Vec<(AccountName, RegisterView, Option<Vec<u8>>)> {
         let mut latest = Vec::new();
-        for account in std::iter::once(asker.clone()).chain(seen) {
+        for account in accounts {
             let Some(shown) = self.replicas.account(&account) else { continue };
             for prefix in prefixes.iter().filter(|prefix| prefix.starts_with(SHOWN)) {
                 let newest = registers(shown, prefix).into_iter().max_by_key(|register| register.at);
@@ -57,7 +83,7 @@ impl<S: Store> Node<S> {
                 latest.push((account.clone(), newest, parent));
             }
         }
-        Ok(Reply::Latest(latest))
+        latest
     }
 
     fn parent(&self, account: &AccountName, key: &str) -> Option<Vec<u8>> {
@@ -72,12 +98,17 @@ impl<S: Store> Node<S> {
         for watcher in self.rosters.watchers(account).filter(|watcher| !self.is_between(account, watcher)) {
             to.extend(self.xmpp_sessions(watcher, false));
         }
-        if to.is_empty() {
+        if to.is_empty() && self.gateway.is_none() {
             return;
         }
         let value = self.register(account, &format!("{CLIENT_REGISTERS}{key}")).unwrap_or_default();
         let register = RegisterView { key: key.to_owned(), value, at };
-        let event = Event::Shown { account: account.clone(), parent: self.parent(account, key), register };
+        let parent = self.parent(account, key);
+        self.show_register_abroad(account, &register, parent.as_ref());
+        if to.is_empty() {
+            return;
+        }
+        let event = Event::Shown { account: account.clone(), parent, register };
         self.sessions.deliver(to, event, &mut self.out);
     }
 }

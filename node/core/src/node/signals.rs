@@ -174,7 +174,11 @@ impl<S: Store> Node<S> {
                 let wanted = |session: &SessionId| {
                     record(session).is_some_and(|record| record.resource.is_some() && record.resource == *resource)
                 };
-                let best = sessions.filter(wanted).max_by_key(|session| record(session).map(|record| record.priority));
+                // One that its client has left behind at a node out of reach is there until that is known to be gone.
+                let best = sessions.filter(wanted).max_by_key(|session| {
+                    let is_in_reach = self.splits.since(session.node).is_none();
+                    (is_in_reach, record(session).map(|record| record.signed_on))
+                });
                 Ok((best.ok_or(Refusal::NoSuchNick)?, None))
             }
             Target::Nick(nick) => {

@@ -47,7 +47,7 @@ impl<S: Store> Node<S> {
 
     fn tell_netsplit(&mut self, now: Now, nodes: &[NodeId]) {
         let Some(first) = nodes.first() else { return };
-        let why = Why { together: true, ..Why::default() };
+        let why = Why { together: true, untold: true, ..Why::default() };
         for node in nodes {
             let changes = self.presence.drop_node(*node);
             self.note_interest(now, &changes);

@@ -5,11 +5,11 @@
 
 use super::access::CLIENT_REGISTERS;
 use super::commands::Asker;
+use super::invitations::own_author;
 use super::{Node, SessionNumber};
-use crate::said::nick_when_away;
 use crate::store::Store;
 use lavina_crdt::clock::Now;
-use lavina_crdt::content::{Author, MessageKind, Principal};
+use lavina_crdt::content::{MessageKind, Principal};
 use lavina_crdt::names::AccountName;
 use lavina_protocols::abroad::{Remote, Told};
 use lavina_protocols::command::{Refusal, Reply};
@@ -85,10 +85,7 @@ impl<S: Store> Node<S> {
         if !self.wakes(&account).iter().any(is_theirs) {
             return Err(Refusal::NoSuchAccount);
         }
-        let nick = nick_when_away(&Principal::Account(account.clone())).ok_or(Refusal::NotOpen)?;
-        let user = account.as_str().to_owned();
-        let host = asker.record.host.clone();
-        let author = Author { session: asker.session, account: Some(account.clone()), nick, user, host };
+        let author = own_author(asker.session, &account, &asker.record.host).ok_or(Refusal::NotOpen)?;
         self.set_register(now, account, author, format!("{CLIENT_REGISTERS}{key}"), Vec::new())?;
         Ok(Reply::Done)
     }

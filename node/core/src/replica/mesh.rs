@@ -91,6 +91,8 @@ impl<S: Store> Replicas<S> {
         match act {
             MeshAct::Admit(_) | MeshAct::Revoke { .. } => effects.push(Effect::Mesh),
             MeshAct::Bar { target, .. } => effects.push(Effect::Barred(target)),
+            // Whoever asks reads them anew.
+            MeshAct::ClientsAt(_) | MeshAct::Invite { .. } | MeshAct::Invited { .. } => {}
             MeshAct::Fence(fence) => {
                 for (scope, origin) in self.cut_at_fences(Some(fence.node)) {
                     self.on_cut(now, &scope, origin, effects);

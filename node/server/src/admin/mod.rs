@@ -5,10 +5,12 @@
 
 mod admission;
 pub(crate) mod client;
+mod invitations;
 mod page;
 pub(crate) mod view;
 
 pub(crate) use admission::{NodeLine, Revoke, RevokeNode};
+pub(crate) use invitations::{InvitationLine, MadeInvitation, NewInvitation};
 
 use crate::config::Config;
 use crate::identity::{DataDir, Identity, hex, random, write_secret};
@@ -138,6 +140,8 @@ impl Admin {
             .route("/accounts", post(add_account))
             .route("/tickets", get(admission::tickets).post(add_ticket))
             .route("/tickets/revoke", post(admission::revoke_ticket))
+            .route("/invitations", get(invitations::list).post(invitations::make))
+            .route("/invitations/revoke", post(invitations::revoke))
             .route("/nodes", get(admission::nodes))
             .route("/nodes/revoke", post(admission::revoke_node))
             .layer(axum::middleware::from_fn(only_this_machine))
@@ -160,7 +164,7 @@ impl Admin {
     async fn status(&self) -> Result<Status, Refused> {
         match self.ask(AdminCommand::Status).await? {
             AdminReply::Status(status) => Ok(*status),
-            AdminReply::Done | AdminReply::FenceRows(_) => Ok(Status::default()),
+            AdminReply::Done | AdminReply::FenceRows(_) | AdminReply::Invitations(_) => Ok(Status::default()),
         }
     }
 

@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod duration;
 mod init;
+mod invite;
 mod join;
 mod listing;
 mod log;
@@ -53,6 +54,8 @@ enum Command {
     /// Work with accounts
     #[command(subcommand)]
     Account(account::Account),
+    /// Invite somebody to register an account, or see to the invitations there are
+    Invite(invite::Invite),
     /// Work with operators
     #[command(subcommand)]
     Operator(operator::OperatorCommand),
@@ -125,6 +128,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Node(command) => command.run(out),
         Command::Join(command) => command.run(out),
         Command::Account(command) => command.run(out),
+        Command::Invite(command) => command.run(out),
         Command::Operator(command) => command.run(out),
         Command::Status(command) => command.run(out),
         Command::Config(command) => command.run(out),

@@ -33,11 +33,13 @@ const KEYS: &[(&str, &str)] = &[
     ("zone", "\"a\""),
     ("data", "\"data\""),
     ("registration", "true"),
+    ("invitations", "true"),
     ("always-on", "true"),
     ("irc", "\"127.0.0.1:6667\""),
     ("irc-tls", "\"0.0.0.0:6697\""),
     ("xmpp", "\"0.0.0.0:5222\""),
     ("xmpp-tls", "\"0.0.0.0:5223\""),
+    ("xmpp-advertise", "\"eu-1.chat.example:5222\""),
     ("xmpp-server", "\"0.0.0.0:5269\""),
     ("xmpp-server-tls", "\"0.0.0.0:5270\""),
     ("xmpp-component", "\"127.0.0.1:5347\""),
@@ -100,12 +102,14 @@ struct File {
     data: Spanned<PathBuf>,
     #[serde(default)]
     registration: bool,
+    invitations: Option<bool>,
     #[serde(default)]
     always_on: bool,
     irc: Option<Spanned<Words>>,
     irc_tls: Option<Spanned<Words>>,
     xmpp: Option<Spanned<Words>>,
     xmpp_tls: Option<Spanned<Words>>,
+    xmpp_advertise: Option<Spanned<String>>,
     xmpp_server: Option<Spanned<Words>>,
     xmpp_server_tls: Option<Spanned<Words>>,
     xmpp_component: Option<Spanned<Words>>,
@@ -195,6 +199,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         place: Place { region: check.label("region", &file.region)?, zone: check.label("zone", &file.zone)? },
         data: base.join(file.data.get_ref()),
         registration: file.registration,
+        // Where anybody registers, an invitation lets in nobody who would not be.
+        invitations: file.invitations.unwrap_or(file.registration),
         always_on: file.always_on,
         listen,
         connections_per_address: file.connections_per_address.unwrap_or(CONNECTIONS_PER_ADDRESS),
@@ -204,6 +210,11 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         greeting: check.greeting(file.irc_password.as_ref(), file.motd.as_ref(), base)?,
         sts_days: file.sts_days,
         irc_without_tls: file.irc_without_tls,
+        xmpp_advertise: file
+            .xmpp_advertise
+            .as_ref()
+            .map(|address| check.dialable("xmpp-advertise", address))
+            .transpose()?,
         servers: Servers {
             allow: check.domains("server-allow", file.server_allow.as_ref())?,
             block: check.domains("server-block", file.server_block.as_ref())?,
@@ -448,7 +459,7 @@ impl Check<'_> {
         if is_dialable(value.get_ref()) {
             return Ok(value.get_ref().clone());
         }
-        let right = "HOST:PORT that other nodes reach is expected, such as \"203.0.113.1:7667\"";
+        let right = "HOST:PORT that others reach is expected, such as \"203.0.113.1:7667\"";
         Err(self.refuse(key, value, "is not an address that can be dialled", right))
     }
 

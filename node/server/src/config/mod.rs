@@ -63,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// Whether clients may register accounts.
     pub(crate) registration: bool,
+    /// Whether every account may invite people to register, and not operators only.
+    pub(crate) invitations: bool,
     /// Whether accounts stay in their rooms when they are not connected, unless their owners choose otherwise.
     pub(crate) always_on: bool,
     /// Where it listens.
@@ -81,6 +83,8 @@ pub(crate) struct Config {
     pub(crate) sts_days: Option<u32>,
     /// Whether others than this machine may speak IRC in clear.
     pub(crate) irc_without_tls: bool,
+    /// Where clients of XMPP reach it, `host:port`: another node that stops sends them there.
+    pub(crate) xmpp_advertise: Option<String>,
     /// Other servers and components.
     pub(crate) servers: Servers,
     /// HTTP for clients.
@@ -132,6 +136,7 @@ impl Config {
             place: Place { region: "local".to_owned(), zone: "a".to_owned() },
             data,
             registration: true,
+            invitations: true,
             always_on: false,
             listen: Listen::customary(loopback),
             connections_per_address: CONNECTIONS_PER_ADDRESS,
@@ -141,6 +146,7 @@ impl Config {
             greeting: Greeting::default(),
             sts_days: None,
             irc_without_tls: false,
+            xmpp_advertise: None,
             servers: Servers::default(),
             web: WebConfig::default(),
             advertise: vec![SocketAddr::new(loopback, port::MESH).to_string()],

@@ -41,6 +41,7 @@ fn a_small_file_is_enough() {
                 },
                 data: "/etc/lavina/data",
                 registration: false,
+                invitations: false,
                 always_on: false,
                 listen: Listen {
                     irc: [
@@ -78,6 +79,7 @@ fn a_small_file_is_enough() {
                 },
                 sts_days: None,
                 irc_without_tls: false,
+                xmpp_advertise: None,
                 servers: Servers {
                     allow: [],
                     block: [],
@@ -163,7 +165,7 @@ fn a_wrong_address_shows_what_is_expected() {
     check(
         &format!("{GOOD}mesh-advertise = [\"10.0.0.1:7667\", \"0.0.0.0:7667\"]\n"),
         expect![[
-            r#"/etc/lavina/lavina.toml:7:36: mesh-advertise: "0.0.0.0:7667" is not an address that can be dialled; HOST:PORT that other nodes reach is expected, such as "203.0.113.1:7667""#
+            r#"/etc/lavina/lavina.toml:7:36: mesh-advertise: "0.0.0.0:7667" is not an address that can be dialled; HOST:PORT that others reach is expected, such as "203.0.113.1:7667""#
         ]],
     );
 }
@@ -312,8 +314,8 @@ fn irc_in_clear_is_for_this_machine_unless_somebody_says_otherwise() {
 
 #[test]
 fn how_irc_greets_is_a_password_and_a_file() {
-    check(&format!("{GOOD}irc-password = \"hunter2\"\n"), expect![[r#""#]]);
-    check(&format!("{GOOD}motd = \"nowhere.txt\"\n"), expect![[r#""#]]);
+    check(&format!("{GOOD}irc-password = \"hunter2\"\n"), expect!["/etc/lavina/lavina.toml:7:16: irc-password: is not a hashed password; the line that `lavina operator hash` prints is expected"]);
+    check(&format!("{GOOD}motd = \"nowhere.txt\"\n"), expect!["/etc/lavina/lavina.toml:7:8: motd: cannot be read: No such file or directory (os error 2); a text file is expected, relative to this one"]);
     let dir = tempfile::tempdir().unwrap();
     let parse = || Config::parse(&dir.path().join("lavina.toml"), &format!("{GOOD}motd = \"motd.txt\"\n"));
     std::fs::write(dir.path().join("motd.txt"), "Welcome!\n\n  to here\n").unwrap();
@@ -339,7 +341,7 @@ fn rooms_are_kept_for_ever_or_for_some_days() {
     let of = |more: &str| Config::parse(Path::new("/etc/lavina/lavina.toml"), &format!("{GOOD}{more}"));
     assert_eq!(of("").unwrap().room_days, None);
     assert_eq!(of("room-days = 30\n").unwrap().room_days.map(NonZeroU32::get), Some(30));
-    expect![[r#""#]].assert_eq(&of("room-days = 0\n").unwrap_err().to_string());
+    expect!["/etc/lavina/lavina.toml:7:13: room-days: invalid value: integer `0`, expected a nonzero u32; for example: room-days = 365"].assert_eq(&of("room-days = 0\n").unwrap_err().to_string());
 }
 
 #[test]

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use trust::Trust;
 
 /// What links have said and the machine has not heard; who says more waits.
@@ -56,6 +56,22 @@ pub(crate) struct Call {
     pub(crate) place: Place,
 }
 
+/// Which servers are welcome, as the configuration says.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lists {
+    /// Only these and what is below them; empty for all.
+    pub(crate) allow: Vec<String>,
+    /// None of these and of what is below them.
+    pub(crate) block: Vec<String>,
+}
+
+impl Lists {
+    /// Of a configuration.
+    pub(crate) fn of(servers: &Servers) -> Self {
+        Self { allow: servers.allow.clone(), block: servers.block.clone() }
+    }
+}
+
 /// What the thread is made of.
 pub(crate) struct Thread {
     /// Its number among the workers.
@@ -70,6 +86,8 @@ pub(crate) struct Thread {
     pub(crate) federation: Federation,
     /// What is configured.
     pub(crate) servers: Servers,
+    /// Who is welcome, when that has changed.
+    pub(crate) lists: watch::Receiver<Lists>,
     /// Certificate and key of this node.
     pub(crate) certificate: (PathBuf, PathBuf),
     /// The same for connections that come.
@@ -108,6 +126,7 @@ impl Thread {
             thread: self,
         };
         let inbox = Arc::clone(&state.thread.inbox);
+        let mut lists = state.thread.lists.clone();
         loop {
             state.pump();
             let (wake, held) = (state.wake(), state.held);
@@ -122,6 +141,10 @@ impl Thread {
                     }
                     Some(Order::Kill) | None => return Ok(()),
                 },
+                Ok(()) = lists.changed() => {
+                    let Lists { allow, block } = lists.borrow_and_update().clone();
+                    state.hub.handle_lists(state.thread.clock.now(), allow, block);
+                }
                 () = inbox.room(), if held => state.held = false,
                 () = sleep_until(wake), if wake.is_some() => state.hub.handle_timeout(state.thread.clock.now()),
                 Some(said) = said.recv(), if !held => state.on_said(said),

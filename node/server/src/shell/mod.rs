@@ -105,7 +105,7 @@ impl Running {
     pub(crate) async fn status(&self) -> Option<Status> {
         match ask(&self.inbox, AdminCommand::Status).await? {
             Ok(AdminReply::Status(status)) => Some(*status),
-            Ok(AdminReply::Done | AdminReply::FenceRows(_)) | Err(_) => None,
+            Ok(AdminReply::Done | AdminReply::FenceRows(_) | AdminReply::Invitations(_)) | Err(_) => None,
         }
     }
 

@@ -1,11 +1,12 @@
 //! Reads the configuration and the certificates again while the node runs: for SIGHUP, for an operator who asks, and for a certificate that has
 //! another date than before. Nobody is disconnected: what has begun goes on with what it began with.
 //!
-//! Of the configuration the operators and the certificates are taken over; the rest is for the next start.
+//! Of the configuration the operators, the servers that are welcome and the certificates are taken over; the rest is for the next start.
 
 use super::certificate;
 use super::inbox::{Inbound, Inbox};
 use crate::config::Config;
+use crate::federation::Lists;
 use crate::identity::DataDir;
 use crate::worker::TlsCell;
 use lavina_core::node::{AdminCommand, SessionNumber};
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// How often the certificate's date is looked at: whoever renews certificates does it days before they end.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -30,6 +31,8 @@ pub(super) struct Reloader {
     pub(super) tls: Vec<Arc<TlsCell>>,
     /// The way to the core.
     pub(super) inbox: Arc<Inbox>,
+    /// Where it is told which other servers are welcome.
+    pub(super) lists: watch::Sender<Lists>,
     /// Operators' wishes.
     pub(super) wishes: mpsc::Receiver<SessionNumber>,
 }
@@ -72,6 +75,8 @@ impl Reloader {
         let (operators, mut words) = match read {
             Ok(Some(config)) => {
                 self.config.certificate.clone_from(&config.certificate);
+                // Nobody listens where other servers are not reached.
+                let _ = self.lists.send(Lists::of(&config.servers));
                 (Some(config.operators), "The configuration was read again.".to_owned())
             }
             Ok(None) => (None, "There is no configuration file.".to_owned()),

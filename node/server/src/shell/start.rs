@@ -14,7 +14,7 @@ use super::writer::WriteQueue;
 use super::{Running, Setup, Stop, disk, limits, reload, writer};
 use crate::admin::{Admin, Parts};
 use crate::config::Config;
-use crate::federation::{self, Call};
+use crate::federation::{self, Call, Lists};
 use crate::identity::{DataDir, Identity, id_of};
 use crate::ticket::Book;
 use crate::worker::{ORDERS_MAX, Order, Resumptions, TlsCell, Worker, number};
@@ -77,8 +77,9 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
     let mut threads = Threads::default();
     let workers = start_workers(&base, &mut threads, setup.workers)?;
     let door = base.door(&workers);
+    let (lists, lists_changed) = watch::channel(Lists::of(&base.config.servers));
     let workers = match sockets.take_links() {
-        Some(links) => start_links(&base, &mut threads, workers, links, called)?,
+        Some(links) => start_links(&base, &mut threads, workers, links, (called, lists_changed))?,
         None => workers,
     };
     let (outlet, orders) = Outlet::new();
@@ -86,6 +87,8 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
     let push = start_push(&base, &mut threads, stopped.clone())?;
     let writer = start_core(&base, &mut threads, (store, node), &workers, (outlet, reload, push))?;
     announce(&base, &reception, first_start)?;
+    let (answer, _unheard) = oneshot::channel();
+    base.inbox.push(Inbound::Admin(AdminCommand::ClientsAt(base.config.xmpp_advertise.clone()), answer));
     let mesh = Mesh {
         endpoint: Arc::clone(&endpoint),
         inbox: Arc::clone(&base.inbox),
@@ -104,6 +107,7 @@ pub(super) fn start(setup: Setup) -> Result<Running> {
         data: base.data.clone(),
         tls: sockets.tls(),
         inbox: Arc::clone(&base.inbox),
+        lists,
         wishes,
     };
     let front_runtime = runtime()?;
@@ -148,6 +152,7 @@ impl Base {
             operators: self.config.operators.clone(),
             limits: Limits {
                 always_on: self.config.always_on,
+                invitations: self.config.invitations,
                 replicas: self.config.replicas,
                 room_lapse_ms: self.config.room_days.map(|days| u64::from(days.get()) * DAY_MS),
                 pace: if self.is_paced { Pace::DEFAULT } else { Pace::NONE },
@@ -241,7 +246,7 @@ fn start_links(
     threads: &mut Threads,
     mut workers: Vec<mpsc::Sender<Order>>,
     (federation, tls): (Federation, Arc<TlsCell>),
-    calls: mpsc::Receiver<Call>,
+    (calls, lists): (mpsc::Receiver<Call>, watch::Receiver<Lists>),
 ) -> Result<Vec<mpsc::Sender<Order>>> {
     let (worker, orders) = mpsc::channel(ORDERS_MAX);
     let thread = federation::Thread {
@@ -250,6 +255,7 @@ fn start_links(
         inbox: Arc::clone(&base.inbox),
         metrics: Arc::clone(&base.metrics),
         federation,
+        lists,
         servers: base.config.servers.clone(),
         certificate: base.config.certificate.clone().unwrap_or_else(|| base.data.certificate()),
         tls,

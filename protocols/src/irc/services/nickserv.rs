@@ -59,7 +59,7 @@ fn register(session: &mut Session, params: &[&str]) {
         Err(error) => return say(session, &format!("That cannot be a password: {error}.")),
     };
     session.answers.hold();
-    session.ask(Command::RegisterAccount(account.clone(), credentials), move |session, _, answer| match answer {
+    session.ask(Command::RegisterAccount(account.clone(), credentials, None), move |session, _, answer| match answer {
         Ok(_) => {
             say(session, "Account created.");
             log_in(session, account);

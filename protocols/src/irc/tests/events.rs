@@ -377,7 +377,7 @@ fn words_to_one_person() {
     "#]],
     );
     check(
-        &Event::Closed { reason: CloseReason::SlowReader, words: String::new() },
+        &Event::Closed { reason: CloseReason::SlowReader, words: String::new(), elsewhere: None },
         expect![[r#"
         ERROR :Closing link: you read too slowly
         <close>

@@ -159,7 +159,7 @@ impl FakeCore {
                 self.account = Some(account);
                 Reply::Done
             }
-            Command::RegisterAccount(account, credentials) => {
+            Command::RegisterAccount(account, credentials, _) => {
                 if self.accounts.contains_key(&account) {
                     return Err(Refusal::AccountExists);
                 }
@@ -345,6 +345,10 @@ impl FakeCore {
             | AccountCommand::WaitsOnlyFrom(_)
             | AccountCommand::Wake
             | AccountCommand::StartOver(_) => AccountReply::Done,
+            AccountCommand::Inviting | AccountCommand::Invite(..) | AccountCommand::Meet(..) => {
+                return Err(Refusal::NotOperator);
+            }
+            AccountCommand::Invitation(_) => AccountReply::Invitation(None),
             AccountCommand::LastActive(_) => AccountReply::LastActive(None),
             AccountCommand::Sessions => AccountReply::Sessions(vec![person("alice"), person("bob")]),
             AccountCommand::End(_) => AccountReply::Ended(1),

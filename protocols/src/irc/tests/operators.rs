@@ -115,7 +115,7 @@ fn own_modes_are_switched_and_others_are_not() {
 #[test]
 fn who_is_ended_hears_why() {
     let mut client = Client::registered("");
-    client.event(Event::Closed { reason: CloseReason::Barred, words: "spam".to_owned() });
+    client.event(Event::Closed { reason: CloseReason::Barred, words: "spam".to_owned(), elsewhere: None });
     expect![[r#"
         :node 465 alice :You are banned from this server: spam
         ERROR :Closing link: host (spam)
@@ -123,7 +123,11 @@ fn who_is_ended_hears_why() {
     "#]]
     .assert_eq(&client.take());
     let mut client = Client::registered("");
-    client.event(Event::Closed { reason: CloseReason::Removed, words: "Killed (root (go))".to_owned() });
+    client.event(Event::Closed {
+        reason: CloseReason::Removed,
+        words: "Killed (root (go))".to_owned(),
+        elsewhere: None,
+    });
     expect![[r#"
         ERROR :Closing link: host (Killed (root (go)))
         <close>

@@ -370,7 +370,12 @@ impl Plan {
     }
 
     fn add_ban(&mut self, view: &RoomView, rank: Rank, who: Principal, reason: &str) -> Result<(), StanzaError> {
-        let places = || view.occupants.iter().filter(|o| o.people.iter().any(|person| person.principal() == who));
+        let is_meant = |other: Principal| match (&who, &other) {
+            // Of a server: everybody there.
+            (Principal::Account(banned), Principal::Account(account)) => banned.means(account),
+            (Principal::Guest(_), _) | (_, Principal::Guest(_)) => who == other,
+        };
+        let places = || view.occupants.iter().filter(|o| o.people.iter().any(|person| is_meant(person.principal())));
         let mask = match &who {
             Principal::Account(account) => Mask::Account(account.clone()),
             Principal::Guest(_) => {

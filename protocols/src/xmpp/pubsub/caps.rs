@@ -13,11 +13,27 @@ use std::collections::BTreeSet;
 /// Most nodes that one client is told of.
 const WANTED_MAX: usize = 64;
 
+/// The capabilities that a presence names, `node#ver`.
+pub(crate) fn named(presence: &Element) -> Option<String> {
+    let caps = presence.get("c", ns::CAPS)?;
+    Some(format!("{}#{}", caps.get_attr("node")?, caps.get_attr("ver")?))
+}
+
+/// The nodes that who has these features is to be told of.
+pub(crate) fn wanted_of(query: &Element) -> BTreeSet<String> {
+    let features = query.elements().filter(|feature| feature.is("feature", ns::DISCO_INFO));
+    let wanted = features.filter_map(|feature| feature.get_attr("var")?.strip_suffix("+notify"));
+    wanted.take(WANTED_MAX).map(str::to_owned).collect()
+}
+
+/// What the registers of their items begin with.
+pub(crate) fn prefixes<'a>(nodes: impl Iterator<Item = &'a String>) -> Vec<String> {
+    nodes.map(|node| format!("{}/", node::key(node))).collect()
+}
+
 /// Presence of the client to everybody: asks what its capabilities are when they are new.
 pub(crate) fn on_capabilities(client: &mut Client, link: &mut Link, presence: &Element) {
-    let Some(caps) = presence.get("c", ns::CAPS) else { return };
-    let (Some(node), Some(ver)) = (caps.get_attr("node"), caps.get_attr("ver")) else { return };
-    let named = format!("{node}#{ver}");
+    let Some(named) = named(presence) else { return };
     if client.caps.as_ref() == Some(&named) {
         return;
     }
@@ -40,10 +56,8 @@ pub(crate) fn on_features(client: &mut Client, link: &mut Link, iq: &Element) ->
     }
     client.caps_asked = None;
     let Some(query) = iq.get("query", ns::DISCO_INFO) else { return true };
-    let features = query.elements().filter(|feature| feature.is("feature", ns::DISCO_INFO));
-    let wanted = features.filter_map(|feature| feature.get_attr("var")?.strip_suffix("+notify"));
-    let wanted: BTreeSet<String> = wanted.take(WANTED_MAX).map(str::to_owned).collect();
-    let new: Vec<String> = wanted.difference(&client.wanted).map(|node| format!("{}/", node::key(node))).collect();
+    let wanted = wanted_of(query);
+    let new = prefixes(wanted.difference(&client.wanted));
     client.wanted = wanted;
     if !new.is_empty() {
         link.ask(Command::Latest(new), Awaited::Pubsub(Waiting::Latest));

@@ -16,9 +16,9 @@ mod node;
 mod notify;
 mod owner;
 
-pub(super) use caps::{on_capabilities, on_features};
+pub(super) use caps::{named, on_capabilities, on_features, prefixes, wanted_of};
 pub(super) use items::item_of;
-pub(super) use notify::{on_latest, on_shown};
+pub(super) use notify::{news, on_latest, on_shown};
 
 use super::bookmarks;
 use super::client::Client;

@@ -55,6 +55,13 @@ impl Hub {
             }
             return;
         }
+        if self.takes_capabilities(&remote, &stanza) {
+            return;
+        }
+        if stanza.name == "presence" {
+            let to = to.to_owned();
+            self.note_interest(&remote, &to, &stanza);
+        }
         if stanza.to_stanza().len() > LIMITS.stanza_bytes {
             let large = StanzaError::POLICY_VIOLATION.text("the stanza is too large");
             let answer = Sender::of(&stanza).error(large).attr("to", from);

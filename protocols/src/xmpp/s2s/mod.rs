@@ -7,6 +7,7 @@
 //! | `routes` | the ways to other servers, and what waits for them |
 //! | `links`, `sending`, `hearing`, `sessions` | the hub's own work: connections, what goes out, what comes in, sessions in the core |
 //! | `person` | somebody there, as a client of this node |
+//! | `interest` | what clients there want to be told of what accounts publish |
 //! | `told` | what the core tells them |
 //!
 //! Drive it: tell it of connections, bytes, sessions' events and answers with the `handle_` functions; after each, drain [`Hub::poll_output`].
@@ -19,6 +20,7 @@
 mod config;
 mod directed;
 mod hearing;
+mod interest;
 mod links;
 mod people;
 mod person;
@@ -41,6 +43,7 @@ use crate::render::Renders;
 use crate::session::SessionConfig;
 use bytes::Bytes;
 use directed::Directed;
+use interest::Interest;
 use lavina_crdt::clock::Now;
 use people::People;
 use routes::Routes;
@@ -108,6 +111,8 @@ enum Waiting {
     Elsewhere(Remote),
     /// Whether another node has the component of a domain.
     Component(Pair),
+    /// The newest items of what somebody's client wants to be told of.
+    Latest(Remote),
 }
 
 /// Whose a session is.
@@ -139,6 +144,8 @@ pub struct Hub {
     paused: BTreeSet<(u64, Remote)>,
     /// Whom sessions of this mesh have shown themselves to there.
     directed: Directed,
+    /// What clients there want to be told of.
+    interest: Interest,
     sessions: BTreeMap<SessionIndex, Owner>,
     gateway: SessionIndex,
     /// When the gateway's session is opened again, microseconds.
@@ -169,6 +176,7 @@ impl Hub {
             people: People::default(),
             paused: BTreeSet::new(),
             directed: Directed::default(),
+            interest: Interest::default(),
             sessions: BTreeMap::new(),
             gateway: 0,
             gateway_at: None,
@@ -324,6 +332,31 @@ impl Hub {
                 stream.on_timeout(now);
                 self.drain_stream(id);
             }
+        }
+    }
+
+    /// Other servers are welcome from here on than before: who is not any more is put out of rooms, and their links end.
+    pub fn handle_lists(&mut self, now: Now, allow: Vec<String>, block: Vec<String>) {
+        self.now = now;
+        self.federation = Arc::new(Federation { allow, block, ..Federation::clone(&self.federation) });
+        let is_unwelcome = |domain: &str| !self.federation.is_welcome(domain) && !self.components.contains_key(domain);
+        let gone: Vec<Remote> = self.people.all();
+        let gone = gone.into_iter().filter(|remote| remote.account.domain().is_some_and(is_unwelcome));
+        let gone: Vec<Remote> = gone.collect();
+        let links: Vec<ConnectionId> = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| stream.role != Role::Component && stream.remotes().any(is_unwelcome))
+            .map(|(id, _)| *id)
+            .collect();
+        for remote in gone {
+            self.expel(&remote);
+        }
+        for stream in self.streams.values_mut() {
+            stream.set_federation(&self.federation);
+        }
+        for id in links {
+            self.close(id, StreamError::policy("this server has nothing to do with yours any more"));
         }
     }
 

@@ -12,6 +12,9 @@ use lavina_crdt::names::AccountName;
 
 impl Hub {
     pub(super) fn tell(&mut self, to: &Remote, told: &Told) {
+        if let Told::Shown { account, register, parent } = told {
+            return self.push_items(to, account, register, parent.as_deref());
+        }
         let Some(stanza) = told::render(&self.domains, to, told) else { return };
         if matches!(told, Told::Whisper { .. }) && stanza.name == "presence" {
             self.directed.note(&stanza);

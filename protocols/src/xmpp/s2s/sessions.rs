@@ -50,6 +50,7 @@ impl Hub {
                 }
             }
             Some(Waiting::Component(pair)) => self.on_component_answer(&pair, answer.is_ok()),
+            Some(Waiting::Latest(remote)) => self.on_latest(&remote, answer),
             Some(Waiting::Nobody) | None => {}
         }
     }

@@ -3,11 +3,11 @@
 
 use super::*;
 use crate::abroad::{AbroadCommand, Told};
-use crate::command::Opened;
 use crate::command::Target;
+use crate::command::{Opened, RegisterView};
 use crate::event::{Occupant, Person, RoomView};
 use lavina_crdt::clock::Hlc;
-use lavina_crdt::ids::{NodeId, SessionId};
+use lavina_crdt::ids::{NodeId, OrderKey, Origin, SessionId};
 use lavina_crdt::modes::UserModes;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::{SessionRecord, Show};
@@ -332,6 +332,24 @@ fn who_is_not_welcome_is_kept_out_both_ways() {
 }
 
 #[test]
+fn who_is_not_welcome_any_more_is_put_out_and_their_links_end() {
+    let mut world = World::new([&["a.example", "rooms.a.example"], &["b.example"]], |_| {});
+    let join = "<presence xmlns='jabber:client'><x xmlns='http://jabber.org/protocol/muc'/></presence>";
+    world.whisper(1, person("juliet", "balcony", 1), remote("lobby@rooms.a.example", Some("Juliet")), join);
+    assert!(world.sides[0].ended.is_empty());
+    let block = |domain: &str| vec![domain.to_owned()];
+    world.sides[0].hub.handle_lists(START, Vec::new(), block("c.example"));
+    world.run();
+    assert!(world.sides[0].ended.is_empty(), "others are blocked");
+    world.sides[0].hub.handle_lists(START, Vec::new(), block("b.example"));
+    world.wire.clear();
+    world.run();
+    assert_eq!(world.sides[0].ended.len(), 1);
+    assert!(world.wire.contains("type='unavailable'") && world.wire.contains("code='332'"), "{}", world.wire);
+    assert!(world.wire.contains("<policy-violation "), "{}", world.wire);
+}
+
+#[test]
 fn somebody_of_another_server_comes_into_a_room_and_leaves_it() {
     let mut world = World::new([&["a.example", "rooms.a.example"], &["b.example"]], |_| {});
     let join = "<presence xmlns='jabber:client'><x xmlns='http://jabber.org/protocol/muc'/></presence>";
@@ -555,6 +573,63 @@ fn a_room_of_another_server_is_told_of_a_session_that_ends_without_a_word() {
     world.run();
     let gone = "<presence from='romeo@a.example/orchard' to='stage@b.example/romeo' type='unavailable'/>";
     assert_eq!(world.wire, gone);
+}
+
+/// A node of somebody's who publishes for contacts, and what is in it.
+fn published(node: &str, id: &str) -> (RegisterView, Option<Vec<u8>>) {
+    let value = format!("<item xmlns='http://jabber.org/protocol/pubsub' id='{id}'><tune xmlns='{node}'/></item>");
+    let at = OrderKey { hlc: Hlc::default(), origin: Origin([1; 16]), seq: 1 };
+    let register = RegisterView { key: "shown/pep/x/only".to_owned(), value: value.into_bytes(), at };
+    (register, Some(format!("<node xmlns='urn:lavina:pep' name='{node}'/>").into_bytes()))
+}
+
+#[test]
+fn clients_of_another_server_are_told_of_what_they_want_to_be_told_of() {
+    let mut world = World::new([&["a.example"], &["b.example"]], |_| {});
+    let (romeo, balcony) = (|| remote("romeo@a.example", None), || person("juliet", "balcony", 1));
+    let shows = |caps: &str| -> Told {
+        let caps = format!("<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='c' ver='{caps}'/>");
+        let stanza = format!("<presence xmlns='jabber:client'>{caps}</presence>").into();
+        Told::Whisper { from: balcony(), stanza }
+    };
+    world.tell(1, romeo(), shows("1"));
+    let asked = world.wire.rsplit("id='caps-").next().and_then(|rest| rest.split('\'').next()).unwrap().to_owned();
+    assert!(world.wire.contains("from='romeo@a.example'") && world.wire.contains("node='c#1'"), "{}", world.wire);
+    let features = "<query xmlns='http://jabber.org/protocol/disco#info'><feature var='tune+notify'/></query>";
+    let answer = format!("<iq xmlns='jabber:client' type='result' id='caps-{asked}'>{features}</iq>").into();
+    world.tell(1, romeo(), Told::Whisper { from: balcony(), stanza: answer });
+    let asks_latest = |side: &Side| {
+        side.asked
+            .iter()
+            .filter(|(_, command)| {
+                matches!(command, Command::Abroad(AbroadCommand::Latest(who, of, prefixes))
+                    if who.account.as_str() == "juliet@b.example" && of.as_str() == "romeo" && prefixes.len() == 1)
+            })
+            .count()
+    };
+    assert_eq!(asks_latest(&world.sides[0]), 1);
+    world.tell(1, romeo(), shows("1"));
+    assert_eq!(asks_latest(&world.sides[0]), 1, "the same capabilities are not asked for again");
+    let juliet = || remote("juliet@b.example", None);
+    let shown = |node: &str, id: &str| {
+        let (register, parent) = published(node, id);
+        Told::Shown { account: AccountName::new("romeo").unwrap(), register, parent }
+    };
+    world.wire.clear();
+    world.tell(0, juliet(), shown("mood", "1"));
+    world.tell(0, remote("nurse@b.example", None), shown("tune", "1"));
+    assert!(world.wire.is_empty(), "{}", world.wire);
+    world.tell(0, juliet(), shown("tune", "2"));
+    assert!(
+        world.wire.contains("to='juliet@b.example/balcony'") && world.wire.contains("<item id='2'>"),
+        "{}",
+        world.wire
+    );
+    world.wire.clear();
+    world.whisper(1, balcony(), romeo(), "<presence xmlns='jabber:client' type='unavailable'/>");
+    world.wire.clear();
+    world.tell(0, juliet(), shown("tune", "3"));
+    assert!(world.wire.is_empty(), "who is gone is told nothing: {}", world.wire);
 }
 
 #[test]

@@ -17,12 +17,12 @@ fn plain_login_and_binding() {
     chat.answer(Ok(Reply::Opened(opened())));
     expect![[r#"
         <?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' id='2f8daf980b4a4d81450c049469f1a4dd' version='1.0' xml:lang='en'>
-        <stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><inline><bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/></inline></bind><sm xmlns='urn:xmpp:sm:3'/><fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast></inline></authentication><register xmlns='http://jabber.org/features/iq-register'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>8192</max-bytes><idle-seconds>30</idle-seconds></limits></stream:features>
+        <stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><inline><bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/></inline></bind><sm xmlns='urn:xmpp:sm:3'/><fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast></inline></authentication><register xmlns='urn:xmpp:ibr-token:0'/><register xmlns='http://jabber.org/features/iq-register'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>8192</max-bytes><idle-seconds>30</idle-seconds></limits></stream:features>
             LookupCredentials(alice)
             LogIn(alice)
         <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
         <?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' id='5f9ae747e239f68412558968d738e8cb' version='1.0' xml:lang='en'>
-        <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session><sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>65536</max-bytes><idle-seconds>180</idle-seconds></limits><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://lavina.example' ver='WatsdkG5T7b0AXTXZcajxfUjyl4='/><c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>D4rxx5ytHJv3TpJO6MTSkczW+DWhC5g7y8elnXc99hU=</hash></c></stream:features>
+        <stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session><sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>65536</max-bytes><idle-seconds>180</idle-seconds></limits><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://lavina.example' ver='yb1aSqTyi/T7Tjf/uXGkQ9NcU4k='/><c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>Z3i1ZKme61FhtPIJnDiuVWbFxrzrwElsvE7+oCOVy8s=</hash></c></stream:features>
             Open(Open { nick: alice, user: "alice", realname: "alice", resource: Some("427f867a270f6fc867fc50e77d3679c5"), available: false })
         <iq id='b' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>alice@a.example/427f867a270f6fc867fc50e77d3679c5</jid></bind></iq>
     "#]].assert_eq(&chat.take());
@@ -63,11 +63,11 @@ fn starttls_discards_what_was_sent_in_clear() {
     chat.send(HEADER);
     expect![[r#"
         <?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' id='56287ec1566d9fb9d8f4c39dce34c75c' version='1.0' xml:lang='en'>
-        <stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><inline><bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/></inline></bind><sm xmlns='urn:xmpp:sm:3'/><fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast></inline></authentication><register xmlns='http://jabber.org/features/iq-register'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>8192</max-bytes><idle-seconds>30</idle-seconds></limits></stream:features>
+        <stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><inline><bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/></inline></bind><sm xmlns='urn:xmpp:sm:3'/><fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast></inline></authentication><register xmlns='urn:xmpp:ibr-token:0'/><register xmlns='http://jabber.org/features/iq-register'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>8192</max-bytes><idle-seconds>30</idle-seconds></limits></stream:features>
         <proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>
             (handshake)
         <?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' from='a.example' id='d1e0098a4b39d5736932e02b9158e64d' version='1.0' xml:lang='en'>
-        <stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256-PLUS</mechanism><mechanism>SCRAM-SHA-1-PLUS</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'><channel-binding type='tls-exporter'/></sasl-channel-binding><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-256-PLUS</mechanism><mechanism>SCRAM-SHA-1-PLUS</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><inline><bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/></inline></bind><sm xmlns='urn:xmpp:sm:3'/><fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-EXPR</mechanism><mechanism>HT-SHA-256-NONE</mechanism></fast></inline></authentication><register xmlns='http://jabber.org/features/iq-register'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>8192</max-bytes><idle-seconds>30</idle-seconds></limits></stream:features>
+        <stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256-PLUS</mechanism><mechanism>SCRAM-SHA-1-PLUS</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'><channel-binding type='tls-exporter'/></sasl-channel-binding><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-256-PLUS</mechanism><mechanism>SCRAM-SHA-1-PLUS</mechanism><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><inline><bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/></inline></bind><sm xmlns='urn:xmpp:sm:3'/><fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-EXPR</mechanism><mechanism>HT-SHA-256-NONE</mechanism></fast></inline></authentication><register xmlns='urn:xmpp:ibr-token:0'/><register xmlns='http://jabber.org/features/iq-register'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>8192</max-bytes><idle-seconds>30</idle-seconds></limits></stream:features>
     "#]].assert_eq(&chat.take());
 }
 
@@ -143,7 +143,7 @@ fn accounts_are_registered_in_band() {
         "<iq type='set' id='2'><query xmlns='jabber:iq:register'><username>Dave</username>\
          <password>pw</password></query></iq>",
     );
-    assert!(matches!(&chat.asked[0].1, Command::RegisterAccount(name, _) if name.as_str() == "dave"));
+    assert!(matches!(&chat.asked[0].1, Command::RegisterAccount(name, ..) if name.as_str() == "dave"));
     chat.log.clear();
     chat.answer(Err(Refusal::AccountExists));
     expect![[r#"
@@ -168,13 +168,36 @@ fn guessing_ends_the_stream() {
 #[test]
 fn a_taken_resource_ends_the_older_session() {
     let mut chat = Chat::bound();
-    chat.event(Event::Closed { reason: crate::event::CloseReason::Replaced, words: String::new() });
+    chat.event(Event::Closed { reason: crate::event::CloseReason::Replaced, words: String::new(), elsewhere: None });
     expect![[r#"
         <stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>
             Quit("conflict")
             (closed)
     "#]]
     .assert_eq(&chat.take());
+}
+
+#[test]
+fn a_node_that_stops_says_where_to_go_on_if_it_knows() {
+    let stops = |elsewhere: Option<&str>| Event::Closed {
+        reason: crate::event::CloseReason::Shutdown,
+        words: String::new(),
+        elsewhere: elsewhere.map(str::to_owned),
+    };
+    let mut chat = Chat::bound();
+    chat.event(stops(Some("us-1.a.example:5222")));
+    expect![[r#"
+        <stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>us-1.a.example:5222</see-other-host></stream:error></stream:stream>
+            Quit("see-other-host")
+            (closed)
+    "#]].assert_eq(&chat.take());
+    let mut chat = Chat::bound();
+    chat.event(stops(None));
+    assert!(chat.take().contains("<system-shutdown "));
+    let framed = Connection { host: "h".into(), tls: None, starttls: false, framed: true, gateway: false, seed: 1 };
+    let mut chat = Chat::with(framed);
+    chat.event(stops(Some("us-1.a.example:5222")));
+    assert!(chat.take().contains("<system-shutdown "), "a client of WebSocket connects to no host");
 }
 
 #[test]
@@ -206,12 +229,12 @@ fn over_websocket_each_message_is_one_element() {
     chat.send("<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>");
     expect![[r#"
         <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' from='a.example' id='56287ec1566d9fb9d8f4c39dce34c75c' version='1.0' xml:lang='en'/>
-        <stream:features xmlns:stream='http://etherx.jabber.org/streams'><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><inline><bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/></inline></bind><sm xmlns='urn:xmpp:sm:3'/><fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast></inline></authentication><register xmlns='http://jabber.org/features/iq-register'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>8192</max-bytes><idle-seconds>30</idle-seconds></limits></stream:features>
+        <stream:features xmlns:stream='http://etherx.jabber.org/streams'><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><authentication xmlns='urn:xmpp:sasl:2'><mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism><inline><bind xmlns='urn:xmpp:bind:0'><inline><feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:csi:0'/><feature var='urn:xmpp:sm:3'/></inline></bind><sm xmlns='urn:xmpp:sm:3'/><fast xmlns='urn:xmpp:fast:0'><mechanism>HT-SHA-256-NONE</mechanism></fast></inline></authentication><register xmlns='urn:xmpp:ibr-token:0'/><register xmlns='http://jabber.org/features/iq-register'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>8192</max-bytes><idle-seconds>30</idle-seconds></limits></stream:features>
             LookupCredentials(alice)
             LogIn(alice)
         <success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>
         <open xmlns='urn:ietf:params:xml:ns:xmpp-framing' from='a.example' id='ba933649da7cc0a06d5d5f9f0419dec7' version='1.0' xml:lang='en'/>
-        <stream:features xmlns:stream='http://etherx.jabber.org/streams'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session><sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>65536</max-bytes><idle-seconds>180</idle-seconds></limits><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://lavina.example' ver='WatsdkG5T7b0AXTXZcajxfUjyl4='/><c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>D4rxx5ytHJv3TpJO6MTSkczW+DWhC5g7y8elnXc99hU=</hash></c></stream:features>
+        <stream:features xmlns:stream='http://etherx.jabber.org/streams'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/><session xmlns='urn:ietf:params:xml:ns:xmpp-session'><optional/></session><sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/><ver xmlns='urn:xmpp:features:rosterver'/><sub xmlns='urn:xmpp:features:pre-approval'/><limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>65536</max-bytes><idle-seconds>180</idle-seconds></limits><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='https://lavina.example' ver='yb1aSqTyi/T7Tjf/uXGkQ9NcU4k='/><c xmlns='urn:xmpp:caps'><hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>Z3i1ZKme61FhtPIJnDiuVWbFxrzrwElsvE7+oCOVy8s=</hash></c></stream:features>
             Open(Open { nick: alice, user: "alice", realname: "alice", resource: Some("6a6e715ca8f77e3d78cc920f7e8890cc"), available: false })
         <iq xmlns='jabber:client' id='b' type='result'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>alice@a.example/6a6e715ca8f77e3d78cc920f7e8890cc</jid></bind></iq>
         <iq xmlns='jabber:client' to='alice@a.example/6a6e715ca8f77e3d78cc920f7e8890cc' from='a.example' id='p' type='result'/>

@@ -297,6 +297,37 @@ fn state_changes_show_as_subject_roles_and_status() {
 }
 
 #[test]
+fn a_ban_of_a_server_puts_everybody_out_who_is_from_there() {
+    let config =
+        SessionConfig { abroad: true, plain_without_tls: true, flood: Flood::NONE, ..SessionConfig::new("a.example") };
+    let connection =
+        Connection { host: "h".into(), tls: None, starttls: false, framed: false, gateway: false, seed: 7 };
+    let mut chat = Chat::configured(config, connection);
+    chat.log_in();
+    let mut view = view_with(Rank::Admin);
+    let far = |name: &str| AccountName::remote(Some(name), "far.example").unwrap();
+    for (number, name) in [(4, "juliet"), (5, "nurse")] {
+        let mut one = occupant(number, name, Some("balcony"), Rank::None);
+        Arc::make_mut(&mut one.people[0].record).account = Some(far(name));
+        view.occupants.push(one);
+    }
+    chat.send(
+        "<iq type='set' id='a' to='rust@rooms.a.example'><query xmlns='http://jabber.org/protocol/muc#admin'>\
+         <item jid='far.example' affiliation='outcast'><reason>spam</reason></item></query></iq>",
+    );
+    chat.answer(Ok(Reply::Room(Some(Arc::new(view)))));
+    chat.answer(Ok(Reply::Done));
+    let put_out: Vec<String> = chat
+        .asked
+        .iter()
+        .filter_map(|(_, command)| {
+            if let Command::Kick { nick, reason, .. } = command { Some(format!("{nick} {reason}")) } else { None }
+        })
+        .collect();
+    assert_eq!(put_out, ["juliet spam", "nurse spam"]);
+}
+
+#[test]
 fn moderators_kick_ban_and_list() {
     let mut chat = inside();
     let admin = |item: &str, kind: &str| {

@@ -50,6 +50,10 @@ fn told(world: &mut World, gateway: Client) -> Vec<String> {
             Event::Abroad(_, Told::Presence { person, available }) => {
                 Some(format!("{} {available}", person.record.nick))
             }
+            Event::Abroad(to, Told::Shown { account, register, parent }) => {
+                let parent = String::from_utf8_lossy(parent.as_deref().unwrap_or_default()).into_owned();
+                Some(format!("{} is shown {} of {account} below {parent}", to.account, register.key))
+            }
             Event::Ended(person) => Some(format!("{} has ended", person.record.nick)),
             Event::Abroad(_, Told::Probe(by)) => Some(format!("{} probes", by.record.nick)),
             Event::Abroad(_, Told::Invited { room, .. }) => Some(format!("invited to {room}")),
@@ -223,6 +227,120 @@ fn a_node_that_stops_tells_who_is_gone_before_its_gateway_goes() {
     world.member(0, "romeo", "orchard");
     world.admin(0, crate::node::AdminCommand::Drain);
     assert_eq!(told(&mut world, here), ["romeo has ended"]);
+}
+
+/// Romeo with two sessions, at the first node and the second, whose presence juliet sees; gateways of all three.
+fn seen_by_juliet() -> (World, [Client; 3], [Client; 2]) {
+    let mut world = World::new(3);
+    world.register(0, "romeo");
+    world.run_ms(300);
+    let gateways = [0, 1, 2].map(|index| gateway(&mut world, index));
+    let sessions = [world.member(0, "romeo", "orchard"), world.member(1, "romeo", "hall")];
+    let back = |step| asks(Command::Subscription(account("romeo"), step));
+    world.ask(gateways[0], back(SubscriptionStep::Subscribe)).unwrap();
+    world.ask(sessions[0], Command::Subscription(juliet(None).account, SubscriptionStep::Subscribed)).unwrap();
+    world.run_ms(1_000);
+    for gateway in gateways {
+        told(&mut world, gateway);
+    }
+    (world, gateways, sessions)
+}
+
+#[test]
+fn who_goes_down_with_a_node_is_gone_for_other_servers_too_and_back_with_it() {
+    let (mut world, [dead, near, far], _) = seen_by_juliet();
+    world.cut(&[0]);
+    world.run_ms(20_000);
+    assert!(told(&mut world, near).is_empty() && told(&mut world, far).is_empty(), "it may come back");
+    world.run_ms(60_000);
+    // Juliet is told of the orchard only: the hall is there.
+    for gateway in [near, far] {
+        assert_eq!(told(&mut world, gateway), ["romeo false"]);
+    }
+    told(&mut world, dead);
+    world.heal();
+    world.run_ms(20_000);
+    assert_eq!(told(&mut world, near), ["romeo true"]);
+    assert_eq!(told(&mut world, dead), ["romeo true"], "what was behind the cut is told of as well");
+}
+
+#[test]
+fn a_node_that_starts_anew_has_others_say_that_its_people_are_gone() {
+    let (mut world, [_, near, _], _) = seen_by_juliet();
+    world.restart(0);
+    world.run_ms(10_000);
+    assert_eq!(told(&mut world, near), ["romeo false"]);
+}
+
+#[test]
+fn who_goes_on_at_another_node_under_the_resource_is_never_gone() {
+    let (mut world, [_, near, _], _) = seen_by_juliet();
+    world.register(1, "nurse");
+    let nurse = world.member(1, "nurse", "house");
+    world.ask(nurse, Command::RosterGet).unwrap();
+    world.ask(nurse, Command::Subscription(account("romeo"), SubscriptionStep::Subscribe)).unwrap();
+    let again = world.connect(2);
+    world.cut(&[0]);
+    world.run_ms(20_000);
+    world.ask(again, Command::LogIn(account("romeo"))).unwrap();
+    world.ask(again, super::world::open("romeo", Some("orchard"))).unwrap();
+    let comes = lavina_protocols::command::PresenceChange { available: Some(true), ..Default::default() };
+    world.ask(again, Command::SetPresence(comes)).unwrap();
+    world.ask(again, Command::Subscription(account("nurse"), SubscriptionStep::Subscribed)).unwrap();
+    world.run_ms(1_000);
+    assert_eq!(told(&mut world, near), Vec::<String>::new(), "its own node tells");
+    world.heard(nurse);
+    let orchard = || Target::Account(account("romeo"), Some("orchard".to_owned()));
+    world.heard(again);
+    world.ask(nurse, Command::Whisper(orchard(), "<iq/>".into())).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(again), ["whisper nurse <iq/>"], "not to the one left behind");
+    world.run_ms(80_000);
+    assert!(told(&mut world, near).is_empty());
+    let words = world.words(nurse);
+    assert!(!words.iter().any(|word| word == "presence romeo false"), "{words:?}");
+}
+
+#[test]
+fn of_two_sessions_with_one_resource_on_two_sides_of_a_cut_the_newer_stays() {
+    let (mut world, _, [orchard, _]) = seen_by_juliet();
+    world.cut(&[0]);
+    world.run_ms(20_000);
+    let newer = world.member(2, "romeo", "orchard");
+    world.run_ms(1_000);
+    world.heard(orchard);
+    world.heal();
+    world.run_ms(20_000);
+    assert!(world.words(orchard).iter().any(|word| word == "closed Replaced"));
+    assert!(!world.words(newer).iter().any(|word| word == "closed Replaced"));
+}
+
+#[test]
+fn who_sees_an_accounts_presence_is_shown_what_it_publishes_wherever_that_is() {
+    let (mut world, [here, near, _], [orchard, hall]) = seen_by_juliet();
+    for (key, value) in [("shown/pep/x", "node"), ("shown/pep/x/only", "item"), ("private/x", "secret")] {
+        world.ask(hall, Command::RegisterSet(key.to_owned(), value.into())).unwrap();
+    }
+    world.run_ms(300);
+    for gateway in [here, near] {
+        let told = told(&mut world, gateway);
+        assert_eq!(told.last().unwrap(), "juliet@b.example is shown shown/pep/x/only of romeo below node");
+        assert!(!told.iter().any(|told| told.contains("private")), "{told:?}");
+    }
+    let latest = |remote: Remote| {
+        let prefixes = ["shown/pep/x/", "private/"].map(str::to_owned).to_vec();
+        Command::Abroad(AbroadCommand::Latest(remote, account("romeo"), prefixes))
+    };
+    let Ok(Reply::Latest(found)) = world.ask(near, latest(juliet(Some("balcony")))) else { panic!("nothing") };
+    let found: Vec<_> = found.into_iter().map(|(_, register, parent)| (register.key, register.value, parent)).collect();
+    assert_eq!(found, [("shown/pep/x/only".to_owned(), b"item".to_vec(), Some(b"node".to_vec()))]);
+    let nurse = Remote { account: AccountName::any("nurse@b.example").unwrap(), resource: None };
+    assert!(matches!(world.ask(near, latest(nurse)), Ok(Reply::Latest(found)) if found.is_empty()));
+    world.ask(orchard, Command::Block(vec![juliet(None).account], true)).unwrap();
+    assert!(matches!(world.ask(here, latest(juliet(None))), Ok(Reply::Latest(found)) if found.is_empty()));
+    told(&mut world, here);
+    world.ask(orchard, Command::RegisterSet("shown/pep/x/only".to_owned(), "other".into())).unwrap();
+    assert!(told(&mut world, here).is_empty(), "who is blocked is shown nothing");
 }
 
 fn wish(resource: &str) -> (String, Wake) {

@@ -84,7 +84,7 @@ fn nobody_registers_the_name_that_another_goes_by() {
     let mut world = World::new(2);
     let (alice, bob) = (world.guest(0, "alice"), world.guest(1, "bob"));
     world.run_ms(1_000);
-    let register = |name: &str| Command::RegisterAccount(account(name), credentials());
+    let register = |name: &str| Command::RegisterAccount(account(name), credentials(), None);
     assert_eq!(world.ask(bob, register("alice")).unwrap_err(), Refusal::AccountExists);
     world.ask(alice, register("alice")).unwrap();
     world.ask(bob, register("nobodys")).unwrap();

@@ -2,7 +2,9 @@
 
 use super::world::{Client, World, account, nick, open, room};
 use lavina_crdt::content::{Content, Principal};
+use lavina_crdt::names::AccountName;
 use lavina_crdt::room::{Act, Flag, Rank};
+use lavina_protocols::abroad::{AbroadCommand, Remote};
 use lavina_protocols::account::AccountCommand;
 use lavina_protocols::command::{Command, Refusal, Reply, Target};
 use std::num::NonZeroUsize;
@@ -82,6 +84,26 @@ fn a_session_that_waits_for_a_room_is_answered_in_order_and_others_do_not_wait()
     assert!(matches!(world.take_answer(bob, join), Some(Ok(Reply::Joined(..)))));
     assert_eq!(world.words(bob), ["said hello", "ok"]);
     assert!(world.take_answer(bob, say).is_none() && world.take_answer(bob, sync).is_none());
+}
+
+#[test]
+fn of_other_servers_only_who_asks_for_the_room_waits() {
+    let mut world = world();
+    let (_, elsewhere) = alice_in(&mut world, "rust");
+    let gateway = world.connect(elsewhere);
+    world.ask(gateway, Command::Abroad(AbroadCommand::Open)).unwrap();
+    world.silence(&[elsewhere]);
+    let asks = |local: &str, command: Command| {
+        let account = AccountName::remote(Some(local), "far.example").unwrap();
+        Command::Abroad(AbroadCommand::Ask(Remote { account, resource: None }, Box::new(command)))
+    };
+    let waits = world.tell(gateway, asks("juliet", Command::RoomInfo(room("rust"))));
+    let behind = world.tell(gateway, asks("juliet", Command::Sync));
+    assert!(matches!(world.ask(gateway, asks("romeo", Command::Sync)), Ok(Reply::Done)));
+    assert!(world.take_answer(gateway, waits).is_none() && world.take_answer(gateway, behind).is_none());
+    world.run_ms(3_000);
+    assert!(matches!(world.take_answer(gateway, waits), Some(Ok(Reply::Room(_)))));
+    assert!(matches!(world.take_answer(gateway, behind), Some(Ok(Reply::Done))));
 }
 
 #[test]

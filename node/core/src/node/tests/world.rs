@@ -1,7 +1,8 @@
 //! Nodes over the model disk and a network without delay, driven to rest after each step; tests cut it, stop disks and turn the clock.
 
 use crate::node::{
-    AdminCommand, AdminReply, Device, Input, Limits, MeshIdentity, Node, NodeConfig, Output, SessionMeta, Status,
+    AdminCommand, AdminReply, Device, Input, InvitationView, Limits, MeshIdentity, Node, NodeConfig, Output,
+    SessionMeta, Status,
 };
 use crate::paces::Pace;
 use crate::store::memory::MemoryStore;
@@ -434,6 +435,14 @@ impl World {
         self.input(index, Input::Admin(3, command));
     }
 
+    pub(super) fn invitations(&mut self, index: usize) -> Vec<InvitationView> {
+        self.admin(index, AdminCommand::Invitations);
+        match self.seats[index].admin.pop() {
+            Some(Ok(AdminReply::Invitations(made))) => made,
+            other => panic!("no invitations: {other:?}"),
+        }
+    }
+
     /// How much of a room each node has.
     pub(super) fn held(&self, name: &str) -> Vec<u64> {
         let scope = Scope::Room(room(name));
@@ -531,8 +540,9 @@ fn event_word(event: &Event) -> String {
         Event::Abroad(to, told) => format!("abroad {} {told:?}", to.account),
         Event::Ended(person) => format!("{} has ended", person.record.nick),
         Event::Forwarded(stanza) => format!("forwarded {}", String::from_utf8_lossy(stanza)),
-        Event::Closed { reason, words } if words.is_empty() => format!("closed {reason:?}"),
-        Event::Closed { reason, words } => format!("closed {reason:?}: {words}"),
+        Event::Closed { reason, elsewhere: Some(elsewhere), .. } => format!("closed {reason:?} to {elsewhere}"),
+        Event::Closed { reason, words, .. } if words.is_empty() => format!("closed {reason:?}"),
+        Event::Closed { reason, words, .. } => format!("closed {reason:?}: {words}"),
         Event::Entered(view) => format!("entered {}", view.name),
         Event::Abandoned { key, got } => format!("abandoned {key} {got}"),
         Event::Waiting(first) => format!("waiting {first}"),

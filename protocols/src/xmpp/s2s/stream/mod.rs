@@ -123,6 +123,21 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    /// The domains that it is to or of, as far as they are known.
+    pub(super) fn remotes(&self) -> impl Iterator<Item = &str> {
+        let opened = match &self.role {
+            Role::Out(pair) => Some(pair),
+            Role::Verify(shown) => Some(&shown.pair),
+            Role::In | Role::Component => None,
+        };
+        self.proven.iter().chain(opened).map(|pair| pair.remote.as_str())
+    }
+
+    /// Somebody else is welcome from here on.
+    pub(super) fn set_federation(&mut self, federation: &Arc<Federation>) {
+        self.federation = Arc::clone(federation);
+    }
+
     pub(super) fn new(now: Now, federation: Arc<Federation>, role: Role, tls: Option<PeerTls>, seed: [u8; 32]) -> Self {
         let mut stream = Self {
             federation,

@@ -1,0 +1,136 @@
+//! What clients at other servers want to be told of what accounts here publish (XEP-0163 section 4.3): the capabilities that their presence names, asked
+//! for when these are new. Who may be told what is the core's matter; this is who wants it.
+//!
+//! Kept by the node whose link the presence came in by, and lost with it: the next presence brings it back.
+
+use super::super::element::Element;
+use super::super::jid::Address;
+use super::super::{ns, pubsub};
+use super::{Hub, Waiting, told};
+use crate::abroad::{AbroadCommand, Remote};
+use crate::command::{Refusal, RegisterView, Reply};
+use lavina_crdt::names::AccountName;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most clients that are remembered: as many as people may be at a time.
+const CLIENTS_MAX: usize = 20_000;
+/// Most accounts that one client has shown itself to.
+const ACCOUNTS_MAX: usize = 1_000;
+
+#[derive(Debug, Default)]
+struct Known {
+    /// `node#ver`.
+    caps: String,
+    /// The id of the question what they are, while it has no answer.
+    asked: Option<String>,
+    /// Nodes that it is to be told of.
+    wanted: BTreeSet<String>,
+    /// Whom it has shown itself to.
+    accounts: BTreeSet<AccountName>,
+}
+
+/// By client.
+#[derive(Debug, Default)]
+pub(super) struct Interest(BTreeMap<Remote, Known>);
+
+impl Hub {
+    /// A client there shows itself to an account, or is gone.
+    pub(super) fn note_interest(&mut self, remote: &Remote, to: &str, presence: &Element) {
+        let Ok(Address::Account(account, _)) = self.domains.parse(to) else { return };
+        if remote.resource.is_none() || account.is_remote() {
+            return;
+        }
+        match presence.get_attr("type") {
+            None => {}
+            Some("unavailable" | "error") => {
+                if let Some(known) = self.interest.0.get_mut(remote) {
+                    known.accounts.remove(&account);
+                    if known.accounts.is_empty() {
+                        self.interest.0.remove(remote);
+                    }
+                }
+                return;
+            }
+            Some(_) => return,
+        }
+        let Some(named) = pubsub::named(presence) else { return };
+        if self.interest.0.len() >= CLIENTS_MAX && !self.interest.0.contains_key(remote) {
+            return;
+        }
+        let known = self.interest.0.entry(remote.clone()).or_default();
+        let is_new = known.accounts.len() < ACCOUNTS_MAX && known.accounts.insert(account.clone());
+        if known.caps != named {
+            self.next_command += 1;
+            let id = format!("caps-{}", self.next_command);
+            (known.caps, known.asked) = (named.clone(), Some(id.clone()));
+            let query = Element::new("query", ns::DISCO_INFO).attr("node", named);
+            let iq = Element::new("iq", ns::CLIENT).attr("from", self.domains.account(&account)).attr("id", id);
+            self.send(iq.attr("to", told::address(&self.domains, remote)).attr("type", "get").child(query));
+        } else if is_new && known.asked.is_none() {
+            let wanted = known.wanted.clone();
+            self.ask_latest(remote, account, &wanted);
+        }
+    }
+
+    /// Whether a stanza is the answer to what capabilities a client has; the newest items of what it wants are asked for.
+    pub(super) fn takes_capabilities(&mut self, remote: &Remote, stanza: &Element) -> bool {
+        let is_answer = stanza.name == "iq" && matches!(stanza.get_attr("type"), Some("result" | "error"));
+        let Some(known) = self.interest.0.get_mut(remote).filter(|_| is_answer) else { return false };
+        if known.asked.is_none() || known.asked.as_deref() != stanza.get_attr("id") {
+            return false;
+        }
+        known.asked = None;
+        known.wanted = stanza.get("query", ns::DISCO_INFO).map(pubsub::wanted_of).unwrap_or_default();
+        let (wanted, accounts) = (known.wanted.clone(), known.accounts.clone());
+        for account in accounts {
+            self.ask_latest(remote, account, &wanted);
+        }
+        true
+    }
+
+    fn ask_latest(&mut self, remote: &Remote, account: AccountName, wanted: &BTreeSet<String>) {
+        if !wanted.is_empty() {
+            let latest = AbroadCommand::Latest(remote.clone(), account, pubsub::prefixes(wanted.iter()));
+            self.ask(latest, Waiting::Latest(remote.clone()));
+        }
+    }
+
+    pub(super) fn on_latest(&mut self, remote: &Remote, answer: Result<Reply, Refusal>) {
+        let Ok(Reply::Latest(latest)) = answer else { return };
+        for (account, register, parent) in latest {
+            self.push_item(remote, &account, &register, parent.as_deref(), true);
+        }
+    }
+
+    /// An account has published something that somebody may be told of: tells their clients that want it.
+    pub(super) fn push_items(
+        &mut self,
+        to: &Remote,
+        account: &AccountName,
+        register: &RegisterView,
+        parent: Option<&[u8]>,
+    ) {
+        let first = Remote { account: to.account.clone(), resource: None };
+        let theirs = self.interest.0.range(first..).take_while(|(remote, _)| remote.account == to.account);
+        let shown = theirs.filter(|(_, known)| known.accounts.contains(account));
+        let clients: Vec<Remote> = shown.map(|(remote, _)| remote.clone()).collect();
+        for client in clients {
+            self.push_item(&client, account, register, parent, false);
+        }
+    }
+
+    fn push_item(
+        &mut self,
+        client: &Remote,
+        account: &AccountName,
+        register: &RegisterView,
+        parent: Option<&[u8]>,
+        is_last: bool,
+    ) {
+        let Some(news) = pubsub::news(&self.domains, account, register, parent) else { return };
+        let is_wanted = self.interest.0.get(client).is_some_and(|known| known.wanted.contains(&news.node));
+        if is_wanted && news.is_for_contacts && (!is_last || news.is_sent_to_who_comes) {
+            self.send(news.message.attr("to", told::address(&self.domains, client)));
+        }
+    }
+}
