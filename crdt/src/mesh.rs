@@ -64,6 +64,13 @@ pub enum MeshAct {
     },
     /// How far the entries of a node that is thrown out count.
     Fence(Fence),
+    /// An operator takes a node out of service, or brings it back: rooms get other homes, and it hands over what it has of them.
+    Drain {
+        /// Which.
+        node: NodeId,
+        /// Whether it is to be emptied.
+        on: bool,
+    },
 }
 
 /// What the root key says of a node.
@@ -126,6 +133,8 @@ pub struct MeshState {
     cuts: BTreeMap<Scope, BTreeMap<Origin, u64>>,
     fences: Fences,
     bars: Bars,
+    /// The newest word on whether a node is to be emptied.
+    drains: BTreeMap<NodeId, (OrderKey, bool)>,
 }
 
 /// Whether a node spoke for itself, and when; `None` for an admission that no entry brought.
@@ -143,6 +152,7 @@ impl MeshState {
             cuts: BTreeMap::new(),
             fences: Fences::new(),
             bars: Bars::new(),
+            drains: BTreeMap::new(),
         }
     }
 
@@ -162,7 +172,24 @@ impl MeshState {
             MeshAct::Quarantine(proof) => self.quarantine(proof),
             MeshAct::Bar { target, bar } => self.bars.set(at, target, bar.as_ref()),
             MeshAct::Fence(fence) => fence.is_valid(self.root, &self.mesh) && self.fences.add(fence),
+            MeshAct::Drain { node, on } => self.drain(at, *node, *on),
         }
+    }
+
+    /// The newest word counts. Whether it is one, and other than the one before.
+    fn drain(&mut self, at: OrderKey, node: NodeId, on: bool) -> bool {
+        let known = self.drains.get(&node).copied();
+        if known.is_some_and(|(newest, _)| newest >= at) {
+            return false;
+        }
+        self.drains.insert(node, (at, on));
+        known.is_some_and(|(_, was)| was) != on
+    }
+
+    /// Whether a node is being emptied: it is to be a home of rooms only where others are too few.
+    #[must_use]
+    pub fn is_draining(&self, node: NodeId) -> bool {
+        self.drains.get(&node).is_some_and(|(_, on)| *on)
     }
 
     /// How far the entries of a node's origin in a scope count, when the node is fenced.
@@ -318,6 +345,18 @@ mod tests {
         assert!(!mesh.apply(Some(node(1)), order_key(3, 1), &admit(1, "b:1")));
         assert!(mesh.admission(node(1)).is_none() && mesh.was_admitted(node(1)));
         assert_eq!(mesh.admitted().count(), 0);
+    }
+
+    #[test]
+    fn the_newest_word_says_whether_a_node_is_emptied() {
+        let mut mesh = state();
+        let drain = |on| MeshAct::Drain { node: node(1), on };
+        assert!(!mesh.apply(Some(node(9)), order_key(1, 9), &drain(false)), "it never was");
+        assert!(mesh.apply(Some(node(9)), order_key(3, 9), &drain(true)));
+        assert!(!mesh.apply(Some(node(8)), order_key(2, 8), &drain(false)), "an older word");
+        assert!(mesh.is_draining(node(1)) && !mesh.is_draining(node(2)));
+        assert!(mesh.apply(Some(node(8)), order_key(4, 8), &drain(false)));
+        assert!(!mesh.is_draining(node(1)));
     }
 
     #[test]
