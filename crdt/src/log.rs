@@ -166,6 +166,12 @@ impl ScopeLog {
         self.held.contains_key(&dot)
     }
 
+    /// The stamp of an entry that waits here.
+    #[must_use]
+    pub fn held_since(&self, dot: Dot) -> Option<Hlc> {
+        self.held.get(&dot).map(|(entry, _)| entry.hlc)
+    }
+
     /// How many entries wait.
     #[must_use]
     pub fn held(&self) -> usize {

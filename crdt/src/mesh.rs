@@ -82,6 +82,13 @@ pub enum MeshAct {
         /// Which account.
         account: AccountName,
     },
+    /// An operator takes a node out of service, or brings it back: rooms get other homes, and it hands over what it has of them.
+    Drain {
+        /// Which.
+        node: NodeId,
+        /// Whether it is to be emptied.
+        on: bool,
+    },
 }
 
 /// What the root key says of a node.
@@ -147,6 +154,8 @@ pub struct MeshState {
     invitations: Invitations,
     /// Where clients reach each node that has said so.
     clients_at: BTreeMap<NodeId, (OrderKey, Option<String>)>,
+    /// The newest word on whether a node is to be emptied.
+    drains: BTreeMap<NodeId, (OrderKey, bool)>,
 }
 
 /// Whether a node spoke for itself, and when; `None` for an admission that no entry brought.
@@ -166,6 +175,7 @@ impl MeshState {
             bars: Bars::new(),
             invitations: Invitations::new(),
             clients_at: BTreeMap::new(),
+            drains: BTreeMap::new(),
         }
     }
 
@@ -188,7 +198,24 @@ impl MeshState {
             MeshAct::ClientsAt(address) => by.is_some_and(|by| self.say_where(by, at, address.as_ref())),
             MeshAct::Invite { id, invitation } => self.invitations.set(at, *id, invitation.as_ref()),
             MeshAct::Invited { id, account } => self.invitations.use_up(at, *id, account),
+            MeshAct::Drain { node, on } => self.drain(at, *node, *on),
         }
+    }
+
+    /// The newest word counts. Whether it is one, and other than the one before.
+    fn drain(&mut self, at: OrderKey, node: NodeId, on: bool) -> bool {
+        let known = self.drains.get(&node).copied();
+        if known.is_some_and(|(newest, _)| newest >= at) {
+            return false;
+        }
+        self.drains.insert(node, (at, on));
+        known.is_some_and(|(_, was)| was) != on
+    }
+
+    /// Whether a node is being emptied: it is to be a home of rooms only where others are too few.
+    #[must_use]
+    pub fn is_draining(&self, node: NodeId) -> bool {
+        self.drains.get(&node).is_some_and(|(_, on)| *on)
     }
 
     /// How far the entries of a node's origin in a scope count, when the node is fenced.
@@ -381,6 +408,18 @@ mod tests {
         assert!(!mesh.apply(Some(node(1)), order_key(3, 1), &admit(1, "b:1")));
         assert!(mesh.admission(node(1)).is_none() && mesh.was_admitted(node(1)));
         assert_eq!(mesh.admitted().count(), 0);
+    }
+
+    #[test]
+    fn the_newest_word_says_whether_a_node_is_emptied() {
+        let mut mesh = state();
+        let drain = |on| MeshAct::Drain { node: node(1), on };
+        assert!(!mesh.apply(Some(node(9)), order_key(1, 9), &drain(false)), "it never was");
+        assert!(mesh.apply(Some(node(9)), order_key(3, 9), &drain(true)));
+        assert!(!mesh.apply(Some(node(8)), order_key(2, 8), &drain(false)), "an older word");
+        assert!(mesh.is_draining(node(1)) && !mesh.is_draining(node(2)));
+        assert!(mesh.apply(Some(node(8)), order_key(4, 8), &drain(false)));
+        assert!(!mesh.is_draining(node(1)));
     }
 
     #[test]

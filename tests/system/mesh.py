@@ -98,9 +98,11 @@ class Node:
 
 class Mesh:
     """Nodes of these names, each in a region of its own, or in the one that `regions` names. `far` is how long the way to another region
-    takes, `network` another one than where all reach each other."""
+    takes, `network` another one than where all reach each other. Every node holds everything, so that what they hold can be compared as a
+    whole, unless `placed` leaves rooms where the configuration has them by default."""
 
-    def __init__(self, *names, regions=REGIONS, far=None, network=None):
+    def __init__(self, *names, regions=REGIONS, far=None, network=None, placed=False):
+        self.replicas = "" if placed else 'mesh-replicas = "all"\n'
         self.directory = Path(tempfile.mkdtemp(prefix="lavina-test-"))
         self.network = network or Network(names)
         self.nodes = {
@@ -117,6 +119,7 @@ class Mesh:
         all are connected, unless told otherwise."""
         first, *others = self.nodes.values()
         first.run("init", DOMAIN, *first.place)
+        first.configure(self.replicas)
         first.configure((settings or {}).get(first.name, ""))
         await first.start()
         for node in others:
@@ -130,6 +133,7 @@ class Mesh:
         first = next(iter(self.nodes.values()))
         ticket = json.loads(first.run("ticket", "--json"))["ticket"]
         node.run("join", ticket, *node.place)
+        node.configure(self.replicas)
         prepare()
         await node.start()
 

@@ -109,7 +109,8 @@ class SixNodes(unittest.IsolatedAsyncioTestCase):
         def hide():
             # It listens everywhere and tells nobody where, so that nobody dials it.
             file = home.directory / "lavina.toml"
-            lines = [line for line in file.read_text().splitlines() if not line.startswith("mesh")]
+            addresses = ("mesh ", "mesh-advertise ")
+            lines = [line for line in file.read_text().splitlines() if not line.startswith(addresses)]
             file.write_text("\n".join(['mesh = "0.0.0.0:7667"', "mesh-advertise = []", *lines]) + "\n")
             self.mesh.network.dials_only("spare")
 

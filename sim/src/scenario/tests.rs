@@ -180,6 +180,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("one-datacenter", include_str!("../../scenarios/one-datacenter.toml")),
     ("quiet-wan", include_str!("../../scenarios/quiet-wan.toml")),
     ("long-cut", include_str!("../../scenarios/long-cut.toml")),
+    ("nodes-down", include_str!("../../scenarios/nodes-down.toml")),
 ];
 
 #[test]

@@ -529,6 +529,12 @@ impl Gossip {
         self.thin
     }
 
+    /// How many rooms are here that this node is not to hold, and that not all of their homes have yet.
+    #[must_use]
+    pub fn to_hand_over(&self) -> usize {
+        self.sync.to_hand_over()
+    }
+
     /// Rooms that this node is to hold again, and of which it has a part only, are fetched.
     fn make_whole(&mut self, now: Now, replica: &dyn Replica) {
         let is_wanted = |(key, room): &(&Hash, &RoomName)| self.holders.keeps_here(&Scope::Room((*room).clone()), key);

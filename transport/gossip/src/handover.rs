@@ -122,6 +122,11 @@ impl Handover {
         Settled::HandedOver
     }
 
+    /// Of how many rooms not all homes have said yet that they have all of it.
+    pub(crate) fn unsettled(&self) -> usize {
+        self.surplus.values().filter(|surplus| !surplus.is_settled).count()
+    }
+
     /// Whether a room is to be handed over.
     pub(crate) fn concerns(&self, key: &Hash) -> bool {
         self.surplus.contains_key(key)

@@ -34,6 +34,7 @@ enum Reach {
 pub(crate) struct Link {
     pub(crate) place: Place,
     addresses: Vec<String>,
+    is_draining: bool,
     connected_at_us: Option<u64>,
     reach: Reach,
     pub(crate) round_trip_us: Option<u64>,
@@ -49,6 +50,7 @@ impl Link {
         Self {
             place: peer.place,
             addresses: peer.addresses,
+            is_draining: peer.is_draining,
             connected_at_us: None,
             reach: Reach::Unknown,
             round_trip_us: None,
@@ -60,7 +62,8 @@ impl Link {
 
     /// The node as one that may be a home of rooms.
     pub(crate) fn candidate(&self, node: NodeId) -> Candidate {
-        Candidate { node, place: self.place.clone(), is_dialable: !self.addresses.is_empty() }
+        let (place, is_dialable) = (self.place.clone(), !self.addresses.is_empty());
+        Candidate { node, place, is_dialable, is_draining: self.is_draining }
     }
 
     pub(crate) const fn connected(&self) -> bool {
@@ -88,6 +91,8 @@ pub(crate) struct Links {
     place: Place,
     /// Whether others can dial this node.
     is_dialable: bool,
+    /// Whether this node is being emptied.
+    is_draining: bool,
     peers: BTreeMap<NodeId, Link>,
     /// When to dial next; kept, since it is asked for after every input.
     dial_at_us: Option<u64>,
@@ -95,7 +100,7 @@ pub(crate) struct Links {
 
 impl Links {
     pub(crate) const fn new(me: NodeId, place: Place) -> Self {
-        Self { me, place, is_dialable: true, peers: BTreeMap::new(), dial_at_us: None }
+        Self { me, place, is_dialable: true, is_draining: false, peers: BTreeMap::new(), dial_at_us: None }
     }
 
     /// Takes a new roster; returns who is no longer on it.
@@ -106,12 +111,14 @@ impl Links {
             if node == self.me {
                 self.place = peer.place;
                 self.is_dialable = !peer.addresses.is_empty();
+                self.is_draining = peer.is_draining;
                 continue;
             }
             let link = match before.remove(&node) {
                 None => Link::new(peer, now),
                 Some(mut link) => {
                     link.place = peer.place;
+                    link.is_draining = peer.is_draining;
                     if link.addresses != peer.addresses {
                         link.addresses = peer.addresses;
                         link.dials = 0;
@@ -211,7 +218,8 @@ impl Links {
 
     /// This node as one that may be a home of rooms.
     pub(crate) fn candidate(&self) -> Candidate {
-        Candidate { node: self.me, place: self.place.clone(), is_dialable: self.is_dialable }
+        let (place, is_dialable, is_draining) = (self.place.clone(), self.is_dialable, self.is_draining);
+        Candidate { node: self.me, place, is_dialable, is_draining }
     }
 
     /// Whether the node stands in this node's region.

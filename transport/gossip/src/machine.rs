@@ -43,6 +43,8 @@ pub struct Peer {
     pub place: Place,
     /// Where it can be dialled; empty: it dials.
     pub addresses: Vec<String>,
+    /// Whether it is being emptied of rooms.
+    pub is_draining: bool,
 }
 
 /// What the machine reads of the local replica: durable entries only.

@@ -2,7 +2,7 @@
 //!
 //! A pure function of the room and of the nodes that count, so that every node names the same homes without asking anybody. Homes lie in
 //! different zones as far as there are zones, and not all in one region where there are two: whichever region a room was made in, one of its homes is
-//! outside of it. Nodes that nobody can dial are homes only where the others are too few, since two of them may have no way to one another.
+//! outside of it. Nodes that nobody can dial are homes only where the others are too few, since two of them may have no way to one another; nodes that are being emptied only where there are not enough of all others.
 //!
 //! **Invariant:** one node more or less moves only what it takes or leaves: every home but one stays.
 
@@ -20,16 +20,20 @@ pub struct Candidate {
     pub place: Place,
     /// Whether others can dial it.
     pub is_dialable: bool,
+    /// Whether it is being emptied.
+    pub is_draining: bool,
 }
 
 /// The homes of a room, given by the hash of its scope, best first: `replicas` of them, or all candidates where these are no more.
 #[must_use]
 pub fn homes(scope: &Hash, candidates: &[Candidate], replicas: usize) -> Vec<NodeId> {
-    let ranked = rank(scope, candidates);
+    let (staying, leaving): (Vec<&Candidate>, Vec<&Candidate>) =
+        rank(scope, candidates).into_iter().partition(|candidate| !candidate.is_draining);
     let (reachable, others): (Vec<&Candidate>, Vec<&Candidate>) =
-        ranked.into_iter().partition(|candidate| candidate.is_dialable);
+        staying.into_iter().partition(|candidate| candidate.is_dialable);
     let mut homes = spread(&reachable, replicas);
-    homes.extend(others.iter().take(replicas.saturating_sub(homes.len())).map(|candidate| candidate.node));
+    let last = others.into_iter().chain(leaving);
+    homes.extend(last.take(replicas.saturating_sub(homes.len())).map(|candidate| candidate.node));
     homes
 }
 
@@ -76,7 +80,7 @@ mod tests {
 
     fn candidate(number: u8, region: u8, zone: u8, is_dialable: bool) -> Candidate {
         let place = Place { region: format!("region{region}"), zone: format!("zone{zone}") };
-        Candidate { node: NodeId([number; 32]), place, is_dialable }
+        Candidate { node: NodeId([number; 32]), place, is_dialable, is_draining: false }
     }
 
     fn mesh() -> impl Strategy<Value = Vec<Candidate>> {
@@ -119,6 +123,19 @@ mod tests {
             if !before.contains(&gone) {
                 prop_assert_eq!(kept, after);
             }
+        }
+
+        #[test]
+        fn who_is_emptied_is_a_home_only_where_all_others_are_too_few(scope in scope(), mesh in mesh(), replicas in 1..6usize, leaving in any::<prop::sample::Index>()) {
+            let before = homes(&scope, &mesh, replicas);
+            let index = leaving.index(mesh.len());
+            let leaving = mesh[index].node;
+            let mut drained = mesh.clone();
+            drained[index].is_draining = true;
+            let after = homes(&scope, &drained, replicas);
+            prop_assert_eq!(after.contains(&leaving), replicas >= mesh.len());
+            let kept = before.iter().filter(|node| **node != leaving);
+            prop_assert!(kept.clone().all(|node| after.contains(node)), "{before:?} {after:?}");
         }
 
         #[test]

@@ -155,6 +155,11 @@ impl Sync {
         self.handover.rebuild(now, surplus.map(|(key, scope, _)| (key, scope.clone())));
     }
 
+    /// How many rooms are to be handed over.
+    pub(crate) fn to_hand_over(&self) -> usize {
+        self.handover.unsettled()
+    }
+
     /// Of how many rooms whose home this node is fewer homes are in reach than there are to be.
     pub(crate) fn thin(&self, links: &Links, holders: &Holders) -> usize {
         if !holders.is_on() {

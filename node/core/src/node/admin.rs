@@ -19,6 +19,9 @@ impl<S: Store> Node<S> {
             AdminCommand::Revoke(node, signature) => {
                 self.write(now, Scope::Mesh, Body::Mesh(MeshAct::Revoke { node, signature }))
             }
+            AdminCommand::SetDraining(node, on) => {
+                self.write(now, Scope::Mesh, Body::Mesh(MeshAct::Drain { node, on }))
+            }
             AdminCommand::FenceRows(node) => {
                 let rows = self.replicas.fence_rows(node);
                 let answer = rows.map(AdminReply::FenceRows).map_err(|_| Refusal::Storage);
@@ -137,6 +140,7 @@ impl<S: Store> Node<S> {
             peers,
             rooms: self.replicas.rooms().len(),
             rooms_thin: self.gossip.thin(),
+            rooms_to_hand_over: self.gossip.to_hand_over(),
             sessions: self.sessions.len(),
             scopes: self.replicas.vectors().count(),
             entries: self.replicas.entries(),

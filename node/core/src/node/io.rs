@@ -184,6 +184,8 @@ pub enum AdminCommand {
     Admit(Admission),
     /// Revokes a node.
     Revoke(NodeId, Signature),
+    /// Whether a node is to be emptied of rooms: they get other homes.
+    SetDraining(NodeId, bool),
     /// What of a node is here and counts, for its fence.
     FenceRows(NodeId),
     /// Writes a part of a fence (signed by the root key) into the mesh scope.
@@ -244,6 +246,8 @@ pub struct Status {
     pub sessions: usize,
     /// Of how many rooms whose home this node is fewer home replicas are in reach than there are to be.
     pub rooms_thin: usize,
+    /// How many rooms are here that this node is not to hold, and that not all of their homes have yet.
+    pub rooms_to_hand_over: usize,
     /// Scopes held.
     pub scopes: usize,
     /// Entries held.

@@ -153,8 +153,13 @@ impl<S: Store> Node<S> {
         let names = &self.names;
         self.quotas.retain(|peer| names.contains_key(&peer));
         self.heads.retain(|peer| names.contains_key(&peer));
-        let peer =
-            |one: &Admission| Peer { node: one.node, place: one.place.clone(), addresses: one.addresses.clone() };
+        let mesh = self.replicas.mesh();
+        let peer = |one: &Admission| Peer {
+            node: one.node,
+            place: one.place.clone(),
+            addresses: one.addresses.clone(),
+            is_draining: mesh.is_draining(one.node),
+        };
         let roster = admitted.iter().map(peer).collect();
         self.gossip(now, machine::Input::Roster(roster));
         let nodes: Vec<NodeId> = admitted.iter().map(|one| one.node).collect();

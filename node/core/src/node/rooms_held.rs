@@ -140,7 +140,7 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// All that a holder has of a room is here. What some of it comes after, and nobody gave, is not waited for, unless somebody here would see the order in which
+    /// All that a holder has of a room is here. What old parts of it come after, and nobody gave, is not waited for, unless somebody here would see the order in which
     /// that comes.
     fn show_whole(&mut self, now: Now, room: &RoomName) {
         if self.people.local(room).is_empty() {

@@ -7,7 +7,7 @@ use lavina_crdt::chain::{self, REFERENCES_MAX};
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::Author;
 use lavina_crdt::entry::{Body, Entry};
-use lavina_crdt::ids::OrderKey;
+use lavina_crdt::ids::{Dot, OrderKey};
 use lavina_crdt::names::RoomName;
 use lavina_crdt::room::Act;
 use lavina_protocols::command::Refusal;
@@ -97,14 +97,20 @@ impl<S: Store> Replicas<S> {
         effects
     }
 
-    /// Applies what is held of a scope: whoever was asked for all of it has nothing of what that waits for.
+    /// Applies what is held of a scope and was written longer ago than anybody holds an entry: whoever gave it did not wait either for what that comes after.
     pub fn wait_no_longer(&mut self, now: Now, scope: &Scope) -> Vec<Effect> {
         let mut effects = Vec::new();
-        while let Some(index) = self.holds.iter().position(|(_, of, _)| of == scope)
+        while let Some(index) =
+            self.holds.iter().position(|(_, of, dot)| of == scope && self.is_long_ago(now, of, *dot))
             && let Some((_, _, dot)) = self.holds.remove(index)
         {
             self.force(now, scope, dot, &mut effects);
         }
         effects
+    }
+
+    fn is_long_ago(&self, now: Now, scope: &Scope, held: Dot) -> bool {
+        let since = self.scopes.get(scope).and_then(|replica| replica.log.held_since(held));
+        since.is_none_or(|since| since.ms().saturating_add(self.hold_ms_max) <= now.wall_ms)
     }
 }

@@ -89,7 +89,7 @@ impl<S: Store> Replicas<S> {
             return;
         }
         match act {
-            MeshAct::Admit(_) | MeshAct::Revoke { .. } => effects.push(Effect::Mesh),
+            MeshAct::Admit(_) | MeshAct::Revoke { .. } | MeshAct::Drain { .. } => effects.push(Effect::Mesh),
             MeshAct::Bar { target, .. } => effects.push(Effect::Barred(target)),
             // Whoever asks reads them anew.
             MeshAct::ClientsAt(_) | MeshAct::Invite { .. } | MeshAct::Invited { .. } => {}

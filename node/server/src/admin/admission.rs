@@ -31,6 +31,9 @@ pub(crate) struct NodeLine {
     pub(crate) me: bool,
     /// Whether it is connected to the one that was asked.
     pub(crate) connected: bool,
+    /// Whether it is being emptied of rooms.
+    #[serde(default)]
+    pub(crate) draining: bool,
 }
 
 /// Body of `POST /tickets/revoke`.
@@ -50,6 +53,16 @@ pub(crate) struct RevokeNode {
     /// Whether its key may be in other hands: nothing of it counts that has not reached the node which is asked.
     #[serde(default)]
     pub(crate) compromised: bool,
+}
+
+/// Body of `POST /nodes/drain`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DrainNode {
+    /// The name or `PeerId` of the node.
+    pub(crate) what: String,
+    /// Whether it is to be emptied, or to be a home of rooms again.
+    pub(crate) on: bool,
 }
 
 pub(super) async fn tickets(State(admin): State<Admin>) -> Json<Vec<TicketView>> {
@@ -94,6 +107,20 @@ pub(super) async fn revoke_node(
     }
 }
 
+pub(super) async fn drain_node(
+    State(admin): State<Admin>,
+    headers: HeaderMap,
+    Json(drain): Json<DrainNode>,
+) -> Response {
+    if !admin.is_operator(&headers) {
+        return needs_token();
+    }
+    match admin.drain_node(&drain).await {
+        Ok(line) => Json(line).into_response(),
+        Err(refused) => refused.into_response(),
+    }
+}
+
 fn refused(error: impl Into<String>) -> Refused {
     Refused { error: error.into() }
 }
@@ -111,8 +138,27 @@ impl Admin {
             addresses: admission.addresses.clone(),
             me: admission.node == me,
             connected: false,
+            draining: roster.is_draining(admission.node),
         };
         Ok(roster.admitted().map(|admission| (admission.node, line(admission))).collect())
+    }
+
+    /// The one node of that name or `PeerId`.
+    fn named(&self, what: &str) -> Result<(NodeId, NodeLine), Refused> {
+        let mut named = self.nodes()?;
+        named.retain(|(_, line)| line.name == what || line.id == what);
+        match named.as_slice() {
+            [(node, line)] => Ok((*node, line.clone())),
+            [] => Err(refused(format!("no node is called {what}: `lavina node list` shows those there are"))),
+            [..] => Err(refused(format!("several nodes are called {what}: say which by its id"))),
+        }
+    }
+
+    /// Takes a node out of service or brings it back: rooms get other homes, and it hands over to them what it has.
+    async fn drain_node(&self, DrainNode { what, on }: &DrainNode) -> Result<NodeLine, Refused> {
+        let (node, line) = self.named(what)?;
+        self.ask(AdminCommand::SetDraining(node, *on)).await?;
+        Ok(NodeLine { draining: *on, ..line })
     }
 
     /// Throws a node out of the mesh, for good: its key never comes in again.
@@ -120,16 +166,10 @@ impl Admin {
         let Some(root) = &self.0.reception.root else {
             return Err(refused("this node does not keep the mesh's root key: ask the node that `init` was run on"));
         };
-        let mut named = self.nodes()?;
-        named.retain(|(_, line)| line.name == *what || line.id == *what);
-        let (node, line) = match named.as_slice() {
-            [(_, line)] if line.me => {
-                return Err(refused("a node does not throw itself out: stop it, and ask another"));
-            }
-            [(node, line)] => (*node, line.clone()),
-            [] => return Err(refused(format!("no node is called {what}: `lavina node list` shows those there are"))),
-            [..] => return Err(refused(format!("several nodes are called {what}: say which by its id"))),
-        };
+        let (node, line) = self.named(what)?;
+        if line.me {
+            return Err(refused("a node does not throw itself out: stop it, and ask another"));
+        }
         let mesh = self.0.reception.mesh.id;
         self.ask(AdminCommand::Revoke(node, Verdict::Revoke.sign(root, &mesh, node))).await?;
         if *compromised && let AdminReply::FenceRows(rows) = self.ask(AdminCommand::FenceRows(node)).await? {

@@ -9,7 +9,7 @@ mod invitations;
 mod page;
 pub(crate) mod view;
 
-pub(crate) use admission::{NodeLine, Revoke, RevokeNode};
+pub(crate) use admission::{DrainNode, NodeLine, Revoke, RevokeNode};
 pub(crate) use invitations::{InvitationLine, MadeInvitation, NewInvitation};
 
 use crate::config::Config;
@@ -144,6 +144,7 @@ impl Admin {
             .route("/invitations/revoke", post(invitations::revoke))
             .route("/nodes", get(admission::nodes))
             .route("/nodes/revoke", post(admission::revoke_node))
+            .route("/nodes/drain", post(admission::drain_node))
             .layer(axum::middleware::from_fn(only_this_machine))
             .with_state(self);
         axum::serve(socket, router).await?;
@@ -254,6 +255,11 @@ fn write_status(text: &mut String, status: &Status) {
             "rooms_thin",
             "Rooms whose home this is with fewer home replicas in reach than configured.",
             len(status.rooms_thin),
+        ),
+        (
+            "rooms_to_hand_over",
+            "Rooms here that belong elsewhere and that not all of their homes have yet.",
+            len(status.rooms_to_hand_over),
         ),
         ("sessions", "Sessions here.", len(status.sessions)),
         ("scopes", "Scopes held.", len(status.scopes)),

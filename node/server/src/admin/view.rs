@@ -64,6 +64,12 @@ pub(crate) struct NodeView {
     pub(crate) peers: Vec<PeerView>,
     /// Rooms held.
     pub(crate) rooms: usize,
+    /// Of them, those whose home this is and that have fewer homes in reach than they are to have.
+    #[serde(default)]
+    pub(crate) rooms_thin: usize,
+    /// Of them, those that belong elsewhere and that not all of their homes have yet.
+    #[serde(default)]
+    pub(crate) rooms_to_hand_over: usize,
     /// Sessions here.
     pub(crate) sessions: usize,
     /// Scopes held.
@@ -112,6 +118,8 @@ impl NodeView {
             me: me.clone(),
             peers: peers.collect(),
             rooms: status.rooms,
+            rooms_thin: status.rooms_thin,
+            rooms_to_hand_over: status.rooms_to_hand_over,
             sessions: status.sessions,
             scopes: status.scopes,
             entries: status.entries,

@@ -21,11 +21,20 @@ pub(super) struct Client {
 impl Client {
     /// Connects and waits for the welcome's end (ERR_NOMOTD or RPL_ENDOFMOTD).
     pub(super) fn connect(irc: SocketAddr, nick: &str) -> Result<Self> {
+        Self::begin(irc, nick, "")
+    }
+
+    /// [`Client::connect`] with capabilities.
+    pub(super) fn capable(irc: SocketAddr, nick: &str, caps: &str) -> Result<Self> {
+        Self::begin(irc, nick, &format!("CAP REQ :{caps}\r\nCAP END\r\n"))
+    }
+
+    fn begin(irc: SocketAddr, nick: &str, caps: &str) -> Result<Self> {
         let stream = TcpStream::connect(irc)?;
         stream.set_read_timeout(Some(WAIT))?;
         stream.set_nodelay(true)?;
         let mut client = Self { reader: BufReader::with_capacity(READ_BYTES, stream), line: String::new() };
-        client.send(&format!("NICK {nick}\r\nUSER bench 0 * :bench\r\n"))?;
+        client.send(&format!("NICK {nick}\r\nUSER bench 0 * :bench\r\n{caps}"))?;
         client.until(|line| matches!(line.split(' ').nth(1), Some("376" | "422")))?;
         Ok(client)
     }

@@ -10,12 +10,25 @@ use clap::{Args, Subcommand};
 pub(super) enum NodeCommand {
     /// Show the nodes of the mesh
     List(ListNodes),
+    /// Empty a node of rooms before it is stopped for long or thrown out: they get other homes, and it hands over what it has
+    Drain(DrainNode),
     /// Throw a node out for good; the machine can come back with a new key, as a new node
     Revoke(RevokeNode),
 }
 
 #[derive(Args)]
 pub(super) struct ListNodes {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+#[derive(Args)]
+pub(super) struct DrainNode {
+    /// Its name, or its id where several have that name
+    node: String,
+    /// Have it be a home of rooms again
+    #[arg(long)]
+    undo: bool,
     #[command(flatten)]
     config: ConfigFile,
 }
@@ -35,6 +48,7 @@ impl NodeCommand {
     pub(super) fn run(self, out: Out) -> Result<()> {
         match self {
             Self::List(list) => list.run(out),
+            Self::Drain(drain) => drain.run(out),
             Self::Revoke(revoke) => revoke.run(out),
         }
     }
@@ -53,8 +67,27 @@ fn line(node: &NodeLine) -> String {
         (false, true) => "connected",
         (false, false) => "not connected",
     };
+    let draining = if node.draining { ", draining" } else { "" };
     let addresses = if node.addresses.is_empty() { "dials only".to_owned() } else { node.addresses.join(" ") };
-    format!("{:12} {}/{}: {state}, {addresses}, {}", node.name, node.region, node.zone, node.id)
+    format!("{:12} {}/{}: {state}{draining}, {addresses}, {}", node.name, node.region, node.zone, node.id)
+}
+
+impl DrainNode {
+    fn run(self, out: Out) -> Result<()> {
+        let drain = admin::DrainNode { what: self.node, on: !self.undo };
+        let answer = client::post(&self.config.load()?, "/nodes/drain", &drain)?;
+        let node: NodeLine = serde_json::from_slice(&answer)?;
+        out.say(&node, || {
+            if node.draining {
+                format!(
+                    "{} is no home of rooms any more; `lavina status` there says what it has still to hand over",
+                    node.name
+                )
+            } else {
+                format!("{} is a home of rooms again", node.name)
+            }
+        })
+    }
 }
 
 impl RevokeNode {

@@ -1,8 +1,8 @@
 //! What `init` and `join` have in common: where the new node stands and how it is reached.
 
 use crate::config::{
-    CONNECTIONS_PER_ADDRESS, Config, Discovery, FILE_NAME, Greeting, Listen, Networks, Servers, WebConfig, WebIrc,
-    is_dialable, is_label, port, render,
+    CONNECTIONS_PER_ADDRESS, Config, Discovery, FILE_NAME, Greeting, Listen, Networks, REPLICAS, Servers, WebConfig,
+    WebIrc, is_dialable, is_label, port, render,
 };
 use crate::identity::{DataDir, Identity, make_certificate};
 use anyhow::{Context, Result, bail};
@@ -115,7 +115,7 @@ impl NewNode {
             web: WebConfig::default(),
             advertise: self.advertise(),
             discovery: Discovery::default(),
-            replicas: None,
+            replicas: Some(REPLICAS),
             operators: Vec::new(),
             web_push: false,
             oauth: Vec::new(),

@@ -28,6 +28,14 @@ fn render(view: &NodeView) -> String {
     // Writing to a string cannot fail, here and below.
     let _ = writeln!(text, "node     {}", me.id);
     let _ = writeln!(text, "sessions {}   rooms {}   entries {}", view.sessions, view.rooms, view.entries);
+    for (count, what) in [
+        (view.rooms_thin, "have fewer homes in reach than they are to have"),
+        (view.rooms_to_hand_over, "are still to be handed over to their homes"),
+    ] {
+        if count > 0 {
+            let _ = writeln!(text, "rooms    {count} {what}");
+        }
+    }
     let _ = writeln!(text, "digest   {}", view.digest);
     if let Some(error) = &view.store_error {
         let _ = writeln!(text, "THE STORE TAKES NO WRITES: {error}");

@@ -25,6 +25,7 @@ pub(crate) use listen::{Bind, Listen, first_tcp, port};
 pub(crate) use networks::Networks;
 pub(crate) use oauth::LoginService;
 pub(crate) use relays::{Greeting, WebIrc};
+pub(crate) use replicas::REPLICAS;
 pub(crate) use servers::{Host, Servers};
 pub(crate) use web::WebConfig;
 
@@ -151,7 +152,7 @@ impl Config {
             web: WebConfig::default(),
             advertise: vec![SocketAddr::new(loopback, port::MESH).to_string()],
             discovery: Discovery::default(),
-            replicas: None,
+            replicas: Some(REPLICAS),
             operators: Vec::new(),
             web_push: false,
             oauth: Vec::new(),

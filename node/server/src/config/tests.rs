@@ -1,6 +1,6 @@
 //! What a configuration says when it is wrong.
 
-use super::{Config, Listen, render};
+use super::{Config, Listen, REPLICAS, render};
 use expect_test::{Expect, expect};
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -107,7 +107,9 @@ fn a_small_file_is_enough() {
                     is_on: false,
                     relay: false,
                 },
-                replicas: None,
+                replicas: Some(
+                    3,
+                ),
                 operators: [],
                 web_push: false,
                 oauth: [],
@@ -314,8 +316,18 @@ fn irc_in_clear_is_for_this_machine_unless_somebody_says_otherwise() {
 
 #[test]
 fn how_irc_greets_is_a_password_and_a_file() {
-    check(&format!("{GOOD}irc-password = \"hunter2\"\n"), expect!["/etc/lavina/lavina.toml:7:16: irc-password: is not a hashed password; the line that `lavina operator hash` prints is expected"]);
-    check(&format!("{GOOD}motd = \"nowhere.txt\"\n"), expect!["/etc/lavina/lavina.toml:7:8: motd: cannot be read: No such file or directory (os error 2); a text file is expected, relative to this one"]);
+    check(
+        &format!("{GOOD}irc-password = \"hunter2\"\n"),
+        expect![
+            "/etc/lavina/lavina.toml:7:16: irc-password: is not a hashed password; the line that `lavina operator hash` prints is expected"
+        ],
+    );
+    check(
+        &format!("{GOOD}motd = \"nowhere.txt\"\n"),
+        expect![
+            "/etc/lavina/lavina.toml:7:8: motd: cannot be read: No such file or directory (os error 2); a text file is expected, relative to this one"
+        ],
+    );
     let dir = tempfile::tempdir().unwrap();
     let parse = || Config::parse(&dir.path().join("lavina.toml"), &format!("{GOOD}motd = \"motd.txt\"\n"));
     std::fs::write(dir.path().join("motd.txt"), "Welcome!\n\n  to here\n").unwrap();
@@ -388,7 +400,9 @@ fn a_room_has_some_homes_or_is_everywhere() {
         let text = format!("{GOOD}mesh-replicas = {value}\n");
         Config::parse(Path::new("/etc/lavina/lavina.toml"), &text).map(|config| config.replicas.map(NonZeroUsize::get))
     };
-    assert_eq!((of("3").unwrap(), of("\"all\"").unwrap()), (Some(3), None));
+    assert_eq!((of("5").unwrap(), of("\"all\"").unwrap()), (Some(5), None));
+    let silent = Config::parse(Path::new("/etc/lavina/lavina.toml"), GOOD).unwrap();
+    assert_eq!(silent.replicas, Some(REPLICAS), "rooms have homes unless it is said that they are everywhere");
     for wrong in ["0", "101", "\"some\""] {
         expect![[r#"/etc/lavina/lavina.toml:7:17: mesh-replicas: rooms cannot have so many homes; a number from 1 to 100 is expected, the same on all nodes, or "all""#]]
             .assert_eq(&of(wrong).unwrap_err().to_string());

@@ -213,7 +213,12 @@ impl Net {
     }
 
     fn boot(&mut self, node: usize) {
-        let peer = |node| Peer { node: id(node), place: self.place(node), addresses: vec![format!("host{node}:1")] };
+        let peer = |node| Peer {
+            node: id(node),
+            place: self.place(node),
+            addresses: vec![format!("host{node}:1")],
+            is_draining: false,
+        };
         let roster = (0..self.nodes.len()).map(peer).collect();
         let durable = &self.nodes[node].durable;
         let vectors = durable.scopes().into_iter().map(|scope| (scope.clone(), durable.vector(&scope))).collect();

@@ -185,6 +185,41 @@ fn an_account_that_is_always_on_finds_its_rooms_at_any_node() {
     assert_eq!(world.history(again, "rust"), ["alice one"]);
 }
 
+#[test]
+fn a_node_that_is_emptied_hands_its_rooms_to_others_and_is_a_home_again_when_that_is_undone() {
+    let mut world = world();
+    let (alice, _) = alice_in(&mut world, "rust");
+    let all = world.held("rust")[alice.0];
+    let before = world.holders("rust");
+    let home = (0..6).find(|node| before[*node] && *node != alice.0).unwrap();
+    world.set_draining(alice.0, home, true);
+    world.run_ms(2_000);
+    let during = world.holders("rust");
+    assert!(!during[home] && during.iter().filter(|holds| **holds).count() == 3, "{during:?}");
+    world.run_ms(15_000);
+    assert!((0..6).filter(|node| during[*node]).all(|node| world.held("rust")[node] == all), "its homes have it");
+    assert_eq!((world.status(home).rooms_to_hand_over, world.status(home).rooms_thin), (0, 0));
+    assert_eq!(world.held("rust")[home], all, "it is let go of later");
+    world.set_draining(alice.0, home, false);
+    world.run_ms(2_000);
+    assert_eq!(world.holders("rust"), before);
+}
+
+#[test]
+fn what_an_emptied_node_has_alone_is_still_to_be_handed_over() {
+    let mut world = world();
+    let (alice, _) = alice_in(&mut world, "rust");
+    let before = world.holders("rust");
+    let home = (0..6).find(|node| before[*node] && *node != alice.0).unwrap();
+    world.cut(&[home]);
+    world.set_draining(home, home, true);
+    world.run_ms(15_000);
+    assert_eq!(world.status(home).rooms_to_hand_over, 1);
+    world.heal();
+    world.run_ms(20_000);
+    assert_eq!(world.status(home).rooms_to_hand_over, 0);
+}
+
 fn listed(world: &mut World, client: Client) -> Vec<(String, String, usize)> {
     let Ok(Reply::Rooms(rooms)) = world.ask(client, Command::ListRooms) else { panic!("no list") };
     rooms.into_iter().map(|room| (room.name.to_string(), room.topic, room.occupants)).collect()

@@ -431,6 +431,11 @@ impl World {
         self.admin(by, AdminCommand::Revoke(node, signature));
     }
 
+    /// Has a node be emptied of rooms, or be a home again.
+    pub(super) fn set_draining(&mut self, by: usize, index: usize, on: bool) {
+        self.admin(by, AdminCommand::SetDraining(self.seats[index].id, on));
+    }
+
     pub(super) fn admin(&mut self, index: usize, command: AdminCommand) {
         self.input(index, Input::Admin(3, command));
     }

@@ -9,6 +9,7 @@ use lavina_protocols::session::Flood;
 use lavina_quic::Kinds;
 use lavina_quic::wan::Traffic;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -48,6 +49,16 @@ pub(super) fn counter(status: &Status, name: &str) -> Result<u64> {
 impl Field {
     /// Starts `nodes` nodes in each of `regions` regions, `one_way` apart, and waits until they are connected.
     pub(super) fn start(regions: usize, nodes: usize, one_way: Duration) -> Result<Self> {
+        Self::placed(regions, nodes, one_way, None)
+    }
+
+    /// The same with rooms that live on so many nodes.
+    pub(super) fn placed(
+        regions: usize,
+        nodes: usize,
+        one_way: Duration,
+        replicas: Option<NonZeroUsize>,
+    ) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let directory = std::env::temp_dir().join(format!("lavina-bench-{:016x}", crate::identity::random_u64()));
         let mut plans = Vec::new();
@@ -68,6 +79,7 @@ impl Field {
                 field.node(from)?.wan.set_delay(field.node(to)?.mesh, one_way);
             }
         }
+        field.nodes.iter_mut().for_each(|node| node.config.replicas = replicas);
         field.nodes.iter_mut().try_for_each(LocalNode::start)?;
         field.wait_until_equal()?;
         Ok(field)

@@ -7,7 +7,9 @@ mod copies;
 mod disk;
 mod field;
 mod idle;
+mod join;
 mod live;
+mod restart;
 
 use anyhow::Result;
 use catchup::CatchUp;
@@ -30,6 +32,12 @@ pub(crate) struct Mesh {
     /// For how long the idle pair is listened to, seconds
     #[arg(long, default_value_t = 60)]
     listen: u64,
+    /// Messages of a room that is entered where it is not held
+    #[arg(long, default_value_t = 10_000)]
+    history: u64,
+    /// Megabytes of the store of a node that is killed
+    #[arg(long, default_value_t = 100)]
+    store: u64,
     /// Only some of the measurements
     #[arg(long, value_delimiter = ',', value_enum)]
     only: Vec<Part>,
@@ -48,6 +56,10 @@ enum Part {
     Live,
     /// One node's disk
     Disk,
+    /// Two nodes 40 ms apart, rooms on one of them
+    Join,
+    /// A node that is killed
+    Restart,
 }
 
 /// What was measured; `null` what was not.
@@ -65,6 +77,10 @@ pub(crate) struct Measured {
     one_room_differs_bytes: Option<f64>,
     memory_bytes_per_replica: Option<f64>,
     disk_bytes_per_message: Option<f64>,
+    join_over_round_trip_ms: Option<f64>,
+    join_rooms: Option<usize>,
+    restart_ms: Option<f64>,
+    restart_store_bytes: Option<u64>,
     copies: Option<Copies>,
     catchups: Vec<CatchUp>,
     /// What an idle node said.
@@ -84,6 +100,9 @@ impl fmt::Display for Measured {
             ("one room differs, IP bytes", self.one_room_differs_bytes),
             ("memory per replica, bytes", self.memory_bytes_per_replica),
             ("disk per message of 100 bytes, bytes", self.disk_bytes_per_message),
+            ("join beyond the round trip, worst, ms", self.join_over_round_trip_ms),
+            ("killed until serving again, ms", self.restart_ms),
+            ("bytes of that node's store", self.restart_store_bytes.map(|bytes| ratio(bytes, 1))),
         ];
         for (name, value) in rows.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
             writeln!(f, "{name:<38}{value:>12.3}")?;
@@ -151,6 +170,16 @@ impl Mesh {
         }
         if wanted(Part::Disk) {
             measured.disk_bytes_per_message = Some(disk::measure(DISK_MESSAGES)?);
+        }
+        if wanted(Part::Join) {
+            let join = join::measure(self.history)?;
+            measured.join_over_round_trip_ms = Some(join.over_round_trip_ms);
+            measured.join_rooms = Some(join.rooms);
+        }
+        if wanted(Part::Restart) {
+            let restart = restart::measure(self.store)?;
+            measured.restart_ms = Some(restart.milliseconds);
+            measured.restart_store_bytes = Some(restart.store_bytes);
         }
         Ok(measured)
     }
