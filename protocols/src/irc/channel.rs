@@ -106,14 +106,14 @@ pub(super) fn on_joined(session: &mut Session, now: Now, view: &Arc<RoomView>, f
     let config = Arc::clone(&session.config);
     let look = Look { caps: session.caps, node: &config.node_name, wall_ms: now.wall_ms };
     let channel = channel_name(&view.name);
-    let people = view.occupants.iter().flat_map(|occupant| &occupant.people);
-    let own = people.filter(|person| session.session_id() == Some(person.session));
+    let mut people = view.occupants.iter().flat_map(|occupant| &occupant.people);
+    let own = people.find(|person| session.session_id() == Some(person.session));
     let joined = events::Joining {
         source: &session.source(),
         account: session.me.account.as_ref(),
         realname: &session.me.realname.clone(),
         channel: &channel,
-        id: own.last().and_then(|person| events::joining_id(&view.name, person)),
+        id: own.and_then(|person| events::joining_id(&view.name, person)),
     };
     let line = joined.line(&look);
     session.reply(line);
