@@ -385,3 +385,13 @@ fn who_has_no_voice_in_an_auditorium_is_not_among_those_it_names() {
         assert!(client.take().starts_with(&format!(":node 353 alice = #r :{names}\n")), "{reveal:?}");
     }
 }
+
+#[test]
+fn leaving_has_the_time_at_which_it_was_asked_for() {
+    let mut client = Client::in_room("server-time");
+    client.slow = true;
+    client.send("PART #r");
+    client.now.wall_ms += 500;
+    client.answer();
+    assert_eq!(client.take(), "@time=2026-01-02T03:04:05.678Z :alice!al@host PART #r\n");
+}
