@@ -314,8 +314,18 @@ fn irc_in_clear_is_for_this_machine_unless_somebody_says_otherwise() {
 
 #[test]
 fn how_irc_greets_is_a_password_and_a_file() {
-    check(&format!("{GOOD}irc-password = \"hunter2\"\n"), expect!["/etc/lavina/lavina.toml:7:16: irc-password: is not a hashed password; the line that `lavina operator hash` prints is expected"]);
-    check(&format!("{GOOD}motd = \"nowhere.txt\"\n"), expect!["/etc/lavina/lavina.toml:7:8: motd: cannot be read: No such file or directory (os error 2); a text file is expected, relative to this one"]);
+    check(
+        &format!("{GOOD}irc-password = \"hunter2\"\n"),
+        expect![
+            "/etc/lavina/lavina.toml:7:16: irc-password: is not a hashed password; the line that `lavina operator hash` prints is expected"
+        ],
+    );
+    check(
+        &format!("{GOOD}motd = \"nowhere.txt\"\n"),
+        expect![
+            "/etc/lavina/lavina.toml:7:8: motd: cannot be read: No such file or directory (os error 2); a text file is expected, relative to this one"
+        ],
+    );
     let dir = tempfile::tempdir().unwrap();
     let parse = || Config::parse(&dir.path().join("lavina.toml"), &format!("{GOOD}motd = \"motd.txt\"\n"));
     std::fs::write(dir.path().join("motd.txt"), "Welcome!\n\n  to here\n").unwrap();

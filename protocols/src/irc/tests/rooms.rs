@@ -122,6 +122,10 @@ fn refusals_have_their_numerics() {
         :node 400 alice TOPIC :The server cannot store anything at the moment
     "#]]
     .assert_eq(&client.take());
+    for line in ["TOPIC #other :x", "KICK #other bob"] {
+        client.core.refusal = Some(crate::command::Refusal::Denied(Denied::Rank));
+        assert_eq!(client.said_to(line), ":node 442 alice #other :You're not on that channel\n", "{line}");
+    }
 }
 
 #[test]
