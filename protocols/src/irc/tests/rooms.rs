@@ -217,6 +217,9 @@ fn what_is_about_nothing_lacks_a_parameter() {
         let said = client.said_to(&format!("{verb} :"));
         assert_eq!(said, if verb == "WHOIS" { ":node 431 alice :No nickname given\n" } else { &lacks });
     }
+    let fault = ":node FAIL SETNAME INVALID_REALNAME :Realname is not valid\n";
+    assert_eq!(client.said_to("SETNAME :"), fault);
+    assert!(client.said_to("CHATHISTORY :").starts_with(":node FAIL CHATHISTORY INVALID_PARAMS "));
     check(
         "NAMES foo,#nowhere\nLIST #r,#other >5\nLIST >5 #r",
         expect![[r#"
