@@ -162,13 +162,17 @@ pub struct MsgId(pub [u8; 20]);
 const BASE32HEX: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 
 impl MsgId {
-    /// The id of a session's coming into a room, which no entry tells: the same wherever its place is known.
+    /// The id of a session's coming into a room, which no entry tells: the same wherever its place is known. A room that goes by another name
+    /// keeps places as they are, so its name is in it.
     #[must_use]
-    pub fn of_place(since: Hlc, session: SessionId) -> Self {
+    pub fn of_place(room: &RoomName, since: Hlc, session: SessionId) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("lavina 1 id of a place");
+        hasher.update(&session.number.to_be_bytes());
+        hasher.update(room.as_str().as_bytes());
         let mut id = [0; 20];
         id[..8].copy_from_slice(&since.0.to_be_bytes());
         id[8..14].copy_from_slice(&session.node.0[..6]);
-        id[14..].copy_from_slice(&session.number.to_be_bytes()[2..]);
+        id[14..].copy_from_slice(&hasher.finalize().as_bytes()[..6]);
         Self(id)
     }
 

@@ -96,7 +96,7 @@ impl Session {
         if !opened.is_always_on && opened.resumed.is_empty() {
             return;
         }
-        self.unentered = Some(Vec::new());
+        self.own().unentered = Some(Vec::new());
         self.ask(Command::Sync, move |session, now, _| {
             if opened.is_always_on {
                 session.set_always_on(now, true);
@@ -105,20 +105,24 @@ impl Session {
             for view in &opened.resumed {
                 channel::on_joined(session, now, view, true);
             }
-            let (mut renders, waited) = (Renders::default(), session.unentered.take());
-            for event in waited.into_iter().flatten() {
-                session.on_event(now, &event, &mut renders);
-            }
+            let waited = session.own().unentered.take();
             if opened.is_always_on && !session.caps.has(Caps::CHATHISTORY) {
                 let seen = Command::Account(AccountCommand::Seen(session.kept().device.clone()));
                 session.ask(seen, move |session, _, answer| session.show_missed(rooms, &answer));
+            }
+            // Behind the rooms, which are a part of this answer.
+            session.answers.settle(&mut session.out, &session.config.node_name);
+            let mut renders = Renders::default();
+            for event in waited.into_iter().flatten() {
+                session.on_event(now, &event, &mut renders);
             }
         });
     }
 
     /// Keeps an event that comes before the client is told where it is; says whether it did.
     pub(super) fn keeps_for_later(&mut self, event: &Arc<Event>) -> bool {
-        let kept = self.unentered.as_mut().filter(|kept| kept.len() < UNENTERED_MAX);
+        let kept = self.own.as_mut().and_then(|own| own.unentered.as_mut());
+        let kept = kept.filter(|kept| kept.len() < UNENTERED_MAX);
         kept.is_some_and(|kept| {
             kept.push(Arc::clone(event));
             true

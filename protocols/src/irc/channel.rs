@@ -56,9 +56,9 @@ pub(super) fn join(session: &mut Session, _now: Now, message: &Message<'_>) {
     if list == "0" {
         // Which rooms those are is known once the answers before have come.
         session.answers.hold();
-        session.ask(Command::Sync, |session, _, _| {
+        session.ask(Command::Sync, |session, now, _| {
             for room in session.rooms.clone() {
-                leave(session, room, String::new());
+                leave(session, now, room, String::new());
             }
         });
         return;
@@ -106,14 +106,14 @@ pub(super) fn on_joined(session: &mut Session, now: Now, view: &Arc<RoomView>, f
     let config = Arc::clone(&session.config);
     let look = Look { caps: session.caps, node: &config.node_name, wall_ms: now.wall_ms };
     let channel = channel_name(&view.name);
-    let people = view.occupants.iter().flat_map(|occupant| &occupant.people);
-    let own = people.filter(|person| session.session_id() == Some(person.session));
+    let mut people = view.occupants.iter().flat_map(|occupant| &occupant.people);
+    let own = people.find(|person| session.session_id() == Some(person.session));
     let joined = events::Joining {
         source: &session.source(),
         account: session.me.account.as_ref(),
         realname: &session.me.realname.clone(),
         channel: &channel,
-        id: own.last().and_then(|person| events::joining_id(&view.name, person)),
+        id: own.and_then(|person| events::joining_id(&view.name, person)),
     };
     let line = joined.line(&look);
     session.reply(line);
@@ -131,16 +131,17 @@ pub(super) fn on_joined(session: &mut Session, now: Now, view: &Arc<RoomView>, f
 }
 
 /// PART.
-pub(super) fn part(session: &mut Session, _now: Now, message: &Message<'_>) {
+pub(super) fn part(session: &mut Session, now: Now, message: &Message<'_>) {
     let reason = clip(message.param(1).unwrap_or_default(), REASON_BYTES_MAX).to_owned();
     for room in session.rooms_of(message.param(0).unwrap_or_default()) {
-        leave(session, room, reason.clone());
+        leave(session, now, room, reason.clone());
     }
 }
 
-fn leave(session: &mut Session, room: RoomName, reason: String) {
+/// The time of it is that of the command, as others see it, and not of its answer, which may wait for the disk.
+fn leave(session: &mut Session, now: Now, room: RoomName, reason: String) {
     let command = Command::Part { room: room.clone(), reason: reason.clone() };
-    session.ask(command, move |session, now, answer| match answer {
+    session.ask(command, move |session, _, answer| match answer {
         // Nothing is left to say when the event of it has come first.
         Ok(_) if session.rooms.remove(&room) => {
             let config = Arc::clone(&session.config);

@@ -55,7 +55,7 @@ impl Joining<'_> {
 
 /// What somebody's coming into a room is known by, on every node.
 pub(super) fn joining_id(room: &RoomName, person: &Person) -> Option<MsgId> {
-    Some(MsgId::of_place(person.record.rooms.get(room)?.since, person.session))
+    Some(MsgId::of_place(room, person.record.rooms.get(room)?.since, person.session))
 }
 
 /// PART.

@@ -120,6 +120,8 @@ struct Own {
     notes: Notes,
     /// What was asked of `*playback`.
     playback: Option<playback::Asked>,
+    /// What happens while the session is in rooms that its client has not been told of yet.
+    unentered: Option<Vec<Arc<Event>>>,
 }
 
 /// One connection.
@@ -154,8 +156,6 @@ pub struct Session {
     sasl: auth::Sasl,
     /// What is kept for the account, where it is always on, or of the device, where the client named one.
     kept: Option<Box<always_on::Kept>>,
-    /// What happens while the session is in rooms that its client has not been told of yet.
-    unentered: Option<Vec<Arc<Event>>>,
 }
 
 impl Session {
@@ -185,7 +185,6 @@ impl Session {
             spoken: false,
             sasl: auth::Sasl::default(),
             kept: None,
-            unentered: None,
         }
     }
 

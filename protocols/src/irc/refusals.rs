@@ -1,6 +1,7 @@
 //! Refusals as numerics: what the core says in neutral words, in the words that IRC clients know.
 
 use super::Session;
+use super::channel::room_of;
 use super::numerics::*;
 use crate::command::Refusal;
 use lavina_crdt::room::Denied;
@@ -19,6 +20,10 @@ impl Session {
                 let text = "That is too long or holds a character that is not allowed";
                 self.numeric(ERR_UNKNOWNERROR, &[verb, channel], text);
             }
+            // RFC 2812 section 5.2: what needs to be inside comes before what needs a standing.
+            Denied::Rank if ["TOPIC", "KICK"].contains(&verb) && !self.is_inside(channel) => {
+                self.numeric(ERR_NOTONCHANNEL, &[channel], "You're not on that channel");
+            }
             Denied::Rank
             | Denied::Banned
             | Denied::Moderated
@@ -30,6 +35,10 @@ impl Session {
                 self.numeric(ERR_CHANOPRIVSNEEDED, &[channel], "You're not channel operator");
             }
         }
+    }
+
+    fn is_inside(&self, channel: &str) -> bool {
+        room_of(channel).is_some_and(|room| self.rooms.contains(&room))
     }
 
     /// A refusal of JOIN.

@@ -217,7 +217,9 @@ pub(super) fn dispatch(session: &mut Session, now: Now, message: &Message<'_>) {
         Some((_, _, Registered, ..)) if !registered => {
             session.numeric(ERR_NOTREGISTERED, &[], "You have not registered");
         }
-        Some((name, params_min, ..)) if message.params().len() < *params_min || says_nothing(*params_min, message) => {
+        Some((name, params_min, ..))
+            if message.params().len() < *params_min || says_nothing(name, *params_min, message) =>
+        {
             session.numeric(ERR_NEEDMOREPARAMS, &[name], "Not enough parameters");
         }
         Some((_, _, _, run, ..)) => run(session, now, message),
@@ -225,9 +227,24 @@ pub(super) fn dispatch(session: &mut Session, now: Now, message: &Message<'_>) {
     }
 }
 
+/// Verbs that have words of their own (IRCv3 `standard-replies`) for what is missing.
+const WITH_FAULTS: &[&str] = &[
+    "AUTHENTICATE",
+    "BATCH",
+    "CAP",
+    "CHATHISTORY",
+    "PERSISTENCE",
+    "REDACT",
+    "REGISTER",
+    "RENAME",
+    "SETNAME",
+    "VERIFY",
+    "WEBPUSH",
+];
+
 /// Whether what a verb is about is missing, as in `JOIN :`.
-fn says_nothing(params_min: usize, message: &Message<'_>) -> bool {
-    params_min > 0 && message.param(0).is_none()
+fn says_nothing(name: &str, params_min: usize, message: &Message<'_>) -> bool {
+    params_min > 0 && message.param(0).is_none() && !WITH_FAULTS.contains(&name)
 }
 
 /// A verb's name, its parameters and what they come to, for HELP.

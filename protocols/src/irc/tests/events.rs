@@ -101,9 +101,10 @@ fn somebody_s_coming_has_an_id() {
     let occupant = crate::event::Occupant { people: vec![person], ..occupant("bob", Rank::None) };
     let mut client = Client::in_room("message-tags");
     client.event(Event::Joined { room: room("r"), occupant });
-    let id = lavina_crdt::ids::MsgId::of_place(since, session(7));
+    let id = lavina_crdt::ids::MsgId::of_place(&room("r"), since, session(7));
     assert_eq!(client.take(), format!("@msgid={id} :bob!ubob@far JOIN #r\n"));
     assert_eq!(id.hlc(), since);
+    assert_ne!(id, lavina_crdt::ids::MsgId::of_place(&room("renamed"), since, session(7)));
 }
 
 #[test]

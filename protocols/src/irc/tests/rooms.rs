@@ -122,6 +122,10 @@ fn refusals_have_their_numerics() {
         :node 400 alice TOPIC :The server cannot store anything at the moment
     "#]]
     .assert_eq(&client.take());
+    for line in ["TOPIC #other :x", "KICK #other bob"] {
+        client.core.refusal = Some(crate::command::Refusal::Denied(Denied::Rank));
+        assert_eq!(client.said_to(line), ":node 442 alice #other :You're not on that channel\n", "{line}");
+    }
 }
 
 #[test]
@@ -213,6 +217,9 @@ fn what_is_about_nothing_lacks_a_parameter() {
         let said = client.said_to(&format!("{verb} :"));
         assert_eq!(said, if verb == "WHOIS" { ":node 431 alice :No nickname given\n" } else { &lacks });
     }
+    let fault = ":node FAIL SETNAME INVALID_REALNAME :Realname is not valid\n";
+    assert_eq!(client.said_to("SETNAME :"), fault);
+    assert!(client.said_to("CHATHISTORY :").starts_with(":node FAIL CHATHISTORY INVALID_PARAMS "));
     check(
         "NAMES foo,#nowhere\nLIST #r,#other >5\nLIST >5 #r",
         expect![[r#"
@@ -384,4 +391,14 @@ fn who_has_no_voice_in_an_auditorium_is_not_among_those_it_names() {
         client.pump();
         assert!(client.take().starts_with(&format!(":node 353 alice = #r :{names}\n")), "{reveal:?}");
     }
+}
+
+#[test]
+fn leaving_has_the_time_at_which_it_was_asked_for() {
+    let mut client = Client::in_room("server-time");
+    client.slow = true;
+    client.send("PART #r");
+    client.now.wall_ms += 500;
+    client.answer();
+    assert_eq!(client.take(), "@time=2026-01-02T03:04:05.678Z :alice!al@host PART #r\n");
 }
