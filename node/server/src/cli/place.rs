@@ -108,6 +108,7 @@ impl NewNode {
             irc_without_tls: false,
             xmpp_advertise: None,
             servers: Servers::default(),
+            contacts: Vec::new(),
             web: WebConfig::default(),
             advertise: self.advertise(),
             discovery: Discovery::default(),
