@@ -54,6 +54,8 @@ pub struct SessionConfig {
     pub sts: Option<Sts>,
     /// What is kept of the password of IRC's gateways (IRCv3 `webirc`), where there are any.
     pub webirc: Option<ScramCredentials>,
+    /// Where those who run the mesh are reached (XEP-0157): what for, and addresses as URIs.
+    pub contacts: Vec<(ContactKind, Vec<String>)>,
     /// Where files may be put, where they may.
     pub upload: Option<Upload>,
     /// Whether people of other servers can be reached.
@@ -62,6 +64,25 @@ pub struct SessionConfig {
     pub tokens: Option<Arc<dyn TokenCheck>>,
     /// The public key by which push services know the mesh (RFC 8292), in base64, where the node sends push messages.
     pub vapid: Option<String>,
+}
+
+/// What somebody who runs the mesh is asked for (XEP-0157 section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ContactKind {
+    /// Somebody's abuse.
+    Abuse,
+    /// How the server is run.
+    Admin,
+    /// What is thought of it.
+    Feedback,
+    /// What it costs.
+    Sales,
+    /// Holes in it.
+    Security,
+    /// Whether it works.
+    Status,
+    /// Help.
+    Support,
 }
 
 /// Strict transport security.
@@ -113,6 +134,7 @@ impl SessionConfig {
             flood: Flood::DEFAULT,
             sts: None,
             webirc: None,
+            contacts: Vec::new(),
             upload: None,
             abroad: false,
             tokens: None,

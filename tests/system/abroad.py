@@ -12,6 +12,8 @@ logging.getLogger("slixmpp").setLevel(logging.CRITICAL)
 class Person(Watched):
     """One account's client."""
 
+    PLUGINS = ("xep_0030", "xep_0045", "xep_0092", "xep_0199", "xep_0313")
+
     def __init__(self, jid):
         super().__init__()
         self.jid = slixmpp.JID(jid)
@@ -30,7 +32,7 @@ class Person(Watched):
         self.lost, self.state = None, "connecting"
         self.stream = stream = slixmpp.ClientXMPP(f"{self.jid}/test", password, ssl_context=node.trusted())
         stream.enable_direct_tls = False
-        for plugin in ("xep_0030", "xep_0045", "xep_0092", "xep_0199", "xep_0313"):
+        for plugin in self.PLUGINS:
             stream.register_plugin(plugin)
         # Requests are answered one by one here.
         stream.auto_authorize, stream.auto_subscribe = None, False
@@ -102,6 +104,24 @@ class Person(Watched):
 
     def say(self, room, text):
         self.stream.send_message(mto=room, mbody=text, mtype="groupchat")
+
+
+class Listener(Person):
+    """One who says what they listen to, and is told what others do (XEP-0118)."""
+
+    PLUGINS = (*Person.PLUGINS, "xep_0115", "xep_0163", "xep_0118")
+
+    def listens_to(self, title):
+        return self.stream.plugin["xep_0118"].publish_tune(title=title)
+
+    async def is_told(self, title, sender):
+        """Waits to be told what somebody listens to."""
+
+        def told():
+            items = (stanza for stanza in self.messages if stanza["from"].bare == sender)
+            return any(stanza["pubsub_event"]["items"]["item"]["tune"]["title"] == title for stanza in items)
+
+        await self.until(told, lambda: f"{title!r} of {sender}; heard {[str(m) for m in self.messages[-4:]]}")
 
 
 class Echo(Watched):

@@ -6,7 +6,7 @@ import unittest
 import slixmpp
 
 from . import prosody
-from .abroad import Echo, Person, PushService
+from .abroad import Echo, Listener, Person, PushService
 from .irc_client import IrcClient
 from .mesh import PASSWORD, Mesh
 from .names import Names
@@ -60,14 +60,14 @@ class Abroad(unittest.IsolatedAsyncioTestCase):
         self.addCleanup(self.prosody.stop)
         await self.prosody.start()
 
-    async def ours(self, name, node):
-        person = Person(f"{name}@{DOMAIN}")
+    async def ours(self, name, node, kind=Person):
+        person = kind(f"{name}@{DOMAIN}")
         await self.mesh.log_in(person, node)
         return person
 
-    async def theirs(self, name):
+    async def theirs(self, name, kind=Person):
         self.prosody.register(name, PASSWORD)
-        person = Person(f"{name}@{prosody.DOMAIN}")
+        person = kind(f"{name}@{prosody.DOMAIN}")
         self.addCleanup(person.close)
         await person.attempt(self.prosody, PASSWORD)
         return person
@@ -163,6 +163,25 @@ class Abroad(unittest.IsolatedAsyncioTestCase):
         log = self.prosody.log()
         self.assertIn("SASL EXTERNAL", log)
         self.assertNotIn("dialback", "".join(line for line in log.splitlines() if "verify" in line))
+
+    async def see_one_another(self, one, other):
+        for asker, asked in ((one, other), (other, one)):
+            asker.stream.send_presence_subscription(pto=asked.jid, ptype="subscribe")
+            await asked.sees("subscribe", str(asker.jid))
+            asked.stream.send_presence_subscription(pto=asker.jid, ptype="subscribed")
+            await asker.sees("subscribed", str(asked.jid))
+            await asker.sees("available", f"{asked.jid}/test")
+
+    async def test_each_is_told_what_the_other_publishes(self):
+        await self.start()
+        romeo, juliet = await self.ours("romeo", "b", Listener), await self.theirs("juliet", Listener)
+        await romeo.listens_to("Queen Mab")
+        await self.see_one_another(romeo, juliet)
+        await juliet.is_told("Queen Mab", str(romeo.jid))
+        await juliet.listens_to("The Nightingale")
+        await romeo.is_told("The Nightingale", str(juliet.jid))
+        await romeo.listens_to("The Lark")
+        await juliet.is_told("The Lark", str(romeo.jid))
 
     async def test_servers_without_certificates_prove_themselves_by_dialback(self):
         await self.start(certified=False, settings="server-dialback = true\n")

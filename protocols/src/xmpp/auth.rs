@@ -5,7 +5,7 @@ use super::error::StreamError;
 use super::fast::Tokens;
 use super::pending::Pending;
 use super::sasl2::Request;
-use super::{Phase, Session, ns};
+use super::{Phase, Session, external, ns};
 use crate::command::{Command, Refusal, Reply};
 use crate::sasl::{Exchange, Failure, Mechanism, Step, Surroundings};
 use crate::session::Output;
@@ -25,6 +25,8 @@ pub(crate) const SALT_BYTES: usize = 16;
 pub(crate) enum Waiting {
     /// What is kept of the password.
     Credentials,
+    /// Whose certificate was shown, and who the client wants to be.
+    Certificate(Option<AccountName>),
     /// The log-in itself.
     LogIn(Box<Proven>),
 }
@@ -66,16 +68,15 @@ pub(crate) struct Login {
     exchange: Option<Exchange>,
     /// What is kept of the password, once it has been looked up.
     credentials: Option<Credentials>,
+    /// Whether the client's certificate is the proof.
+    external: bool,
 }
 
 impl Session {
     /// `<mechanisms/>` and the channel bindings; nothing where only an unprotected log-in would be possible.
     pub(super) fn sasl_features(&self) -> Vec<Element> {
-        let offered: Vec<Element> = Mechanism::ALL
-            .into_iter()
-            .filter(|mechanism| self.offers(*mechanism))
-            .map(|mechanism| Element::new("mechanism", ns::SASL).text(mechanism.name()))
-            .collect();
+        let offered: Vec<Element> =
+            self.mechanism_names().map(|name| Element::new("mechanism", ns::SASL).text(name)).collect();
         if offered.is_empty() {
             return Vec::new();
         }
@@ -90,6 +91,13 @@ impl Session {
         features
     }
 
+    /// The names of what is on offer, the certificate that the client has shown first.
+    pub(super) fn mechanism_names(&self) -> impl Iterator<Item = &'static str> {
+        let external = self.fingerprint().map(|_| external::NAME);
+        let others = Mechanism::ALL.into_iter().filter(|mechanism| self.offers(*mechanism)).map(Mechanism::name);
+        external.into_iter().chain(others)
+    }
+
     fn bindings(&self) -> impl Iterator<Item = &'static str> {
         let tls = self.link.connection.tls.as_ref();
         let exporter = tls.is_some_and(|tls| tls.exporter.is_some()).then_some("tls-exporter");
@@ -99,12 +107,11 @@ impl Session {
 
     /// Mechanisms and channel bindings as XEP-0474 section 2 puts them together.
     fn offered(&self) -> String {
-        let mechanisms = Mechanism::ALL.into_iter().filter(|mechanism| self.offers(*mechanism)).map(Mechanism::name);
         let sorted = |names: &mut Vec<&str>| {
             names.sort_unstable();
             names.join("\u{1e}")
         };
-        let offered = sorted(&mut mechanisms.collect());
+        let offered = sorted(&mut self.mechanism_names().collect());
         let bindings = sorted(&mut self.bindings().collect());
         if bindings.is_empty() { offered } else { format!("{offered}\u{1f}{bindings}") }
     }
@@ -160,14 +167,20 @@ impl Session {
     /// A log-in begins; nothing of it is known but its framing.
     pub(super) fn profile(&mut self, profile: Profile) {
         if let Phase::Anonymous { login, .. } = &mut self.phase {
-            *login = Some(Box::new(Login { profile, exchange: None, credentials: None }));
+            *login = Some(Box::new(Login { profile, exchange: None, credentials: None, external: false }));
         }
     }
 
     /// A log-in begins by that mechanism.
     pub(super) fn begin(&mut self, mechanism: &str, initial: Option<Vec<u8>>, profile: Profile) {
-        let ns = profile.ns();
         self.profile(profile);
+        if mechanism == external::NAME && self.fingerprint().is_some() {
+            if let Phase::Anonymous { login: Some(login), .. } = &mut self.phase {
+                login.external = true;
+            }
+            self.begin_external(initial);
+            return;
+        }
         let Some(mechanism) = Mechanism::parse(mechanism) else {
             self.refuse("invalid-mechanism");
             return;
@@ -194,13 +207,24 @@ impl Session {
         match initial {
             Some(initial) => self.on_response(&initial),
             // RFC 6120 section 6.4.2: without an initial response the first challenge is empty.
-            None => self.link.send_bytes(Element::new("challenge", ns).to_standalone()),
+            None => self.challenge(b""),
         }
+    }
+
+    /// Asks the client to go on.
+    pub(super) fn challenge(&mut self, data: &[u8]) {
+        let Phase::Anonymous { login: Some(login), .. } = &self.phase else { return };
+        let challenge = Element::new("challenge", login.profile.ns());
+        let challenge = if data.is_empty() { challenge } else { challenge.text(STANDARD.encode(data)) };
+        self.link.send_bytes(challenge.to_standalone());
     }
 
     /// A client's response, decoded.
     pub(super) fn on_response(&mut self, response: &[u8]) {
         let step = if let Phase::Anonymous { login: Some(login), .. } = &mut self.phase {
+            if login.external {
+                return self.on_external(response);
+            }
             login.exchange.as_mut().map(|exchange| exchange.handle_response(response))
         } else {
             None
@@ -218,10 +242,7 @@ impl Session {
                 let pending = Pending::Login(Waiting::Credentials);
                 self.link.ask_and_hold(Command::LookupCredentials(account), pending);
             }
-            Step::Challenge(data) => {
-                let challenge = Element::new("challenge", login.profile.ns()).text(STANDARD.encode(data));
-                self.link.send_bytes(challenge.to_standalone());
-            }
+            Step::Challenge(data) => self.challenge(&data),
             Step::Success { account, data } => {
                 let (credentials, profile) = (login.credentials.take(), login.profile.clone());
                 self.log_in(account, data, credentials, profile, None);
@@ -254,6 +275,11 @@ impl Session {
                 if let Some(step) = step {
                     self.on_step(step);
                 }
+            }
+            (Waiting::Certificate(wanted), answer) => {
+                let Phase::Anonymous { login: Some(login), .. } = &self.phase else { return };
+                let profile = login.profile.clone();
+                self.on_certificate(wanted, profile, answer);
             }
             (Waiting::LogIn(proven), Ok(_)) => {
                 if matches!(self.phase, Phase::Anonymous { .. }) {

@@ -8,9 +8,9 @@ use super::jid::Address;
 use super::link::Link;
 use super::paging::{self, Page};
 use super::pending::{Asked, Awaited};
-use super::{caps, invitation, muc, ns, pubsub, upload};
+use super::{caps, data, invitation, muc, ns, pubsub, upload};
 use crate::command::{Command, Refusal, Reply, RoomSummary};
-use crate::session::SessionConfig;
+use crate::session::{ContactKind, SessionConfig};
 
 /// Rooms on one page of a list.
 const ROOMS_PAGE_MAX: usize = 200;
@@ -115,7 +115,30 @@ pub(crate) fn server(config: &SessionConfig) -> Element {
     let upload = upload::disco_form(config);
     let features = iq::features(At::Server).into_iter().chain(["msgoffline", ns::CAPS, ns::CAPS2, ns::REPORTING]);
     let features = features.filter(|feature| *feature != ns::UPLOAD || upload.is_some());
-    info("server", "im", Some(config.network.as_str()), features).maybe_child(upload)
+    // XEP-0363 section 3: the server takes the files itself.
+    let store = || Element::new("identity", ns::DISCO_INFO).attr("category", "store").attr("type", "file");
+    let store = upload.is_some().then(store);
+    let info = info("server", "im", Some(config.network.as_str()), features);
+    info.maybe_child(store).maybe_child(contacts(config)).maybe_child(upload)
+}
+
+/// Where those who run the server are reached (XEP-0157).
+fn contacts(config: &SessionConfig) -> Option<Element> {
+    let var = |kind: ContactKind| match kind {
+        ContactKind::Abuse => "abuse-addresses",
+        ContactKind::Admin => "admin-addresses",
+        ContactKind::Feedback => "feedback-addresses",
+        ContactKind::Sales => "sales-addresses",
+        ContactKind::Security => "security-addresses",
+        ContactKind::Status => "status-addresses",
+        ContactKind::Support => "support-addresses",
+    };
+    let field = |(kind, addresses): &(ContactKind, Vec<String>)| {
+        let values = addresses.iter().map(|address| Element::new("value", ns::DATA).text(address.as_str()));
+        Element::new("field", ns::DATA).attr("var", var(*kind)).attr("type", "list-multi").children(values)
+    };
+    let form = || data::form("result", ns::SERVER_INFO).children(config.contacts.iter().map(field));
+    (!config.contacts.is_empty()).then(form)
 }
 
 /// `disco#items`.

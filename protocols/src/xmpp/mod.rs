@@ -33,6 +33,7 @@ mod disco;
 mod element;
 mod error;
 mod events;
+mod external;
 mod fast;
 mod framing;
 mod invitation;

@@ -113,6 +113,8 @@ pub(crate) const BLOCKING: &str = "urn:xmpp:blocking";
 pub(crate) const BLOCKING_ERRORS: &str = "urn:xmpp:blocking:errors";
 /// XEP-0153.
 pub(crate) const VCARD_UPDATE: &str = "vcard-temp:x:update";
+/// XEP-0157.
+pub(crate) const SERVER_INFO: &str = "http://jabber.org/network/serverinfo";
 /// XEP-0198.
 pub(crate) const SM: &str = "urn:xmpp:sm:3";
 /// XEP-0199.

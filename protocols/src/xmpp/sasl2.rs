@@ -110,7 +110,6 @@ impl Session {
             return None;
         }
         let named = |name: &str, ns: &str| Element::new("mechanism", ns).text(name);
-        let mechanisms = Mechanism::ALL.into_iter().filter(|mechanism| self.offers(*mechanism));
         let tokens = self.token_mechanisms().map(|mechanism| named(mechanism.name(), ns::FAST));
         let features = [ns::CARBONS, ns::CSI, ns::SM].map(|var| Element::new("feature", ns::BIND2).attr("var", var));
         let bind = Element::new("bind", ns::BIND2).child(Element::new("inline", ns::BIND2).children(features));
@@ -119,7 +118,7 @@ impl Session {
             .child(Element::new("sm", ns::SM))
             .child(Element::new("fast", ns::FAST).children(tokens));
         let authentication = Element::new("authentication", ns::SASL2)
-            .children(mechanisms.map(|mechanism| named(mechanism.name(), ns::SASL2)))
+            .children(self.mechanism_names().map(|name| named(name, ns::SASL2)))
             .child(inline);
         Some(authentication)
     }

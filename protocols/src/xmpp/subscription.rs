@@ -67,9 +67,11 @@ fn take(client: &Client, link: &mut Link, asked: Asked, to: Option<Address>, ste
     }
 }
 
-/// A contact's step towards the client's account.
-pub(crate) fn on_event(link: &mut Link, contact: &AccountName, step: SubscriptionStep) {
-    let presence =
-        Element::new("presence", ns::CLIENT).attr("from", link.domains.account(contact)).attr("type", name_of(step));
-    link.send(&presence);
+/// A contact's step towards the client's account, which it is for and not for one of its clients (RFC 6121 section 3.1.2).
+pub(crate) fn on_event(client: &Client, link: &mut Link, contact: &AccountName, step: SubscriptionStep) {
+    let presence = Element::new("presence", ns::CLIENT)
+        .attr("to", client.bare.as_str())
+        .attr("from", link.domains.account(contact))
+        .attr("type", name_of(step));
+    link.send_unchanged(&presence);
 }

@@ -1,6 +1,7 @@
 //! Transcripts: what a client sends, what the core is asked, what the client gets. The core is played by the test, so that each answer comes when the
 //! test says so.
 
+mod bad_input;
 mod bookmarks;
 mod direct;
 mod invitations;

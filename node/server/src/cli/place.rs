@@ -112,6 +112,7 @@ impl NewNode {
             irc_without_tls: false,
             xmpp_advertise: None,
             servers: Servers::default(),
+            contacts: Vec::new(),
             web: WebConfig::default(),
             advertise: self.advertise(),
             discovery: Discovery::default(),

@@ -8,7 +8,7 @@ use super::replicas::Replicas;
 use super::servers::Servers;
 use super::web::{WebConfig, is_base_url, is_origin};
 use super::words::Words;
-use super::{CONNECTIONS_PER_ADDRESS, Config, discovery, oauth, operators, replicas, servers, web};
+use super::{CONNECTIONS_PER_ADDRESS, Config, contacts, discovery, oauth, operators, replicas, servers, web};
 use crate::web::copies::Peer;
 use lavina_crdt::mesh::Place;
 use lavina_protocols::sasl::parse_verifier;
@@ -52,6 +52,13 @@ const KEYS: &[(&str, &str)] = &[
     ("address", "\"192.0.2.9:5269\""),
     ("direct-tls", "true"),
     ("secret", "\"...\""),
+    ("contact", "{ abuse = \"mailto:abuse@chat.example\" }"),
+    ("abuse", "\"mailto:abuse@chat.example\""),
+    ("feedback", "\"https://chat.example/feedback\""),
+    ("sales", "\"mailto:sales@chat.example\""),
+    ("security", "\"xmpp:root@chat.example\""),
+    ("status", "\"https://status.chat.example\""),
+    ("support", "\"xmpp:help@rooms.chat.example?join\""),
     ("http", "\"127.0.0.1:5280\""),
     ("https", "\"0.0.0.0:5443\""),
     ("http-url", "\"https://chat.example\""),
@@ -122,6 +129,8 @@ struct File {
     server: Vec<servers::HostEntry>,
     #[serde(default)]
     component: Vec<servers::ComponentEntry>,
+    #[serde(default)]
+    contact: contacts::Entries,
     http: Option<Spanned<Words>>,
     https: Option<Spanned<Words>>,
     http_url: Option<Spanned<String>>,
@@ -223,6 +232,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             hosts: servers::hosts(&check, &file.server)?,
             components: servers::components(&check, &file.component)?,
         },
+        contacts: contacts::check(&check, &file.contact)?,
         web: WebConfig {
             url: file.http_url.as_ref().map(|url| check.url("http-url", url)).transpose()?,
             origins: check.origins("http-origins", file.http_origins.as_ref())?,
@@ -311,7 +321,14 @@ impl Check<'_> {
     }
 
     /// As [`Check::refuse`], for one word of a list.
-    fn refuse_word(&self, key: &str, words: &Spanned<Words>, word: &str, what: &str, right: &str) -> ConfigError {
+    pub(super) fn refuse_word(
+        &self,
+        key: &str,
+        words: &Spanned<Words>,
+        word: &str,
+        what: &str,
+        right: &str,
+    ) -> ConfigError {
         ConfigError::value(self.source, key, &words.span(), format!("\"{word}\" {what}"), right)
     }
 

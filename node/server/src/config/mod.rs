@@ -3,6 +3,7 @@
 //! It knows nothing of what the values are used for. An error names the file, the line, the column, the key and what would be right. A
 //! listener whose key is absent is off.
 
+mod contacts;
 mod discovery;
 mod error;
 mod file;
@@ -31,6 +32,7 @@ pub(crate) use web::WebConfig;
 
 use lavina_crdt::mesh::Place;
 use lavina_protocols::operator::Operator;
+use lavina_protocols::session::ContactKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -88,6 +90,8 @@ pub(crate) struct Config {
     pub(crate) xmpp_advertise: Option<String>,
     /// Other servers and components.
     pub(crate) servers: Servers,
+    /// Where those who run the mesh are reached.
+    pub(crate) contacts: Vec<(ContactKind, Vec<String>)>,
     /// HTTP for clients.
     pub(crate) web: WebConfig,
     /// Where other nodes can dial it, `host:port`.
@@ -149,6 +153,7 @@ impl Config {
             irc_without_tls: false,
             xmpp_advertise: None,
             servers: Servers::default(),
+            contacts: Vec::new(),
             web: WebConfig::default(),
             advertise: vec![SocketAddr::new(loopback, port::MESH).to_string()],
             discovery: Discovery::default(),

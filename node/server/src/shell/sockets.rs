@@ -207,6 +207,7 @@ impl Opening<'_> {
             flood: self.flood,
             sts: config.sts(bind),
             webirc: config.webirc.password.clone(),
+            contacts: config.contacts.clone(),
             upload: self.files.as_ref().map(|service| service.upload.clone()),
             abroad: config.listen.is_abroad(),
             tokens: self.tokens.clone(),

@@ -140,7 +140,8 @@ impl Wishes {
                 return Err(StanzaError::NOT_ACCEPTABLE.text("a password is needed"));
             }
             (Some(true), secret) => secret.or_else(|| state.key.clone()),
-            (None, _) => state.key.clone(),
+            // Where only the secret is said, it is meant to count.
+            (None, secret) => secret.or_else(|| state.key.clone()),
         };
         if key != state.key {
             acts.push(Act::SetKey(key));

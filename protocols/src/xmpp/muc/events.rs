@@ -9,9 +9,10 @@ use crate::xmpp::jid::Domains;
 use crate::xmpp::link::Link;
 use crate::xmpp::ns;
 use bytes::Bytes;
-use lavina_crdt::content::Author;
-use lavina_crdt::names::{Nick, RoomName};
+use lavina_crdt::content::{Author, Principal};
+use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::room::{Closed, Flag, Rank, RoomState};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Sets this protocol's ways of rendering apart from those of IRC, which has the highest bit.
@@ -229,6 +230,18 @@ impl Client {
             // Others see new roles as people speak or join; the client itself must know whether it may speak.
             self.show_own_role(&mut showing, rank);
         }
+        if sight.real {
+            let inside: BTreeSet<Principal> =
+                ranks.iter().flat_map(|who| &who.people).map(crate::event::Person::principal).collect();
+            for (account, affiliation) in affiliated_anew(old, new, &inside) {
+                showing.share("message", |domains| {
+                    let item = Element::new("item", ns::MUC_USER).attr("affiliation", affiliation);
+                    let item = item.attr("jid", domains.account(account));
+                    let message = Element::new("message", ns::CLIENT).attr("from", domains.room(room));
+                    message.child(occupant::user(item, &[]))
+                });
+            }
+        }
         if old.topic.as_ref().map(|topic| &topic.text) != new.topic.as_ref().map(|topic| &topic.text) {
             showing.share("message", |domains| {
                 let subject = message::subject(domains, room, new.topic.as_ref(), false);
@@ -316,6 +329,22 @@ fn departure(
     let item = occupant::item(domains, sight.of(person), occupant::affiliation(rank), "none");
     let presence = occupant::gone(domains, room, nick, Some(person), item, &[]);
     if status.is_empty() { presence } else { presence.text_child("status", status) }
+}
+
+/// Accounts that are not inside and whose affiliation is another one (sections 9.3, 9.4, 10.3 to 10.7). Who is banned is inside or nobody's matter.
+fn affiliated_anew<'a>(
+    old: &'a RoomState,
+    new: &'a RoomState,
+    inside: &BTreeSet<Principal>,
+) -> Vec<(&'a AccountName, &'static str)> {
+    let affiliation = |state: &RoomState, who: &Principal| occupant::affiliation(state.rank(who));
+    let all: BTreeSet<&Principal> = old.ranks.keys().chain(new.ranks.keys()).collect();
+    let absent = all.into_iter().filter(|who| !inside.contains(who) && affiliation(old, who) != affiliation(new, who));
+    let account = |who: &'a Principal| match who {
+        Principal::Account(account) => Some((account, affiliation(new, who))),
+        Principal::Guest(_) => None,
+    };
+    absent.filter_map(account).collect()
 }
 
 /// What a room tells its occupants as 104 when it changes (section 10.2.1).

@@ -94,7 +94,7 @@ fn rosters_and_subscriptions() {
         <iq to='alice@a.example/r1' id='s' type='result'/>
         <iq to='alice@a.example/r1' id='427f867a270f6fc867fc50e77d3679c5' type='set'><query xmlns='jabber:iq:roster' ver='v2'><item jid='bob@a.example' subscription='remove'/></query></iq>
             Subscription(bob, Subscribe)
-        <presence to='alice@a.example/r1' from='bob@a.example' type='subscribed'/>
+        <presence to='alice@a.example' from='bob@a.example' type='subscribed'/>
         <iq to='alice@a.example/r1' id='x' type='error'><error type='cancel'><remote-server-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
     "#]].assert_eq(&chat.take());
 }
@@ -306,6 +306,25 @@ fn accounts_are_blocked_and_clients_that_know_the_list_are_told() {
             Say(Account(bob, None), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "5", relation: None, joints: [], typing: None, least: None })
         <message to='alice@a.example/r1' from='bob@a.example' id='5' type='error'><error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>you block them</text><blocked xmlns='urn:xmpp:blocking:errors'/></error></message>
     "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn who_runs_the_server_is_found_by_discovery() {
+    use crate::session::ContactKind;
+    let connection =
+        Connection { host: "h".into(), tls: None, starttls: false, framed: false, gateway: false, seed: 7 };
+    let contacts =
+        vec![(ContactKind::Abuse, vec!["mailto:abuse@a.example".to_owned(), "xmpp:root@a.example".to_owned()])];
+    let config =
+        SessionConfig { plain_without_tls: true, flood: Flood::NONE, contacts, ..SessionConfig::new("a.example") };
+    let mut chat = Chat::configured(config, connection);
+    chat.log_in();
+    chat.send("<iq type='get' id='1' to='a.example'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>");
+    let log = chat.take();
+    let form = "<value>http://jabber.org/network/serverinfo</value></field><field var='abuse-addresses' type='list-multi'>\
+                <value>mailto:abuse@a.example</value><value>xmpp:root@a.example</value></field></x>";
+    assert!(log.contains(form), "{log}");
+    assert!(!log.contains("category='store'"), "no files are taken");
 }
 
 #[test]

@@ -151,6 +151,63 @@ fn accounts_are_registered_in_band() {
     "#]].assert_eq(&chat.take());
 }
 
+/// A stream over which the client has shown a certificate.
+fn certified() -> Chat {
+    let tls = Tls { fingerprint: Some("ab".repeat(32)), ..Tls::default() };
+    let mut chat = Chat::with(Connection {
+        host: "h".into(),
+        tls: Some(tls),
+        starttls: false,
+        framed: false,
+        gateway: false,
+        seed: 7,
+    });
+    chat.send(HEADER);
+    chat
+}
+
+#[test]
+fn a_certificate_logs_in_whose_it_is_and_as_nobody_else() {
+    let named = |name: Option<&str>| Ok(Reply::Account(AccountReply::Named(name.map(account))));
+    let external =
+        |initial: &str| format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>{initial}</auth>");
+    let mut chat = certified();
+    assert!(chat.take().contains("<mechanism>EXTERNAL</mechanism>"));
+    chat.send(&external("="));
+    assert!(chat.take().contains(&format!("Account(ByCertificate(\"{}\"))", "ab".repeat(32))));
+    chat.answer(named(Some("alice")));
+    assert!(chat.take().contains("LogIn(alice)"));
+    chat.answer(Ok(Reply::Done));
+    assert!(chat.take().contains("<success "));
+
+    let mut chat = certified();
+    chat.send(&external(""));
+    assert!(chat.take().contains("<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"));
+    // alice@a.example
+    chat.send("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>YWxpY2VAYS5leGFtcGxl</response>");
+    chat.answer(named(Some("alice")));
+    assert!(chat.take().contains("LogIn(alice)"));
+
+    for (initial, answer, condition) in [
+        ("YWxpY2VAYS5leGFtcGxl", Some(Some("bob")), "invalid-authzid"),
+        ("=", Some(None), "not-authorized"),
+        ("YWxpY2U=", None, "invalid-authzid"),
+        ("/w==", None, "invalid-authzid"),
+    ] {
+        let mut chat = certified();
+        chat.send(&external(initial));
+        if let Some(answer) = answer {
+            chat.answer(named(answer));
+        }
+        assert!(chat.take().contains(&format!("<{condition}/>")), "{initial}");
+    }
+    let mut chat = Chat::new();
+    chat.send(HEADER);
+    assert!(!chat.take().contains("EXTERNAL"), "there is no certificate");
+    chat.send(&external("="));
+    assert!(chat.take().contains("<invalid-mechanism/>"));
+}
+
 #[test]
 fn guessing_ends_the_stream() {
     let mut chat = Chat::new();

@@ -5,6 +5,7 @@ use super::*;
 use crate::command::HistoryOf;
 use crate::event::{HistoryPage, Leave};
 use expect_test::expect;
+use lavina_crdt::content::Principal;
 use lavina_crdt::room::{Act, Closed, Denied, Flag};
 
 const JOIN: &str =
@@ -294,6 +295,45 @@ fn state_changes_show_as_subject_roles_and_status() {
         <message to='alice@a.example/r1' from='rust@rooms.a.example/bob' type='groupchat'><subject/></message>
         <message to='alice@a.example/r1' from='rust@rooms.a.example' type='groupchat'><x xmlns='http://jabber.org/protocol/muc#user'><status code='104'/></x></message>
     "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn who_is_not_inside_and_becomes_a_member_is_told_of_to_who_sees_addresses() {
+    let mut chat = inside();
+    let old = view(false).state;
+    let mut new = (*old).clone();
+    let ranks = [("dave", Rank::Member), ("bob", Rank::Admin)];
+    new.ranks.extend(ranks.map(|(name, rank)| (Principal::Account(account(name)), rank)));
+    let event = |old: &RoomState, new: &RoomState| Event::RoomChanged {
+        room: room("rust"),
+        by: author(2, "bob", true),
+        id: msg_id(5),
+        acts: Vec::new(),
+        old: Arc::new(old.clone()),
+        new: Arc::new(new.clone()),
+        ranks: vec![occupant(2, "bob", Some("phone"), Rank::Admin)],
+    };
+    chat.event(event(&old, &new));
+    let log = chat.take();
+    let told = "<message to='alice@a.example/r1' from='rust@rooms.a.example'><x xmlns='http://jabber.org/protocol/muc#user'>\
+                <item affiliation='member' jid='dave@a.example'/></x></message>";
+    assert!(log.contains(told) && log.matches("<message").count() == 1, "bob is inside, and shown by presence: {log}");
+    let mut left = new.clone();
+    left.ranks.remove(&Principal::Account(account("dave")));
+    chat.event(event(&new, &left));
+    assert!(chat.take().contains("<item affiliation='none' jid='dave@a.example'/>"));
+}
+
+#[test]
+fn a_secret_alone_makes_a_room_need_it() {
+    let mut chat = inside();
+    chat.send(
+        "<iq type='set' id='o' to='rust@rooms.a.example'><query xmlns='http://jabber.org/protocol/muc#owner'>\
+         <x xmlns='jabber:x:data' type='submit'><field var='muc#roomconfig_roomsecret'><value>pw</value></field></x></query></iq>",
+    );
+    chat.answer(Ok(Reply::Room(Some(Arc::new(view_with(Rank::Founder))))));
+    let Some((_, Command::Act(_, acts))) = chat.asked.front() else { panic!("nothing is changed") };
+    assert_eq!(acts, &[Act::SetKey(Some("pw".to_owned()))]);
 }
 
 #[test]
