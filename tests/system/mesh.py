@@ -91,6 +91,13 @@ class Node:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def pause(self):
+        """The process stands still, with all its connections."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def trusted(self):
         """TLS as users have it who were given the node's certificate: it is checked, and the name in it too."""
         return ssl.create_default_context(cafile=self.directory / "data" / "client-cert.pem")

@@ -8,12 +8,20 @@ import subprocess
 PREFIX = "10.77.0"
 CLIENTS = f"{PREFIX}.254"
 
-# Drops packets to and from the addresses of `peers`; everything else, clients above all, passes.
+# Drops packets to and from the addresses of `peers`, and those from `unheard`; everything else, clients above all, passes.
 CUT_RULES = """
 table inet cut {
   set peers { type ipv4_addr; }
-  chain incoming { type filter hook input priority 0; ip saddr @peers drop; }
+  set unheard { type ipv4_addr; }
+  chain incoming { type filter hook input priority 0; ip saddr @peers drop; ip saddr @unheard drop; }
   chain outgoing { type filter hook output priority 0; ip daddr @peers drop; }
+}
+"""
+
+# Of what other nodes send, some of a hundred packets never arrive.
+LOSS_RULES = """
+table inet loss {
+  chain incoming { type filter hook input priority 0; udp dport 7667 numgen random mod 100 < %d drop; }
 }
 """
 
@@ -68,6 +76,15 @@ class Network:
         addresses = ", ".join(self.addresses[other] for other in others)
         run(*self.inside(name), "nft", "add", "element", "inet", "cut", "peers", f"{{ {addresses} }}")
 
+    def deafen(self, name, *others):
+        """A node hears nothing of these others any more; they hear it."""
+        addresses = ", ".join(self.addresses[other] for other in others)
+        run(*self.inside(name), "nft", "add", "element", "inet", "cut", "unheard", f"{{ {addresses} }}")
+
+    def lose(self, name, percent):
+        """So many of a hundred packets from other nodes are lost before a node."""
+        run(*self.inside(name), "nft", "-f", "-", stdin=LOSS_RULES % percent)
+
     def dials_only(self, name):
         """Lets only what answers to the node in, as a router at home does; clients are let in. """
         try:
@@ -76,7 +93,8 @@ class Network:
             print(f"this kernel does not follow connections, so nothing but its missing address keeps {name} hidden: {problem}")
 
     def heal(self, name):
-        run(*self.inside(name), "nft", "flush", "set", "inet", "cut", "peers")
+        for what in ("peers", "unheard"):
+            run(*self.inside(name), "nft", "flush", "set", "inet", "cut", what)
 
     def drops(self, name):
         """Whether the namespace really drops what is sent to every other node: a closed port there stays silent."""

@@ -35,7 +35,10 @@ pub(super) fn measure(messages: u64) -> Result<Join> {
         let mut reader =
             Client::capable(field.irc(1)?, &format!("reader{room}"), "draft/chathistory batch server-time")?;
         let started = Instant::now();
-        reader.send(&format!("JOIN #join{room}\r\nCHATHISTORY LATEST #join{room} * 50\r\n"))?;
+        reader.send(&format!("JOIN #join{room}\r\n"))?;
+        // RPL_ENDOFNAMES ends what a JOIN brings.
+        reader.until(|line| line.split(' ').nth(1) == Some("366"))?;
+        reader.send(&format!("CHATHISTORY LATEST #join{room} * 50\r\n"))?;
         reader.until(|line| line.contains(" PRIVMSG #join"))?;
         let ms = started.elapsed().as_secs_f64() * 1_000.0;
         // What was there before is not what is measured.
