@@ -70,6 +70,8 @@ pub enum Told {
         /// The wish.
         wake: Box<Wake>,
     },
+    /// They see an account's presence, whoever has said so at whatever node: who wants to know what it publishes is told.
+    Sees(AccountName),
     /// An account whose presence they see has set one of the registers that others may look at.
     Shown {
         /// Whose.

@@ -39,7 +39,7 @@ class Person(Watched):
         stream.add_event_handler("session_start", lambda _: self.becomes("started"))
         stream.add_event_handler("failed_all_auth", lambda _: self.becomes("refused"))
         stream.add_event_handler("connection_failed", lambda reason: self.becomes(f"not connected: {reason}"))
-        for event in ("message", "groupchat_message", "message_error"):
+        for event in ("message", "groupchat_message", "message_error", "user_tune_publish"):
             stream.add_event_handler(event, lambda stanza: self.keep(self.messages, stanza))
         handler = slixmpp.xmlstream.handler.Callback(
             "presences",

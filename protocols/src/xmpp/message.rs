@@ -35,6 +35,10 @@ pub(crate) fn on_message(client: &mut Client, link: &mut Link, asked: Asked, to:
             client.whisper(link, Target::Account(account, resource), stanza, Pending::Nothing);
             Ok(())
         }
+        ("error", Some(Address::Room(room) | Address::Occupant(room, _))) => {
+            muc::leave::on_error(client, link, room, stanza);
+            Ok(())
+        }
         // Section 8.3.1: an error is answered by nothing.
         ("error", _) => Ok(()),
         ("groupchat", Some(Address::Room(room))) => muc::message::on_groupchat(link, &asked, room, stanza),

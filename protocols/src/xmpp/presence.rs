@@ -43,6 +43,9 @@ pub(crate) fn on_presence(client: &mut Client, link: &mut Link, asked: Asked, to
             remember(client, &account, resource.as_deref(), kind.is_none());
             client.whisper(link, Target::Account(account, resource), stanza, Pending::Nothing);
         }
+        (Some("error"), Some(Address::Room(room) | Address::Occupant(room, _))) => {
+            muc::leave::on_error(client, link, room, stanza);
+        }
         // Rooms of other servers refuse entrance so.
         (Some("error"), Some(Address::Account(account, resource @ Some(_)))) if client.account.is_remote() => {
             client.whisper(link, Target::Account(account, resource), stanza, Pending::Nothing);

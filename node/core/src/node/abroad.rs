@@ -149,6 +149,13 @@ impl<S: Store> Node<S> {
         Ok(Reply::Done)
     }
 
+    /// A contact of an account has changed: one of another server may see its presence from here on.
+    pub(super) fn on_contact_abroad_changed(&mut self, account: &AccountName, contact: &AccountName) {
+        if self.gateway.is_some() && contact.is_remote() && self.roster_item(account, contact).subscription.from {
+            self.let_know(Remote { account: contact.clone(), resource: None }, Told::Sees(account.clone()));
+        }
+    }
+
     /// An account has set a register that others may look at: tells those of other servers who see its presence.
     pub(super) fn show_register_abroad(
         &mut self,

@@ -182,6 +182,7 @@ impl<S: Store> Node<S> {
         }
         if let Some(contact) = rosters::contact(key) {
             self.on_contact_changed(account, &contact);
+            self.on_contact_abroad_changed(account, &contact);
         } else {
             self.on_mark(account, key);
             self.on_note(account, key);

@@ -169,7 +169,8 @@ impl Client {
         let mine = person.session == self.session;
         let sight = if mine { sight.own() } else { sight };
         let renamed = |domains: &Domains, codes: &[u16]| {
-            let item = occupant::item(domains, sight.of(person), occupant::affiliation(rank), "none");
+            let role = occupant::role(rank, sight.moderated);
+            let item = occupant::item(domains, sight.of(person), occupant::affiliation(rank), role);
             let item = item.attr("nick", new.as_str());
             occupant::gone(domains, room, old, Some(person), item, codes)
         };

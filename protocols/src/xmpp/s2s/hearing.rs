@@ -3,9 +3,9 @@
 use super::super::element::Element;
 use super::super::error::StanzaError;
 use super::super::jid::Address;
-use super::super::ns;
 use super::super::pending::Asked as Sender;
 use super::super::xml::LIMITS;
+use super::super::{muc, ns};
 use super::person::{Person, Stage, Step};
 use super::stream::domain_of;
 use super::{ConnectionId, Hub, Output, Waiting, parse};
@@ -45,7 +45,7 @@ impl Hub {
         if !self.domains.are(&domain) {
             return self.on_stanza_between(by, stanza, &domain);
         }
-        if stanza.get_attr("type") == Some("error") && domain == self.domains.rooms && is_end(&stanza) {
+        if stanza.get_attr("type") == Some("error") && domain == self.domains.rooms && muc::leave::is_end(&stanza) {
             // XEP-0045 section 7.14: who cannot be reached is no occupant.
             return self.expel(&remote);
         }
@@ -216,21 +216,4 @@ fn out_of_room() -> Element {
     let item = Element::new("item", ns::MUC_USER).attr("affiliation", "none").attr("role", "none");
     let status = |code: &str| Element::new("status", ns::MUC_USER).attr("code", code);
     Element::new("x", ns::MUC_USER).child(item).child(status("110")).child(status("332"))
-}
-
-/// Whether an error says that who it is from is not there any more (XEP-0045 section 7.14).
-fn is_end(stanza: &Element) -> bool {
-    const ENDS: [&str; 9] = [
-        "gone",
-        "internal-server-error",
-        "item-not-found",
-        "jid-malformed",
-        "recipient-unavailable",
-        "redirect",
-        "remote-server-not-found",
-        "remote-server-timeout",
-        "service-unavailable",
-    ];
-    let error = stanza.get("error", ns::CLIENT);
-    error.is_some_and(|error| error.elements().any(|condition| ENDS.contains(&condition.name.as_str())))
 }

@@ -95,6 +95,21 @@ impl Hub {
         }
     }
 
+    /// Somebody there sees an account's presence from here on: their clients that have shown themselves before are told what there is.
+    pub(super) fn on_seen(&mut self, to: &Remote, account: &AccountName) {
+        for client in self.clients_of(to, account) {
+            let wanted = self.interest.0.get(&client).map(|known| known.wanted.clone()).unwrap_or_default();
+            self.ask_latest(&client, account.clone(), &wanted);
+        }
+    }
+
+    /// The clients of somebody there that have shown themselves to an account.
+    fn clients_of(&self, to: &Remote, account: &AccountName) -> Vec<Remote> {
+        let first = Remote { account: to.account.clone(), resource: None };
+        let theirs = self.interest.0.range(first..).take_while(|(remote, _)| remote.account == to.account);
+        theirs.filter(|(_, known)| known.accounts.contains(account)).map(|(remote, _)| remote.clone()).collect()
+    }
+
     pub(super) fn on_latest(&mut self, remote: &Remote, answer: Result<Reply, Refusal>) {
         let Ok(Reply::Latest(latest)) = answer else { return };
         for (account, register, parent) in latest {
@@ -110,11 +125,7 @@ impl Hub {
         register: &RegisterView,
         parent: Option<&[u8]>,
     ) {
-        let first = Remote { account: to.account.clone(), resource: None };
-        let theirs = self.interest.0.range(first..).take_while(|(remote, _)| remote.account == to.account);
-        let shown = theirs.filter(|(_, known)| known.accounts.contains(account));
-        let clients: Vec<Remote> = shown.map(|(remote, _)| remote.clone()).collect();
-        for client in clients {
+        for client in self.clients_of(to, account) {
             self.push_item(&client, account, register, parent, false);
         }
     }

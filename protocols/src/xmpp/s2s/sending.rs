@@ -15,6 +15,9 @@ impl Hub {
         if let Told::Shown { account, register, parent } = told {
             return self.push_items(to, account, register, parent.as_deref());
         }
+        if let Told::Sees(account) = told {
+            return self.on_seen(to, account);
+        }
         let Some(stanza) = told::render(&self.domains, to, told) else { return };
         if matches!(told, Told::Whisper { .. }) && stanza.name == "presence" {
             self.directed.note(&stanza);

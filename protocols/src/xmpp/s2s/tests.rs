@@ -610,6 +610,8 @@ fn clients_of_another_server_are_told_of_what_they_want_to_be_told_of() {
     assert_eq!(asks_latest(&world.sides[0]), 1);
     world.tell(1, romeo(), shows("1"));
     assert_eq!(asks_latest(&world.sides[0]), 1, "the same capabilities are not asked for again");
+    world.tell(0, remote("juliet@b.example", None), Told::Sees(AccountName::new("romeo").unwrap()));
+    assert_eq!(asks_latest(&world.sides[0]), 2, "she sees him only now");
     let juliet = || remote("juliet@b.example", None);
     let shown = |node: &str, id: &str| {
         let (register, parent) = published(node, id);

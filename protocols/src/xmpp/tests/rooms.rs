@@ -131,7 +131,7 @@ fn occupants_come_change_and_go() {
     expect![[r#"
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/dave'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='6e94968955ec039d2c54b9f7b9bde5c0'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='dave@a.example/irc.4e1cb2a3' role='participant'/></x></presence>
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/dave' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='6e94968955ec039d2c54b9f7b9bde5c0'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='outcast' jid='dave@a.example/irc.4e1cb2a3' role='none'><actor nick='bob'/><reason>spam</reason></item><status code='301'/></x></presence>
-        <presence to='alice@a.example/r1' from='rust@rooms.a.example/carol' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' role='none' nick='carla'/><status code='303'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/carol' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' role='participant' nick='carla'/><status code='303'/></x></presence>
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/carla'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><hats xmlns='urn:xmpp:hats:0'><hat title='Voice' uri='urn:lavina:rank:voice'/></hats><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='member' role='participant'/></x></presence>
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/carla' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='none'/></x><status>bye</status></presence>
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='alice@a.example/r1' role='none'><actor nick='bob'/></item><status code='110'/><status code='307'/></x></presence>
@@ -167,7 +167,7 @@ fn nicks_are_changed_and_refused() {
             SetRoomNick { room: rust, nick: Alicia }
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/Alicia' type='error'><error type='cancel'><conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>the nick is in use</text></error></presence>
             SetRoomNick { room: rust, nick: Alicia }
-        <presence to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='alice@a.example/r1' role='none' nick='Alicia'/><status code='110'/><status code='303'/></x></presence>
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='unavailable'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='alice@a.example/r1' role='participant' nick='Alicia'/><status code='110'/><status code='303'/></x></presence>
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/Alicia'><show>away</show><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='alice@a.example/r1' role='participant'/><status code='110'/></x></presence>
             SetRoomNick { room: rust, nick: Alison }
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/Alicia' type='unavailable'><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='none' nick='Alison'/><status code='110'/><status code='303'/></x></presence>
@@ -322,6 +322,26 @@ fn who_is_not_inside_and_becomes_a_member_is_told_of_to_who_sees_addresses() {
     left.ranks.remove(&Principal::Account(account("dave")));
     chat.event(event(&new, &left));
     assert!(chat.take().contains("<item affiliation='none' jid='dave@a.example'/>"));
+}
+
+#[test]
+fn who_answers_a_room_with_an_error_is_out_of_it() {
+    let error = |name: &str, to: &str, condition: &str| {
+        format!(
+            "<{name} type='error' to='{to}'><error type='cancel'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></{name}>"
+        )
+    };
+    for (name, to) in [("message", "rust@rooms.a.example/bob"), ("presence", "rust@rooms.a.example")] {
+        let mut chat = inside();
+        chat.send(&error(name, to, "not-acceptable"));
+        assert!(chat.asked.is_empty(), "that says nothing of the client");
+        chat.send(&error(name, &to.replace("rust", "other"), "service-unavailable"));
+        assert!(chat.asked.is_empty(), "it is in no such room");
+        chat.send(&error(name, to, "service-unavailable"));
+        assert!(matches!(chat.asked.front(), Some((_, Command::Part { room: left, .. })) if *left == room("rust")));
+        chat.answer(Ok(Reply::Done));
+        assert!(chat.take().contains("type='unavailable'"));
+    }
 }
 
 #[test]

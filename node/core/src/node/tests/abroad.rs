@@ -265,6 +265,27 @@ fn who_goes_down_with_a_node_is_gone_for_other_servers_too_and_back_with_it() {
 }
 
 #[test]
+fn every_gateway_knows_who_sees_an_account_whichever_node_it_was_granted_at() {
+    let (mut world, gateways, [_, hall]) = seen_by_juliet();
+    let sees = |world: &mut World, gateway: Client| {
+        let heard = world.heard(gateway);
+        let is_it = |heard: &super::world::Heard| {
+            matches!(heard, super::world::Heard::Event(event)
+                if matches!(event.as_ref(), Event::Abroad(to, Told::Sees(account))
+                    if *to == juliet(None) && account.as_str() == "romeo"))
+        };
+        heard.iter().filter(|heard| is_it(heard)).count()
+    };
+    world.ask(hall, Command::Subscription(juliet(None).account, SubscriptionStep::Unsubscribed)).unwrap();
+    world.run_ms(300);
+    assert_eq!(gateways.map(|gateway| sees(&mut world, gateway)), [0, 0, 0]);
+    world.ask(gateways[1], asks(Command::Subscription(account("romeo"), SubscriptionStep::Subscribe))).unwrap();
+    world.ask(hall, Command::Subscription(juliet(None).account, SubscriptionStep::Subscribed)).unwrap();
+    world.run_ms(300);
+    assert_eq!(gateways.map(|gateway| sees(&mut world, gateway)), [1, 1, 1]);
+}
+
+#[test]
 fn a_node_that_starts_anew_has_others_say_that_its_people_are_gone() {
     let (mut world, [_, near, _], _) = seen_by_juliet();
     world.restart(0);
