@@ -88,6 +88,7 @@ fn a_small_file_is_enough() {
                     hosts: [],
                     components: {},
                 },
+                contacts: [],
                 web: WebConfig {
                     url: None,
                     origins: [],
@@ -127,7 +128,7 @@ fn an_unknown_key_names_the_one_that_was_meant() {
     check(
         &format!("{GOOD}colour = \"red\"\n"),
         expect![
-            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, always-on, irc, irc-tls, xmpp, xmpp-tls, xmpp-server, xmpp-server-tls, xmpp-component, server-allow, server-block, server-dialback, server-authority, server, component, address, direct-tls, secret, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, irc-password, motd, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, room-days, mesh, mesh-advertise, mesh-discovery, mesh-relay, mesh-replicas, admin, operator, password, account, title, web-push, oauth, issuer, audience, algorithm, key, claim, certificate, certificate-key"
+            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, invitations, always-on, irc, irc-tls, xmpp, xmpp-tls, xmpp-advertise, xmpp-server, xmpp-server-tls, xmpp-component, server-allow, server-block, server-dialback, server-authority, server, component, address, direct-tls, secret, contact, abuse, feedback, sales, security, status, support, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, irc-password, motd, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, room-days, mesh, mesh-advertise, mesh-discovery, mesh-relay, mesh-replicas, admin, operator, password, account, title, web-push, oauth, issuer, audience, algorithm, key, claim, certificate, certificate-key"
         ],
     );
 }
