@@ -30,7 +30,6 @@ class JsClient(Client):
 
     async def attempt(self, node, password, token=None):
         """Connects to a node with STARTTLS and logs in; ConnectionRefusedError when the account is not (yet) there."""
-        self.reset()
         environment = {**os.environ, "NODE_EXTRA_CA_CERTS": str(node.directory / "data" / "client-cert.pem")}
         if token:
             environment["TOKEN"] = json.dumps(token)
@@ -39,6 +38,8 @@ class JsClient(Client):
             "node", str(SCRIPT), service, DOMAIN, self.nick, password, ROOM_JID, self.id,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment,
         )  # fmt: skip
+        # Only here, since the process before may end meanwhile.
+        self.reset()
         self.reader = asyncio.create_task(self.read(self.process))
         self.do("connect")
         await self.until(lambda: self.lost or self.jid or self.errors, "no session")
