@@ -113,7 +113,8 @@ impl Net {
     ) -> Fate {
         let (from, to) = way;
         let mut delay_us = self.paths.delay_us(from, to, rng);
-        while self.paths.loses(from, to, rng) {
+        // A link over which nothing comes for longer is given up, and what was under way on it goes over the next one.
+        while delay_us < IDLE_US && self.paths.loses(from, to, rng) {
             delay_us += 2 * self.paths.delay_us(from, to, rng);
         }
         let rate_kbps = self.paths.rate_kbps(from, to);
