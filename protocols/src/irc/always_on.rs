@@ -121,6 +121,9 @@ impl Session {
 
     /// Keeps an event that comes before the client is told where it is; says whether it did.
     pub(super) fn keeps_for_later(&mut self, event: &Arc<Event>) -> bool {
+        if matches!(**event, Event::Closed { .. }) {
+            return false;
+        }
         let kept = self.own.as_mut().and_then(|own| own.unentered.as_mut());
         let kept = kept.filter(|kept| kept.len() < UNENTERED_MAX);
         kept.is_some_and(|kept| {
