@@ -18,6 +18,11 @@ class Message:
     text: str
 
 
+def heard(message):
+    """What a client shows of a message that it has no id of."""
+    return message.nick, message.text
+
+
 class Client(Watched):
     """A client in the room. `live` is what it was told as it happened, its own messages too, in the order in which it came."""
 

@@ -1,10 +1,13 @@
-"""What an IRC channel is holds on every node: through a cut, and when the node dies on which it was made."""
+"""What an IRC channel is holds on every node: through a cut, and when the node dies on which it was made; and so do the clients that people use."""
 
 import asyncio
 import unittest
 
+from .framework_client import FrameworkClient
 from .irc_client import CHANNEL, IrcClient
 from .mesh import Mesh
+from .talk import heard
+from .terminal_clients import Irssi, TerminalClient, WeeChat
 from .waiting import eventually
 
 
@@ -111,3 +114,46 @@ class Channel(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(histories, [said] * 4)
         self.assertIsNone(bob.lost)
         self.assertIsNone(carol.lost)
+
+    async def everybody_sees(self, people, said):
+        """Waits until all of these show all of this."""
+        for person in people:
+            if isinstance(person, TerminalClient):
+                await person.sees(said)
+            else:
+                await person.until(
+                    lambda person=person: said <= set(map(heard, person.live)),
+                    lambda person=person: f"{person} does not show {said - set(map(heard, person.live))}",
+                )
+
+    @staticmethod
+    async def everybody_says(people, text):
+        said = [await person.say(f"{text}, says {person.nick}") for person in people]
+        return {message if isinstance(message, tuple) else heard(message) for message in said}
+
+    async def test_four_kinds_of_clients_talk_on_through_a_cut_and_a_nodes_death(self):
+        alice = await self.in_room("alice", "a")
+        fred, ann, wes = FrameworkClient("fred"), Irssi("ann"), WeeChat("wes")
+        for client, node in ((fred, "a"), (ann, "b"), (wes, "c")):
+            await self.mesh.log_in(client, node)
+        await fred.join()
+        carl = await self.in_room("carl", "c")
+        people = [alice, fred, ann, wes, carl]
+        await self.everybody_sees(people, await self.everybody_says(people, "well met"))
+
+        self.mesh.network.cut_off("c")
+        said = await self.everybody_says(people, "cut in two")
+        self.mesh.network.heal("c")
+        await self.everybody_sees(people, said)
+
+        self.mesh.nodes["a"].kill()
+        rest = [ann, wes, carl]
+        said = await self.everybody_says(rest, "a node less")
+        await fred.until(lambda: fred.lost, "the death of its node is not noticed")
+        await self.mesh.log_in(fred, "b")
+        await fred.join()
+        said |= await self.everybody_says([fred], "back")
+        await self.everybody_sees(rest, said)
+        for client in (ann, wes):
+            twice = [line for line in set(client.lines()) if client.lines().count(line) > 1]
+            self.assertFalse(twice, f"{client} shows a line twice")

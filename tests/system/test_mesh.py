@@ -5,6 +5,7 @@ import unittest
 
 from .irc_client import IrcClient
 from .mesh import Mesh
+from .talk import heard
 from .terminal_clients import Irssi, WeeChat
 from .waiting import eventually
 from .xmpp_client import XmppClient
@@ -172,11 +173,6 @@ class ThreeNodes(unittest.IsolatedAsyncioTestCase):
         await self.mesh.nodes[name].start()
         enough_said.set()
         await asyncio.gather(*others)
-
-
-def heard(message):
-    """What a client shows of a message that it has no id of."""
-    return message.nick, message.text
 
 
 def difference(histories, wanted):
