@@ -364,7 +364,7 @@ fn welcome(session: &mut Session, now: Now) {
     session.numeric(RPL_YOURHOST, &[], &format!("Your host is {node}, running version {}", server::VERSION));
     let created = super::time::format(config.started_ms);
     session.numeric(RPL_CREATED, &[], &format!("This server was started {created}"));
-    session.numeric_words(RPL_MYINFO, &[node, server::VERSION, "BRiowx", "beIfiklmnstuCMPRqaohv", "beIfklqaohv"]);
+    session.numeric_words(RPL_MYINFO, &[node, server::VERSION, "BRiorwx", "beIfiklmnstuCMPRqaohv", "beIfklqaohv"]);
     isupport::write(session, now);
 }
 

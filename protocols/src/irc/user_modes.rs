@@ -1,6 +1,7 @@
 //! MODE of a nick: what one says of oneself. RFC 2812 section 3.1.5, modern.ircdocs.horse "User Modes".
 //!
-//! `x` is always on, since no address is ever shown. `o` can only be given back. There are no server notices to choose from (`s`).
+//! `x` is always on, since no address is ever shown, and `r` while one is logged in; asking for either changes nothing. `o` can only be given back. There are no
+//! server notices to choose from (`s`).
 
 use super::message::Line;
 use super::numerics::*;
@@ -18,10 +19,10 @@ pub(super) const LETTERS: &[(char, UserMode)] = &[
     ('w', UserMode::Wallops),
 ];
 
-/// What is on, as letters.
-pub(super) fn letters(modes: UserModes) -> String {
+/// What is on, as letters; `r` for who is logged in.
+fn letters(modes: UserModes, is_logged_in: bool) -> String {
     let on = LETTERS.iter().filter(|(_, mode)| modes.has(*mode)).map(|(letter, _)| *letter);
-    std::iter::once('+').chain(on).chain(['x']).collect()
+    std::iter::once('+').chain(on).chain(is_logged_in.then_some('r')).chain(['x']).collect()
 }
 
 /// MODE with a nick.
@@ -36,7 +37,10 @@ pub(super) fn user_mode(session: &mut Session, message: &Message<'_>) {
         return;
     }
     session.ask(Command::SetModes(wanted), move |session, _, answer| match answer {
-        Ok(Reply::Modes(_, modes)) if asks => session.numeric_words(RPL_UMODEIS, &[&letters(modes)]),
+        Ok(Reply::Modes(_, modes)) if asks => {
+            let is_logged_in = session.me.account.is_some();
+            session.numeric_words(RPL_UMODEIS, &[&letters(modes, is_logged_in)]);
+        }
         Ok(Reply::Modes(old, new)) => tell(session, old, new),
         Ok(_) => {}
         Err(refusal) => session.refuse_unknown("MODE", &refusal),
@@ -65,7 +69,7 @@ fn parse(session: &mut Session, modes: &str) -> Vec<(UserMode, bool)> {
                 wanted.retain(|(other, _)| other != mode);
                 wanted.push((*mode, on));
             }
-            ('s' | 'x', None) => {}
+            ('r' | 's' | 'x', None) => {}
             (_, None) => unknown = true,
         }
     }

@@ -149,3 +149,11 @@ fn who_is_kept_out_is_told_so_and_not_let_in() {
     "#]],
     );
 }
+
+#[test]
+fn who_is_logged_in_has_mode_r() {
+    let mut client = Client::connect();
+    client.send("PASS alice:secret\nNICK alice\nUSER al 0 * :Al");
+    assert!(client.take().contains(" 900 "));
+    assert_eq!(client.said_to("MODE alice -r\nMODE alice"), ":node 221 alice +rx\n");
+}
