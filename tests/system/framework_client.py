@@ -1,20 +1,14 @@
 """An IRC client on irc-framework, which runs in a process of Node."""
 
-import asyncio
-import json
-from pathlib import Path
-
 from .irc_client import CHANNEL
-from .talk import Client, Message
+from .script_client import ScriptClient
+from .talk import Message
 
-SCRIPT = Path(__file__).parent / "js" / "irc.mjs"
 
-
-class FrameworkClient(Client):
+class FrameworkClient(ScriptClient):
     def __init__(self, nick):
         super().__init__(f"irc-framework:{nick}")
         self.nick = nick
-        self.process = None
         self.reset()
 
     def reset(self):
@@ -22,30 +16,13 @@ class FrameworkClient(Client):
 
     async def attempt(self, node, password):
         """Connects to a node with TLS and logs in; ConnectionRefusedError when the account is not (yet) there."""
-        self.process = await asyncio.create_subprocess_exec(
-            "node", str(SCRIPT), node.address, self.nick, password, CHANNEL,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        # Only here, since the process before may end meanwhile.
-        self.reset()
-        self.reader = asyncio.create_task(self.read(self.process))
+        await self.run("irc.mjs", node.address, self.nick, password, CHANNEL)
         await self.until(lambda: self.lost or self.online, "no session")
         if not self.online:
             problem = f"{self}: {self.lost}"
             self.close()
             raise ConnectionRefusedError(problem)
         return True
-
-    async def read(self, process):
-        async for line in process.stdout:
-            said = json.loads(line)
-            getattr(self, f"on_{said.pop('event')}")(**said)
-            self.changed()
-        if process is self.process:
-            self.disconnected("its process has ended")
-
-    def do(self, what, **more):
-        self.process.stdin.write(f"{json.dumps({'do': what, **more})}\n".encode())
 
     def on_online(self):
         self.online = True
@@ -69,9 +46,8 @@ class FrameworkClient(Client):
     async def say(self, text):
         """Speaks in the room; the message, once it is echoed."""
         self.do("say", text=text)
-        own = lambda: next((said for said in self.live if (said.nick, said.text) == (self.nick, text)), None)  # noqa: E731
-        return await self.until(own, f"{text!r} is not echoed")
 
-    def close(self):
-        if self.process and self.process.returncode is None:
-            self.process.kill()
+        def own():
+            return next((said for said in self.live if (said.nick, said.text) == (self.nick, text)), None)
+
+        return await self.until(own, f"{text!r} is not echoed")

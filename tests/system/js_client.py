@@ -1,25 +1,21 @@
 """An XMPP client on @xmpp/client, which runs in a process of Node: log-in, resource and archive in one step, tokens, resumption."""
 
-import asyncio
 import itertools
 import json
-import os
 import uuid
-from pathlib import Path
 
-from .talk import DOMAIN, ROOM, Client, Message
+from .script_client import ScriptClient
+from .talk import DOMAIN, ROOM, Message
 
-SCRIPT = Path(__file__).parent / "js" / "client.mjs"
 ROOM_JID = f"{ROOM}@rooms.{DOMAIN}"
 
 
-class JsClient(Client):
+class JsClient(ScriptClient):
     def __init__(self, name):
         super().__init__(f"js:{name}")
         self.nick = name
         self.id = str(uuid.uuid4())
         self.numbers = itertools.count(1)
-        self.process = None
         self.reset()
 
     def reset(self):
@@ -30,17 +26,11 @@ class JsClient(Client):
 
     async def attempt(self, node, password, token=None):
         """Connects to a node with STARTTLS and logs in; ConnectionRefusedError when the account is not (yet) there."""
-        environment = {**os.environ, "NODE_EXTRA_CA_CERTS": str(node.directory / "data" / "client-cert.pem")}
+        environment = {"NODE_EXTRA_CA_CERTS": str(node.directory / "data" / "client-cert.pem")}
         if token:
             environment["TOKEN"] = json.dumps(token)
         service = f"xmpp://{node.address}:5222"
-        self.process = await asyncio.create_subprocess_exec(
-            "node", str(SCRIPT), service, DOMAIN, self.nick, password, ROOM_JID, self.id,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment,
-        )  # fmt: skip
-        # Only here, since the process before may end meanwhile.
-        self.reset()
-        self.reader = asyncio.create_task(self.read(self.process))
+        await self.run("client.mjs", service, DOMAIN, self.nick, password, ROOM_JID, self.id, **environment)
         self.do("connect")
         await self.until(lambda: self.lost or self.jid or self.errors, "no session")
         if not self.jid:
@@ -49,17 +39,6 @@ class JsClient(Client):
             raise ConnectionRefusedError(problem)
         self.do("available")
         return True
-
-    async def read(self, process):
-        async for line in process.stdout:
-            said = json.loads(line)
-            getattr(self, f"on_{said.pop('event')}")(**said)
-            self.changed()
-        if process is self.process:
-            self.disconnected("its process has ended")
-
-    def do(self, what, **more):
-        self.process.stdin.write(f"{json.dumps({'do': what, **more})}\n".encode())
 
     def on_online(self, jid):
         self.jid = jid
@@ -115,8 +94,3 @@ class JsClient(Client):
         before = self.resumed
         self.do("cut")
         await self.until(lambda: self.resumed > before, lambda: f"no resumption: {self.errors}")
-
-    def close(self):
-        self.lost = self.lost or "closed here"
-        if self.process and self.process.returncode is None:
-            self.process.kill()

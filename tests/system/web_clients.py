@@ -16,7 +16,6 @@ PORT = 5443
 # A browser starts, and loads a page of megabytes, on a busy machine.
 BROWSER_SECONDS = 120
 SCRIPT = Path(__file__).parent / "js" / "web.mjs"
-BOSH_SCRIPT = Path(__file__).parent / "js" / "bosh.mjs"
 CONVERSE = Path(__file__).parent / "js" / "converse.mjs"
 
 
@@ -169,12 +168,8 @@ class BoshClient(JsClient):
         self.name = f"bosh:{name}"
 
     async def attempt(self, node, password):
-        self.reset()
-        self.process = await asyncio.create_subprocess_exec(
-            "node", BOSH_SCRIPT, f"https://{node.address}:{PORT}/http-bind", DOMAIN, self.nick, password, ROOM_JID,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        self.reader = asyncio.create_task(self.read(self.process))
+        service = f"https://{node.address}:{PORT}/http-bind"
+        await self.run("bosh.mjs", service, DOMAIN, self.nick, password, ROOM_JID)
         await self.until(lambda: self.lost or self.jid or self.errors, "no session")
         if not self.jid:
             problem = f"{self}: {self.lost}, {self.errors}"

@@ -53,6 +53,10 @@ const browser = await puppeteer.launch({
   args: ["--no-sandbox", "--ignore-certificate-errors", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1200,800"],
   defaultViewport: { width: 1200, height: 800 },
 });
+// Ended, or without anybody to tell: nothing of it stays behind.
+const end = () => browser.close().finally(() => process.exit());
+process.on("SIGTERM", end);
+process.stdin.on("end", end);
 const page = await browser.newPage();
 page.on("pageerror", (error) => tell({ problem: String(error) }));
 await page.exposeFunction("told", tell);
