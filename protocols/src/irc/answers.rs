@@ -113,6 +113,8 @@ impl Answers {
     pub(super) fn ask(&mut self, then: Then) -> CommandId {
         let id = CommandId(self.next_command);
         self.next_command += 1;
+        let is_last = self.current + 1 == self.first + u64::try_from(self.responses.len()).unwrap_or(u64::MAX);
+        debug_assert!(is_last, "a line that asks again holds those behind it");
         if let Some(response) = self.current() {
             response.waiting += 1;
         }
@@ -127,7 +129,8 @@ impl Answers {
         id
     }
 
-    /// Lets later lines wait until the response being written is finished: what they mean depends on it.
+    /// Lets later lines wait until the response being written is finished: what they mean depends on it, or it takes several questions, and what they
+    /// set off would wait behind the later ones while others' words are shown.
     pub(super) fn hold(&mut self) {
         if let Some(response) = self.current() {
             response.holds = true;
@@ -151,6 +154,11 @@ impl Answers {
     pub(super) fn labeled(&mut self) -> Option<&mut Vec<Line>> {
         let next = self.responses.front_mut()?;
         (next.label.is_some() && next.waiting > 0).then_some(&mut next.lines)
+    }
+
+    /// Whether nothing is owed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.responses.is_empty()
     }
 
     /// Whether no further line is to be handled for the time being.

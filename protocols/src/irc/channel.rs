@@ -73,6 +73,10 @@ pub(super) fn join(session: &mut Session, _now: Now, message: &Message<'_>) {
             None => session.no_such_channel(name),
         }
     }
+    if !wanted.is_empty() {
+        // Marks, notes and what was missed are asked for once the client is inside.
+        session.answers.hold();
+    }
     for (room, key) in wanted {
         let command = Command::Join { room: room.clone(), nick: None, key };
         session.ask(command, move |session, now, answer| match answer {

@@ -41,9 +41,10 @@ impl Lines {
         self.buffer.is_empty()
     }
 
-    /// Whether [`Lines::take`] would give something.
-    pub(super) fn ready(&mut self) -> bool {
-        self.end().is_some()
+    /// What the next line begins with, its end not among it, when there is a whole one.
+    pub(super) fn peek(&mut self) -> Option<&[u8]> {
+        let end = self.end()?;
+        self.buffer.get(..end)
     }
 
     /// The next line, when there is a whole one.

@@ -144,6 +144,8 @@ pub struct Session {
     answers: Answers,
     out: Outbox,
     bucket: Bucket,
+    /// Whether the next line waits until nothing is owed.
+    turning: bool,
     /// Until when an empty bucket keeps lines waiting.
     held_until_us: Option<u64>,
     /// Since when lines have waited again and again; zero when they have not.
@@ -177,6 +179,7 @@ impl Session {
             lines: Lines::default(),
             answers: Answers::default(),
             out: Outbox::default(),
+            turning: false,
             held_until_us: None,
             flooding_since_us: 0,
             begun_us: now.mono_us,
@@ -272,7 +275,7 @@ impl Session {
     /// See [`crate::session::Session::wants_pause`].
     #[must_use]
     pub fn wants_pause(&self) -> bool {
-        !self.lines.is_empty() && (self.answers.is_full() || self.held_until_us.is_some())
+        !self.lines.is_empty() && (self.answers.is_full() || self.turning || self.held_until_us.is_some())
     }
 
     fn registration_end_us(&self) -> u64 {
@@ -297,7 +300,10 @@ impl Session {
     /// Handles the lines that may be handled.
     fn work(&mut self, now: Now) {
         while !matches!(self.phase, Phase::Closed) && !self.answers.is_full() && self.held_until_us.is_none() {
-            if !self.lines.ready() {
+            let Some(next) = self.lines.peek() else { return };
+            // What is owed is written as it was asked for, whether the answers have come already or not.
+            self.turning = !self.answers.is_empty() && is_cap(next);
+            if self.turning {
                 return;
             }
             if !self.bucket.is_strained(now) {
@@ -449,6 +455,19 @@ impl Session {
 /// known as one.
 fn is_foreign(command: &str) -> bool {
     ["PROXY", "GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "CONNECT", "PATCH", "TRACE"].contains(&command)
+}
+
+/// Whether a line is a CAP: from there on other capabilities count.
+fn is_cap(line: &[u8]) -> bool {
+    let after = |line: &'_ [u8]| line.iter().position(|byte| *byte == b' ').map_or(line.len(), |space| space + 1);
+    let mut rest = line;
+    for mark in [b'@', b':'] {
+        if rest.first() == Some(&mark) {
+            rest = rest[after(rest)..].trim_ascii_start();
+        }
+    }
+    rest.get(..3).is_some_and(|verb| verb.eq_ignore_ascii_case(b"CAP"))
+        && rest.get(3).is_none_or(u8::is_ascii_whitespace)
 }
 
 #[cfg(test)]

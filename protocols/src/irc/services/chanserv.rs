@@ -46,7 +46,6 @@ fn with_room(
     then: impl FnOnce(&mut Session, Arc<RoomView>) + Send + Sync + 'static,
 ) {
     let Some(room) = room_of(name) else { return say(session, "That is not a channel's name.") };
-    session.answers.hold();
     session.ask(Command::RoomInfo(room), move |session, _, answer| match answer {
         Ok(Reply::Room(Some(view))) => then(session, view),
         Ok(_) => say(session, "There is no such channel."),

@@ -80,7 +80,11 @@ pub(super) fn said(session: &mut Session, service: Service, text: &str) {
         Some((name, params_min, wanted, ..)) if params.len() < *params_min => {
             session.service(service, &format!("Not enough parameters: {name} {wanted}"));
         }
-        Some((.., run)) => run(session, params),
+        Some((.., run)) => {
+            // Most ask the core twice.
+            session.answers.hold();
+            run(session, params);
+        }
         None => {
             let text = format!("Unknown command {verb}. /msg {} HELP shows what there is.", service.name());
             session.service(service, &text);

@@ -58,7 +58,6 @@ fn register(session: &mut Session, params: &[&str]) {
         Ok(credentials) => credentials,
         Err(error) => return say(session, &format!("That cannot be a password: {error}.")),
     };
-    session.answers.hold();
     session.ask(Command::RegisterAccount(account.clone(), credentials, None), move |session, _, answer| match answer {
         Ok(_) => {
             say(session, "Account created.");

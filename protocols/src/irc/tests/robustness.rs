@@ -64,6 +64,16 @@ fn lines_of_any_content_never_break_the_client_s_protocol() {
 }
 
 #[test]
+fn what_is_owed_is_written_as_it_was_asked_for() {
+    let lines = ["PRIVMSG #r :one", "CAP REQ :-echo-message", "PRIVMSG #r :two", "@a=b :x cap REQ echo-message"];
+    let mut one_by_one = Client::in_room("echo-message message-tags");
+    let apart: String = lines.iter().map(|line| one_by_one.said_to(line)).collect();
+    assert_eq!(apart.matches(":one").count() + apart.matches("CAP alice ACK").count(), 3, "{apart}");
+    let mut at_once = Client::in_room("echo-message message-tags");
+    assert_eq!(at_once.said_to(&lines.join("\r\n")), apart);
+}
+
+#[test]
 fn an_idle_session_is_small() {
     assert!(size_of::<Session>() <= 720, "{}", size_of::<Session>());
 }
