@@ -170,7 +170,7 @@ impl<S: Store> Replicas<S> {
         if here.bytes == last.bytes || mutant::is_planted(Mutant::EquivocationIgnored) {
             return Ok(None);
         }
-        let Some(ours) = self.known_run(run)? else { return Ok(Some(Outcome::Refused)) };
+        let Some(ours) = self.known_run(run, seq)? else { return Ok(Some(Outcome::Refused)) };
         let fault = match Equivocation::between(&ours, run) {
             // It was proven before, or is now; without the fork the search for it goes on.
             Some(proof)
@@ -204,10 +204,18 @@ impl<S: Store> Replicas<S> {
         Ok(stored.and_then(|run| run.entries.into_iter().next()))
     }
 
-    /// What is stored of the part that a run covers.
-    fn known_run(&self, run: &Run) -> Result<Option<Run>, StoreError> {
+    /// What is stored of the part that a run covers, at least up to an entry: what is here may be longer than what the peer has.
+    fn known_run(&self, run: &Run, to: u64) -> Result<Option<Run>, StoreError> {
         let bytes = run.entries.iter().map(|sealed| sealed.bytes.len()).sum();
-        self.store.run(&run.scope, run.origin.origin(), run.first, bytes)
+        let read = |first, bytes| self.store.run(&run.scope, run.origin.origin(), first, bytes);
+        let Some(mut ours) = read(run.first, bytes)? else { return Ok(None) };
+        loop {
+            let end = ours.first + ours.entries.len() as u64;
+            match if end <= to { read(end, 0)? } else { None } {
+                Some(more) if !more.entries.is_empty() => ours.entries.extend(more.entries),
+                Some(_) | None => return Ok(Some(ours)),
+            }
+        }
     }
 }
 

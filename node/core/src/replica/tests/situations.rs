@@ -198,6 +198,27 @@ fn two_contents_of_one_entry_are_proof_against_their_origin() {
 }
 
 #[test]
+fn a_fork_is_seen_however_long_its_branches_are() {
+    let scope = direct("alice", "bob");
+    for (ours, theirs) in [("short", "longer than that"), ("longer than that", "short")] {
+        let (mut one, mut other, mut bob) = (Peer::new(1), Peer::new(1), Peer::new(2));
+        for (peer, text) in [(&mut one, ours), (&mut other, theirs)] {
+            peer.say(at(1), scope.clone(), "alice", "the same to all");
+            peer.flush();
+            peer.say(at(2), scope.clone(), "alice", text);
+            peer.flush();
+        }
+        let from_start =
+            |peer: &Peer| peer.replicas.shown(&scope, peer.replicas.origin(), 0).into_iter().collect::<Vec<_>>();
+        bob.receive(at(3), 1, &from_start(&one));
+        bob.flush();
+        let received = bob.receive(at(4), 3, &from_start(&other));
+        let [(who, Fault::Equivocation(_))] = received.faults.as_slice() else { panic!("{:?}", received.faults) };
+        assert_eq!((*who, bob.texts(&scope).as_slice()), (node_id(1), &["the same to all".to_owned()][..]));
+    }
+}
+
+#[test]
 fn who_passes_on_a_fork_is_not_at_fault() {
     let scope = direct("alice", "bob");
     let (mut one, mut other, mut bob) = (Peer::new(1), Peer::new(1), Peer::new(2));
