@@ -95,6 +95,11 @@ impl World {
                 if late.contains(&lacks) {
                     continue;
                 }
+                // A node that is not known to belong to the mesh, or not any more, is listened to once others have said so.
+                let knows = |core: &lavina_core::node::Node<_>| core.knows(self.id(has));
+                if !self.nodes[lacks].core.as_ref().is_some_and(knows) {
+                    continue;
+                }
                 // Who lies may keep what it has to itself, and be given nothing for what it says it has.
                 if self.plan.lies(has) || self.plan.lies(lacks) {
                     continue;

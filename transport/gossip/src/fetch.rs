@@ -1,6 +1,7 @@
 //! Getting a room that somebody here looks at and that this node does not hold: from the nearest node that has something of it.
 //!
-//! The nearest holder is asked first. When it has nothing, all others are asked at once, since the room may be new, or that holder new to it. Where
+//! The nearest holder is asked for it, and for who only looks at it the others what they have: a holder may be behind, cut off from another one or without
+//! room on its disk. What the nearest has not given comes from them. When it has nothing, all others are asked at once, since the room may be new, or that holder new to it. Where
 //! nobody answers in time the asker goes on with what is here, and the rest comes by sync: nobody waits for a cut to heal.
 
 use crate::gauges::Gauge;
@@ -18,6 +19,8 @@ const ANSWER_MS_MAX: u64 = 1_500;
 const WHOLE_MS: u64 = 10_000;
 /// The same while nothing of it comes: a holder may lie, or not be able to read its disk.
 const STALLED_MS: u64 = 2_000;
+/// Longest that what the others have is waited for once the nearest has given all, from the beginning on, milliseconds.
+const SURVEY_MS_MAX: u64 = 300;
 /// How long who did not give what it said to have is asked after all others.
 const DOUBTED_MS: u64 = 60_000;
 /// Most rooms asked for at a time; whoever wants more goes on with what is here.
@@ -36,17 +39,46 @@ struct Open {
     there: VersionVector,
     /// From whom it is to come.
     from: BTreeSet<NodeId>,
-    /// How much was here when something came last.
-    here: u64,
+    /// Who was asked what it has, and has not said it.
+    surveyed: BTreeSet<NodeId>,
+    /// What those have that said it.
+    offers: BTreeMap<NodeId, VersionVector>,
+    /// Whether all that was to come is here.
+    is_here: bool,
+    /// How long what others have is waited for.
+    survey_us: u64,
+    /// What was here when something came last.
+    here: VersionVector,
     due_us: u64,
     ends_us: u64,
+}
+
+impl Open {
+    /// The nearest of those who have said that they have something that is not here, and were not asked for it.
+    fn next_offer(&mut self) -> Option<(NodeId, VersionVector)> {
+        self.offers.retain(|_, theirs| !self.here.covers(theirs));
+        let nearest = self.sources.iter().map(|(_, node)| *node).find(|node| self.offers.contains_key(node))?;
+        self.sources.retain(|(_, node)| *node != nearest);
+        self.offers.remove(&nearest).map(|theirs| (nearest, theirs))
+    }
+
+    /// Another holder is asked for what it has said to have.
+    fn ask_for(&mut self, now: Now, node: NodeId, theirs: VersionVector) -> Step {
+        self.asked.insert(node);
+        self.there = theirs;
+        self.is_here = false;
+        self.due_us = now.deadline_ms(STALLED_MS).min(self.ends_us);
+        Step::Ask(vec![node])
+    }
 }
 
 /// What to do about a room.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Ask these.
+    /// Ask these for it.
     Ask(Vec<NodeId>),
+    /// Ask the first for it, and the others what they have of it.
+    Survey(NodeId, Vec<NodeId>),
     /// Nothing at the moment.
     Wait,
     /// It is over; whether what was to come has.
@@ -66,8 +98,8 @@ impl Fetches {
         Gauge::passing("rooms asked for", self.open.len(), OPEN_MAX)
     }
 
-    /// A room is wanted; `sources` hold it, nearest first.
-    pub(crate) fn begin(&mut self, now: Now, room: &RoomName, mut sources: Vec<Source>) -> Step {
+    /// A room is wanted; `sources` hold it, nearest first. Whether `all` is wanted that any of them has, or what the nearest has will do.
+    pub(crate) fn begin(&mut self, now: Now, room: &RoomName, mut sources: Vec<Source>, all: bool) -> Step {
         if self.open.contains_key(room) {
             return Step::Wait;
         }
@@ -81,12 +113,34 @@ impl Fetches {
             asked: BTreeSet::new(),
             there: VersionVector::default(),
             from: BTreeSet::new(),
-            here: 0,
+            surveyed: BTreeSet::new(),
+            offers: BTreeMap::new(),
+            is_here: false,
+            survey_us: 0,
+            here: VersionVector::default(),
             due_us: 0,
             ends_us: u64::MAX,
         };
         self.open.insert(room.clone(), open);
-        self.ask(now, room, 1)
+        match self.ask(now, room, 1) {
+            Step::Ask(nearest) if all => self.survey(now, room, nearest),
+            step => step,
+        }
+    }
+
+    /// Asks the others what they have, but those who said to have what they did not give.
+    fn survey(&mut self, now: Now, room: &RoomName, nearest: Vec<NodeId>) -> Step {
+        let (Some(open), [first]) = (self.open.get_mut(room), nearest.as_slice()) else { return Step::Ask(nearest) };
+        let others = open.sources.iter().filter(|(_, node)| !self.doubted.contains_key(node));
+        let farthest_us = others.clone().map(|(round_trip_us, _)| *round_trip_us).max().unwrap_or_default();
+        open.surveyed = others.map(|(_, node)| *node).collect();
+        let wait_us = farthest_us.saturating_mul(3).min(SURVEY_MS_MAX * 1000);
+        open.survey_us = now.mono_us.saturating_add(wait_us);
+        if open.surveyed.is_empty() {
+            Step::Ask(nearest)
+        } else {
+            Step::Survey(*first, open.surveyed.iter().copied().collect())
+        }
     }
 
     /// Asks the next `count` of those who have not been asked.
@@ -118,6 +172,10 @@ impl Fetches {
         here: &VersionVector,
     ) -> Step {
         let Some(open) = self.open.get_mut(room) else { return Step::Wait };
+        if open.surveyed.remove(&from) {
+            open.offers.insert(from, theirs.clone());
+            return if open.is_here { self.on_here(now, room, here) } else { Step::Wait };
+        }
         if !open.asked.remove(&from) {
             return Step::Wait;
         }
@@ -130,7 +188,7 @@ impl Fetches {
         }
         if open.there.is_empty() {
             open.ends_us = now.deadline_ms(WHOLE_MS);
-            open.here = here.total();
+            open.here = here.clone();
             open.due_us = now.deadline_ms(STALLED_MS);
         }
         open.there.merge(theirs);
@@ -141,13 +199,28 @@ impl Fetches {
     /// More of a room is here.
     pub(crate) fn on_here(&mut self, now: Now, room: &RoomName, here: &VersionVector) -> Step {
         let Some(open) = self.open.get_mut(room).filter(|open| !open.there.is_empty()) else { return Step::Wait };
-        if here.covers(&open.there) {
-            return self.end(room, true);
+        open.is_here = here.covers(&open.there);
+        if open.is_here {
+            return self.on_all_here(now, room, here);
         }
-        if here.total() > open.here {
-            open.here = here.total();
+        if here.total() > open.here.total() {
+            open.here = here.clone();
             open.due_us = now.deadline_ms(STALLED_MS).min(open.ends_us);
         }
+        Step::Wait
+    }
+
+    /// All that was to come is here: goes on with what others have beside it.
+    fn on_all_here(&mut self, now: Now, room: &RoomName, here: &VersionVector) -> Step {
+        let Some(open) = self.open.get_mut(room) else { return Step::Wait };
+        open.here = here.clone();
+        if let Some((node, theirs)) = open.next_offer() {
+            return open.ask_for(now, node, theirs);
+        }
+        if open.surveyed.is_empty() || open.survey_us <= now.mono_us {
+            return self.end(room, true);
+        }
+        open.due_us = open.survey_us;
         Step::Wait
     }
 
@@ -165,10 +238,16 @@ impl Fetches {
             let Some(open) = self.open.get_mut(&room) else { continue };
             open.sources.retain(|(_, node)| *node != peer);
             open.asked.remove(&peer);
+            open.offers.remove(&peer);
+            if open.surveyed.remove(&peer) && open.surveyed.is_empty() && open.is_here {
+                open.due_us = now.mono_us;
+                continue;
+            }
             if open.from.remove(&peer) && open.from.is_empty() {
                 open.there = VersionVector::default();
             }
             if open.asked.is_empty() && open.from.is_empty() {
+                open.is_here = false;
                 let step = self.ask(now, &room, 1);
                 steps.push((room, step));
             }
@@ -182,10 +261,22 @@ impl Fetches {
         let mut steps = Vec::new();
         for room in due {
             let Some(open) = self.open.get_mut(&room) else { continue };
+            if open.is_here {
+                let step = self.end(&room, true);
+                steps.push((room, step));
+                continue;
+            }
             let is_answered = !open.from.is_empty();
             self.doubted.extend(open.from.iter().map(|node| (*node, now.deadline_ms(DOUBTED_MS))));
             open.asked.clear();
-            let step = if is_answered { self.end(&room, false) } else { self.ask(now, &room, usize::MAX) };
+            let step = if !is_answered {
+                self.ask(now, &room, usize::MAX)
+            } else if let Some((node, theirs)) = open.next_offer().filter(|_| now.mono_us < open.ends_us) {
+                open.from.clear();
+                open.ask_for(now, node, theirs)
+            } else {
+                self.end(&room, false)
+            };
             steps.push((room, step));
         }
         steps
@@ -228,13 +319,21 @@ mod tests {
     fn begun() -> Fetches {
         let mut fetches = Fetches::default();
         let sources = vec![(1_000, node(1)), (40_000, node(2)), (80_000, node(3))];
-        assert_eq!(fetches.begin(at(0), &room(), sources), Step::Ask(vec![node(1)]));
+        assert_eq!(fetches.begin(at(0), &room(), sources, true), Step::Survey(node(1), vec![node(2), node(3)]));
+        fetches
+    }
+
+    /// As when the others have said that they have as much as the first gives.
+    fn surveyed() -> Fetches {
+        let mut fetches = begun();
+        assert_eq!(fetches.on_holding(at(1), node(2), &room(), &has(3), &has(0)), Step::Wait);
+        assert_eq!(fetches.on_holding(at(1), node(3), &room(), &has(2), &has(0)), Step::Wait);
         fetches
     }
 
     #[test]
     fn the_nearest_holder_gives_what_it_has() {
-        let mut fetches = begun();
+        let mut fetches = surveyed();
         assert_eq!(fetches.on_holding(at(2), node(1), &room(), &has(3), &has(0)), Step::Wait);
         assert_eq!(fetches.on_here(at(90), &room(), &has(2)), Step::Wait);
         assert_eq!(fetches.on_here(at(90), &room(), &has(3)), Step::Over(true));
@@ -242,10 +341,38 @@ mod tests {
     }
 
     #[test]
+    fn what_the_nearest_holder_lacks_another_one_gives() {
+        let mut fetches = begun();
+        assert_eq!(fetches.on_holding(at(2), node(1), &room(), &has(3), &has(0)), Step::Wait);
+        assert_eq!(fetches.on_here(at(9), &room(), &has(3)), Step::Wait);
+        assert_eq!(fetches.on_holding(at(40), node(2), &room(), &has(5), &has(3)), Step::Ask(vec![node(2)]));
+        assert_eq!(fetches.on_holding(at(80), node(3), &room(), &has(5), &has(3)), Step::Wait);
+        assert_eq!(fetches.on_holding(at(80), node(2), &room(), &has(5), &has(3)), Step::Wait);
+        assert_eq!(fetches.on_here(at(81), &room(), &has(5)), Step::Over(true));
+    }
+
+    #[test]
+    fn what_others_have_is_not_waited_for_when_they_do_not_say() {
+        let mut fetches = begun();
+        fetches.on_holding(at(2), node(1), &room(), &has(3), &has(0));
+        assert_eq!(fetches.on_here(at(9), &room(), &has(3)), Step::Wait);
+        assert!(fetches.on_time(at(200)).is_empty());
+        assert_eq!(fetches.on_time(at(240)), [(room(), Step::Over(true))]);
+        let mut fetches = begun();
+        fetches.on_holding(at(2), node(1), &room(), &has(3), &has(0));
+        fetches.on_here(at(9), &room(), &has(3));
+        assert!(fetches.on_lost(at(20), node(2)).is_empty() && fetches.on_lost(at(20), node(3)).is_empty());
+        assert_eq!(fetches.on_time(at(20)), [(room(), Step::Over(true))]);
+    }
+
+    #[test]
     fn a_room_that_no_holder_has_anything_of_is_new() {
         let mut fetches = begun();
         let nothing = VersionVector::default();
         let others = Step::Ask(vec![node(2), node(3)]);
+        for other in [2, 3] {
+            fetches.on_holding(at(1), node(other), &room(), &nothing, &nothing);
+        }
         assert_eq!(fetches.on_holding(at(2), node(1), &room(), &nothing, &nothing), others);
         assert_eq!(fetches.on_holding(at(80), node(2), &room(), &nothing, &nothing), Step::Wait);
         assert_eq!(fetches.on_holding(at(160), node(3), &room(), &nothing, &nothing), Step::Over(true));
@@ -255,7 +382,10 @@ mod tests {
     fn a_holder_that_is_new_to_a_room_hides_nothing_of_what_others_have() {
         let mut fetches = begun();
         let nothing = VersionVector::default();
-        fetches.on_holding(at(2), node(1), &room(), &nothing, &nothing);
+        for other in [2, 3] {
+            fetches.on_holding(at(2), node(other), &room(), &has(5), &nothing);
+        }
+        assert_eq!(fetches.on_holding(at(2), node(1), &room(), &nothing, &nothing), Step::Ask(vec![node(2), node(3)]));
         assert_eq!(fetches.on_holding(at(80), node(2), &room(), &has(5), &nothing), Step::Wait);
         assert_eq!(fetches.on_here(at(90), &room(), &has(5)), Step::Over(true));
     }
@@ -280,19 +410,28 @@ mod tests {
 
     #[test]
     fn who_says_to_have_more_than_it_gives_is_not_waited_for() {
-        let mut fetches = begun();
+        let mut fetches = surveyed();
         fetches.on_holding(at(2), node(1), &room(), &has(1_000), &has(0));
         assert_eq!(fetches.on_here(at(90), &room(), &has(5)), Step::Wait);
         assert!(fetches.on_time(at(STALLED_MS + 50)).is_empty(), "something has come");
         assert_eq!(fetches.on_time(at(STALLED_MS + 1_000)), [(room(), Step::Over(false))]);
         let sources = vec![(1_000, node(1)), (40_000, node(2))];
-        assert_eq!(fetches.begin(at(4_000), &room(), sources), Step::Ask(vec![node(2)]), "nor asked first again");
+        assert_eq!(fetches.begin(at(4_000), &room(), sources, true), Step::Ask(vec![node(2)]), "nor asked first again");
+    }
+
+    #[test]
+    fn what_a_holder_keeps_to_itself_another_one_gives() {
+        let mut fetches = surveyed();
+        fetches.on_holding(at(2), node(1), &room(), &has(3), &has(0));
+        assert_eq!(fetches.on_time(at(2 + STALLED_MS)), [(room(), Step::Ask(vec![node(2)]))]);
+        assert_eq!(fetches.on_holding(at(2_100), node(2), &room(), &has(3), &has(0)), Step::Wait);
+        assert_eq!(fetches.on_here(at(2_101), &room(), &has(3)), Step::Over(true));
     }
 
     #[test]
     fn a_room_is_asked_for_once_however_many_want_it() {
         let mut fetches = begun();
-        assert_eq!(fetches.begin(at(1), &room(), vec![(1, node(9))]), Step::Wait);
-        assert_eq!(fetches.begin(at(1), &RoomName::new("empty").unwrap(), Vec::new()), Step::Over(false));
+        assert_eq!(fetches.begin(at(1), &room(), vec![(1, node(9))], true), Step::Wait);
+        assert_eq!(fetches.begin(at(1), &RoomName::new("empty").unwrap(), Vec::new(), true), Step::Over(false));
     }
 }

@@ -131,7 +131,8 @@ impl Gossip {
             Input::Partial(rooms) => {
                 self.partial.extend(rooms.into_iter().map(|room| (holders::room(&room).1, room)));
             }
-            Input::Fetch(room) => self.on_fetch(now, room, replica),
+            Input::Fetch(room) => self.on_fetch(now, room, false, replica),
+            Input::FetchAll(room) => self.on_fetch(now, room, true, replica),
             Input::Verified { from, runs, refuted, relay } => {
                 for (scope, origin) in refuted {
                     self.arrivals.refute(scope_hash(&scope), origin);
@@ -540,7 +541,7 @@ impl Gossip {
         let is_wanted = |(key, room): &(&Hash, &RoomName)| self.holders.keeps_here(&Scope::Room((*room).clone()), key);
         let rooms = self.partial.iter().filter(is_wanted).map(|(_, room)| room.clone());
         for room in rooms.take(WHOLE_PER_ROUND_MAX).collect::<Vec<_>>() {
-            self.on_fetch(now, room, replica);
+            self.on_fetch(now, room, false, replica);
         }
     }
 
@@ -559,7 +560,7 @@ impl Gossip {
     fn ask_again(&mut self, now: Now, replica: &dyn Replica) {
         while let Some((_, room)) = self.again.first().filter(|(at_us, _)| *at_us <= now.mono_us).cloned() {
             self.again.pop_first();
-            self.on_fetch(now, room, replica);
+            self.on_fetch(now, room, false, replica);
         }
     }
 
@@ -626,7 +627,7 @@ impl Gossip {
         run.first > here.next(run.origin.origin())
     }
 
-    fn on_fetch(&mut self, now: Now, room: RoomName, replica: &dyn Replica) {
+    fn on_fetch(&mut self, now: Now, room: RoomName, all: bool, replica: &dyn Replica) {
         let (scope, key) = holders::room(&room);
         let mut sources: Vec<Source> = self
             .links
@@ -636,20 +637,15 @@ impl Gossip {
             .collect();
         sources.sort_unstable();
         sources.truncate(SOURCES_MAX);
-        let step = self.fetches.begin(now, &room, sources);
+        let step = self.fetches.begin(now, &room, sources, all);
         self.on_step(room, step, replica);
     }
 
     fn on_step(&mut self, room: RoomName, step: Step, replica: &dyn Replica) {
         match step {
             Step::Wait => {}
-            Step::Ask(peers) => {
-                let scope = Scope::Room(room);
-                let vector = replica.vector(&scope);
-                for peer in peers {
-                    self.out.send(peer, Frame::Ask { vectors: vec![(scope.clone(), vector.clone())], send: true });
-                }
-            }
+            Step::Ask(peers) => self.ask_for(Scope::Room(room), &peers, &[], replica),
+            Step::Survey(nearest, others) => self.ask_for(Scope::Room(room), &[nearest], &others, replica),
             Step::Over(complete) => {
                 let counters = &mut self.out.counters;
                 if complete {
@@ -657,6 +653,16 @@ impl Gossip {
                 }
                 *(if complete { &mut counters.rooms_fetched } else { &mut counters.fetches_failed }) += 1;
                 self.out.push(Output::Fetched(room, complete));
+            }
+        }
+    }
+
+    /// Asks for a scope, and asks others what they have of it.
+    fn ask_for(&mut self, scope: Scope, givers: &[NodeId], others: &[NodeId], replica: &dyn Replica) {
+        let vectors = vec![(scope.clone(), replica.vector(&scope))];
+        for (peers, send) in [(givers, true), (others, false)] {
+            for peer in peers {
+                self.out.send(*peer, Frame::Ask { vectors: vectors.clone(), send });
             }
         }
     }

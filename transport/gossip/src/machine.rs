@@ -94,8 +94,11 @@ pub enum Input {
     Interest(Vec<(NodeId, RoomName, bool)>),
     /// Of these rooms not all that peers have is here any more, or was at the last stop.
     Partial(Vec<RoomName>),
-    /// Somebody here wants to look at a room that this node is [not held to have](Gossip::has): get it from where it is.
+    /// Somebody here comes into a room that this node is [not held to have](Gossip::has): get it from the nearest that has it. What that one lacks comes
+    /// by sync.
     Fetch(RoomName),
+    /// The same for who looks at it from outside: get all that any of those has who hold it.
+    FetchAll(RoomName),
     /// What was refused before may be taken from here on: compare with all peers.
     Compare,
     /// The time that [`Output::Timeout`] named has come, or any other time.

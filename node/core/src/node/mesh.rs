@@ -125,6 +125,12 @@ impl<S: Store> Node<S> {
         lavina_gossip::machine::Replica::vector(&self.replicas, scope)
     }
 
+    /// Whether this node knows another one as one that belongs to the mesh: others are not connected to.
+    #[must_use]
+    pub fn knows(&self, node: NodeId) -> bool {
+        self.replicas.mesh().admission(node).is_some()
+    }
+
     /// From which number on an origin's entries in a scope are void, when it has been shown to equivocate.
     #[must_use]
     pub fn cut(&self, scope: &Scope, origin: Origin) -> Option<u64> {

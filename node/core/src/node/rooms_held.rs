@@ -83,6 +83,14 @@ const fn is_paced(command: &Command) -> bool {
     )
 }
 
+/// Whether a command brings its session into the rooms that it names.
+const fn comes_in(command: &Command) -> bool {
+    match command {
+        Command::Abroad(AbroadCommand::Ask(_, asked)) => comes_in(asked),
+        command => matches!(command, Command::Join { .. } | Command::Open(_)),
+    }
+}
+
 impl<S: Store> Node<S> {
     /// Whether a command is put behind those that wait, or has to wait itself. Gives it back when not.
     pub(super) fn park(
@@ -104,23 +112,25 @@ impl<S: Store> Node<S> {
             return Some((id, command));
         }
         self.count(if is_ready { "commands_that_waited_for_their_turn" } else { "commands_that_waited_for_rooms" });
+        let comes_in = comes_in(&command);
         let commands = VecDeque::from([(id, command)]);
         self.held.parked.insert(queue, Parked { commands, rooms: rooms.clone(), until, has_turn: until.is_some() });
-        self.fetch(now, rooms);
+        self.fetch(now, rooms, comes_in);
         None
     }
 
-    /// Gets rooms from where they are.
-    fn fetch(&mut self, now: Now, rooms: BTreeSet<RoomName>) {
+    /// Gets rooms from where they are; who comes in gets what the first lacks while being there.
+    fn fetch(&mut self, now: Now, rooms: BTreeSet<RoomName>, comes_in: bool) {
+        let input = if comes_in { machine::Input::Fetch } else { machine::Input::FetchAll };
         for room in rooms {
-            self.gossip(now, machine::Input::Fetch(room));
+            self.gossip(now, input(room));
         }
     }
 
     /// A room is needed here though nobody waits for it.
     pub(super) fn want_room(&mut self, now: Now, room: &RoomName) {
         if self.is_missing(now, room) {
-            self.fetch(now, BTreeSet::from([room.clone()]));
+            self.fetch(now, BTreeSet::from([room.clone()]), true);
         }
     }
 
@@ -190,10 +200,11 @@ impl<S: Store> Node<S> {
                 }
                 continue;
             }
+            let comes_in = comes_in(&command);
             parked.commands.push_front((id, command));
             parked.rooms.clone_from(&rooms);
             self.held.parked.insert(queue.clone(), parked);
-            self.fetch(now, rooms);
+            self.fetch(now, rooms, comes_in);
             return;
         }
     }
