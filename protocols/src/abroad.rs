@@ -50,8 +50,8 @@ pub enum Told {
         /// The stanza as its sender wrote it; its `from` and `to` are to be replaced.
         stanza: Bytes,
     },
-    /// An account takes a step of the subscription exchange.
-    Subscription(AccountName, SubscriptionStep),
+    /// An account takes a step of the subscription exchange; and what its request carries.
+    Subscription(AccountName, SubscriptionStep, Bytes),
     /// Somebody whose presence they see came, changed or went.
     Presence {
         /// Who.

@@ -11,6 +11,7 @@ use super::pending::{Asked, Awaited};
 use super::{datetime, ns};
 use crate::account::{AccountCommand, AccountReply, Inviting};
 use crate::command::{Command, Refusal, Reply, SubscriptionStep};
+use bytes::Bytes;
 use lavina_crdt::invitation::{Invitation, InvitationId};
 use lavina_crdt::names::AccountName;
 use std::fmt::Write;
@@ -33,8 +34,8 @@ pub(crate) enum Waiting {
     Form(Asked, String),
     /// An invitation that is made.
     Made(Asked, Box<Made>),
-    /// The inviter is to become a contact; where not, they are asked.
-    Meet(Asked, AccountName),
+    /// The inviter is to become a contact; where not, they are asked by that request.
+    Meet(Asked, AccountName, Bytes),
 }
 
 /// What is told of an invitation once there is one.
@@ -167,10 +168,10 @@ fn escaped(address: &str) -> String {
 }
 
 /// A request for presence that shows an invitation.
-pub(crate) fn on_subscribe(link: &mut Link, asked: Asked, inviter: AccountName, preauth: &Element) {
+pub(crate) fn on_subscribe(link: &mut Link, asked: Asked, inviter: AccountName, preauth: &Element, request: Bytes) {
     let id = InvitationId::of(preauth.get_attr("token").unwrap_or_default());
     let meet = Command::Account(AccountCommand::Meet(inviter.clone(), id));
-    link.ask_and_hold(meet, Awaited::Invitation(Waiting::Meet(asked, inviter)));
+    link.ask_and_hold(meet, Awaited::Invitation(Waiting::Meet(asked, inviter, request)));
 }
 
 /// The core's answer.
@@ -207,8 +208,8 @@ pub(crate) fn on_answer(link: &mut Link, waiting: Waiting, answer: Result<Reply,
         }
         (Waiting::Meet(..), Ok(_)) => {}
         // The invitation says nothing: they are asked as by anybody.
-        (Waiting::Meet(asked, inviter), Err(_)) => {
-            let step = Command::Subscription(inviter, SubscriptionStep::Subscribe);
+        (Waiting::Meet(asked, inviter, request), Err(_)) => {
+            let step = Command::Subscription(inviter, SubscriptionStep::Subscribe, request);
             link.ask(step, Awaited::Step(asked));
         }
         (Waiting::List(asked) | Waiting::Form(asked, _) | Waiting::Made(asked, _), answer) => {

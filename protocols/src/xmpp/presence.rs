@@ -26,7 +26,7 @@ const STATUS_BYTES_MAX: usize = 1024;
 pub(crate) fn on_presence(client: &mut Client, link: &mut Link, asked: Asked, to: Option<Address>, stanza: &Element) {
     let kind = stanza.get_attr("type");
     if let Some(step) = kind.and_then(subscription::step_of) {
-        subscription::on_step(client, link, asked, to, step, stanza.get("preauth", ns::PARS));
+        subscription::on_step(client, link, asked, to, step, stanza);
         return;
     }
     match (kind, to) {

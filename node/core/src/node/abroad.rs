@@ -61,8 +61,8 @@ impl<S: Store> Node<S> {
         if let Command::LookAt(account, prefix) = &command {
             return self.look_at_as(&remote.account, account, prefix);
         }
-        if let Command::Subscription(account, step) = command {
-            return self.step_from_abroad(now, &asker, &remote.account, &account, step);
+        if let Command::Subscription(account, step, request) = command {
+            return self.step_from_abroad(now, &asker, &remote.account, &account, step, &request);
         }
         self.carry_out_as(now, number, Ok(asker), command)
     }
@@ -180,7 +180,7 @@ impl<S: Store> Node<S> {
         if !self.roster_item(account, &remote.account).subscription.from {
             return self.tell_abroad(
                 Remote { resource: None, ..remote.clone() },
-                Told::Subscription(account.clone(), SubscriptionStep::Unsubscribed),
+                Told::Subscription(account.clone(), SubscriptionStep::Unsubscribed, Bytes::new()),
             );
         }
         self.show_all_abroad(account, remote, true);
@@ -256,11 +256,12 @@ impl<S: Store> Node<S> {
         account: &AccountName,
         contact: &AccountName,
         step: SubscriptionStep,
+        request: &Bytes,
     ) -> Result<(), Refusal> {
         self.gateway.ok_or(Refusal::NoSuchAccount)?;
         let before = self.roster_item(account, contact);
         let (mut own, mut theirs) = (before.clone(), mirrored(account, &before));
-        rosters::step(step, &mut own, &mut theirs);
+        rosters::step(step, request, &mut own, &mut theirs);
         if own != before {
             self.put_item(now, asker, account, &own)?;
         }
@@ -273,7 +274,7 @@ impl<S: Store> Node<S> {
             SubscriptionStep::Unsubscribed => was.from || was.asked_by,
         };
         if is_due {
-            self.let_know(to.clone(), Told::Subscription(account.clone(), step));
+            self.let_know(to.clone(), Told::Subscription(account.clone(), step, request.clone()));
         }
         if was.from != is.from {
             self.show_all_abroad(account, &to, is.from);
@@ -289,6 +290,7 @@ impl<S: Store> Node<S> {
         contact: &AccountName,
         account: &AccountName,
         step: SubscriptionStep,
+        request: &Bytes,
     ) -> Result<Reply, Refusal> {
         self.replicas.account(account).ok_or(Refusal::NoSuchAccount)?;
         if self.blocks(account, contact) {
@@ -296,12 +298,13 @@ impl<S: Store> Node<S> {
         }
         let before = self.roster_item(account, contact);
         let (mut own, mut theirs) = (before.clone(), mirrored(account, &before));
-        rosters::step(step, &mut theirs, &mut own);
+        rosters::step(step, request, &mut theirs, &mut own);
         let to = Remote { account: contact.clone(), resource: None };
         let granted = before.subscription.from || before.subscription.approved;
         if step == SubscriptionStep::Subscribe && granted {
             // Section 3.1.3: the account has said so before.
-            self.let_know(to.clone(), Told::Subscription(account.clone(), SubscriptionStep::Subscribed));
+            let granted = Told::Subscription(account.clone(), SubscriptionStep::Subscribed, Bytes::new());
+            self.let_know(to.clone(), granted);
         }
         if own != before {
             if !rosters::means_something(&before) {

@@ -1,11 +1,12 @@
 //! Contacts: subscriptions, rosters and presence between accounts, on one node and across nodes.
 
 use super::world::{World, account};
+use bytes::Bytes;
 use lavina_crdt::content::Content;
 use lavina_protocols::command::{Command, Refusal, Reply, RosterEdit, SubscriptionStep, Target};
 
 fn step(contact: &str, step: SubscriptionStep) -> Command {
-    Command::Subscription(account(contact), step)
+    Command::Subscription(account(contact), step, Bytes::new())
 }
 
 #[test]
@@ -45,6 +46,27 @@ fn a_request_waits_for_who_is_away() {
     world.ask(juliet, step("romeo", SubscriptionStep::Subscribe)).unwrap();
     let romeo = world.member(0, "romeo", "orchard");
     assert_eq!(world.words(romeo), ["juliet Subscribe"]);
+}
+
+#[test]
+fn what_a_request_carries_comes_with_it_at_every_log_in_on_whatever_node() {
+    let mut world = World::new(2);
+    world.register(0, "juliet");
+    world.register(0, "romeo");
+    world.run_ms(300);
+    let (juliet, here) = (world.member(0, "juliet", "balcony"), world.member(1, "romeo", "orchard"));
+    let ask = |said: &'static str| {
+        Command::Subscription(account("romeo"), SubscriptionStep::Subscribe, Bytes::from_static(said.as_bytes()))
+    };
+    world.ask(juliet, ask("it is Juliet")).unwrap();
+    world.ask(juliet, ask("it is Juliet again")).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(here), ["juliet Subscribe it is Juliet"]);
+    let there = world.member(0, "romeo", "street");
+    assert!(world.words(there).contains(&"juliet Subscribe it is Juliet".to_owned()));
+    world.ask(there, step("juliet", SubscriptionStep::Subscribed)).unwrap();
+    let later = world.member(0, "romeo", "hall");
+    assert!(!world.words(later).iter().any(|word| word.contains("Subscribe")));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::world::{Client, World, account, nick, open};
 use crate::node::Input;
+use bytes::Bytes;
 use lavina_crdt::content::Content;
 use lavina_crdt::ids::MsgId;
 use lavina_protocols::account::{AccountCommand, AccountReply, LastActive, Left};
@@ -119,9 +120,9 @@ fn who_sees_presence_may_ask_when_somebody_was_last_there() {
     let ask = Command::Account(AccountCommand::LastActive(account("juliet")));
     world.run_ms(300);
     assert!(matches!(world.ask(romeo, ask.clone()), Err(Refusal::Denied(_))));
-    world.ask(romeo, Command::Subscription(account("juliet"), SubscriptionStep::Subscribe)).unwrap();
+    world.ask(romeo, Command::Subscription(account("juliet"), SubscriptionStep::Subscribe, Bytes::new())).unwrap();
     world.run_ms(300);
-    world.ask(juliet, Command::Subscription(account("romeo"), SubscriptionStep::Subscribed)).unwrap();
+    world.ask(juliet, Command::Subscription(account("romeo"), SubscriptionStep::Subscribed, Bytes::new())).unwrap();
     world.run_ms(300);
     let answer = world.ask(romeo, ask.clone());
     assert!(matches!(answer, Ok(Reply::Account(AccountReply::LastActive(Some(LastActive::There))))), "{answer:?}");
