@@ -52,6 +52,21 @@ fn what_is_said_to_who_is_away_waits_for_them_once_on_whatever_node() {
 }
 
 #[test]
+fn what_is_said_to_a_client_that_takes_nothing_of_others_does_not_wait() {
+    let mut world = two_accounts(2);
+    let (romeo, juliet) = (world.member(0, "romeo", "orchard"), world.member(1, "juliet", "balcony"));
+    priority(&mut world, juliet, -1);
+    world.run_ms(300);
+    world.words(juliet);
+    let to = Target::Account(account("juliet"), Some("balcony".to_owned()));
+    world.ask(romeo, Command::Say(to, Content::text("to the balcony"))).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(juliet), ["romeo: to the balcony"]);
+    let hall = world.member(0, "juliet", "hall");
+    assert_eq!(take(&mut world, hall), None);
+}
+
+#[test]
 fn who_takes_no_messages_is_not_there_for_them() {
     let mut world = two_accounts(2);
     let (romeo, juliet) = (world.member(0, "romeo", "orchard"), world.member(1, "juliet", "balcony"));
