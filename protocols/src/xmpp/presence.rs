@@ -179,8 +179,9 @@ pub(crate) fn on_contact(client: &mut Client, link: &mut Link, person: &Person, 
     if !client.available {
         return;
     }
-    let presence = of_person(&link.domains, person, available);
-    link.send(&presence);
+    // It was for the account, and `to` says so (RFC 6121 section 8.5.2.1).
+    let presence = of_person(&link.domains, person, available).attr("to", client.bare.as_str());
+    link.send_unchanged(&presence);
 }
 
 /// Somebody's presence outside rooms.

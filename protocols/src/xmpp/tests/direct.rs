@@ -91,7 +91,7 @@ fn rosters_and_subscriptions() {
     chat.send("<iq type='set' id='x'><query xmlns='jabber:iq:roster'><item jid='bob@b.example'/></query></iq>");
     expect![[r#"
             RosterGet
-        <iq to='alice@a.example/r1' id='r' type='result'><query xmlns='jabber:iq:roster'><item jid='bob@a.example' name='Bob' subscription='to' ask='subscribe'><group>Friends</group></item></query></iq>
+        <iq to='alice@a.example/r1' id='r' type='result'><query xmlns='jabber:iq:roster' ver='3dbfccac6c3cc9fa'><item jid='bob@a.example' name='Bob' subscription='to' ask='subscribe'><group>Friends</group></item></query></iq>
             RosterSet(bob, Some(RosterEdit { name: "B", groups: ["G"] }))
         <iq to='alice@a.example/r1' id='s' type='result'/>
         <iq to='alice@a.example/r1' id='427f867a270f6fc867fc50e77d3679c5' type='set'><query xmlns='jabber:iq:roster' ver='v2'><item jid='bob@a.example' subscription='remove'/></query></iq>
@@ -120,8 +120,8 @@ fn presence_goes_out_and_comes_in() {
             SetPresence(PresenceChange { available: Some(true), show: Some(Away), status: Some("lunch"), priority: Some(5), payloads: Some(["<c xmlns='http://jabber.org/protocol/caps' node='n' ver='v' hash='sha-1'/>"]) })
         <presence to='alice@a.example/r1' from='alice@a.example/r1'><show>away</show><status>lunch</status><priority>5</priority><c xmlns='http://jabber.org/protocol/caps' node='n' ver='v' hash='sha-1'/></presence>
         <iq to='alice@a.example/r1' from='alice@a.example' id='427f867a270f6fc867fc50e77d3679c5' type='get'><query xmlns='http://jabber.org/protocol/disco#info' node='n#v'/></iq>
-        <presence to='alice@a.example/r1' from='bob@a.example/phone'><show>dnd</show><status>busy</status><c xmlns='urn:c' a='1'/></presence>
-        <presence to='alice@a.example/r1' from='bob@a.example/phone' type='unavailable'><status>busy</status></presence>
+        <presence from='bob@a.example/phone' to='alice@a.example'><show>dnd</show><status>busy</status><c xmlns='urn:c' a='1'/></presence>
+        <presence from='bob@a.example/phone' type='unavailable' to='alice@a.example'><status>busy</status></presence>
     "#]].assert_eq(&chat.take());
 }
 
