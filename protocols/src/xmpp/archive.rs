@@ -212,7 +212,7 @@ pub(crate) fn edge(room: Option<RoomName>, newest: bool) -> HistoryQuery {
 pub(crate) fn on_prefs(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
     let waiting = if request.set {
         // From the next millisecond on, so that what has been said is as it was wanted.
-        let prefs = Prefs::parse(&request.payload, link.now.wall_ms + 1)?;
+        let prefs = Prefs::wanted(&link.domains, &request.payload, link.now.wall_ms + 1)?;
         Waiting::ChangePrefs(request.asked, Box::new(prefs))
     } else {
         Waiting::ShowPrefs(request.asked)

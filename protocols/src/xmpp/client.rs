@@ -117,7 +117,7 @@ impl Client {
     pub(crate) fn on_element(&mut self, link: &mut Link, element: Element) -> Result<(), StreamError> {
         match element.ns.as_str() {
             ns::CLIENT => {
-                self.check_from(&element)?;
+                self.check_from(&link.domains, &element)?;
                 self.on_stanza(link, element)?;
                 link.mark_handled();
                 Ok(())
@@ -129,12 +129,14 @@ impl Client {
     }
 
     /// **Invariant:** nobody speaks as somebody else (RFC 6120 section 8.1.2.1).
-    fn check_from(&self, stanza: &Element) -> Result<(), StreamError> {
+    fn check_from(&self, domains: &Domains, stanza: &Element) -> Result<(), StreamError> {
         match stanza.get_attr("from") {
-            Some(from) if !from.eq_ignore_ascii_case(&self.bare) && from != self.full => {
-                Err(StreamError::new("invalid-from"))
-            }
-            Some(_) | None => Ok(()),
+            None => Ok(()),
+            Some(from) if from == self.full => Ok(()),
+            Some(from) => match domains.canonical(from) {
+                Ok(from) if from == self.bare || from == self.full => Ok(()),
+                Ok(_) | Err(_) => Err(StreamError::new("invalid-from")),
+            },
         }
     }
 

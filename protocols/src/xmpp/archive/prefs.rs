@@ -6,6 +6,7 @@
 
 use crate::xmpp::element::Element;
 use crate::xmpp::error::StanzaError;
+use crate::xmpp::jid::Domains;
 use crate::xmpp::ns;
 use crate::xmpp::xml::parse_standalone;
 use std::collections::BTreeSet;
@@ -56,7 +57,15 @@ pub(crate) struct History(Vec<Prefs>);
 
 impl Prefs {
     /// What a client wants from now on.
-    pub(super) fn parse(element: &Element, since_ms: u64) -> Result<Self, StanzaError> {
+    pub(super) fn wanted(domains: &Domains, element: &Element, since_ms: u64) -> Result<Self, StanzaError> {
+        let mut prefs = Self::parse(element, since_ms)?;
+        for jid in prefs.always.iter_mut().chain(&mut prefs.never) {
+            *jid = domains.canonical(jid).map_err(|_| StanzaError::JID_MALFORMED)?;
+        }
+        Ok(prefs)
+    }
+
+    fn parse(element: &Element, since_ms: u64) -> Result<Self, StanzaError> {
         let named = Otherwise::ALL.iter().find(|(name, _)| element.get_attr("default") == Some(name));
         let (_, otherwise) = *named.ok_or(StanzaError::BAD_REQUEST)?;
         let list = |name: &str| -> Result<Vec<String>, StanzaError> {
