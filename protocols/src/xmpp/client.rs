@@ -66,6 +66,8 @@ pub(crate) struct Client {
     pub(crate) noting: bool,
     /// The newest messages that it was given as its account's own.
     pub(crate) given: offline::Given,
+    /// How it shows itself in rooms where that is not as everywhere, as written in presence.
+    pub(crate) looks: BTreeMap<RoomName, String>,
     /// Rooms the client is in.
     pub(crate) rooms: BTreeMap<RoomName, Place>,
 }
@@ -99,6 +101,7 @@ impl Client {
             noted: false,
             noting: false,
             given: offline::Given::default(),
+            looks: BTreeMap::new(),
             rooms: BTreeMap::new(),
         }
     }

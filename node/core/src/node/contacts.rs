@@ -9,6 +9,7 @@ use bytes::Bytes;
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Principal};
 use lavina_crdt::ids::SessionId;
+use lavina_crdt::looks;
 use lavina_crdt::names::AccountName;
 use lavina_crdt::presence::SessionRecord;
 use lavina_protocols::command::{Refusal, Reply, RosterEdit, RosterItem, SubscriptionStep, roster_version};
@@ -311,7 +312,7 @@ fn looks_alike(was: &SessionRecord, is: &SessionRecord) -> bool {
     was.show == is.show
         && was.status == is.status
         && was.priority == is.priority
-        && was.payloads == is.payloads
+        && looks::everywhere(&was.payloads).eq(looks::everywhere(&is.payloads))
         && was.account == is.account
         && was.resource == is.resource
 }

@@ -3,7 +3,9 @@
 use super::world::{World, account};
 use bytes::Bytes;
 use lavina_crdt::content::Content;
-use lavina_protocols::command::{Command, Refusal, Reply, RosterEdit, SubscriptionStep, Target};
+use lavina_crdt::looks;
+use lavina_crdt::names::RoomName;
+use lavina_protocols::command::{Command, PresenceChange, Refusal, Reply, RosterEdit, SubscriptionStep, Target};
 
 fn step(contact: &str, step: SubscriptionStep) -> Command {
     Command::Subscription(account(contact), step, Bytes::new())
@@ -187,4 +189,30 @@ fn who_is_approved_ahead_is_not_asked_on_whatever_node() {
     let words = world.words(romeo);
     assert_eq!(words, ["juliet Subscribed", "presence juliet true"]);
     assert_eq!(world.words(juliet), ["roster romeo to=false from=true removed=false"]);
+}
+
+#[test]
+fn how_somebody_looks_in_a_room_is_no_news_to_contacts() {
+    let mut world = World::new(2);
+    for name in ["juliet", "romeo", "nurse"] {
+        world.register(0, name);
+    }
+    world.run_ms(300);
+    let (juliet, romeo) = (world.member(0, "juliet", "balcony"), world.member(1, "romeo", "orchard"));
+    world.ask(romeo, step("juliet", SubscriptionStep::Subscribe)).unwrap();
+    world.run_ms(300);
+    world.ask(juliet, step("romeo", SubscriptionStep::Subscribed)).unwrap();
+    let nurse = world.member(1, "nurse", "hall");
+    let garden = RoomName::new("garden").unwrap();
+    for client in [juliet, nurse] {
+        world.ask(client, Command::Join { room: garden.clone(), nick: None, key: None }).unwrap();
+        world.run_ms(300);
+    }
+    world.words(nurse);
+    world.words(romeo);
+    let payloads = Some(vec![looks::payload(&garden, "<presence xmlns='jabber:client'/>")]);
+    world.ask(juliet, Command::SetPresence(PresenceChange { payloads, ..PresenceChange::default() })).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(nurse), ["juliet is Available"]);
+    assert!(world.words(romeo).is_empty());
 }
