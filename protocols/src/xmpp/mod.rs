@@ -39,6 +39,7 @@ mod framing;
 mod invitation;
 mod iq;
 mod jid;
+mod language;
 mod last_activity;
 mod link;
 mod message;

@@ -426,3 +426,29 @@ fn of_a_request_that_carries_too_much_the_end_is_left_out() {
 fn carried_by(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
 }
+
+#[test]
+fn a_message_keeps_its_languages() {
+    let mut chat = Chat::bound();
+    for (sent, shown) in [
+        (
+            "<message to='bob@a.example' type='chat' id='1' xml:lang='de'><body>Tee?</body></message>",
+            " id='1' xml:lang='de'><body>Tee?</body>",
+        ),
+        (
+            "<message to='bob@a.example' type='chat' id='2' xml:lang='en'><body xml:lang='it'>Te?</body><body xml:lang='fr'>The?</body></message>",
+            " id='2' xml:lang='en'><body xml:lang='it'>Te?</body><body xml:lang='fr'>The?</body>",
+        ),
+        (
+            "<message to='bob@a.example' type='chat' id='3' xml:lang='no tag'><body>3</body></message>",
+            " id='3'><body>3</body>",
+        ),
+    ] {
+        chat.send(sent);
+        let Some((_, Command::Say(_, content))) = chat.asked.pop_front() else { panic!("nothing is said") };
+        chat.take();
+        chat.event(direct(author(2, "bob", true), "alice", content));
+        let log = chat.take();
+        assert!(log.contains(shown) && !log.contains("lavina"), "{log}");
+    }
+}
