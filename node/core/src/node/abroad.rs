@@ -16,7 +16,7 @@ use lavina_crdt::ids::{NodeId, Scope, SessionId};
 use lavina_crdt::modes::UserModes;
 use lavina_crdt::names::{AccountName, Nick};
 use lavina_crdt::presence::{SessionRecord, Show};
-use lavina_protocols::abroad::{AbroadCommand, Remote, Told};
+use lavina_protocols::abroad::{AbroadCommand, Remote, Showing, Told};
 use lavina_protocols::command::{
     Command, CommandId, Refusal, RegisterView, Reply, RosterItem, Subscription, SubscriptionStep,
 };
@@ -47,6 +47,30 @@ impl<S: Store> Node<S> {
             AbroadCommand::Forward(remote, stanza) => self.forward(now, &remote, stanza),
             AbroadCommand::Probe(remote, account) => self.on_probe(&remote, &account),
             AbroadCommand::Latest(remote, account, prefixes) => self.latest_for(&remote, &account, &prefixes),
+            AbroadCommand::Shows(Remote { account, resource }, Showing { to, caps, at_ms }) => {
+                let node = self.me();
+                self.signal_gateways(now, &Signal::Shows { node, account, resource, to, caps, at_ms });
+                Ok(Reply::Done)
+            }
+            AbroadCommand::HasTold(Remote { account, resource }, of) => {
+                self.signal_gateways(now, &Signal::HasTold { account, resource, of });
+                Ok(Reply::Done)
+            }
+        }
+    }
+
+    /// Tells the gateways of all nodes in reach something.
+    fn signal_gateways(&mut self, now: Now, signal: &Signal) {
+        let peers = self.gossip.peers();
+        for node in peers.into_iter().filter(|peer| peer.in_reach).map(|peer| peer.node) {
+            self.signal(now, SessionId { node, number: 0 }, signal);
+        }
+    }
+
+    /// The gateway of another node knows something of a client at another server.
+    pub(super) fn on_client_abroad(&mut self, account: &AccountName, resource: Option<&String>, told: Told) {
+        if self.gateway.is_some() {
+            self.let_know(Remote { account: account.clone(), resource: resource.cloned() }, told);
         }
     }
 

@@ -8,7 +8,7 @@ use super::world::{Client, World, account, nick, room};
 use bytes::Bytes;
 use lavina_crdt::content::Content;
 use lavina_crdt::names::AccountName;
-use lavina_protocols::abroad::{AbroadCommand, Remote, Told};
+use lavina_protocols::abroad::{AbroadCommand, Remote, Showing, Told};
 use lavina_protocols::account::AccountCommand;
 use lavina_protocols::command::{Command, HistoryOf, HistoryQuery, Refusal, Reply, SubscriptionStep, Target};
 use lavina_protocols::event::Event;
@@ -121,6 +121,35 @@ fn without_a_gateway_there_is_nobody_elsewhere() {
     let asked = world.ask(stranger, asks(Command::Say(to(&account("romeo")), Content::text("hello"))));
     assert_eq!(asked.unwrap_err(), Refusal::NotOpen, "only the gateway speaks for others");
     assert_eq!(world.ask(stranger, Command::LogIn(juliet(None).account)).unwrap_err(), Refusal::NoSuchAccount);
+}
+
+#[test]
+fn what_a_gateway_knows_of_clients_elsewhere_the_others_are_told() {
+    let mut world = World::new(3);
+    world.run_ms(300);
+    let gateways = [gateway(&mut world, 0), gateway(&mut world, 1), gateway(&mut world, 2)];
+    let showing = Showing { to: account("romeo"), caps: "c#1".to_owned(), at_ms: 5 };
+    let shows = AbroadCommand::Shows(juliet(Some("balcony")), showing.clone());
+    world.ask(gateways[0], Command::Abroad(shows)).unwrap();
+    world.ask(gateways[0], Command::Abroad(AbroadCommand::HasTold(juliet(Some("balcony")), account("romeo")))).unwrap();
+    world.run_ms(300);
+    let mut heard = gateways.map(|gateway| {
+        let events = world.heard(gateway).into_iter().filter_map(|heard| match heard {
+            super::world::Heard::Event(event) => Some(event),
+            _ => None,
+        });
+        let told = events.filter_map(|event| match event.as_ref() {
+            Event::Abroad(to, told) if *to == juliet(Some("balcony")) => Some(told.clone()),
+            _ => None,
+        });
+        told.collect::<Vec<Told>>()
+    });
+    assert!(heard[0].is_empty());
+    for told in &mut heard[1..] {
+        assert_eq!(told.pop(), Some(Told::HasBeenTold(account("romeo"))));
+        let Some(Told::ShowsElsewhere { showing: heard, .. }) = told.pop() else { panic!("not told") };
+        assert_eq!(heard, showing);
+    }
 }
 
 #[test]
