@@ -37,6 +37,7 @@ mod external;
 mod fast;
 mod framing;
 mod invitation;
+mod invite_link;
 mod iq;
 mod jid;
 mod language;
@@ -75,7 +76,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
-pub use invitation::uri_part;
+pub use invite_link::{INVITE_PATH, InviteLink, InvitedTo};
 pub use stream_management::Passage;
 
 use crate::command::{CommandId, Refusal, Reply};
