@@ -17,6 +17,7 @@ pub mod glob;
 pub mod ids;
 pub mod invitation;
 pub mod log;
+pub mod looks;
 pub mod mesh;
 pub mod mesh_time;
 pub mod modes;

@@ -36,6 +36,23 @@ pub enum AbroadCommand {
     /// Of an account, where somebody of another server sees its presence, the newest register below each of the prefixes.
     /// [`Reply::Latest`](crate::command::Reply::Latest).
     Latest(Remote, AccountName, Vec<String>),
+    /// A client of somebody of another server shows itself to an account here, so that other nodes need remember no longer that it did there.
+    /// [`Reply::Done`](crate::command::Reply::Done).
+    Shows(Remote, Showing),
+    /// What an account publishes, that client of somebody of another server has been told here before it showed itself at another node.
+    /// [`Reply::Done`](crate::command::Reply::Done).
+    HasTold(Remote, AccountName),
+}
+
+/// That a client of somebody of another server shows itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Showing {
+    /// To which account.
+    pub to: AccountName,
+    /// With which capabilities, as its presence names them.
+    pub caps: String,
+    /// Since when, milliseconds since the Unix epoch.
+    pub at_ms: u64,
 }
 
 /// What somebody of another server is told.
@@ -50,8 +67,8 @@ pub enum Told {
         /// The stanza as its sender wrote it; its `from` and `to` are to be replaced.
         stanza: Bytes,
     },
-    /// An account takes a step of the subscription exchange.
-    Subscription(AccountName, SubscriptionStep),
+    /// An account takes a step of the subscription exchange; and what its request carries.
+    Subscription(AccountName, SubscriptionStep, Bytes),
     /// Somebody whose presence they see came, changed or went.
     Presence {
         /// Who.
@@ -72,6 +89,15 @@ pub enum Told {
     },
     /// They see an account's presence, whoever has said so at whatever node: who wants to know what it publishes is told.
     Sees(AccountName),
+    /// That client of theirs shows itself at another node; of two in the same millisecond the one `wins` that it says so of.
+    ShowsElsewhere {
+        /// How.
+        showing: Showing,
+        /// Whether it counts for later than the same time here.
+        wins: bool,
+    },
+    /// That client of theirs has been told by another node what an account publishes.
+    HasBeenTold(AccountName),
     /// An account whose presence they see has set one of the registers that others may look at.
     Shown {
         /// Whose.

@@ -189,8 +189,9 @@ pub enum Command {
     RosterGet,
     /// Adds, renames or (with `None`) removes a contact. [`Reply::Done`] once durable.
     RosterSet(AccountName, Option<RosterEdit>),
-    /// A step of the subscription exchange with a contact. [`Reply::Done`].
-    Subscription(AccountName, SubscriptionStep),
+    /// A step of the subscription exchange with a contact, and what a request carries as its sender wrote it, at most [`REQUEST_BYTES_MAX`] of it; empty
+    /// where it carries nothing. [`Reply::Done`].
+    Subscription(AccountName, SubscriptionStep, Bytes),
     /// Hands a stanza through to one session, or to all available ones of an account without a resource, unstored and best effort (IQ between
     /// clients, directed presence). [`Reply::Done`], [`Refusal::NoSuchNick`].
     Whisper(Target, Bytes),
@@ -523,6 +524,10 @@ pub struct Subscription {
     pub approved: bool,
 }
 
+/// Most that is kept of what a request carries, bytes: a name, a greeting and the hash of an avatar take some hundred; strangers may send as many requests
+/// as an account may have contacts.
+pub const REQUEST_BYTES_MAX: usize = 4096;
+
 /// One contact.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RosterItem {
@@ -536,6 +541,9 @@ pub struct RosterItem {
     pub subscription: Subscription,
     /// Whether the account put it in its roster (or only a request is pending).
     pub listed: bool,
+    /// What the contact's request carries while it waits for an answer (section 3.1.3), at most [`REQUEST_BYTES_MAX`]. Stored behind everything else.
+    #[serde(skip)]
+    pub request: Bytes,
 }
 
 /// The version of a roster (RFC 6121 section 2.6): the same for the same listed contacts, in name order, on every node.

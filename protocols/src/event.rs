@@ -346,8 +346,8 @@ pub enum Event {
         /// The version of the roster from now on (see [`crate::command::roster_version`]).
         version: String,
     },
-    /// A contact asks for, grants or ends a subscription.
-    Subscription(AccountName, crate::command::SubscriptionStep),
+    /// A contact asks for, grants or ends a subscription; and what its request carries.
+    Subscription(AccountName, crate::command::SubscriptionStep, Bytes),
     /// A contact whose presence the receiver's account may see came, changed or went (`available` false). Also sent to the account's own other sessions.
     ContactPresence {
         /// Who: an account's session.

@@ -58,6 +58,8 @@ pub struct SessionConfig {
     pub contacts: Vec<(ContactKind, Vec<String>)>,
     /// Where files may be put, where they may.
     pub upload: Option<Upload>,
+    /// The node's URL of HTTP, without a slash at the end, where it shows pages.
+    pub pages: Option<String>,
     /// Whether people of other servers can be reached.
     pub abroad: bool,
     /// Who knows tokens of login services (SASL OAUTHBEARER), where there are any.
@@ -136,6 +138,7 @@ impl SessionConfig {
             webirc: None,
             contacts: Vec::new(),
             upload: None,
+            pages: None,
             abroad: false,
             tokens: None,
             vapid: None,

@@ -109,6 +109,55 @@ class Resumption(unittest.IsolatedAsyncioTestCase):
         self.assertEqual([message for message in history if message in said], said)
         self.assertEqual(len({message.id for message in history}), len(history))
 
+    async def test_from_behind_a_cut_to_another_node_nothing_is_missing_and_nothing_comes_twice(self):
+        alice = await self.in_room(IrcClient("alice"), "b")
+        bob = await self.in_room(XmppClient("bob", resumable=True), "a")
+        carol = await self.in_room(XmppClient("carol"), "c")
+        said = [await alice.say("before"), await bob.say("and this")]
+        await carol.sees(said)
+        carol.tell("bob", "while he is there")
+        await bob.until(lambda: bob.direct, "he is not told")
+        await bob.settled()
+
+        self.mesh.network.cut_off("a")
+        await self.mesh.knows_cut("a")
+        # What his node has heard from him there, and nobody else.
+        said.append(await bob.say("from behind the cut"))
+        bob.tell("carol", "from behind the cut too")
+        await bob.settled()
+        await bob.cut_connection()
+        carol.tell("bob", "while he is behind the cut")
+        said.append(await alice.say("in the room"))
+        await bob.start_over(self.mesh.nodes["c"])
+        # From here on it is another place in the room, which is shown what others there are.
+        bob.live.clear()
+        await bob.until(lambda: len(bob.direct) >= 2, lambda: f"he is told only {bob.direct}")
+        await bob.join()
+        said.append(await bob.say("I am back"))
+        for client in (alice, carol):
+            await client.sees(said[-1:])
+
+        self.mesh.network.heal("a")
+        await self.mesh.connected()
+        await self.mesh.converged()
+        for client in (alice, carol):
+            await client.sees(said)
+        await carol.until(lambda: carol.direct, "she is not told")
+        carol.tell("bob", "after the cut")
+        await bob.until(lambda: len(bob.direct) >= 3, lambda: f"he is told only {bob.direct}")
+        last = await bob.say("last")
+        for client in (alice, carol):
+            await client.sees([last])
+        await bob.settled()
+        self.assertEqual([text for _, text, _ in bob.direct], ["while he is there", "while he is behind the cut", "after the cut"])
+        self.assertEqual([text for _, text, _ in carol.direct], ["from behind the cut too"])
+        for client in (alice, bob, carol):
+            self.assertEqual(client.twice(), [], client)
+        self.assertEqual(carol.left, set(), "others saw him leave")
+        history = await bob.history()
+        self.assertEqual({message for message in history if message in said}, set(said))
+        self.assertEqual(len({message.id for message in history}), len(history))
+
     async def knows_dead(self, name):
         others = self.mesh.running()
 

@@ -21,14 +21,19 @@ PAGE = 20
 
 
 class XmppClient(Client):
-    def __init__(self, name, resumable=False):
-        super().__init__(f"xmpp:{name}")
+    def __init__(self, name, resumable=False, resource="test"):
+        super().__init__(f"xmpp:{name}" if resource == "test" else f"xmpp:{name}/{resource}")
         self.nick = name
+        self.resource = resource
         self.resumable = resumable
         # Nicks that it saw leave the room.
         self.left = set()
         # What people said to it, with whether that came later than it was said.
         self.direct = []
+        # What other clients of its account said (`sent`) and were told (`received`), with whom, as it was told of it (XEP-0280).
+        self.copies = []
+        # How it was shown the clients of contacts and of its own account: `available`, a `<show/>` or `unavailable`.
+        self.shown = []
         self.acknowledged = {}
         self.numbers = itertools.count(1)
         self.stream: ClientXMPP | None = None
@@ -37,9 +42,9 @@ class XmppClient(Client):
     async def attempt(self, node, password):
         """Connects to a node with STARTTLS and logs in; ConnectionRefusedError when the account is not (yet) there."""
         self.lost, self.state, self.acknowledged = None, "connecting", {}
-        self.stream = stream = ClientXMPP(f"{self.nick}@{DOMAIN}/test", password, ssl_context=node.trusted())
+        self.stream = stream = ClientXMPP(f"{self.nick}@{DOMAIN}/{self.resource}", password, ssl_context=node.trusted())
         stream.enable_direct_tls = False
-        for plugin in ("xep_0030", "xep_0045", "xep_0313", "xep_0359", *(("xep_0198",) if self.resumable else ())):
+        for plugin in ("xep_0030", "xep_0045", "xep_0280", "xep_0313", "xep_0359", *(("xep_0198",) if self.resumable else ())):
             stream.register_plugin(plugin)
 
         def on(event, handle):
@@ -53,6 +58,10 @@ class XmppClient(Client):
         on("groupchat_presence", self.take_presence)
         on("message", self.take_direct)
         on("session_resumed", lambda _: self.becomes("resumed"))
+        on("carbon_sent", lambda data: self.take_copy("sent", data["carbon_sent"]))
+        on("carbon_received", lambda data: self.take_copy("received", data["carbon_received"]))
+        for way in ("available", "chat", "away", "xa", "dnd", "unavailable"):
+            on(f"presence_{way}", self.take_contact)
         stream.connect(node.address, 5222)
         await self.until(lambda: self.lost or self.state != "connecting", "no session")
         if self.lost or self.state != "started":
@@ -125,9 +134,39 @@ class XmppClient(Client):
             self.direct.append((stanza["from"].bare, stanza["body"], stanza.xml.find(DELAY) is not None))
             self.changed()
 
-    def tell(self, nick, text):
-        """Says something to a person."""
-        self.stream.send_message(mto=f"{nick}@{DOMAIN}", mbody=text, mtype="chat")
+    def take_copy(self, way, stanza):
+        other = stanza["to" if way == "sent" else "from"]
+        self.copies.append((way, other.bare, stanza["body"]))
+        self.changed()
+
+    def take_contact(self, stanza):
+        sender = stanza["from"]
+        if sender.domain == DOMAIN and sender != self.stream.boundjid:
+            self.shown.append((f"{sender.local}/{sender.resource}", stanza["type"]))
+            self.changed()
+
+    def tell(self, nick, text, resource=None):
+        """Says something to a person, or to one of their clients."""
+        to = f"{nick}@{DOMAIN}/{resource}" if resource else f"{nick}@{DOMAIN}"
+        self.stream.send_message(mto=to, mbody=text, mtype="chat")
+
+    def show(self, show):
+        """Says how reachable it is."""
+        self.stream.send_presence(pshow=show)
+
+    async def wants_copies(self):
+        await self.stream.plugin["xep_0280"].enable()
+
+    async def meets(self, other):
+        """Asks to see somebody's presence, who grants it and asks back, as the library does by itself; waits until both are shown the other."""
+        self.stream.send_presence_subscription(pto=f"{other.nick}@{DOMAIN}", ptype="subscribe")
+        for one, of in ((self, other), (other, self)):
+            await one.until(lambda one=one, of=of: of.is_shown(one), f"it does not see {of}")
+
+    def is_shown(self, other):
+        """Whether another client has been shown this one as there."""
+        ways = [way for client, way in other.shown if client == f"{self.nick}/{self.resource}"]
+        return bool(ways) and ways[-1] != "unavailable"
 
     async def settled(self):
         """Waits until the node has dealt with all that was said before."""

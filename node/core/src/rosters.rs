@@ -3,8 +3,9 @@
 //! Both sides of a contact are registers, one in each account's scope: [`step`] changes both as one act, and [`told`] derives from what
 //! changed on one side what its owner is told. [`Rosters`] keeps the rosters of accounts with sessions here, and who watches whom.
 
+use bytes::Bytes;
 use lavina_crdt::names::AccountName;
-use lavina_protocols::command::{RosterItem, Subscription, SubscriptionStep};
+use lavina_protocols::command::{REQUEST_BYTES_MAX, RosterItem, Subscription, SubscriptionStep};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,12 +31,22 @@ struct Later {
     approved: bool,
 }
 
+/// What came after that, behind it in the same way.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Request {
+    carries: Vec<u8>,
+}
+
 /// The value of a contact's register.
 pub(crate) fn encode(item: Option<&RosterItem>) -> Vec<u8> {
     let Some(item) = item else { return Vec::new() };
     let mut value = postcard::to_stdvec(item).unwrap_or_default();
-    if item.subscription.approved {
-        value.extend(postcard::to_stdvec(&Later { approved: true }).unwrap_or_default());
+    let Subscription { approved, .. } = item.subscription;
+    if approved || !item.request.is_empty() {
+        value.extend(postcard::to_stdvec(&Later { approved }).unwrap_or_default());
+    }
+    if !item.request.is_empty() {
+        value.extend(postcard::to_stdvec(&Request { carries: item.request.to_vec() }).unwrap_or_default());
     }
     value
 }
@@ -43,7 +54,12 @@ pub(crate) fn encode(item: Option<&RosterItem>) -> Vec<u8> {
 /// A contact from its register's value; `None` for a removed one, and for bytes that are none.
 pub(crate) fn decode(value: &[u8]) -> Option<RosterItem> {
     let (mut item, rest) = postcard::take_from_bytes::<RosterItem>(value).ok()?;
-    item.subscription.approved = postcard::from_bytes::<Later>(rest).unwrap_or_default().approved;
+    let (later, rest) = postcard::take_from_bytes::<Later>(rest).unwrap_or_default();
+    item.subscription.approved = later.approved;
+    let request = postcard::from_bytes::<Request>(rest).unwrap_or_default().carries;
+    if request.len() <= REQUEST_BYTES_MAX {
+        item.request = Bytes::from(request);
+    }
     Some(item)
 }
 
@@ -55,6 +71,7 @@ pub(crate) fn blank(contact: AccountName) -> RosterItem {
         groups: Vec::new(),
         subscription: Subscription::default(),
         listed: false,
+        request: Bytes::new(),
     }
 }
 
@@ -63,8 +80,9 @@ pub(crate) fn means_something(item: &RosterItem) -> bool {
     item.listed || item.subscription != Subscription::default()
 }
 
-/// One side takes a step towards the other: `own` is its item of the other, `theirs` the other's item of it.
-pub(crate) fn step(step: SubscriptionStep, own: &mut RosterItem, theirs: &mut RosterItem) {
+/// One side takes a step towards the other: `own` is its item of the other, `theirs` the other's item of it. A request that waits already stays the one it
+/// was, whatever the next one carries (section 3.1.3 asks for the first or the last): who asks again and again changes nothing.
+pub(crate) fn step(step: SubscriptionStep, request: &Bytes, own: &mut RosterItem, theirs: &mut RosterItem) {
     let (mine, other) = (&mut own.subscription, &mut theirs.subscription);
     match step {
         // RFC 6121 section 3.1.2: the contact is in the roster from the request on.
@@ -76,6 +94,9 @@ pub(crate) fn step(step: SubscriptionStep, own: &mut RosterItem, theirs: &mut Ro
                 (other.from, other.asked_by) = (true, false);
                 theirs.listed = true;
             } else {
+                if !other.asked_by {
+                    theirs.request = request.clone();
+                }
                 (mine.asked, other.asked_by) = (true, true);
             }
         }
@@ -99,6 +120,11 @@ pub(crate) fn step(step: SubscriptionStep, own: &mut RosterItem, theirs: &mut Ro
         SubscriptionStep::Unsubscribed => {
             (mine.from, mine.asked_by, mine.approved) = (false, false, false);
             (other.to, other.asked) = (false, false);
+        }
+    }
+    for item in [own, theirs] {
+        if !item.subscription.asked_by {
+            item.request.clear();
         }
     }
 }
@@ -200,7 +226,7 @@ mod tests {
         for (by_juliet, taken) in steps {
             let (own, theirs) = if *by_juliet { (&mut juliet, &mut romeo) } else { (&mut romeo, &mut juliet) };
             let before = theirs.subscription;
-            step(*taken, own, theirs);
+            step(*taken, &Bytes::new(), own, theirs);
             all.extend(told(before, theirs.subscription));
         }
         (juliet, romeo, all)
@@ -246,8 +272,30 @@ mod tests {
         item.subscription.approved = true;
         let after = encode(Some(&item));
         assert!(after.starts_with(&before) && after.len() > before.len());
-        assert_eq!(decode(&after), Some(item));
+        assert_eq!(decode(&after), Some(item.clone()));
+        item.request = Bytes::from_static(b"<presence/>");
+        let asked = encode(Some(&item));
+        assert!(asked.starts_with(&after) && asked.len() > after.len());
+        assert_eq!(decode(&asked), Some(item.clone()));
+        assert!(postcard::from_bytes::<Later>(&asked[before.len()..]).unwrap().approved);
+        item.request = Bytes::from(vec![b'x'; REQUEST_BYTES_MAX + 1]);
+        assert_eq!(decode(&encode(Some(&item))).unwrap().request, Bytes::new(), "whoever wrote it");
         assert_eq!(decode(&[]), None);
+    }
+
+    #[test]
+    fn what_the_first_request_carries_is_kept_until_it_is_answered() {
+        let (first, second) = (Bytes::from_static(b"first"), Bytes::from_static(b"second"));
+        let (mut juliet, mut romeo) = (blank(name("romeo")), blank(name("juliet")));
+        step(Subscribe, &first, &mut juliet, &mut romeo);
+        step(Subscribe, &second, &mut juliet, &mut romeo);
+        assert_eq!((&romeo.request, &juliet.request), (&first, &Bytes::new()));
+        for (answer, by_romeo) in [(Subscribed, true), (Unsubscribed, true), (Unsubscribe, false)] {
+            let (mut juliet, mut romeo) = (juliet.clone(), romeo.clone());
+            let (own, theirs) = if by_romeo { (&mut romeo, &mut juliet) } else { (&mut juliet, &mut romeo) };
+            step(answer, &Bytes::new(), own, theirs);
+            assert!(romeo.request.is_empty(), "{answer:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::farewells::REASON_BYTES_MAX;
 use bytes::Bytes;
 use lavina_crdt::clock::Hlc;
 use lavina_crdt::content::{Author, Content};
-use lavina_crdt::ids::{OrderKey, Scope, SessionId};
+use lavina_crdt::ids::{NodeId, OrderKey, Scope, SessionId};
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +125,30 @@ pub(crate) enum Signal {
         /// The new one.
         nick: Nick,
     },
+    /// For the whole node, whichever session it is addressed to: a client of another server shows itself to an account by a link of the sender's.
+    Shows {
+        /// Which node says so.
+        node: NodeId,
+        /// Whose client.
+        account: AccountName,
+        /// Which of theirs.
+        resource: Option<String>,
+        /// To which account.
+        to: AccountName,
+        /// With which capabilities.
+        caps: String,
+        /// Since when, milliseconds since the Unix epoch.
+        at_ms: u64,
+    },
+    /// For the whole node in the same way: the sender has told that client what an account publishes.
+    HasTold {
+        /// Whose client.
+        account: AccountName,
+        /// Which of theirs.
+        resource: Option<String>,
+        /// What is published by whom.
+        of: AccountName,
+    },
 }
 
 impl Signal {
@@ -147,7 +171,9 @@ impl Signal {
         let line = |text: &str| !text.contains(['\0', '\r', '\n']);
         match self {
             Self::Whisper { .. } | Self::Replaced | Self::Forwarded(_) => true,
-            Self::FromAbroad { account, resource, .. } => account.is_remote() && resource.as_deref().is_none_or(line),
+            Self::FromAbroad { account, resource, .. }
+            | Self::Shows { account, resource, .. }
+            | Self::HasTold { account, resource, .. } => account.is_remote() && resource.as_deref().is_none_or(line),
             Self::Ended { by } | Self::Placed { by, .. } | Self::Abandoned { by, .. } | Self::Renamed { by, .. } => {
                 by.is_sound()
             }
@@ -165,7 +191,6 @@ impl Signal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lavina_crdt::ids::NodeId;
 
     #[test]
     fn a_signal_that_would_break_a_line_is_none() {

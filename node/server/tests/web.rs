@@ -39,6 +39,12 @@ fn an_invitation_from_the_command_line_lets_one_account_in() {
     assert!(stdout(&node.command(&["invite", "list"], "")).contains(&format!("{id} for juliet  used by juliet")));
     let refused = node.command(&["invite", "revoke", id], "");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("juliet was registered with it already"), "{refused:?}");
+    let page = made["page"].as_str().unwrap();
+    let path = page.find("/invite/").and_then(|at| page.get(at..)).unwrap();
+    let shown = ask(tls(node.https, dir.path(), &[]), &format!("GET {path} HTTP/1.1"));
+    assert!(shown.contains(&format!("href=\"{uri}\"")) && shown.contains("referrer-policy: no-referrer"), "{shown}");
+    let none = ask(tls(node.https, dir.path(), &[]), "GET /invite/t/meet/a%3Cb HTTP/1.1");
+    assert!(none.starts_with("HTTP/1.1 404"), "{none}");
     let wrong = node.command(&["invite", "--name", "a b"], "");
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("cannot be an account's name"), "{wrong:?}");
     let nobody = node.command(&["invite", "--by", "nobody"], "");

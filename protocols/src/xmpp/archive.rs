@@ -19,6 +19,7 @@ use lavina_crdt::ids::MsgId;
 use lavina_crdt::names::RoomName;
 pub(crate) use prefs::History;
 use prefs::Prefs;
+use std::collections::BTreeSet;
 
 /// Messages on a page where the client does not say how many.
 const PAGE_DEFAULT: usize = 50;
@@ -34,6 +35,8 @@ pub(crate) enum Waiting {
     Preferences,
     /// A page, and what was asked for to get it.
     Page(Asked, Shape, Box<HistoryQuery>),
+    /// Who is in the roster, which decides what of a page is shown.
+    Contacts(Asked, Shape, Box<(HistoryQuery, HistoryPage)>),
     /// What is wanted of the archive, to be shown.
     ShowPrefs(Asked),
     /// The same, to be changed.
@@ -209,7 +212,7 @@ pub(crate) fn edge(room: Option<RoomName>, newest: bool) -> HistoryQuery {
 pub(crate) fn on_prefs(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
     let waiting = if request.set {
         // From the next millisecond on, so that what has been said is as it was wanted.
-        let prefs = Prefs::parse(&request.payload, link.now.wall_ms + 1)?;
+        let prefs = Prefs::wanted(&link.domains, &request.payload, link.now.wall_ms + 1)?;
         Waiting::ChangePrefs(request.asked, Box::new(prefs))
     } else {
         Waiting::ShowPrefs(request.asked)
@@ -236,8 +239,20 @@ pub(crate) fn on_answer(client: &mut Client, link: &mut Link, waiting: Waiting, 
             Err(refusal) => link.send(&asked.error(refusal)),
         },
         Waiting::Page(asked, shape, query) => match messages(answer) {
-            Ok(page) => on_page(client, link, asked, shape, *query, page),
+            Ok(page) if shape.room.is_none() && client.archive_prefs.asks_roster() => {
+                let waiting = Waiting::Contacts(asked, shape, Box::new((*query, page)));
+                link.ask(Command::RosterGet, Awaited::Archive(waiting));
+            }
+            Ok(page) => on_page(client, link, asked, shape, *query, page, &BTreeSet::new()),
             Err(refusal) => link.send(&asked.error(refusal)),
+        },
+        Waiting::Contacts(asked, shape, found) => match answer {
+            Ok(Reply::Roster(items)) => {
+                let (query, page) = *found;
+                let contacts = items.iter().map(|item| link.domains.account(&item.contact)).collect();
+                on_page(client, link, asked, shape, query, page, &contacts);
+            }
+            answer => link.send(&asked.error(answer.err().map_or(StanzaError::ITEM_NOT_FOUND, StanzaError::from))),
         },
         Waiting::Oldest(asked, room) => match messages(answer) {
             Ok(page) => {
@@ -282,6 +297,7 @@ fn on_page(
     shape: Shape,
     mut query: HistoryQuery,
     mut page: HistoryPage,
+    contacts: &BTreeSet<String>,
 ) {
     if !query.ids.iter().all(|id| page.messages.iter().any(|said| said.id == *id)) {
         // XEP-0313 section 4.1.4.
@@ -290,7 +306,7 @@ fn on_page(
     }
     let edge = if query.newest { page.messages.first() } else { page.messages.last() }.map(|said| said.id);
     if shape.room.is_none() {
-        page.messages.retain(|said| is_archived(client, link, said));
+        page.messages.retain(|said| is_archived(client, link, said, contacts));
     }
     match edge {
         Some(edge) if page.messages.is_empty() && !page.complete => {
@@ -308,11 +324,11 @@ fn on_page(
 }
 
 /// Whether a message of the account is shown in its archive.
-fn is_archived(client: &Client, link: &Link, said: &Said) -> bool {
+fn is_archived(client: &Client, link: &Link, said: &Said, contacts: &BTreeSet<String>) -> bool {
     let (from, to) = message::correspondents(&link.domains, said);
     let is_own = from.split('/').next() == Some(client.bare.as_str());
     let other = if is_own { to } else { from };
-    client.archive_prefs.keeps(&other, said.id.hlc().ms())
+    client.archive_prefs.keeps(&other, said.id.hlc().ms(), contacts)
 }
 
 /// Such a message in `<metadata/>`.

@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::element::Element;
 use super::error::StanzaError;
-use super::jid::{RESOURCE_BYTES_MAX, is_irc_resource};
+use super::jid::{self, RESOURCE_BYTES_MAX, is_irc_resource};
 use super::pending::{Asked, Pending};
 use super::sasl2::Progress;
 use super::{IDLE_MS_MAX, Phase, Session, ns};
@@ -46,11 +46,10 @@ impl Session {
         let account = account.clone();
         let wanted = bind.child_text("resource").filter(|resource| !resource.is_empty());
         let resource = match wanted {
-            Some(wanted) if is_resource(&wanted) => wanted,
-            Some(_) => {
-                self.link.reply(&asked.error(StanzaError::BAD_REQUEST));
-                return;
-            }
+            Some(wanted) => match bindable(&wanted) {
+                Some(resource) => resource,
+                None => return self.link.reply(&asked.error(StanzaError::BAD_REQUEST)),
+            },
             // RFC 6120 section 7.6: the server makes one up.
             None => self.link.token(),
         };
@@ -118,8 +117,10 @@ pub(crate) fn is_reserved(tag: &str) -> bool {
     is_irc_resource(tag)
 }
 
-fn is_resource(text: &str) -> bool {
-    text.len() <= RESOURCE_BYTES_MAX && !text.chars().any(char::is_control) && !is_irc_resource(text)
+/// The resource that a client has by that text; `None` where it can have none.
+fn bindable(text: &str) -> Option<String> {
+    let resource = jid::resource(text).ok()?;
+    (resource.len() <= RESOURCE_BYTES_MAX && !is_irc_resource(&resource)).then_some(resource)
 }
 
 /// The nick by which an account goes outside rooms: its name, made sayable in IRC, with a tail for each time it was taken.

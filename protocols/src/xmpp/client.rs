@@ -66,6 +66,8 @@ pub(crate) struct Client {
     pub(crate) noting: bool,
     /// The newest messages that it was given as its account's own.
     pub(crate) given: offline::Given,
+    /// How it shows itself in rooms where that is not as everywhere, as written in presence.
+    pub(crate) looks: BTreeMap<RoomName, String>,
     /// Rooms the client is in.
     pub(crate) rooms: BTreeMap<RoomName, Place>,
 }
@@ -99,6 +101,7 @@ impl Client {
             noted: false,
             noting: false,
             given: offline::Given::default(),
+            looks: BTreeMap::new(),
             rooms: BTreeMap::new(),
         }
     }
@@ -117,7 +120,7 @@ impl Client {
     pub(crate) fn on_element(&mut self, link: &mut Link, element: Element) -> Result<(), StreamError> {
         match element.ns.as_str() {
             ns::CLIENT => {
-                self.check_from(&element)?;
+                self.check_from(&link.domains, &element)?;
                 self.on_stanza(link, element)?;
                 link.mark_handled();
                 Ok(())
@@ -129,12 +132,14 @@ impl Client {
     }
 
     /// **Invariant:** nobody speaks as somebody else (RFC 6120 section 8.1.2.1).
-    fn check_from(&self, stanza: &Element) -> Result<(), StreamError> {
+    fn check_from(&self, domains: &Domains, stanza: &Element) -> Result<(), StreamError> {
         match stanza.get_attr("from") {
-            Some(from) if !from.eq_ignore_ascii_case(&self.bare) && from != self.full => {
-                Err(StreamError::new("invalid-from"))
-            }
-            Some(_) | None => Ok(()),
+            None => Ok(()),
+            Some(from) if from == self.full => Ok(()),
+            Some(from) => match domains.canonical(from) {
+                Ok(from) if from == self.bare || from == self.full => Ok(()),
+                Ok(_) | Err(_) => Err(StreamError::new("invalid-from")),
+            },
         }
     }
 

@@ -53,7 +53,7 @@ impl Client {
             Event::Knocked { room, by, text } => muc::invite::on_knocked(link, room, by, text),
             Event::Invited { room, by, reason, .. } => muc::invite::on_invited(link, room, by, reason),
             Event::RosterPush { item, removed, version } => roster::push(self, link, item, *removed, version),
-            Event::Subscription(contact, step) => subscription::on_event(self, link, contact, *step),
+            Event::Subscription(contact, step, request) => subscription::on_event(self, link, contact, *step, request),
             Event::ContactPresence { person, available } => presence::on_contact(self, link, person, *available),
             Event::Blocked { account, on } => blocking::push(self, link, account, *on),
             Event::Shown { account, register, parent } => {

@@ -5,15 +5,16 @@ use super::client::Client;
 use super::data::{self, Answer};
 use super::element::Element;
 use super::error::StanzaError;
+use super::invite_link::{InviteLink, InvitedTo};
 use super::iq::Request;
 use super::link::Link;
 use super::pending::{Asked, Awaited};
 use super::{datetime, ns};
 use crate::account::{AccountCommand, AccountReply, Inviting};
 use crate::command::{Command, Refusal, Reply, SubscriptionStep};
+use bytes::Bytes;
 use lavina_crdt::invitation::{Invitation, InvitationId};
 use lavina_crdt::names::AccountName;
-use std::fmt::Write;
 
 /// The command that invites a contact (section 5.1).
 const INVITE: &str = "urn:xmpp:invite#invite";
@@ -33,8 +34,8 @@ pub(crate) enum Waiting {
     Form(Asked, String),
     /// An invitation that is made.
     Made(Asked, Box<Made>),
-    /// The inviter is to become a contact; where not, they are asked.
-    Meet(Asked, AccountName),
+    /// The inviter is to become a contact; where not, they are asked by that request.
+    Meet(Asked, AccountName, Bytes),
 }
 
 /// What is told of an invitation once there is one.
@@ -42,7 +43,7 @@ pub(crate) enum Waiting {
 pub(crate) struct Made {
     node: &'static str,
     session: String,
-    uri: String,
+    link: InviteLink,
     until_ms: u64,
 }
 
@@ -109,9 +110,13 @@ pub(crate) fn on_command(client: &mut Client, link: &mut Link, request: Request)
         }
     }
     let token = link.token();
-    let uri = uri(client, link, node, invitation.name.as_ref(), &token);
-    let made = Made { node, session, uri, until_ms: invitation.until_ms };
-    let command = AccountCommand::Invite(InvitationId::of(&token), invitation);
+    let id = InvitationId::of(&token);
+    let to = match node {
+        INVITE => InvitedTo::Meet(client.account.clone()),
+        _ => InvitedTo::Register(invitation.name.clone()),
+    };
+    let made = Made { node, session, link: InviteLink { to, token }, until_ms: invitation.until_ms };
+    let command = AccountCommand::Invite(id, invitation);
     link.ask(Command::Account(command), Awaited::Invitation(Waiting::Made(request.asked, Box::new(made))));
     Ok(())
 }
@@ -138,39 +143,11 @@ fn stage(node: &str, session: &str, status: &str) -> Element {
     Element::new("command", ns::COMMANDS).attr("node", node).attr("sessionid", session).attr("status", status)
 }
 
-/// The link to hand over (XEP-0401 sections 5.1 and 5.4, RFC 5122).
-fn uri(client: &Client, link: &Link, node: &str, name: Option<&AccountName>, token: &str) -> String {
-    if node == INVITE {
-        return format!("xmpp:{}?roster;preauth={token};ibr=y", escaped(&client.bare));
-    }
-    let to = name.map_or_else(|| link.domains.server.clone(), |name| link.domains.account(name));
-    format!("xmpp:{}?register;preauth={token}", escaped(&to))
-}
-
-/// An account's name as the localpart of an `xmpp:` URI.
-#[must_use]
-pub fn uri_part(name: &AccountName) -> String {
-    escaped(name.as_str())
-}
-
-/// An address as RFC 5122 section 2.7 has it in URIs.
-fn escaped(address: &str) -> String {
-    address.bytes().fold(String::new(), |mut text, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~@!$'()*+,;=".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "%{byte:02X}");
-        }
-        text
-    })
-}
-
 /// A request for presence that shows an invitation.
-pub(crate) fn on_subscribe(link: &mut Link, asked: Asked, inviter: AccountName, preauth: &Element) {
+pub(crate) fn on_subscribe(link: &mut Link, asked: Asked, inviter: AccountName, preauth: &Element, request: Bytes) {
     let id = InvitationId::of(preauth.get_attr("token").unwrap_or_default());
     let meet = Command::Account(AccountCommand::Meet(inviter.clone(), id));
-    link.ask_and_hold(meet, Awaited::Invitation(Waiting::Meet(asked, inviter)));
+    link.ask_and_hold(meet, Awaited::Invitation(Waiting::Meet(asked, inviter, request)));
 }
 
 /// The core's answer.
@@ -200,15 +177,17 @@ pub(crate) fn on_answer(link: &mut Link, waiting: Waiting, answer: Result<Reply,
             link.send(&asked.result(Some(stage(CREATE, &session, "executing").child(actions).child(form))));
         }
         (Waiting::Made(asked, made), Ok(_)) => {
+            let page = link.config.pages.as_ref().map(|base| made.link.page(base));
             let form = data::form("result", INVITATION)
-                .child(data::field("uri", "text-single", "", &made.uri))
+                .child(data::field("uri", "text-single", "", &made.link.uri(&link.domains.server)))
+                .maybe_child(page.map(|page| data::field("landing-url", "text-single", "", &page)))
                 .child(data::field("expire", "text-single", "", &datetime::format(made.until_ms)));
             link.send(&asked.result(Some(stage(made.node, &made.session, "completed").child(form))));
         }
         (Waiting::Meet(..), Ok(_)) => {}
         // The invitation says nothing: they are asked as by anybody.
-        (Waiting::Meet(asked, inviter), Err(_)) => {
-            let step = Command::Subscription(inviter, SubscriptionStep::Subscribe);
+        (Waiting::Meet(asked, inviter, request), Err(_)) => {
+            let step = Command::Subscription(inviter, SubscriptionStep::Subscribe, request);
             link.ask(step, Awaited::Step(asked));
         }
         (Waiting::List(asked) | Waiting::Form(asked, _) | Waiting::Made(asked, _), answer) => {

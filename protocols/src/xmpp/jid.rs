@@ -9,14 +9,23 @@
 //! | `name@OTHER[/resource]`, `OTHER[/resource]` | somebody of another server, or that server, where other servers can be reached |
 //! | `nick@guests.DOMAIN` | somebody on IRC without an account; the localpart is the nick's canonical key, which holds no character that a JID cannot |
 //!
+//! Two addresses are compared in their canonical forms: names as [`lavina_crdt::names`] has them, domains and resources as [`domain`] and [`resource`] do.
+//!
 //! An IRC session of an account has no resource of its own; it is shown under `irc.` and a number, so that a full JID names it.
 
 use crate::command::Target;
 use crate::event::Person;
 use crate::session::SessionConfig;
+use idna::AsciiDenyList;
+use idna::uts46::{DnsLength, Hyphens, Uts46};
 use lavina_crdt::content::{Author, Principal};
 use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
+use precis_core::profile::Profile;
+use precis_core::{DerivedPropertyValue, Error};
+use precis_profiles::OpaqueString;
+use std::borrow::Cow;
+use unicode_normalization::UnicodeNormalization;
 
 /// Longest part of a JID in bytes (RFC 7622 section 3.1).
 const PART_BYTES_MAX: usize = 1023;
@@ -91,41 +100,57 @@ impl Domains {
     /// What a JID names.
     pub(crate) fn parse(&self, text: &str) -> Result<Address, Malformed> {
         let (bare, resource) = match text.split_once('/') {
-            Some((bare, resource)) => (bare, Some(part(resource)?)),
+            Some((bare, text)) => (bare, Some(resource(text)?)),
             None => (text, None),
         };
-        let (local, domain) = match bare.split_once('@') {
-            Some((local, domain)) => (Some(part(local)?), part(domain)?),
+        let (local, host) = match bare.split_once('@') {
+            Some((local, text)) => (Some(part(local)?), part(text)?),
             None => (None, part(bare)?),
         };
-        let domain = domain.strip_suffix('.').unwrap_or(domain);
-        if domain.contains('@') {
+        if host.contains('@') {
             return Err(Malformed);
         }
-        if domain.eq_ignore_ascii_case(&self.server) {
+        let host = domain(host);
+        if is_same(&host, &self.server) {
             let Some(local) = local else { return Ok(Address::Server) };
             let account = AccountName::new(local).map_err(|_| Malformed)?;
-            return Ok(Address::Account(account, resource.map(str::to_owned)));
+            return Ok(Address::Account(account, resource));
         }
-        if domain.eq_ignore_ascii_case(&self.rooms) {
+        if is_same(&host, &self.rooms) {
             let Some(local) = local else { return Ok(Address::Rooms) };
             let room = RoomName::new(local).map_err(|_| Malformed)?;
             let Some(nick) = resource else { return Ok(Address::Room(room)) };
-            return Ok(Address::Occupant(room, Nick::new(nick).map_err(|_| Malformed)?));
+            return Ok(Address::Occupant(room, Nick::new(&nick).map_err(|_| Malformed)?));
         }
-        if domain.eq_ignore_ascii_case(&self.guests) {
+        if is_same(&host, &self.guests) {
             let nick = Nick::new(local.ok_or(Malformed)?).map_err(|_| Malformed)?;
             return Ok(Address::Guest(nick));
         }
-        match AccountName::remote(local, domain) {
-            Ok(account) if self.abroad => Ok(Address::Account(account, resource.map(str::to_owned))),
+        match AccountName::remote(local, &host) {
+            Ok(account) if self.abroad => Ok(Address::Account(account, resource)),
             Ok(_) | Err(_) => Ok(Address::Foreign),
         }
     }
 
+    /// A JID in its canonical form, wherever what it names is; [`Malformed`] for what is nowhere.
+    pub(crate) fn canonical(&self, text: &str) -> Result<String, Malformed> {
+        let everywhere = Self { abroad: true, ..self.clone() };
+        Ok(match everywhere.parse(text)? {
+            Address::Server => self.server.clone(),
+            Address::Rooms => self.rooms.clone(),
+            Address::Account(account, None) => self.account(&account),
+            Address::Account(account, Some(resource)) => self.full(&account, &resource),
+            Address::Room(room) => self.room(&room),
+            Address::Occupant(room, nick) => self.occupant(&room, &nick),
+            Address::Guest(nick) => self.guest(&nick),
+            Address::Foreign => return Err(Malformed),
+        })
+    }
+
     /// Whether a domain is one of this mesh.
-    pub(crate) fn are(&self, domain: &str) -> bool {
-        [&self.server, &self.rooms, &self.guests].into_iter().any(|own| own.eq_ignore_ascii_case(domain))
+    pub(crate) fn are(&self, text: &str) -> bool {
+        let host = domain(text);
+        [&self.server, &self.rooms, &self.guests].into_iter().any(|own| is_same(&host, own))
     }
 
     /// `account@DOMAIN`, or the address of somebody of another server.
@@ -208,6 +233,49 @@ fn irc_resource(session: SessionId) -> String {
     format!("{IRC_RESOURCE}{}", hex.get(..8).unwrap_or_default())
 }
 
+/// A domain as it is compared (RFC 7622 section 3.2): A-labels as the U-labels that they stand for, mapped by UTS 46, without a dot at the end. What is no
+/// name of DNS is in lower case.
+pub(crate) fn domain(text: &str) -> Cow<'_, str> {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let is_plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+    if text.bytes().all(is_plain) && !text.contains("xn--") {
+        return Cow::Borrowed(text);
+    }
+    match Uts46::new().to_unicode(text.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow) {
+        (mapped, Ok(())) => Cow::Owned(mapped.strip_suffix('.').unwrap_or(&mapped).to_owned()),
+        (_, Err(_)) => Cow::Owned(text.to_lowercase()),
+    }
+}
+
+/// A domain as DNS and certificates have it: A-labels for what is not ASCII.
+#[must_use]
+pub fn dns_name(domain: &str) -> Cow<'_, str> {
+    let ascii = Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore);
+    ascii.unwrap_or(Cow::Borrowed(domain))
+}
+
+/// Whether a canonical domain is one that is configured.
+pub(crate) fn is_same(canonical: &str, configured: &str) -> bool {
+    canonical == domain(configured)
+}
+
+/// A resource as it is compared (RFC 7622 section 3.4: the profile OpaqueString). Characters that are newer than the profile's tables are taken as they are:
+/// nicks in rooms elsewhere hold them.
+pub(crate) fn resource(text: &str) -> Result<String, Malformed> {
+    let text = part(text)?;
+    if text.is_ascii() {
+        return Ok(text.to_owned());
+    }
+    let mapped = match OpaqueString::new().enforce(text) {
+        Ok(mapped) => mapped.into_owned(),
+        Err(Error::BadCodepoint(info)) if info.property == DerivedPropertyValue::Unassigned => {
+            text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).nfc().collect()
+        }
+        Err(_) => return Err(Malformed),
+    };
+    part(&mapped).map(str::to_owned)
+}
+
 fn part(text: &str) -> Result<&str, Malformed> {
     if text.is_empty() || text.len() > PART_BYTES_MAX || text.chars().any(char::is_control) {
         return Err(Malformed);
@@ -233,7 +301,7 @@ mod tests {
             ("a.example", Ok(Address::Server)),
             ("A.Example.", Ok(Address::Server)),
             ("Alice@a.example", Ok(Address::Account(account.clone(), None))),
-            ("alice@a.example/x/y@z", Ok(Address::Account(account, Some("x/y@z".into())))),
+            ("alice@a.example/x/y@z", Ok(Address::Account(account.clone(), Some("x/y@z".into())))),
             ("rooms.a.example", Ok(Address::Rooms)),
             ("rust@rooms.a.example", Ok(Address::Room(room.clone()))),
             ("rust@rooms.a.example/Bob", Ok(Address::Occupant(room, Nick::new("Bob").unwrap()))),
@@ -245,14 +313,27 @@ mod tests {
             ("alice@", Err(Malformed)),
             ("alice@a.example/", Err(Malformed)),
             ("al ice@a.example", Err(Malformed)),
+            ("alice@a.example/\u{a0}x", Ok(Address::Account(account.clone(), Some(" x".into())))),
+            ("alice@a.example/e\u{301}", Ok(Address::Account(account.clone(), Some("\u{e9}".into())))),
+            (
+                "alice@a.example/\u{1fae0}\u{1f426}\u{200d}\u{2b1b}",
+                Ok(Address::Account(account.clone(), Some("\u{1fae0}\u{1f426}\u{200d}\u{2b1b}".into()))),
+            ),
+            ("alice@a.example/\u{ad}x", Err(Malformed)),
+            ("\u{ff21}lice@a\u{3002}example", Ok(Address::Account(account, None))),
         ] {
             assert_eq!(domains.parse(text), address, "{text}");
         }
+        assert_eq!(domains.canonical("JULIET@Montague.LIT/X").as_deref(), Ok("juliet@montague.lit/X"));
+        assert_eq!(domains.canonical("Rust@rooms.a.example").as_deref(), Ok("rust@rooms.a.example"));
+        assert!(domains.canonical("a b@montague.lit").is_err());
         let abroad = Domains { abroad: true, ..domains };
         for (text, name, resource) in [
             ("Juliet@B.example/balcony", "juliet@b.example", Some("balcony")),
             ("b.example", "@b.example", None),
             ("room@muc.b.example", "room@muc.b.example", None),
+            ("juliet@xn--bcher-kva.example", "juliet@b\u{fc}cher.example", None),
+            ("juliet@BU\u{308}CHER.example.", "juliet@b\u{fc}cher.example", None),
         ] {
             let Ok(Address::Account(account, parsed)) = abroad.parse(text) else { panic!("{text}") };
             assert_eq!((account.as_str(), parsed.as_deref()), (name, resource));
@@ -260,5 +341,9 @@ mod tests {
         assert_eq!(abroad.account(&AccountName::any("@b.example").unwrap()), "b.example");
         assert_eq!(abroad.full(&AccountName::any("juliet@b.example").unwrap(), "x"), "juliet@b.example/x");
         assert_eq!(abroad.parse("a@[::1]"), Ok(Address::Foreign));
+        assert_eq!(dns_name("b\u{fc}cher.example"), "xn--bcher-kva.example");
+        let own = Domains { server: "xn--bcher-kva.example".into(), ..abroad };
+        assert_eq!(own.parse("B\u{fc}cher.example"), Ok(Address::Server));
+        assert!(own.are("b\u{fc}cher.example.") && own.are("XN--BCHER-KVA.example"));
     }
 }

@@ -9,7 +9,7 @@ use super::jid::{Address, Domains, is_irc_resource};
 use super::link::Link;
 use super::pending::{Asked, Awaited, Pending};
 use super::xml::{LIMITS, parse_standalone};
-use super::{muc, ns, offline, relation, sid};
+use super::{language, muc, ns, offline, relation, sid};
 use crate::command::{Refusal, Reply, Target};
 use crate::event::{Conversation, Said};
 use lavina_crdt::content::{Content, MessageKind};
@@ -106,6 +106,7 @@ pub(crate) fn content_of(domains: &Domains, stanza: &Element) -> Result<Option<C
         bytes += payload.len();
         content.payloads.push(payload);
     }
+    content.payloads.extend(body.and_then(|body| language::kept(stanza, body)));
     if bytes + content.text.len() > LIMITS.stanza_bytes {
         return Err(StanzaError::POLICY_VIOLATION.text("the message is too large"));
     }
@@ -223,7 +224,7 @@ pub(crate) fn with_content(domains: &Domains, message: Element, said: &Said) -> 
         let mark = for_whom(content.least).map(|whom| format!("[for {whom}] ")).unwrap_or_default();
         message = message.text_child("body", mark + &plain(&content.text));
     }
-    relation::with_elements(domains, message, said)
+    language::restore(relation::with_elements(domains, message, said))
 }
 
 /// The payloads that a message came with.

@@ -37,8 +37,10 @@ mod external;
 mod fast;
 mod framing;
 mod invitation;
+mod invite_link;
 mod iq;
 mod jid;
+mod language;
 mod last_activity;
 mod link;
 mod message;
@@ -74,7 +76,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
-pub use invitation::uri_part;
+pub use invite_link::{INVITE_PATH, InviteLink, InvitedTo};
 pub use stream_management::Passage;
 
 use crate::command::{CommandId, Refusal, Reply};

@@ -11,12 +11,13 @@ use super::xml::parse_standalone;
 use super::{avatar, muc, offline, pubsub, subscription};
 use crate::command::{Command, PresenceChange, Target};
 use crate::event::Person;
+use lavina_crdt::looks;
 use lavina_crdt::names::AccountName;
 use lavina_crdt::presence::{SessionRecord, Show};
 
 /// Payloads of one presence kept for others: capabilities, avatar hashes and the like take some hundred bytes. Everybody who sees the
 /// presence gets them, so what is beyond is left out.
-const PAYLOADS_BYTES_MAX: usize = 4096;
+pub(crate) const PAYLOADS_BYTES_MAX: usize = 4096;
 /// Most addresses of directed presence that are remembered.
 const DIRECTED_MAX: usize = 256;
 /// Longest status text, in bytes.
@@ -26,7 +27,7 @@ const STATUS_BYTES_MAX: usize = 1024;
 pub(crate) fn on_presence(client: &mut Client, link: &mut Link, asked: Asked, to: Option<Address>, stanza: &Element) {
     let kind = stanza.get_attr("type");
     if let Some(step) = kind.and_then(subscription::step_of) {
-        subscription::on_step(client, link, asked, to, step, stanza.get("preauth", ns::PARS));
+        subscription::on_step(client, link, asked, to, step, stanza);
         return;
     }
     match (kind, to) {
@@ -34,6 +35,10 @@ pub(crate) fn on_presence(client: &mut Client, link: &mut Link, asked: Asked, to
         (None, Some(Address::Occupant(room, nick))) => muc::join::on_presence(client, link, asked, room, nick, stanza),
         (Some("unavailable"), Some(Address::Occupant(room, _) | Address::Room(room))) => {
             muc::leave::on_unavailable(client, link, room, stanza);
+        }
+        (Some("probe"), Some(Address::Room(room))) => muc::probe::on_probe(client, link, asked, room, None),
+        (Some("probe"), Some(Address::Occupant(room, nick))) => {
+            muc::probe::on_probe(client, link, asked, room, Some(nick));
         }
         (None, Some(Address::Room(_))) => {
             // XEP-0045 section 7.2.1: a nick is needed.
@@ -85,6 +90,8 @@ fn broadcast(client: &mut Client, link: &mut Link, available: bool, stanza: &Ele
     client.available = available;
     client.priority = change.priority.unwrap_or(0);
     client.presence = available.then(|| stanza.clone());
+    // It is for all rooms too; what was said in one of them before is over.
+    client.looks.clear();
     let mut copy = shown;
     copy.set_attr("from", client.full.as_str());
     link.ask(Command::SetPresence(change), Awaited::Presence(copy));
@@ -104,7 +111,8 @@ fn broadcast(client: &mut Client, link: &mut Link, available: bool, stanza: &Ele
 /// Says once more how reachable the client is: what the server adds to it has changed.
 pub(crate) fn say_again(client: &Client, link: &mut Link) {
     if let Some(stanza) = &client.presence {
-        let change = change_of(&avatar::in_presence(client, stanza.clone()), true);
+        let mut change = change_of(&avatar::in_presence(client, stanza.clone()), true);
+        change.payloads = Some(muc::look::payloads(client));
         client.tell(link, Command::SetPresence(change));
     }
 }
@@ -122,12 +130,15 @@ pub(crate) fn change_of(stanza: &Element, available: bool) -> PresenceChange {
     }
 }
 
+/// Whether it is for rooms alone to say, or for the server.
+pub(crate) fn is_of_rooms(child: &Element) -> bool {
+    matches!(child.ns.as_str(), ns::MUC | ns::MUC_USER | ns::OCCUPANT_ID | ns::HATS | ns::DELAY)
+}
+
 /// Everything but what RFC 6121 defines and what belongs to rooms.
-fn payloads_of(stanza: &Element) -> Vec<String> {
+pub(crate) fn payloads_of(stanza: &Element) -> Vec<String> {
     let mut bytes = 0;
-    let known = |child: &Element| {
-        matches!(child.ns.as_str(), ns::CLIENT | ns::MUC | ns::MUC_USER | ns::OCCUPANT_ID | ns::HATS | ns::DELAY)
-    };
+    let known = |child: &Element| child.ns == ns::CLIENT || is_of_rooms(child);
     let payloads = stanza.elements().filter(|child| !known(child)).map(Element::to_standalone);
     payloads
         .take_while(|payload| {
@@ -163,7 +174,7 @@ pub(crate) fn of_record(record: &SessionRecord) -> Element {
     if !record.status.is_empty() {
         presence = presence.text_child("status", record.status.as_str());
     }
-    presence.children(record.payloads.iter().filter_map(|payload| parse_standalone(payload)))
+    presence.children(looks::everywhere(&record.payloads).filter_map(|payload| parse_standalone(payload)))
 }
 
 /// A contact, or another session of the account, came, changed or went.
@@ -179,8 +190,9 @@ pub(crate) fn on_contact(client: &mut Client, link: &mut Link, person: &Person, 
     if !client.available {
         return;
     }
-    let presence = of_person(&link.domains, person, available);
-    link.send(&presence);
+    // It was for the account, and `to` says so (RFC 6121 section 8.5.2.1).
+    let presence = of_person(&link.domains, person, available).attr("to", client.bare.as_str());
+    link.send_unchanged(&presence);
 }
 
 /// Somebody's presence outside rooms.

@@ -7,6 +7,7 @@
 use super::unacked::Sent;
 use crate::event::{Conversation, Event, Leave};
 use lavina_crdt::ids::SessionId;
+use lavina_crdt::looks;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ enum Topic {
     Contact(SessionId),
     /// Somebody in rooms.
     Person(SessionId),
+    /// The same, not in all of them alike.
+    Look,
     /// A nick's place in a room.
     Place(RoomName, Nick),
     /// Somebody writes.
@@ -61,8 +64,8 @@ impl Quiet {
     pub(crate) fn tell(&mut self, event: &Arc<Event>) {
         if self.on {
             self.topic = topic(event);
-            // Each of the two sides of a cut has to be shown.
-            if let Some(topic) = self.topic.as_ref().filter(|topic| **topic != Topic::Cut) {
+            // Each of the two sides of a cut has to be shown, and what was said of some rooms is no news of the others.
+            if let Some(topic) = self.topic.as_ref().filter(|topic| !matches!(topic, Topic::Cut | Topic::Look)) {
                 self.held.retain(|(other, _)| other != topic);
             }
         }
@@ -98,6 +101,9 @@ impl Quiet {
 fn topic(event: &Event) -> Option<Topic> {
     match event {
         Event::ContactPresence { person, .. } => Some(Topic::Contact(person.session)),
+        Event::PersonChanged { old, person, .. } if looks::differ(&old.payloads, &person.record.payloads) => {
+            Some(Topic::Look)
+        }
         Event::PersonChanged { person, .. } | Event::Quit { person, .. } => Some(Topic::Person(person.session)),
         Event::Joined { room, occupant } | Event::Left { room, occupant, how: Leave::Part(_), own: false } => {
             Some(Topic::Place(room.clone(), occupant.nick.clone()))

@@ -69,9 +69,8 @@ pub(crate) fn on_answer(link: &mut Link, asked: &Asked, known: Option<&str>, rep
         link.send(&asked.result(None));
         return;
     }
-    let version = known.map(|_| version);
     let listed = items.iter().filter(|item| item.listed).map(|item| element_of(&link.domains, item));
-    let query = Element::new("query", ns::ROSTER).maybe_attr("ver", version).children(listed);
+    let query = Element::new("query", ns::ROSTER).attr("ver", version).children(listed);
     link.send(&asked.result(Some(query)));
 }
 

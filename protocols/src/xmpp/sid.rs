@@ -55,6 +55,5 @@ pub(crate) fn is_forged_abroad(domains: &Domains, payload: &Element) -> bool {
 fn is_ours(domains: &Domains, jid: &str) -> bool {
     let bare = jid.split('/').next().unwrap_or_default();
     let domain = bare.rsplit('@').next().unwrap_or_default();
-    let domain = domain.strip_suffix('.').unwrap_or(domain);
-    [&domains.server, &domains.rooms, &domains.guests].iter().any(|ours| ours.eq_ignore_ascii_case(domain))
+    domains.are(domain)
 }

@@ -2,6 +2,7 @@
 
 use super::element::{Element, write_attr};
 use super::error::StreamError;
+use super::jid::Address;
 use super::xml::{LIMITS, LIMITS_BEFORE_LOGIN, Limits};
 use super::{IDLE_MS_MAX, LOGIN_MS_MAX, Phase, Session, caps, disco, ns};
 use crate::session::SessionConfig;
@@ -29,7 +30,7 @@ impl Session {
             return Err(StreamError::new("invalid-namespace"));
         }
         let to = root.get_attr("to").unwrap_or(&self.link.domains.server);
-        if !to.strip_suffix('.').unwrap_or(to).eq_ignore_ascii_case(&self.link.domains.server) {
+        if self.link.domains.parse(to) != Ok(Address::Server) {
             return Err(StreamError::new("host-unknown"));
         }
         // RFC 6120 section 4.7.5: major versions must be equal.

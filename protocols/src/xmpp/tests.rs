@@ -6,6 +6,7 @@ mod bookmarks;
 mod direct;
 mod invitations;
 mod login;
+mod looks;
 mod offline;
 mod pep;
 mod push;

@@ -16,7 +16,7 @@ use lavina_crdt::ids::{NodeId, Scope, SessionId};
 use lavina_crdt::modes::UserModes;
 use lavina_crdt::names::{AccountName, Nick};
 use lavina_crdt::presence::{SessionRecord, Show};
-use lavina_protocols::abroad::{AbroadCommand, Remote, Told};
+use lavina_protocols::abroad::{AbroadCommand, Remote, Showing, Told};
 use lavina_protocols::command::{
     Command, CommandId, Refusal, RegisterView, Reply, RosterItem, Subscription, SubscriptionStep,
 };
@@ -47,6 +47,30 @@ impl<S: Store> Node<S> {
             AbroadCommand::Forward(remote, stanza) => self.forward(now, &remote, stanza),
             AbroadCommand::Probe(remote, account) => self.on_probe(&remote, &account),
             AbroadCommand::Latest(remote, account, prefixes) => self.latest_for(&remote, &account, &prefixes),
+            AbroadCommand::Shows(Remote { account, resource }, Showing { to, caps, at_ms }) => {
+                let node = self.me();
+                self.signal_gateways(now, &Signal::Shows { node, account, resource, to, caps, at_ms });
+                Ok(Reply::Done)
+            }
+            AbroadCommand::HasTold(Remote { account, resource }, of) => {
+                self.signal_gateways(now, &Signal::HasTold { account, resource, of });
+                Ok(Reply::Done)
+            }
+        }
+    }
+
+    /// Tells the gateways of all nodes in reach something.
+    fn signal_gateways(&mut self, now: Now, signal: &Signal) {
+        let peers = self.gossip.peers();
+        for node in peers.into_iter().filter(|peer| peer.in_reach).map(|peer| peer.node) {
+            self.signal(now, SessionId { node, number: 0 }, signal);
+        }
+    }
+
+    /// The gateway of another node knows something of a client at another server.
+    pub(super) fn on_client_abroad(&mut self, account: &AccountName, resource: Option<&String>, told: Told) {
+        if self.gateway.is_some() {
+            self.let_know(Remote { account: account.clone(), resource: resource.cloned() }, told);
         }
     }
 
@@ -61,8 +85,8 @@ impl<S: Store> Node<S> {
         if let Command::LookAt(account, prefix) = &command {
             return self.look_at_as(&remote.account, account, prefix);
         }
-        if let Command::Subscription(account, step) = command {
-            return self.step_from_abroad(now, &asker, &remote.account, &account, step);
+        if let Command::Subscription(account, step, request) = command {
+            return self.step_from_abroad(now, &asker, &remote.account, &account, step, &request);
         }
         self.carry_out_as(now, number, Ok(asker), command)
     }
@@ -180,7 +204,7 @@ impl<S: Store> Node<S> {
         if !self.roster_item(account, &remote.account).subscription.from {
             return self.tell_abroad(
                 Remote { resource: None, ..remote.clone() },
-                Told::Subscription(account.clone(), SubscriptionStep::Unsubscribed),
+                Told::Subscription(account.clone(), SubscriptionStep::Unsubscribed, Bytes::new()),
             );
         }
         self.show_all_abroad(account, remote, true);
@@ -256,11 +280,12 @@ impl<S: Store> Node<S> {
         account: &AccountName,
         contact: &AccountName,
         step: SubscriptionStep,
+        request: &Bytes,
     ) -> Result<(), Refusal> {
         self.gateway.ok_or(Refusal::NoSuchAccount)?;
         let before = self.roster_item(account, contact);
         let (mut own, mut theirs) = (before.clone(), mirrored(account, &before));
-        rosters::step(step, &mut own, &mut theirs);
+        rosters::step(step, request, &mut own, &mut theirs);
         if own != before {
             self.put_item(now, asker, account, &own)?;
         }
@@ -273,7 +298,7 @@ impl<S: Store> Node<S> {
             SubscriptionStep::Unsubscribed => was.from || was.asked_by,
         };
         if is_due {
-            self.let_know(to.clone(), Told::Subscription(account.clone(), step));
+            self.let_know(to.clone(), Told::Subscription(account.clone(), step, request.clone()));
         }
         if was.from != is.from {
             self.show_all_abroad(account, &to, is.from);
@@ -289,6 +314,7 @@ impl<S: Store> Node<S> {
         contact: &AccountName,
         account: &AccountName,
         step: SubscriptionStep,
+        request: &Bytes,
     ) -> Result<Reply, Refusal> {
         self.replicas.account(account).ok_or(Refusal::NoSuchAccount)?;
         if self.blocks(account, contact) {
@@ -296,12 +322,13 @@ impl<S: Store> Node<S> {
         }
         let before = self.roster_item(account, contact);
         let (mut own, mut theirs) = (before.clone(), mirrored(account, &before));
-        rosters::step(step, &mut theirs, &mut own);
+        rosters::step(step, request, &mut theirs, &mut own);
         let to = Remote { account: contact.clone(), resource: None };
         let granted = before.subscription.from || before.subscription.approved;
         if step == SubscriptionStep::Subscribe && granted {
             // Section 3.1.3: the account has said so before.
-            self.let_know(to.clone(), Told::Subscription(account.clone(), SubscriptionStep::Subscribed));
+            let granted = Told::Subscription(account.clone(), SubscriptionStep::Subscribed, Bytes::new());
+            self.let_know(to.clone(), granted);
         }
         if own != before {
             if !rosters::means_something(&before) {

@@ -96,7 +96,7 @@ impl<S: Store> Node<S> {
             Command::Invite { room, whom, reason } => self.invite(now, &asker?, room, whom, reason),
             Command::RosterGet => self.roster_get(&asker?),
             Command::RosterSet(contact, edit) => self.roster_set(now, &asker?, contact, edit),
-            Command::Subscription(contact, step) => self.subscription(now, &asker?, contact, step),
+            Command::Subscription(contact, step, request) => self.subscription(now, &asker?, contact, step, &request),
             Command::Whisper(target, stanza) => self.whisper(now, &asker?, &target, stanza),
             Command::RoomInfo(room) => Ok(Reply::Room(self.room_info(&asker?, &room))),
             Command::ListInvitations => Ok(Reply::Invitations(self.invitations(&asker?))),

@@ -5,9 +5,11 @@ use super::{Node, SessionNumber};
 use crate::people::principal;
 use crate::rosters::{self, CONTACTS_MAX};
 use crate::store::Store;
+use bytes::Bytes;
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Principal};
 use lavina_crdt::ids::SessionId;
+use lavina_crdt::looks;
 use lavina_crdt::names::AccountName;
 use lavina_crdt::presence::SessionRecord;
 use lavina_protocols::command::{Refusal, Reply, RosterEdit, RosterItem, SubscriptionStep, roster_version};
@@ -82,15 +84,16 @@ impl<S: Store> Node<S> {
         if contact.is_remote() {
             let ends = [SubscriptionStep::Unsubscribe, SubscriptionStep::Unsubscribed];
             for step in ends {
-                self.step_abroad(now, asker, account, &contact, step)?;
+                self.step_abroad(now, asker, account, &contact, step, &Bytes::new())?;
             }
             self.put_item(now, asker, account, &rosters::blank(contact))?;
             return Ok(Reply::Done);
         }
         let mut theirs = self.roster_item(&contact, account);
         let before = theirs.clone();
-        rosters::step(SubscriptionStep::Unsubscribe, &mut own, &mut theirs);
-        rosters::step(SubscriptionStep::Unsubscribed, &mut own, &mut theirs);
+        for step in [SubscriptionStep::Unsubscribe, SubscriptionStep::Unsubscribed] {
+            rosters::step(step, &Bytes::new(), &mut own, &mut theirs);
+        }
         self.put_item(now, asker, account, &rosters::blank(contact.clone()))?;
         if theirs != before {
             self.put_item(now, asker, &contact, &theirs)?;
@@ -104,13 +107,14 @@ impl<S: Store> Node<S> {
         asker: &Asker,
         contact: AccountName,
         step: SubscriptionStep,
+        request: &Bytes,
     ) -> Result<Reply, Refusal> {
         let account = asker.record.account.clone().ok_or(Refusal::NeedsAccount)?;
         if contact.is_remote() {
             if step == SubscriptionStep::Subscribe && !self.roster_item(&account, &contact).listed {
                 self.room_for_contact(&account)?;
             }
-            self.step_abroad(now, asker, &account, &contact, step)?;
+            self.step_abroad(now, asker, &account, &contact, step, request)?;
             return Ok(Reply::Done);
         }
         self.replicas.account(&contact).ok_or(Refusal::NoSuchAccount)?;
@@ -119,7 +123,7 @@ impl<S: Store> Node<S> {
         }
         let (mut own, mut theirs) = (self.roster_item(&account, &contact), self.roster_item(&contact, &account));
         let (own_before, theirs_before) = (own.clone(), theirs.clone());
-        rosters::step(step, &mut own, &mut theirs);
+        rosters::step(step, request, &mut own, &mut theirs);
         if own.listed && !own_before.listed {
             self.room_for_contact(&account)?;
         }
@@ -172,7 +176,8 @@ impl<S: Store> Node<S> {
         }
         for step in steps {
             let to = self.xmpp_sessions(owner, false);
-            self.sessions.deliver(to, Event::Subscription(contact.clone(), step), &mut self.out);
+            let request = if step == SubscriptionStep::Subscribe { new.request.clone() } else { Bytes::new() };
+            self.sessions.deliver(to, Event::Subscription(contact.clone(), step, request), &mut self.out);
         }
         self.push_item(owner, &old, &new);
         if old.subscription.to != new.subscription.to {
@@ -281,8 +286,9 @@ impl<S: Store> Node<S> {
     pub(super) fn show_contacts_to(&mut self, asker: &Asker) {
         let Some(account) = &asker.record.account else { return };
         let Some(roster) = self.rosters.get(account) else { return };
-        let waiting: Vec<AccountName> =
-            roster.values().filter(|item| item.subscription.asked_by).map(|item| item.contact.clone()).collect();
+        let waiting = roster.values().filter(|item| item.subscription.asked_by);
+        let waiting: Vec<(AccountName, Bytes)> =
+            waiting.map(|item| (item.contact.clone(), item.request.clone())).collect();
         let seen = roster.values().filter(|item| item.subscription.to).map(|item| &item.contact);
         let seen = seen.filter(|contact| !self.is_between(account, contact));
         let directory = self.people.directory();
@@ -294,8 +300,8 @@ impl<S: Store> Node<S> {
             self.sessions.deliver(vec![asker.number], event, &mut self.out);
         }
         self.probe_abroad(asker, &account.clone());
-        for contact in waiting {
-            let event = Event::Subscription(contact, SubscriptionStep::Subscribe);
+        for (contact, request) in waiting {
+            let event = Event::Subscription(contact, SubscriptionStep::Subscribe, request);
             self.sessions.deliver(vec![asker.number], event, &mut self.out);
         }
     }
@@ -306,7 +312,7 @@ fn looks_alike(was: &SessionRecord, is: &SessionRecord) -> bool {
     was.show == is.show
         && was.status == is.status
         && was.priority == is.priority
-        && was.payloads == is.payloads
+        && looks::everywhere(&was.payloads).eq(looks::everywhere(&is.payloads))
         && was.account == is.account
         && was.resource == is.resource
 }

@@ -5,6 +5,7 @@ use super::{InvitationView, Node, SessionNumber};
 use crate::rosters;
 use crate::said::nick_when_away;
 use crate::store::Store;
+use bytes::Bytes;
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::{Author, Principal};
 use lavina_crdt::entry::Body;
@@ -166,10 +167,11 @@ impl<S: Store> Node<S> {
             return Ok(());
         }
         let (mut own, mut theirs) = (self.roster_item(account, inviter), self.roster_item(inviter, account));
-        rosters::step(SubscriptionStep::Subscribe, &mut own, &mut theirs);
-        rosters::step(SubscriptionStep::Subscribed, &mut theirs, &mut own);
-        rosters::step(SubscriptionStep::Subscribe, &mut theirs, &mut own);
-        rosters::step(SubscriptionStep::Subscribed, &mut own, &mut theirs);
+        let (ask, grant) = (SubscriptionStep::Subscribe, SubscriptionStep::Subscribed);
+        rosters::step(ask, &Bytes::new(), &mut own, &mut theirs);
+        rosters::step(grant, &Bytes::new(), &mut theirs, &mut own);
+        rosters::step(ask, &Bytes::new(), &mut theirs, &mut own);
+        rosters::step(grant, &Bytes::new(), &mut own, &mut theirs);
         for (owner, item) in [(account, own), (inviter, theirs)] {
             let value = rosters::encode(Some(&item));
             self.set_register(now, owner.clone(), author.clone(), rosters::key(&item.contact), value)?;

@@ -264,7 +264,12 @@ impl<S: Store> Node<S> {
             }
             Command::Abroad(AbroadCommand::Ask(_, command)) => self.rooms_named(number, command),
             Command::Abroad(
-                AbroadCommand::Open | AbroadCommand::Forward(..) | AbroadCommand::Probe(..) | AbroadCommand::Latest(..),
+                AbroadCommand::Open
+                | AbroadCommand::Forward(..)
+                | AbroadCommand::Probe(..)
+                | AbroadCommand::Latest(..)
+                | AbroadCommand::Shows(..)
+                | AbroadCommand::HasTold(..),
             )
             | Command::Open(_)
             | Command::LookupCredentials(_)

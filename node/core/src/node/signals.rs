@@ -12,7 +12,7 @@ use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::room::{Denied, Rank, Right};
 use lavina_gossip::machine;
-use lavina_protocols::abroad::{Remote, Told};
+use lavina_protocols::abroad::{Remote, Showing, Told};
 use lavina_protocols::command::{Refusal, Reply, Target};
 use lavina_protocols::event::{CloseReason, Event};
 
@@ -42,6 +42,16 @@ impl<S: Store> Node<S> {
         }
         if let Signal::Reported { by, words } = signal {
             self.on_reported(by, words);
+            return;
+        }
+        if let Signal::Shows { node, account, resource, to, caps, at_ms } = signal {
+            let showing = Showing { to: to.clone(), caps: caps.clone(), at_ms: *at_ms };
+            let told = Told::ShowsElsewhere { showing, wins: *node > self.me() };
+            self.on_client_abroad(account, resource.as_ref(), told);
+            return;
+        }
+        if let Signal::HasTold { account, resource, of } = signal {
+            self.on_client_abroad(account, resource.as_ref(), Told::HasBeenTold(of.clone()));
             return;
         }
         if let Signal::Knocked { room, by, text } = signal {
@@ -87,6 +97,8 @@ impl<S: Store> Node<S> {
             Signal::Abandoned { by, key, got } => self.on_abandoned(number, by, key, *got),
             Signal::Killed { by, words } => self.on_killed(now, number, by, words),
             Signal::Farewell { .. }
+            | Signal::Shows { .. }
+            | Signal::HasTold { .. }
             | Signal::Wallops { .. }
             | Signal::Passing { .. }
             | Signal::Reported { .. }

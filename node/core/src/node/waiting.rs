@@ -17,6 +17,15 @@ use std::sync::Arc;
 const WAITING: &str = "waiting/";
 
 impl<S: Store> Node<S> {
+    /// Whether an account has a session with that resource here or on this side of a cut, however reachable it says to be.
+    fn is_in_reach(&self, account: &AccountName, resource: &str) -> bool {
+        let mut sessions = self.people.directory().sessions_of(account);
+        sessions.any(|session| {
+            let has_it = self.people.get(session).is_some_and(|record| record.resource.as_deref() == Some(resource));
+            has_it && self.splits.since(session.node).is_none()
+        })
+    }
+
     /// The sessions of an account that take messages which are for the account. One behind a cut may be gone with its node: if it is not, it has
     /// what was said once the cut is over.
     fn takers(&self, account: &AccountName) -> impl Iterator<Item = (SessionId, &Arc<SessionRecord>)> {
@@ -27,7 +36,8 @@ impl<S: Store> Node<S> {
         })
     }
 
-    /// Something was said by a session of this node's: where nobody is there to take it, it waits.
+    /// Something was said by a session of this node's: where nobody is there to take it, it waits. What is for a client that is there has
+    /// gone to it (RFC 6121 section 8.5.3.1).
     pub(super) fn note_waiting(&mut self, now: Now, said: &Said) -> Result<(), Refusal> {
         let Conversation::Direct { from, to: to @ Principal::Account(account), .. } = &said.conversation else {
             return Ok(());
@@ -37,6 +47,7 @@ impl<S: Store> Node<S> {
             || account.is_remote()
             || !is_kept
             || said.content.via_room.is_some()
+            || said.content.to_resource.as_deref().is_some_and(|resource| self.is_in_reach(account, resource))
             || self.takers(account).next().is_some()
         {
             return Ok(());

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use lavina_core::node::{AdminCommand, AdminReply, InvitationView};
 use lavina_crdt::invitation::{Invitation, InvitationId};
 use lavina_crdt::names::AccountName;
+use lavina_protocols::xmpp::{InviteLink, InvitedTo};
 use serde::{Deserialize, Serialize};
 
 /// Longest time an invitation may be good for, seconds: a month.
@@ -32,6 +33,9 @@ pub(crate) struct NewInvitation {
 pub(crate) struct MadeInvitation {
     /// The link to hand over (XEP-0401, XEP-0445).
     pub(crate) uri: String,
+    /// The page that shows it in a browser, where the node shows pages.
+    #[serde(default)]
+    pub(crate) page: Option<String>,
     /// What it is called here.
     pub(crate) id: String,
     /// Until when it is good, milliseconds since the Unix epoch.
@@ -109,10 +113,12 @@ impl Admin {
         let token = hex(&random::<16>());
         let expires_ms = wall_ms().saturating_add(new.seconds.clamp(1, SECONDS_MAX).saturating_mul(1000));
         let id = InvitationId::of(&token);
-        let uri = link(&self.0.me.domain, name.as_ref(), &token);
+        let link = InviteLink { to: InvitedTo::Register(name.clone()), token };
+        let uri = link.uri(&self.0.me.domain);
+        let page = self.0.pages.as_ref().map(|base| link.page(base));
         let invitation = Invitation { contact: by.is_some(), by, name, until_ms: expires_ms };
         self.ask(AdminCommand::Invite(id, Some(invitation))).await?;
-        Ok(MadeInvitation { uri, id: id.to_string(), expires_ms })
+        Ok(MadeInvitation { uri, page, id: id.to_string(), expires_ms })
     }
 
     async fn take_back(&self, what: &str) -> Result<(), Refused> {
@@ -126,11 +132,4 @@ impl Admin {
         }
         self.ask(AdminCommand::Invite(made.id, None)).await.map(|_| ())
     }
-}
-
-/// The link by which a client registers (XEP-0445 section 2).
-fn link(domain: &str, name: Option<&AccountName>, token: &str) -> String {
-    let to =
-        name.map_or_else(|| domain.to_owned(), |name| format!("{}@{domain}", lavina_protocols::xmpp::uri_part(name)));
-    format!("xmpp:{to}?register;preauth={token}")
 }

@@ -49,6 +49,7 @@ pub(crate) struct Admin(Arc<Inner>);
 struct Inner {
     me: view::Me,
     advertise: Vec<String>,
+    pages: Option<String>,
     token: blake3::Hash,
     inbox: Arc<Inbox>,
     endpoint: Arc<Endpoint>,
@@ -122,6 +123,7 @@ impl Admin {
         Ok(Self(Arc::new(Inner {
             me: view::Me::new(config, identity),
             advertise: config.advertise.clone(),
+            pages: config.pages_url(),
             token: blake3::hash(token.trim().as_bytes()),
             inbox: parts.inbox,
             endpoint: parts.endpoint,

@@ -71,7 +71,10 @@ impl Make {
         let config = self.config.load()?;
         let new = NewInvitation { name: self.name, by: self.by, seconds: self.expires.as_secs().max(1) };
         let made: MadeInvitation = serde_json::from_slice(&client::post(&config, "/invitations", &new)?)?;
-        out.say(&made, || made.uri.clone())
+        out.say(&made, || match &made.page {
+            Some(page) => format!("{}\n{page}", made.uri),
+            None => made.uri.clone(),
+        })
     }
 }
 

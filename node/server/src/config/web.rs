@@ -66,6 +66,12 @@ impl Config {
             (None, Some(port)) => format!("http://{}:{port}", self.domain),
         }
     }
+
+    /// The same where the node listens for HTTP at all.
+    pub(crate) fn pages_url(&self) -> Option<String> {
+        let listens = !self.listen.http.is_empty() || !self.listen.https.is_empty();
+        listens.then(|| self.web_url())
+    }
 }
 
 /// Whether it is the beginning of a URL of HTTP that others can be appended to: scheme, host, perhaps a port and a path.

@@ -8,7 +8,7 @@ use crate::web::Raw;
 use crate::worker::TlsCell;
 use anyhow::Result;
 use bytes::{Buf, Bytes, BytesMut};
-use lavina_protocols::xmpp::s2s::{Caller, ConnectionId, PeerTls, Unreachable};
+use lavina_protocols::xmpp::s2s::{Caller, ConnectionId, PeerTls, Unreachable, dns_name};
 use rustls_pki_types::{CertificateDer, ServerName};
 use std::io;
 use std::path::PathBuf;
@@ -107,7 +107,7 @@ pub(super) async fn connect_tls(
     direct: bool,
 ) -> Result<Stream> {
     let config = trust::client_config(&certificate.0, &certificate.1, direct)?;
-    let name = ServerName::try_from(domain.to_owned())?;
+    let name = ServerName::try_from(dns_name(domain).into_owned())?;
     let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
     let stream = tokio::time::timeout(HANDSHAKE_WAIT, handshake).await??;
     Ok(Stream::Client(Box::new(stream)))

@@ -4,7 +4,7 @@ use super::dns;
 use super::link::{self, Stream};
 use crate::config::Host;
 use hickory_proto::rr::rdata::SRV;
-use lavina_protocols::xmpp::s2s::Unreachable;
+use lavina_protocols::xmpp::s2s::{Unreachable, dns_name};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,6 +43,7 @@ impl Finder {
 
     /// Connects to the server of a domain.
     pub(super) async fn connect(&self, domain: &str, certificate: &(PathBuf, PathBuf)) -> Result<Stream, Unreachable> {
+        let domain = &dns_name(domain);
         let tried = async {
             let mut why = Unreachable::NotFound;
             for target in self.targets(domain).await {

@@ -5,7 +5,7 @@
 
 use crate::any_certificate::AnyCertificate;
 use anyhow::{Context, Result};
-use lavina_protocols::xmpp::s2s::{Certificate, PeerTls};
+use lavina_protocols::xmpp::s2s::{Certificate, PeerTls, dns_name};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::{ClientConfig, RootCertStore};
@@ -72,10 +72,11 @@ impl Certificate for Shown {
         let (Some(verifier), Some((own, between))) = (&self.trust.verifier, self.chain.split_first()) else {
             return false;
         };
-        let Ok(name) = ServerName::try_from(domain) else { return false };
+        let domain = dns_name(domain);
+        let Ok(name) = ServerName::try_from(domain.as_ref()) else { return false };
         let verified = verifier.verify_server_cert(own, between, &name, &[], UnixTime::now());
         if let Err(error) = &verified {
-            tracing::debug!(domain, %error, "a server's certificate is not trusted");
+            tracing::debug!(%domain, %error, "a server's certificate is not trusted");
         }
         verified.is_ok()
     }

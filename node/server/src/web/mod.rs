@@ -1,4 +1,5 @@
-//! HTTP for clients: WebSocket of both protocols, XMPP in requests (BOSH), where web clients find them, and the files that people share.
+//! HTTP for clients: WebSocket of both protocols, XMPP in requests (BOSH), where web clients find them, the files that people share, and pages of
+//! invitations.
 //!
 //! The front reads requests; a connection that becomes a WebSocket goes to a worker as any other connection, with its TLS. On a port with TLS the
 //! client says by ALPN (RFC 7301) whether it wants HTTP at all: `irc` and `xmpp-client` (XEP-0368) make it a port of that protocol.
@@ -11,6 +12,7 @@ pub(crate) mod copies;
 mod files;
 mod forwarded;
 mod host_meta;
+mod invite;
 mod stream;
 mod upgrade;
 
@@ -30,6 +32,7 @@ use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use lavina_protocols::xmpp::INVITE_PATH;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -53,6 +56,8 @@ pub(crate) struct Web {
     pub(crate) tls: Option<Arc<TlsCell>>,
     /// Pages whose scripts may connect, by origin; empty for all.
     pub(crate) origins: Vec<String>,
+    /// The mesh's domain.
+    pub(crate) domain: String,
     /// Where this node is reached by HTTP, without a slash at the end.
     pub(crate) url: String,
     /// Proxies that are believed when they say for whom they ask.
@@ -146,6 +151,8 @@ impl Web {
             .route(bosh::PATH, post(bosh::post).options(bosh::options))
             .route("/.well-known/host-meta", get(host_meta::xml))
             .route("/.well-known/host-meta.json", get(host_meta::json))
+            .route(&format!("{INVITE_PATH}/{{token}}"), get(invite::anybody))
+            .route(&format!("{INVITE_PATH}/{{token}}/{{what}}/{{name}}"), get(invite::named))
             .route("/files/{id}/{name}", get(files::get).put(files::put).options(files::file_options))
             .route("/upload/{account}/{until}/{proof}", post(files::post).options(files::upload_options))
             .layer(Extension(guest))

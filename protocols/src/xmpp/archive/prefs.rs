@@ -2,12 +2,14 @@
 //!
 //! A conversation is one log, which is the other's too, so that nothing is left out of it; what its owner wants not archived is left out of what
 //! the archive shows. A message is judged by what was wanted when it was said, as by an archive that had never taken it in, and so the same on
-//! every node.
+//! every node. Who was in the roster then is kept nowhere: where that decides, it is the roster as it is when the archive is read.
 
 use crate::xmpp::element::Element;
 use crate::xmpp::error::StanzaError;
+use crate::xmpp::jid::Domains;
 use crate::xmpp::ns;
 use crate::xmpp::xml::parse_standalone;
+use std::collections::BTreeSet;
 
 /// The register.
 pub(super) const REGISTER: &str = "archive-preferences";
@@ -20,12 +22,31 @@ const JID_BYTES_MAX: usize = 3_071;
 /// Changes that are remembered. What was said before the oldest of them is judged by it.
 const CHANGES_MAX: usize = 16;
 
+/// What becomes of messages with addresses that no list names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Otherwise {
+    /// They are archived.
+    #[default]
+    Always,
+    /// They are not.
+    Never,
+    /// Those with contacts are.
+    Roster,
+}
+
+impl Otherwise {
+    const ALL: [(&'static str, Self); 3] = [("always", Self::Always), ("never", Self::Never), ("roster", Self::Roster)];
+
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, other)| *other == self).map_or("always", |(name, _)| name)
+    }
+}
+
 /// What is wanted from a time on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Prefs {
     since_ms: u64,
-    /// Nothing is archived that no list says is to be.
-    never_by_default: bool,
+    otherwise: Otherwise,
     always: Vec<String>,
     never: Vec<String>,
 }
@@ -35,14 +56,18 @@ pub(crate) struct Prefs {
 pub(crate) struct History(Vec<Prefs>);
 
 impl Prefs {
-    /// What a client wants from now on. Who is in the roster changes by itself and is not remembered, so that the default `roster` is applied as
-    /// `always`, which the answer says.
-    pub(super) fn parse(element: &Element, since_ms: u64) -> Result<Self, StanzaError> {
-        let never_by_default = match element.get_attr("default") {
-            Some("never") => true,
-            Some("always" | "roster") => false,
-            Some(_) | None => return Err(StanzaError::BAD_REQUEST),
-        };
+    /// What a client wants from now on.
+    pub(super) fn wanted(domains: &Domains, element: &Element, since_ms: u64) -> Result<Self, StanzaError> {
+        let mut prefs = Self::parse(element, since_ms)?;
+        for jid in prefs.always.iter_mut().chain(&mut prefs.never) {
+            *jid = domains.canonical(jid).map_err(|_| StanzaError::JID_MALFORMED)?;
+        }
+        Ok(prefs)
+    }
+
+    fn parse(element: &Element, since_ms: u64) -> Result<Self, StanzaError> {
+        let named = Otherwise::ALL.iter().find(|(name, _)| element.get_attr("default") == Some(name));
+        let (_, otherwise) = *named.ok_or(StanzaError::BAD_REQUEST)?;
         let list = |name: &str| -> Result<Vec<String>, StanzaError> {
             let listed = element.get(name, ns::MAM).into_iter().flat_map(Element::elements);
             let jids: Vec<String> = listed.filter(|jid| jid.name == "jid").map(Element::content).collect();
@@ -52,7 +77,7 @@ impl Prefs {
             }
             if jids.iter().all(fits) { Ok(jids) } else { Err(StanzaError::JID_MALFORMED) }
         };
-        Ok(Self { since_ms, never_by_default, always: list("always")?, never: list("never")? })
+        Ok(Self { since_ms, otherwise, always: list("always")?, never: list("never")? })
     }
 
     /// `<prefs/>`.
@@ -62,19 +87,24 @@ impl Prefs {
             Element::new(name, ns::MAM).children(jids)
         };
         Element::new("prefs", ns::MAM)
-            .attr("default", if self.never_by_default { "never" } else { "always" })
+            .attr("default", self.otherwise.name())
             .child(list("always", &self.always))
             .child(list("never", &self.never))
     }
 
-    /// Section 2.3: whether what was said with that address is archived.
-    fn keeps(&self, jid: &str) -> bool {
+    /// Section 2.3: whether what was said with that address is archived; the bare JIDs of all contacts decide some of it.
+    fn keeps(&self, jid: &str, roster: &BTreeSet<String>) -> bool {
         let bare = jid.split('/').next().unwrap_or_default();
         let is_in = |list: &[String]| {
             list.iter()
                 .any(|listed| if listed.contains('/') { listed == jid } else { listed.eq_ignore_ascii_case(bare) })
         };
-        !is_in(&self.never) && (!self.never_by_default || is_in(&self.always))
+        let otherwise = || match self.otherwise {
+            Otherwise::Always => true,
+            Otherwise::Never => false,
+            Otherwise::Roster => roster.contains(bare),
+        };
+        !is_in(&self.never) && (is_in(&self.always) || otherwise())
     }
 }
 
@@ -106,11 +136,16 @@ impl History {
         self.0.last().cloned().unwrap_or_default()
     }
 
-    /// Whether what was said at a time with that address is archived.
-    pub(super) fn keeps(&self, jid: &str, at_ms: u64) -> bool {
+    /// Whether the roster decides anything.
+    pub(super) fn asks_roster(&self) -> bool {
+        self.0.iter().any(|prefs| prefs.otherwise == Otherwise::Roster)
+    }
+
+    /// Whether what was said at a time with that address is archived, where these are the bare JIDs of all contacts.
+    pub(super) fn keeps(&self, jid: &str, at_ms: u64, roster: &BTreeSet<String>) -> bool {
         let then = self.0.iter().rev().find(|prefs| prefs.since_ms <= at_ms);
         let oldest = || self.0.first().filter(|_| self.0.len() == CHANGES_MAX);
-        then.or_else(oldest).is_none_or(|prefs| prefs.keeps(jid))
+        then.or_else(oldest).is_none_or(|prefs| prefs.keeps(jid, roster))
     }
 }
 
@@ -132,9 +167,23 @@ mod tests {
         let history = History::read(Some(&History::default().with(&first)));
         let history = History::read(Some(&history.with(&second)));
         assert_eq!(history.newest(), second);
-        assert!(history.keeps("b@x", 9), "before anything was said of it");
-        assert!(history.keeps("A@x/r", 10) && !history.keeps("b@x", 19));
-        assert!(!history.keeps("a@x/r", 20) && !history.keeps("b@x/r", 20) && history.keeps("b@x/s", 20));
+        let keeps = |jid: &str, at_ms| history.keeps(jid, at_ms, &BTreeSet::new());
+        assert!(keeps("b@x", 9), "before anything was said of it");
+        assert!(keeps("A@x/r", 10) && !keeps("b@x", 19));
+        assert!(!keeps("a@x/r", 20) && !keeps("b@x/r", 20) && keeps("b@x/s", 20));
+    }
+
+    #[test]
+    fn by_the_roster_contacts_are_archived_unless_a_list_says_otherwise() {
+        let lists = "<always><jid>a@x</jid></always><never><jid>b@x</jid></never>";
+        let wanted = prefs(&format!("<prefs xmlns='urn:xmpp:mam:2' default='roster'>{lists}</prefs>"), 10);
+        let history = History::read(Some(&History::default().with(&wanted)));
+        assert_eq!(history.newest().to_element().get_attr("default"), Some("roster"));
+        assert!(history.asks_roster() && !History::default().asks_roster());
+        let roster: BTreeSet<String> = ["b@x", "c@x"].map(str::to_owned).into();
+        for (jid, is_kept) in [("a@x", true), ("b@x", false), ("c@x/r", true), ("d@x", false)] {
+            assert_eq!(history.keeps(jid, 10, &roster), is_kept, "{jid}");
+        }
     }
 
     #[test]
@@ -145,7 +194,7 @@ mod tests {
                 History::read(Some(&history.with(&prefs("<prefs xmlns='urn:xmpp:mam:2' default='never'/>", since))));
         }
         assert_eq!(history.0.len(), CHANGES_MAX);
-        assert!(!history.keeps("a@x", 1), "the oldest that is known stands for those before");
+        assert!(!history.keeps("a@x", 1, &BTreeSet::new()), "the oldest that is known stands for those before");
         let bad = |text: &str| Prefs::parse(&parse_standalone(text).unwrap(), 0).is_err();
         assert!(bad("<prefs xmlns='urn:xmpp:mam:2'/>") && bad("<prefs xmlns='urn:xmpp:mam:2' default='no'/>"));
         assert!(bad("<prefs xmlns='urn:xmpp:mam:2' default='always'><never><jid/></never></prefs>"));

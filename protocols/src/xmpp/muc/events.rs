@@ -1,6 +1,6 @@
 //! What happens in a room, as its occupants see it (XEP-0045 sections 7.2 to 9). What is equal for all is rendered once (see [`crate::render`]).
 
-use super::{Held, Sight, admin, config, join, leave, message, occupant};
+use super::{Held, Sight, admin, config, join, leave, look, message, occupant};
 use crate::event::{Event, Leave, Occupant, Person};
 use crate::render::{RenderClass, Renders};
 use crate::xmpp::client::Client;
@@ -99,7 +99,10 @@ impl Client {
                 let rank = rooms.iter().find(|(at, _)| at == room).map(|(_, rank)| *rank).unwrap_or_default();
                 self.on_nick_changed(showing, person, old, new, rank);
             }
-            Event::PersonChanged { person, rooms, .. } => {
+            Event::PersonChanged { old, person, rooms } => {
+                if look::is_of_other_rooms(old, &person.record, room) {
+                    return;
+                }
                 for (_, nick, rank) in rooms.iter().filter(|(at, ..)| at == room) {
                     on_person_changed(&mut showing, person, nick, *rank, nick.key() == own);
                 }

@@ -1,6 +1,6 @@
 //! Entering a room, and changing the nick in it (XEP-0045 sections 7.2 and 7.6).
 
-use super::{Held, Joining, Place, Waiting as MucWaiting, hats, message, occupant};
+use super::{Held, Joining, Place, Waiting as MucWaiting, hats, look, message, occupant};
 use crate::command::{Bound, Command, HistoryOf, HistoryQuery, Refusal, Reply};
 use crate::event::{Event, RoomView, Said};
 use crate::render::Renders;
@@ -43,7 +43,7 @@ pub(crate) struct History {
 
 /// Presence to a nick in a room.
 pub(crate) fn on_presence(
-    client: &Client,
+    client: &mut Client,
     link: &mut Link,
     asked: Asked,
     room: RoomName,
@@ -56,12 +56,16 @@ pub(crate) fn on_presence(
             let waiting = MucWaiting::Nick(asked, room.clone(), nick.clone());
             link.ask_and_hold(Command::SetRoomNick { room, nick }, Awaited::Muc(waiting));
         }
-        // How reachable somebody is goes to all rooms with the presence to everybody; the client gets its own copy (section 7.7).
+        // The client gets its own copy (section 7.7).
         (Some(place), None) => {
             let presence = own_copy(client, link, &room, place, stanza);
             link.reply(&presence);
+            look::show(client, link, &room, stanza);
         }
-        (_, Some(muc)) => join(link, asked, room, nick, muc),
+        (_, Some(muc)) => {
+            look::show_at_join(client, link, &room, stanza);
+            join(link, asked, room, nick, muc);
+        }
         // XEP-0045 section 7.2.1: who does not say that it speaks MUC does not come in by an update of its presence.
         (None, None) => link.reply(&asked.error(StanzaError::NOT_OCCUPANT)),
     }

@@ -20,8 +20,10 @@ mod hats;
 pub(super) mod invite;
 pub(super) mod join;
 pub(super) mod leave;
+pub(super) mod look;
 pub(super) mod message;
 mod occupant;
+pub(super) mod probe;
 pub(super) mod registration;
 pub(super) mod voice;
 
@@ -80,6 +82,8 @@ pub(crate) enum Waiting {
     Avatar(avatar::Waiting),
     /// The room as it is, for a request for voice.
     Voice(voice::Waiting),
+    /// The room as it is, for a presence probe.
+    Probe(probe::Waiting),
     /// Another nick in a room.
     Nick(Asked, RoomName, Nick),
     /// The room as it is, to be shown anew.
@@ -129,6 +133,7 @@ impl Client {
             Waiting::Voice(waiting) => voice::on_room(self, link, waiting, answer),
             Waiting::Nick(asked, room, nick) => join::on_nick(self, link, (asked, room, nick), answer),
             Waiting::Anew(room) => join::on_anew(self, link, &room, answer),
+            Waiting::Probe(waiting) => probe::on_answer(self, link, waiting, answer),
             Waiting::Last(asked) => match answer {
                 Ok(_) => link.send(&asked.result(None)),
                 Err(refusal) => link.send(&asked.error(refusal)),

@@ -1,10 +1,10 @@
 //! How an occupant is shown: affiliation, role, presence (XEP-0045 sections 5 and 7.2.2).
 
-use super::{Sight, hats};
+use super::{Sight, hats, look};
 use crate::event::{Occupant, Person};
 use crate::xmpp::element::Element;
 use crate::xmpp::jid::Domains;
-use crate::xmpp::{ns, presence, sid};
+use crate::xmpp::{ns, sid};
 use lavina_crdt::names::{Nick, RoomName};
 use lavina_crdt::room::Rank;
 
@@ -75,7 +75,7 @@ pub(super) fn present(
     let (rank, sight) = standing;
     let item = item(domains, sight.of(person), affiliation(rank), role(rank, sight.moderated));
     let presence = match person.unreachable_since {
-        None => presence::of_record(&person.record),
+        None => look::of_record(&person.record, room),
         Some(since) => unreachable(since.ms()),
     };
     presence

@@ -1,5 +1,6 @@
 //! What a node's links to other servers and to components need to know.
 
+use super::super::jid;
 use crate::session::SessionConfig;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
@@ -57,7 +58,7 @@ impl Federation {
     /// Whether there are to be links with that server.
     pub(super) fn is_welcome(&self, domain: &str) -> bool {
         let is_below = |of: &String| {
-            let above = domain.strip_suffix(of.as_str());
+            let above = domain.strip_suffix(jid::domain(of).as_ref());
             above.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         };
         self.servers && !self.block.iter().any(is_below) && (self.allow.is_empty() || self.allow.iter().any(is_below))
@@ -65,7 +66,7 @@ impl Federation {
 
     /// Whether a domain is served here.
     pub(super) fn is_ours(&self, domain: &str) -> bool {
-        super::super::jid::Domains::new(&self.session).are(domain)
+        jid::Domains::new(&self.session).are(domain)
     }
 
     /// The key with which a server of ours proves to another one that a stream is its own (XEP-0185).
@@ -81,7 +82,8 @@ impl Federation {
 
     /// Whether a component knows the secret of its domain (XEP-0114 section 3).
     pub(super) fn is_component(&self, domain: &str, stream_id: &str, handshake: &str) -> bool {
-        let Some(secret) = self.components.get(domain) else { return false };
+        let known = self.components.iter().find(|(known, _)| jid::is_same(domain, known));
+        let Some((_, secret)) = known else { return false };
         let digest = sha1::Sha1::new().chain_update(stream_id).chain_update(secret).finalize();
         bool::from(hex(&digest).as_bytes().ct_eq(handshake.trim().to_lowercase().as_bytes()))
     }

@@ -50,10 +50,14 @@ impl Hub {
             return self.expel(&remote);
         }
         if stanza.name == "presence" && stanza.get_attr("type") == Some("probe") {
-            if let Ok(Address::Account(account, _)) = self.domains.parse(to) {
-                self.ask(AbroadCommand::Probe(remote, account), Waiting::Nobody);
+            match self.domains.parse(to) {
+                Ok(Address::Account(account, _)) => {
+                    self.ask(AbroadCommand::Probe(remote, account), Waiting::Nobody);
+                    return;
+                }
+                Ok(Address::Room(_) | Address::Occupant(..)) => {}
+                Ok(Address::Server | Address::Rooms | Address::Guest(_) | Address::Foreign) | Err(_) => return,
             }
-            return;
         }
         if self.takes_capabilities(&remote, &stanza) {
             return;

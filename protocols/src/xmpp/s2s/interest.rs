@@ -1,13 +1,14 @@
 //! What clients at other servers want to be told of what accounts here publish (XEP-0163 section 4.3): the capabilities that their presence names, asked
 //! for when these are new. Who may be told what is the core's matter; this is who wants it.
 //!
-//! Kept by the node whose link the presence came in by, and lost with it: the next presence brings it back.
+//! Kept by the node whose link the presence came in by last, and lost with it: the next presence brings it back. When their server goes on by a link of
+//! another node, that node says so, and the one before forgets them, so that nothing is told twice.
 
 use super::super::element::Element;
 use super::super::jid::Address;
 use super::super::{ns, pubsub};
 use super::{Hub, Waiting, told};
-use crate::abroad::{AbroadCommand, Remote};
+use crate::abroad::{AbroadCommand, Remote, Showing};
 use crate::command::{Refusal, RegisterView, Reply};
 use lavina_crdt::names::AccountName;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,12 +27,30 @@ struct Known {
     /// Nodes that it is to be told of.
     wanted: BTreeSet<String>,
     /// Whom it has shown itself to.
-    accounts: BTreeSet<AccountName>,
+    accounts: BTreeMap<AccountName, Shown>,
+}
+
+/// That a client has shown itself to an account.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    at_ms: u64,
+    /// Whether it has been told what the account publishes.
+    told: bool,
 }
 
 /// By client.
 #[derive(Debug, Default)]
 pub(super) struct Interest(BTreeMap<Remote, Known>);
+
+impl Interest {
+    fn forget(&mut self, client: &Remote, account: &AccountName) {
+        let Some(known) = self.0.get_mut(client) else { return };
+        known.accounts.remove(account);
+        if known.accounts.is_empty() {
+            self.0.remove(client);
+        }
+    }
+}
 
 impl Hub {
     /// A client there shows itself to an account, or is gone.
@@ -43,12 +62,7 @@ impl Hub {
         match presence.get_attr("type") {
             None => {}
             Some("unavailable" | "error") => {
-                if let Some(known) = self.interest.0.get_mut(remote) {
-                    known.accounts.remove(&account);
-                    if known.accounts.is_empty() {
-                        self.interest.0.remove(remote);
-                    }
-                }
+                self.interest.forget(remote, &account);
                 return;
             }
             Some(_) => return,
@@ -58,8 +72,14 @@ impl Hub {
             return;
         }
         let known = self.interest.0.entry(remote.clone()).or_default();
-        let is_new = known.accounts.len() < ACCOUNTS_MAX && known.accounts.insert(account.clone());
+        let is_new = known.accounts.len() < ACCOUNTS_MAX && !known.accounts.contains_key(&account);
+        let at_ms = self.now.wall_ms;
+        if is_new {
+            known.accounts.insert(account.clone(), Shown { at_ms, told: false });
+        }
         if known.caps != named {
+            // What it wants now may be more than it has been told.
+            known.accounts.values_mut().for_each(|shown| shown.told = false);
             self.next_command += 1;
             let id = format!("caps-{}", self.next_command);
             (known.caps, known.asked) = (named.clone(), Some(id.clone()));
@@ -67,8 +87,35 @@ impl Hub {
             let iq = Element::new("iq", ns::CLIENT).attr("from", self.domains.account(&account)).attr("id", id);
             self.send(iq.attr("to", told::address(&self.domains, remote)).attr("type", "get").child(query));
         } else if is_new && known.asked.is_none() {
+            known.accounts.insert(account.clone(), Shown { at_ms, told: true });
             let wanted = known.wanted.clone();
-            self.ask_latest(remote, account, &wanted);
+            self.ask_latest(remote, account.clone(), &wanted);
+        }
+        if is_new {
+            let caps = self.interest.0.get(remote).map(|known| known.caps.clone()).unwrap_or_default();
+            self.ask(AbroadCommand::Shows(remote.clone(), Showing { to: account, caps, at_ms }), Waiting::Nobody);
+        }
+    }
+
+    /// A client there shows itself to an account by a link of another node.
+    pub(super) fn on_shows_elsewhere(&mut self, remote: &Remote, showing: &Showing, wins: bool) {
+        let Some(known) = self.interest.0.get(remote) else { return };
+        let Some(shown) = known.accounts.get(&showing.to) else { return };
+        if shown.at_ms > showing.at_ms || (shown.at_ms == showing.at_ms && !wins) {
+            return;
+        }
+        let has_told = shown.told && known.caps == showing.caps;
+        self.interest.forget(remote, &showing.to);
+        if has_told {
+            self.ask(AbroadCommand::HasTold(remote.clone(), showing.to.clone()), Waiting::Nobody);
+        }
+    }
+
+    /// Another node has told a client there what an account publishes.
+    pub(super) fn on_has_been_told(&mut self, remote: &Remote, account: &AccountName) {
+        let known = self.interest.0.get_mut(remote);
+        if let Some(shown) = known.and_then(|known| known.accounts.get_mut(account)) {
+            shown.told = true;
         }
     }
 
@@ -81,7 +128,12 @@ impl Hub {
         }
         known.asked = None;
         known.wanted = stanza.get("query", ns::DISCO_INFO).map(pubsub::wanted_of).unwrap_or_default();
-        let (wanted, accounts) = (known.wanted.clone(), known.accounts.clone());
+        let wanted = known.wanted.clone();
+        let untold = known.accounts.iter_mut().filter_map(|(account, shown)| {
+            let was_told = std::mem::replace(&mut shown.told, true);
+            (!was_told).then(|| account.clone())
+        });
+        let accounts: Vec<AccountName> = untold.collect();
         for account in accounts {
             self.ask_latest(remote, account, &wanted);
         }
@@ -107,7 +159,7 @@ impl Hub {
     fn clients_of(&self, to: &Remote, account: &AccountName) -> Vec<Remote> {
         let first = Remote { account: to.account.clone(), resource: None };
         let theirs = self.interest.0.range(first..).take_while(|(remote, _)| remote.account == to.account);
-        theirs.filter(|(_, known)| known.accounts.contains(account)).map(|(remote, _)| remote.clone()).collect()
+        theirs.filter(|(_, known)| known.accounts.contains_key(account)).map(|(remote, _)| remote.clone()).collect()
     }
 
     pub(super) fn on_latest(&mut self, remote: &Remote, answer: Result<Reply, Refusal>) {

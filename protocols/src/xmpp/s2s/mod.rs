@@ -30,6 +30,7 @@ mod sessions;
 mod stream;
 mod told;
 
+pub use super::jid::dns_name;
 pub use config::{Certificate, Federation, PeerTls};
 
 use super::element::Element;

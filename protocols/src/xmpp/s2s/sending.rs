@@ -18,6 +18,12 @@ impl Hub {
         if let Told::Sees(account) = told {
             return self.on_seen(to, account);
         }
+        if let Told::ShowsElsewhere { showing, wins } = told {
+            return self.on_shows_elsewhere(to, showing, *wins);
+        }
+        if let Told::HasBeenTold(account) = told {
+            return self.on_has_been_told(to, account);
+        }
         let Some(stanza) = told::render(&self.domains, to, told) else { return };
         if matches!(told, Told::Whisper { .. }) && stanza.name == "presence" {
             self.directed.note(&stanza);

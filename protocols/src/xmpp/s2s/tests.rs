@@ -635,6 +635,63 @@ fn clients_of_another_server_are_told_of_what_they_want_to_be_told_of() {
 }
 
 #[test]
+fn who_shows_themselves_at_another_node_is_told_there() {
+    let mut world = World::new([&["a.example"], &["b.example"]], |_| {});
+    let (romeo, balcony) = (|| remote("romeo@a.example", None), || person("juliet", "balcony", 1));
+    let caps = "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='c' ver='1'/>";
+    let shows = || Told::Whisper {
+        from: balcony(),
+        stanza: format!("<presence xmlns='jabber:client'>{caps}</presence>").into(),
+    };
+    world.tell(1, romeo(), shows());
+    let showing = |side: &Side| {
+        side.asked.iter().rev().find_map(|(_, command)| match command {
+            Command::Abroad(AbroadCommand::Shows(_, showing)) => Some(showing.clone()),
+            _ => None,
+        })
+    };
+    let here = showing(&world.sides[0]).unwrap();
+    assert_eq!((here.to.as_str(), here.caps.as_str()), ("romeo", "c#1"));
+    let answer = |world: &mut World| {
+        let asked = world.wire.rsplit("id='caps-").next().and_then(|rest| rest.split('\'').next()).unwrap().to_owned();
+        let features = "<query xmlns='http://jabber.org/protocol/disco#info'><feature var='tune+notify'/></query>";
+        let answer = format!("<iq xmlns='jabber:client' type='result' id='caps-{asked}'>{features}</iq>").into();
+        world.tell(1, romeo(), Told::Whisper { from: balcony(), stanza: answer });
+    };
+    let count = |side: &Side, of: fn(&AbroadCommand) -> bool| {
+        side.asked.iter().filter(|(_, command)| matches!(command, Command::Abroad(asked) if of(asked))).count()
+    };
+    let latest = |asked: &AbroadCommand| matches!(asked, AbroadCommand::Latest(..));
+    answer(&mut world);
+    assert_eq!(count(&world.sides[0], latest), 1);
+
+    let client = || remote("juliet@b.example", Some("balcony"));
+    let tell = |world: &mut World, at_ms, wins| {
+        let showing = crate::abroad::Showing { at_ms, ..here.clone() };
+        world.tell(0, client(), Told::ShowsElsewhere { showing, wins });
+    };
+    let publish = |world: &mut World| {
+        world.wire.clear();
+        let (register, parent) = published("tune", "2");
+        let told = Told::Shown { account: AccountName::new("romeo").unwrap(), register, parent };
+        world.tell(0, remote("juliet@b.example", None), told);
+        world.wire.contains("<item id='2'>")
+    };
+    tell(&mut world, here.at_ms - 1, true);
+    tell(&mut world, here.at_ms, false);
+    assert!(publish(&mut world), "what is older counts for nothing");
+    tell(&mut world, here.at_ms, true);
+    assert!(!publish(&mut world));
+    assert_eq!(count(&world.sides[0], |asked| matches!(asked, AbroadCommand::HasTold(..))), 1);
+
+    world.tell(1, romeo(), shows());
+    world.tell(0, client(), Told::HasBeenTold(AccountName::new("romeo").unwrap()));
+    answer(&mut world);
+    assert_eq!(count(&world.sides[0], latest), 1, "another node has told");
+    assert!(publish(&mut world));
+}
+
+#[test]
 fn nobody_floods_a_room_from_another_server() {
     let mut world = World::new([&["a.example", "rooms.a.example"], &["b.example"]], |_| {});
     let join = "<presence xmlns='jabber:client'><x xmlns='http://jabber.org/protocol/muc'/></presence>";

@@ -21,14 +21,14 @@ pub(super) fn render(domains: &Domains, to: &Remote, told: &Told) -> Option<Elem
             stanza.set_attr("from", domains.person(from));
             stanza
         }
-        Told::Subscription(account, step) => Element::new("presence", ns::CLIENT)
-            .attr("from", domains.account(account))
-            .attr("type", subscription::name_of(*step)),
+        Told::Subscription(account, step, request) => {
+            subscription::stanza(domains, *step, request).attr("from", domains.account(account))
+        }
         Told::Presence { person, available } => presence::of_person(domains, person, *available),
         Told::Probe(by) => Element::new("presence", ns::CLIENT).attr("from", domains.person(by)).attr("type", "probe"),
         Told::Wake { account, key, wake } => push::notification(domains, account, key, wake),
         // Which of their clients are told, and of what, is known where they are remembered.
-        Told::Shown { .. } | Told::Sees(_) => return None,
+        Told::Shown { .. } | Told::Sees(_) | Told::ShowsElsewhere { .. } | Told::HasBeenTold(_) => return None,
         Told::Invited { room, by, reason } => muc::invite::invitation(domains, room, by, reason),
     };
     stanza.set_attr("to", address(domains, to));

@@ -1,8 +1,9 @@
 //! One person and another: messages, carbons, presence, rosters, and the other requests outside rooms.
 
 use super::*;
-use crate::command::{RosterItem, Subscription, SubscriptionStep};
+use crate::command::{REQUEST_BYTES_MAX, RosterItem, Subscription, SubscriptionStep};
 use crate::slot::{Slot, Upload};
+use bytes::Bytes;
 use expect_test::expect;
 use lavina_crdt::content::Principal;
 
@@ -77,6 +78,7 @@ fn rosters_and_subscriptions() {
         groups: vec!["Friends".into()],
         subscription: Subscription { to: true, asked: true, ..Subscription::default() },
         listed: true,
+        request: Bytes::new(),
     };
     chat.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
     chat.answer(Ok(Reply::Roster(vec![item.clone()])));
@@ -85,16 +87,16 @@ fn rosters_and_subscriptions() {
     chat.event(Event::RosterPush { item, removed: true, version: "v2".into() });
     chat.send("<presence to='bob@a.example' type='subscribe'/>");
     chat.answer(Ok(Reply::Done));
-    chat.event(Event::Subscription(account("bob"), SubscriptionStep::Subscribed));
+    chat.event(Event::Subscription(account("bob"), SubscriptionStep::Subscribed, Bytes::new()));
     chat.send("<iq type='set' id='x'><query xmlns='jabber:iq:roster'><item jid='bob@b.example'/></query></iq>");
     expect![[r#"
             RosterGet
-        <iq to='alice@a.example/r1' id='r' type='result'><query xmlns='jabber:iq:roster'><item jid='bob@a.example' name='Bob' subscription='to' ask='subscribe'><group>Friends</group></item></query></iq>
+        <iq to='alice@a.example/r1' id='r' type='result'><query xmlns='jabber:iq:roster' ver='3dbfccac6c3cc9fa'><item jid='bob@a.example' name='Bob' subscription='to' ask='subscribe'><group>Friends</group></item></query></iq>
             RosterSet(bob, Some(RosterEdit { name: "B", groups: ["G"] }))
         <iq to='alice@a.example/r1' id='s' type='result'/>
         <iq to='alice@a.example/r1' id='427f867a270f6fc867fc50e77d3679c5' type='set'><query xmlns='jabber:iq:roster' ver='v2'><item jid='bob@a.example' subscription='remove'/></query></iq>
-            Subscription(bob, Subscribe)
-        <presence to='alice@a.example' from='bob@a.example' type='subscribed'/>
+            Subscription(bob, Subscribe, b"")
+        <presence type='subscribed' to='alice@a.example' from='bob@a.example'/>
         <iq to='alice@a.example/r1' id='x' type='error'><error type='cancel'><remote-server-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
     "#]].assert_eq(&chat.take());
 }
@@ -118,8 +120,8 @@ fn presence_goes_out_and_comes_in() {
             SetPresence(PresenceChange { available: Some(true), show: Some(Away), status: Some("lunch"), priority: Some(5), payloads: Some(["<c xmlns='http://jabber.org/protocol/caps' node='n' ver='v' hash='sha-1'/>"]) })
         <presence to='alice@a.example/r1' from='alice@a.example/r1'><show>away</show><status>lunch</status><priority>5</priority><c xmlns='http://jabber.org/protocol/caps' node='n' ver='v' hash='sha-1'/></presence>
         <iq to='alice@a.example/r1' from='alice@a.example' id='427f867a270f6fc867fc50e77d3679c5' type='get'><query xmlns='http://jabber.org/protocol/disco#info' node='n#v'/></iq>
-        <presence to='alice@a.example/r1' from='bob@a.example/phone'><show>dnd</show><status>busy</status><c xmlns='urn:c' a='1'/></presence>
-        <presence to='alice@a.example/r1' from='bob@a.example/phone' type='unavailable'><status>busy</status></presence>
+        <presence from='bob@a.example/phone' to='alice@a.example'><show>dnd</show><status>busy</status><c xmlns='urn:c' a='1'/></presence>
+        <presence from='bob@a.example/phone' type='unavailable' to='alice@a.example'><status>busy</status></presence>
     "#]].assert_eq(&chat.take());
 }
 
@@ -369,5 +371,84 @@ fn a_slot_for_a_file_is_asked_for_where_there_are_files() {
     for wrong in ["0", "-1", "x", ""] {
         chat.send(&request(wrong));
         assert!(chat.take().contains("<bad-request "), "{wrong}");
+    }
+}
+
+#[test]
+fn what_a_request_carries_is_told_to_the_contact() {
+    const NICK: &str = "<nick xmlns='http://jabber.org/protocol/nick'>Al</nick>";
+    let mut chat = Chat::bound();
+    chat.send(&format!(
+        "<presence to='bob@a.example' type='subscribe' id='1' from='alice@a.example/r1' xml:lang='it'><status>Ciao</status>\
+         <delay xmlns='urn:xmpp:delay' stamp='2000-01-01T00:00:00Z'/>{NICK}</presence>"
+    ));
+    let request =
+        format!("<presence xmlns='jabber:client' id='1' xml:lang='it'><status>Ciao</status>{NICK}</presence>");
+    let Some((_, Command::Subscription(_, SubscriptionStep::Subscribe, carried))) = chat.asked.back() else {
+        panic!("nothing is asked")
+    };
+    assert_eq!(carried, request.as_bytes());
+    chat.take();
+    chat.event(Event::Subscription(account("bob"), SubscriptionStep::Subscribe, carried_by("<presence xmlns='jabber:client' \
+        from='x@a.example' type='error' id='1'><status>Ciao</status><x xmlns='http://jabber.org/protocol/muc#user'/></presence>")));
+    for none_at_all in ["", "<presence", "<message xmlns='jabber:client' id='1'/>"] {
+        chat.event(Event::Subscription(account("bob"), SubscriptionStep::Subscribe, carried_by(none_at_all)));
+    }
+    expect![[r#"
+        <presence type='subscribe' id='1' to='alice@a.example' from='bob@a.example'><status>Ciao</status></presence>
+        <presence type='subscribe' to='alice@a.example' from='bob@a.example'/>
+        <presence type='subscribe' to='alice@a.example' from='bob@a.example'/>
+        <presence type='subscribe' to='alice@a.example' from='bob@a.example'/>
+    "#]]
+    .assert_eq(&chat.take());
+}
+
+#[test]
+fn of_a_request_that_carries_too_much_the_end_is_left_out() {
+    let mut chat = Chat::bound();
+    let long = "x".repeat(REQUEST_BYTES_MAX);
+    for (sent, kept) in [
+        (
+            format!(
+                "<presence to='bob@a.example' type='subscribe'><status>a</status><a xmlns='b'>{long}</a></presence>"
+            ),
+            true,
+        ),
+        (format!("<presence to='bob@a.example' type='subscribe' id='{long}'><status>a</status></presence>"), false),
+    ] {
+        chat.send(&sent);
+        let Some((_, Command::Subscription(.., carried))) = chat.asked.back() else { panic!("nothing is asked") };
+        let expected = if kept { "<presence xmlns='jabber:client'><status>a</status></presence>" } else { "" };
+        assert_eq!(carried, expected.as_bytes());
+    }
+}
+
+fn carried_by(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+#[test]
+fn a_message_keeps_its_languages() {
+    let mut chat = Chat::bound();
+    for (sent, shown) in [
+        (
+            "<message to='bob@a.example' type='chat' id='1' xml:lang='de'><body>Tee?</body></message>",
+            " id='1' xml:lang='de'><body>Tee?</body>",
+        ),
+        (
+            "<message to='bob@a.example' type='chat' id='2' xml:lang='en'><body xml:lang='it'>Te?</body><body xml:lang='fr'>The?</body></message>",
+            " id='2' xml:lang='en'><body xml:lang='it'>Te?</body><body xml:lang='fr'>The?</body>",
+        ),
+        (
+            "<message to='bob@a.example' type='chat' id='3' xml:lang='no tag'><body>3</body></message>",
+            " id='3'><body>3</body>",
+        ),
+    ] {
+        chat.send(sent);
+        let Some((_, Command::Say(_, content))) = chat.asked.pop_front() else { panic!("nothing is said") };
+        chat.take();
+        chat.event(direct(author(2, "bob", true), "alice", content));
+        let log = chat.take();
+        assert!(log.contains(shown) && !log.contains("lavina"), "{log}");
     }
 }

@@ -112,6 +112,21 @@ fn an_operator_keeps_a_name_for_somebody() {
 }
 
 #[test]
+fn where_the_node_shows_pages_an_invitation_has_one() {
+    let pages = Some("https://a.example".into());
+    let open = SessionConfig { plain_without_tls: true, flood: Flood::NONE, ..SessionConfig::new("a.example") };
+    let connection =
+        Connection { host: "h".into(), tls: None, starttls: false, framed: false, gateway: false, seed: 7 };
+    let mut chat = Chat::configured(SessionConfig { pages, ..open }, connection);
+    chat.log_in();
+    chat.send("<iq type='set' id='i' to='a.example'><command xmlns='http://jabber.org/protocol/commands' node='urn:xmpp:invite#invite' action='execute'/></iq>");
+    chat.answer(Ok(Reply::Account(AccountReply::Done)));
+    let log = chat.take();
+    assert!(log.contains("<field var='landing-url' type='text-single'><value>https://a.example/invite/"), "{log}");
+    assert!(log.contains("/meet/alice</value>"), "{log}");
+}
+
+#[test]
 fn what_is_no_command_or_not_ones_own_is_refused() {
     let command = |node: &str, more: &str, inside: &str| {
         format!(
@@ -151,5 +166,5 @@ fn a_request_that_shows_an_invitation_is_not_asked_about() {
     chat.take();
     chat.send(SUBSCRIBE);
     chat.answer(Err(Refusal::NoSuchInvitation));
-    assert!(matches!(chat.asked.back(), Some((_, Command::Subscription(whom, _))) if *whom == account("bob")));
+    assert!(matches!(chat.asked.back(), Some((_, Command::Subscription(whom, ..))) if *whom == account("bob")));
 }

@@ -257,8 +257,8 @@ fn nobody_looks_so_presence_waits_for_a_message_and_only_the_newest_is_kept() {
     assert_eq!(chat.take(), "\n");
     chat.message_from_bob(1, "wake up");
     expect![[r#"
-        <presence to='alice@a.example/r1' from='bob@a.example/phone'><status>second</status></presence>
-        <presence to='alice@a.example/r1' from='carol@a.example/desk' type='unavailable'/>
+        <presence from='bob@a.example/phone' to='alice@a.example'><status>second</status></presence>
+        <presence from='carol@a.example/desk' type='unavailable' to='alice@a.example'/>
         <message from='bob@a.example' to='alice@a.example' type='chat' id='06dndmlbt00001850k2ga18000000001'><body>wake up</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='06dndmlbt00001850k2ga18000000001'/></message>
     "#]].assert_eq(&chat.take());
     chat.event(Event::ContactPresence { person: person(3, "carol", Some("desk")), available: true });

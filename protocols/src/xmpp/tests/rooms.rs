@@ -177,6 +177,7 @@ fn nicks_are_changed_and_refused() {
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/carol'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='0882fbe79e531e6741a7eeecf231a10f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant'/></x></presence>
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/Alison'><occupant-id xmlns='urn:xmpp:occupant-id:0' id='d27641ac71083ea6afd8e75901d38f4f'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' jid='alison@a.example/r1' role='participant'/><status code='100'/><status code='110'/></x></presence>
         <presence to='alice@a.example/r1' from='rust@rooms.a.example/Alison'><show>dnd</show><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant' jid='alice@a.example/r1'/><status code='110'/></x></presence>
+            SetPresence(PresenceChange { available: None, show: None, status: None, priority: None, payloads: Some(["<in xmlns='urn:lavina:looks' room='30629aae696fea8c'><presence xmlns='jabber:client'><show>dnd</show></presence></in>"]) })
     "#]].assert_eq(&chat.take());
 }
 

@@ -5,9 +5,10 @@
 )]
 
 use super::world::{Client, World, account, nick, room};
+use bytes::Bytes;
 use lavina_crdt::content::Content;
 use lavina_crdt::names::AccountName;
-use lavina_protocols::abroad::{AbroadCommand, Remote, Told};
+use lavina_protocols::abroad::{AbroadCommand, Remote, Showing, Told};
 use lavina_protocols::account::AccountCommand;
 use lavina_protocols::command::{Command, HistoryOf, HistoryQuery, Refusal, Reply, SubscriptionStep, Target};
 use lavina_protocols::event::Event;
@@ -46,7 +47,7 @@ fn told(world: &mut World, gateway: Client) -> Vec<String> {
                 Some(format!("{} says {} to {}", said.author.nick, said.content.text, to.account))
             }
             Event::Abroad(_, Told::Whisper { stanza, .. }) => Some(String::from_utf8_lossy(stanza).into_owned()),
-            Event::Abroad(_, Told::Subscription(by, step)) => Some(format!("{by} {step:?}")),
+            Event::Abroad(_, Told::Subscription(by, step, _)) => Some(format!("{by} {step:?}")),
             Event::Abroad(_, Told::Presence { person, available }) => {
                 Some(format!("{} {available}", person.record.nick))
             }
@@ -123,14 +124,43 @@ fn without_a_gateway_there_is_nobody_elsewhere() {
 }
 
 #[test]
+fn what_a_gateway_knows_of_clients_elsewhere_the_others_are_told() {
+    let mut world = World::new(3);
+    world.run_ms(300);
+    let gateways = [gateway(&mut world, 0), gateway(&mut world, 1), gateway(&mut world, 2)];
+    let showing = Showing { to: account("romeo"), caps: "c#1".to_owned(), at_ms: 5 };
+    let shows = AbroadCommand::Shows(juliet(Some("balcony")), showing.clone());
+    world.ask(gateways[0], Command::Abroad(shows)).unwrap();
+    world.ask(gateways[0], Command::Abroad(AbroadCommand::HasTold(juliet(Some("balcony")), account("romeo")))).unwrap();
+    world.run_ms(300);
+    let mut heard = gateways.map(|gateway| {
+        let events = world.heard(gateway).into_iter().filter_map(|heard| match heard {
+            super::world::Heard::Event(event) => Some(event),
+            _ => None,
+        });
+        let told = events.filter_map(|event| match event.as_ref() {
+            Event::Abroad(to, told) if *to == juliet(Some("balcony")) => Some(told.clone()),
+            _ => None,
+        });
+        told.collect::<Vec<Told>>()
+    });
+    assert!(heard[0].is_empty());
+    for told in &mut heard[1..] {
+        assert_eq!(told.pop(), Some(Told::HasBeenTold(account("romeo"))));
+        let Some(Told::ShowsElsewhere { showing: heard, .. }) = told.pop() else { panic!("not told") };
+        assert_eq!(heard, showing);
+    }
+}
+
+#[test]
 fn subscriptions_go_step_by_step_and_presence_follows_them() {
     let mut world = World::new(2);
     world.register(0, "romeo");
     world.run_ms(300);
     let (here, there) = (gateway(&mut world, 0), gateway(&mut world, 1));
     let romeo = world.member(0, "romeo", "orchard");
-    let step = |step| Command::Subscription(juliet(None).account, step);
-    let back = |step| asks(Command::Subscription(account("romeo"), step));
+    let step = |step| Command::Subscription(juliet(None).account, step, Bytes::new());
+    let back = |step| asks(Command::Subscription(account("romeo"), step, Bytes::new()));
     world.ask(romeo, step(SubscriptionStep::Subscribe)).unwrap();
     assert_eq!(told(&mut world, here), ["romeo Subscribe"]);
     world.ask(there, back(SubscriptionStep::Subscribed)).unwrap();
@@ -199,7 +229,7 @@ fn who_blocks_a_server_hears_nothing_of_its_people() {
     world.heard(romeo);
     let say = asks(Command::Say(to(&account("romeo")), Content::text("hello")));
     assert_eq!(world.ask(here, say).unwrap_err(), Refusal::NoSuchNick);
-    world.ask(here, asks(Command::Subscription(account("romeo"), SubscriptionStep::Subscribe))).unwrap();
+    world.ask(here, asks(Command::Subscription(account("romeo"), SubscriptionStep::Subscribe, Bytes::new()))).unwrap();
     let whisper = asks(Command::Whisper(to(&account("romeo")), "<presence/>".into()));
     assert_eq!(world.ask(here, whisper).unwrap_err(), Refusal::NoSuchNick);
     assert!(world.words(romeo).is_empty());
@@ -236,9 +266,11 @@ fn seen_by_juliet() -> (World, [Client; 3], [Client; 2]) {
     world.run_ms(300);
     let gateways = [0, 1, 2].map(|index| gateway(&mut world, index));
     let sessions = [world.member(0, "romeo", "orchard"), world.member(1, "romeo", "hall")];
-    let back = |step| asks(Command::Subscription(account("romeo"), step));
+    let back = |step| asks(Command::Subscription(account("romeo"), step, Bytes::new()));
     world.ask(gateways[0], back(SubscriptionStep::Subscribe)).unwrap();
-    world.ask(sessions[0], Command::Subscription(juliet(None).account, SubscriptionStep::Subscribed)).unwrap();
+    world
+        .ask(sessions[0], Command::Subscription(juliet(None).account, SubscriptionStep::Subscribed, Bytes::new()))
+        .unwrap();
     world.run_ms(1_000);
     for gateway in gateways {
         told(&mut world, gateway);
@@ -276,11 +308,13 @@ fn every_gateway_knows_who_sees_an_account_whichever_node_it_was_granted_at() {
         };
         heard.iter().filter(|heard| is_it(heard)).count()
     };
-    world.ask(hall, Command::Subscription(juliet(None).account, SubscriptionStep::Unsubscribed)).unwrap();
+    world.ask(hall, Command::Subscription(juliet(None).account, SubscriptionStep::Unsubscribed, Bytes::new())).unwrap();
     world.run_ms(300);
     assert_eq!(gateways.map(|gateway| sees(&mut world, gateway)), [0, 0, 0]);
-    world.ask(gateways[1], asks(Command::Subscription(account("romeo"), SubscriptionStep::Subscribe))).unwrap();
-    world.ask(hall, Command::Subscription(juliet(None).account, SubscriptionStep::Subscribed)).unwrap();
+    world
+        .ask(gateways[1], asks(Command::Subscription(account("romeo"), SubscriptionStep::Subscribe, Bytes::new())))
+        .unwrap();
+    world.ask(hall, Command::Subscription(juliet(None).account, SubscriptionStep::Subscribed, Bytes::new())).unwrap();
     world.run_ms(300);
     assert_eq!(gateways.map(|gateway| sees(&mut world, gateway)), [1, 1, 1]);
 }
@@ -299,7 +333,7 @@ fn who_goes_on_at_another_node_under_the_resource_is_never_gone() {
     world.register(1, "nurse");
     let nurse = world.member(1, "nurse", "house");
     world.ask(nurse, Command::RosterGet).unwrap();
-    world.ask(nurse, Command::Subscription(account("romeo"), SubscriptionStep::Subscribe)).unwrap();
+    world.ask(nurse, Command::Subscription(account("romeo"), SubscriptionStep::Subscribe, Bytes::new())).unwrap();
     let again = world.connect(2);
     world.cut(&[0]);
     world.run_ms(20_000);
@@ -307,7 +341,7 @@ fn who_goes_on_at_another_node_under_the_resource_is_never_gone() {
     world.ask(again, super::world::open("romeo", Some("orchard"))).unwrap();
     let comes = lavina_protocols::command::PresenceChange { available: Some(true), ..Default::default() };
     world.ask(again, Command::SetPresence(comes)).unwrap();
-    world.ask(again, Command::Subscription(account("nurse"), SubscriptionStep::Subscribed)).unwrap();
+    world.ask(again, Command::Subscription(account("nurse"), SubscriptionStep::Subscribed, Bytes::new())).unwrap();
     world.run_ms(1_000);
     assert_eq!(told(&mut world, near), Vec::<String>::new(), "its own node tells");
     world.heard(nurse);

@@ -1,11 +1,14 @@
 //! Contacts: subscriptions, rosters and presence between accounts, on one node and across nodes.
 
 use super::world::{World, account};
+use bytes::Bytes;
 use lavina_crdt::content::Content;
-use lavina_protocols::command::{Command, Refusal, Reply, RosterEdit, SubscriptionStep, Target};
+use lavina_crdt::looks;
+use lavina_crdt::names::RoomName;
+use lavina_protocols::command::{Command, PresenceChange, Refusal, Reply, RosterEdit, SubscriptionStep, Target};
 
 fn step(contact: &str, step: SubscriptionStep) -> Command {
-    Command::Subscription(account(contact), step)
+    Command::Subscription(account(contact), step, Bytes::new())
 }
 
 #[test]
@@ -45,6 +48,27 @@ fn a_request_waits_for_who_is_away() {
     world.ask(juliet, step("romeo", SubscriptionStep::Subscribe)).unwrap();
     let romeo = world.member(0, "romeo", "orchard");
     assert_eq!(world.words(romeo), ["juliet Subscribe"]);
+}
+
+#[test]
+fn what_a_request_carries_comes_with_it_at_every_log_in_on_whatever_node() {
+    let mut world = World::new(2);
+    world.register(0, "juliet");
+    world.register(0, "romeo");
+    world.run_ms(300);
+    let (juliet, here) = (world.member(0, "juliet", "balcony"), world.member(1, "romeo", "orchard"));
+    let ask = |said: &'static str| {
+        Command::Subscription(account("romeo"), SubscriptionStep::Subscribe, Bytes::from_static(said.as_bytes()))
+    };
+    world.ask(juliet, ask("it is Juliet")).unwrap();
+    world.ask(juliet, ask("it is Juliet again")).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(here), ["juliet Subscribe it is Juliet"]);
+    let there = world.member(0, "romeo", "street");
+    assert!(world.words(there).contains(&"juliet Subscribe it is Juliet".to_owned()));
+    world.ask(there, step("juliet", SubscriptionStep::Subscribed)).unwrap();
+    let later = world.member(0, "romeo", "hall");
+    assert!(!world.words(later).iter().any(|word| word.contains("Subscribe")));
 }
 
 #[test]
@@ -165,4 +189,30 @@ fn who_is_approved_ahead_is_not_asked_on_whatever_node() {
     let words = world.words(romeo);
     assert_eq!(words, ["juliet Subscribed", "presence juliet true"]);
     assert_eq!(world.words(juliet), ["roster romeo to=false from=true removed=false"]);
+}
+
+#[test]
+fn how_somebody_looks_in_a_room_is_no_news_to_contacts() {
+    let mut world = World::new(2);
+    for name in ["juliet", "romeo", "nurse"] {
+        world.register(0, name);
+    }
+    world.run_ms(300);
+    let (juliet, romeo) = (world.member(0, "juliet", "balcony"), world.member(1, "romeo", "orchard"));
+    world.ask(romeo, step("juliet", SubscriptionStep::Subscribe)).unwrap();
+    world.run_ms(300);
+    world.ask(juliet, step("romeo", SubscriptionStep::Subscribed)).unwrap();
+    let nurse = world.member(1, "nurse", "hall");
+    let garden = RoomName::new("garden").unwrap();
+    for client in [juliet, nurse] {
+        world.ask(client, Command::Join { room: garden.clone(), nick: None, key: None }).unwrap();
+        world.run_ms(300);
+    }
+    world.words(nurse);
+    world.words(romeo);
+    let payloads = Some(vec![looks::payload(&garden, "<presence xmlns='jabber:client'/>")]);
+    world.ask(juliet, Command::SetPresence(PresenceChange { payloads, ..PresenceChange::default() })).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(nurse), ["juliet is Available"]);
+    assert!(world.words(romeo).is_empty());
 }

@@ -2,6 +2,7 @@
 
 use super::world::{Client, World, account, nick, open};
 use crate::node::Input;
+use bytes::Bytes;
 use lavina_crdt::content::Content;
 use lavina_crdt::ids::MsgId;
 use lavina_protocols::account::{AccountCommand, AccountReply, LastActive, Left};
@@ -48,6 +49,21 @@ fn what_is_said_to_who_is_away_waits_for_them_once_on_whatever_node() {
     world.run_ms(300);
     let other = world.member(1, "juliet", "hall");
     assert_eq!(take(&mut world, other), None, "she was there for the third");
+}
+
+#[test]
+fn what_is_said_to_a_client_that_takes_nothing_of_others_does_not_wait() {
+    let mut world = two_accounts(2);
+    let (romeo, juliet) = (world.member(0, "romeo", "orchard"), world.member(1, "juliet", "balcony"));
+    priority(&mut world, juliet, -1);
+    world.run_ms(300);
+    world.words(juliet);
+    let to = Target::Account(account("juliet"), Some("balcony".to_owned()));
+    world.ask(romeo, Command::Say(to, Content::text("to the balcony"))).unwrap();
+    world.run_ms(300);
+    assert_eq!(world.words(juliet), ["romeo: to the balcony"]);
+    let hall = world.member(0, "juliet", "hall");
+    assert_eq!(take(&mut world, hall), None);
 }
 
 #[test]
@@ -119,9 +135,9 @@ fn who_sees_presence_may_ask_when_somebody_was_last_there() {
     let ask = Command::Account(AccountCommand::LastActive(account("juliet")));
     world.run_ms(300);
     assert!(matches!(world.ask(romeo, ask.clone()), Err(Refusal::Denied(_))));
-    world.ask(romeo, Command::Subscription(account("juliet"), SubscriptionStep::Subscribe)).unwrap();
+    world.ask(romeo, Command::Subscription(account("juliet"), SubscriptionStep::Subscribe, Bytes::new())).unwrap();
     world.run_ms(300);
-    world.ask(juliet, Command::Subscription(account("romeo"), SubscriptionStep::Subscribed)).unwrap();
+    world.ask(juliet, Command::Subscription(account("romeo"), SubscriptionStep::Subscribed, Bytes::new())).unwrap();
     world.run_ms(300);
     let answer = world.ask(romeo, ask.clone());
     assert!(matches!(answer, Ok(Reply::Account(AccountReply::LastActive(Some(LastActive::There))))), "{answer:?}");

@@ -537,7 +537,10 @@ fn event_word(event: &Event) -> String {
             let ways = item.subscription;
             format!("roster {} to={} from={} removed={removed}", item.contact, ways.to, ways.from)
         }
-        Event::Subscription(contact, step) => format!("{contact} {step:?}"),
+        Event::Subscription(contact, step, request) if request.is_empty() => format!("{contact} {step:?}"),
+        Event::Subscription(contact, step, request) => {
+            format!("{contact} {step:?} {}", String::from_utf8_lossy(request))
+        }
         Event::ContactPresence { person, available } => format!("presence {} {available}", person.record.nick),
         Event::Whisper { from, stanza, .. } => {
             format!("whisper {} {}", from.record.nick, String::from_utf8_lossy(stanza))

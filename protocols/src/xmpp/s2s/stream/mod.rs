@@ -12,6 +12,7 @@ mod taken;
 
 use super::super::element::{Element, Node, write_attr};
 use super::super::error::StreamError;
+use super::super::jid;
 use super::super::ns;
 use super::super::xml::{LIMITS_BEFORE_LOGIN, Limits, Parser, Token};
 use super::config::{Federation, PeerTls};
@@ -480,7 +481,7 @@ pub(super) fn domain_of(address: &str) -> Option<String> {
 }
 
 fn canonical(domain: &str) -> String {
-    domain.strip_suffix('.').unwrap_or(domain).to_lowercase()
+    jid::domain(domain).into_owned()
 }
 
 fn is_version_1(root: &Element) -> bool {
