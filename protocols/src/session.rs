@@ -113,6 +113,11 @@ impl Flood {
     pub const DEFAULT: Self = Self { burst: 60, per_second: 10 };
     /// No limit: for benchmarks and trusted bridges.
     pub const NONE: Self = Self { burst: u32::MAX, per_second: u32::MAX };
+
+    /// As many times as many tokens.
+    pub(crate) const fn times(self, factor: u32) -> Self {
+        Self { burst: self.burst.saturating_mul(factor), per_second: self.per_second.saturating_mul(factor) }
+    }
 }
 
 impl SessionConfig {

@@ -234,6 +234,22 @@ fn a_flood_waits_and_nothing_is_lost() {
 }
 
 #[test]
+fn acknowledgements_do_not_use_up_what_stanzas_need() {
+    let mut chat = Chat::bound();
+    chat.session.bucket = crate::flood::Bucket::new(Flood { burst: 1, per_second: 1 });
+    chat.send("<enable xmlns='urn:xmpp:sm:3'/>");
+    chat.later(1000);
+    chat.take();
+    chat.send(&"<r xmlns='urn:xmpp:sm:3'/><a xmlns='urn:xmpp:sm:3' h='0'/>".repeat(8));
+    assert_eq!(chat.take().matches("<a xmlns='urn:xmpp:sm:3' h='0'/>").count(), 8);
+    chat.send("<iq type='get' id='1' to='a.example'><ping xmlns='urn:xmpp:ping'/></iq>");
+    assert!(chat.take().contains("type='result'"));
+    chat.session.acks = crate::flood::Bucket::new(Flood { burst: 1, per_second: 1 });
+    chat.send(&"<r xmlns='urn:xmpp:sm:3'/>".repeat(3));
+    assert!(chat.session.wants_pause());
+}
+
+#[test]
 fn a_stanza_is_acknowledged_when_it_has_been_dealt_with() {
     let mut chat = Chat::bound();
     chat.send("<enable xmlns='urn:xmpp:sm:3'/>");
