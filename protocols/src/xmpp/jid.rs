@@ -88,6 +88,11 @@ impl Domains {
         }
     }
 
+    /// The same where people of other servers are named, not written to.
+    pub(crate) fn anywhere(&self) -> Self {
+        Self { abroad: true, ..self.clone() }
+    }
+
     /// What a JID names.
     pub(crate) fn parse(&self, text: &str) -> Result<Address, Malformed> {
         let (bare, resource) = match text.split_once('/') {

@@ -198,6 +198,7 @@ fn enter(link: &mut Link, view: &RoomView, asked_nick: Nick) -> Place {
         rank: own.map(|own| own.rank).unwrap_or_default(),
         moderated: view.state.has(Flag::Moderated),
         anonymous: view.state.has(Flag::Anonymous),
+        titled: view.state.topic.is_some(),
         joining: Some(Joining { topic: view.state.topic.clone(), held: Vec::new() }),
     };
     for other in view.occupants.iter().filter(|occupant| !is_own(&occupant.nick)) {

@@ -45,6 +45,8 @@ pub(crate) struct Place {
     pub(crate) moderated: bool,
     /// Whether real addresses are for moderators only.
     pub(crate) anonymous: bool,
+    /// Whether the room has a subject.
+    titled: bool,
     /// While the history has not come: what is to be shown after it.
     joining: Option<Joining>,
 }
@@ -84,6 +86,8 @@ pub(crate) enum Waiting {
     Nick(Asked, RoomName, Nick),
     /// The room as it is, to be shown anew.
     Anew(RoomName),
+    /// The subject is taken away from a room that has none, which is no change.
+    Untitled(Asked, RoomName),
     /// Commands that follow from a request; the last one answers it.
     Last(Asked),
 }
@@ -129,6 +133,7 @@ impl Client {
             Waiting::Voice(waiting) => voice::on_room(self, link, waiting, answer),
             Waiting::Nick(asked, room, nick) => join::on_nick(self, link, (asked, room, nick), answer),
             Waiting::Anew(room) => join::on_anew(self, link, &room, answer),
+            Waiting::Untitled(asked, room) => message::on_untitled(self, link, &asked, &room, answer),
             Waiting::Last(asked) => match answer {
                 Ok(_) => link.send(&asked.result(None)),
                 Err(refusal) => link.send(&asked.error(refusal)),

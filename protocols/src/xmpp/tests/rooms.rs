@@ -6,7 +6,7 @@ use crate::command::HistoryOf;
 use crate::event::{HistoryPage, Leave};
 use expect_test::expect;
 use lavina_crdt::content::Principal;
-use lavina_crdt::room::{Act, Closed, Denied, Flag};
+use lavina_crdt::room::{Act, Closed, Denied, Flag, Mask};
 
 const JOIN: &str =
     "<presence to='rust@rooms.a.example/alice' id='j'><x xmlns='http://jabber.org/protocol/muc'/></presence>";
@@ -298,6 +298,39 @@ fn state_changes_show_as_subject_roles_and_status() {
 }
 
 #[test]
+fn a_subject_that_is_no_other_is_reflected_as_well() {
+    let mut chat = inside();
+    let old = view(false).state;
+    let again = |change: &dyn Fn(&mut RoomState)| {
+        let mut new = (*old).clone();
+        change(&mut new);
+        Event::RoomChanged {
+            room: room("rust"),
+            by: author(2, "bob", true),
+            id: msg_id(5),
+            acts: Vec::new(),
+            old: Arc::clone(&old),
+            new: Arc::new(new),
+            ranks: Vec::new(),
+        }
+    };
+    chat.event(again(&|state| state.topic.as_mut().unwrap().at = Hlc::from_ms(EPOCH_MS + 5000)));
+    chat.event(again(&|state| state.topic = None));
+    chat.send("<message type='groupchat' id='s' to='rust@rooms.a.example'><subject/></message>");
+    chat.answer(Ok(Reply::Done));
+    chat.send("<message type='groupchat' id='s' to='rust@rooms.a.example'><subject/></message>");
+    chat.answer(Err(Refusal::Denied(Denied::Rank)));
+    expect![[r#"
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/bob' type='groupchat'><subject>Rust</subject></message>
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/bob' type='groupchat'><subject/></message>
+            Act(rust, [SetTopic("")])
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='groupchat'><subject/></message>
+            Act(rust, [SetTopic("")])
+        <message to='alice@a.example/r1' from='rust@rooms.a.example' id='s' type='error'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>needs a higher rank</text></error></message>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
 fn who_is_not_inside_and_becomes_a_member_is_told_of_to_who_sees_addresses() {
     let mut chat = inside();
     let old = view(false).state;
@@ -428,6 +461,48 @@ fn moderators_kick_ban_and_list() {
             RoomInfo(rust)
         <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='a' type='result'><query xmlns='http://jabber.org/protocol/muc#admin'/></iq>
     "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn lists_of_a_semi_anonymous_room_are_for_who_runs_it() {
+    let mut chat = inside();
+    let mut ask = |affiliation: &str, rank: Rank| {
+        chat.send(&format!(
+            "<iq type='get' id='a' to='rust@rooms.a.example'>\
+             <query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='{affiliation}'/></query></iq>"
+        ));
+        let mut view = view_with(rank);
+        Arc::make_mut(&mut view.state).flags.insert(Flag::Anonymous);
+        chat.answer(Ok(Reply::Room(Some(Arc::new(view)))));
+        chat.take().contains("<forbidden")
+    };
+    for (affiliation, rank, refused) in [
+        ("owner", Rank::Admin, true),
+        ("owner", Rank::Founder, false),
+        ("admin", Rank::Operator, true),
+        ("admin", Rank::Founder, false),
+        ("member", Rank::Operator, true),
+        ("member", Rank::Admin, false),
+        ("outcast", Rank::Voice, true),
+        ("outcast", Rank::HalfOp, false),
+    ] {
+        assert_eq!(ask(affiliation, rank), refused, "{affiliation} asked for by {rank:?}");
+    }
+}
+
+#[test]
+fn who_cannot_be_reached_can_be_kept_out() {
+    let mut chat = inside();
+    chat.send(
+        "<iq type='set' id='a' to='rust@rooms.a.example'><query xmlns='http://jabber.org/protocol/muc#admin'>\
+         <item jid='eve@b.example' affiliation='outcast'/><item jid='juliet@b.example' affiliation='member'/></query></iq>",
+    );
+    chat.answer(Ok(Reply::Room(Some(Arc::new(view_with(Rank::Admin))))));
+    let Some((_, Command::Act(_, acts))) = chat.asked.front() else { panic!("{:?}", chat.asked) };
+    let juliet = Principal::Account(AccountName::any("juliet@b.example").unwrap());
+    let ban = Mask::Account(AccountName::any("eve@b.example").unwrap());
+    assert!(matches!(&acts[0], Act::SetBan { mask, ban: Some(_) } if *mask == ban), "{acts:?}");
+    assert!(matches!(&acts[1], Act::SetRank { who, rank: Rank::Member } if *who == juliet), "{acts:?}");
 }
 
 #[test]
