@@ -49,6 +49,54 @@ fn joining_shows_occupants_then_history_then_subject_then_what_is_live() {
 }
 
 #[test]
+fn who_wants_a_nick_of_several_words_comes_in_under_the_nearest() {
+    let mut chat = Chat::bound();
+    chat.send(
+        "<presence to='rust@rooms.a.example/Alice M.' id='j'><x xmlns='http://jabber.org/protocol/muc'/></presence>",
+    );
+    let mut given = view(false);
+    given.own_nick = Some(nick("Alice_M_"));
+    given.occupants[0].nick = nick("Alice_M_");
+    chat.answer(Ok(Reply::Joined(Arc::new(given), true)));
+    chat.answer(Ok(page(Vec::new())));
+    chat.take();
+    chat.send("<presence to='rust@rooms.a.example/Alice M.'><show>away</show></presence>");
+    expect![[r#"
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/Alice_M_'><show>away</show><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant' jid='alice@a.example/r1'/><status code='110'/></x></presence>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn a_name_that_nobody_can_have_is_nobodys() {
+    let mut chat = Chat::bound();
+    let long = "x".repeat(200);
+    for (stanza, condition) in [
+        (
+            format!("<iq type='get' id='1' to='{long}@a.example'><ping xmlns='urn:xmpp:ping'/></iq>"),
+            "service-unavailable",
+        ),
+        (format!("<message to='{long}@a.example'><body>x</body></message>"), "service-unavailable"),
+        (format!("<presence to='{long}@a.example'/>"), ""),
+        (format!("<presence type='subscribe' to='{long}@a.example'/>"), ""),
+        (
+            format!("<iq type='get' id='1' to='{long}@rooms.a.example'><ping xmlns='urn:xmpp:ping'/></iq>"),
+            "item-not-found",
+        ),
+        (format!("<presence to='{long}@rooms.a.example/alice'/>"), "not-acceptable"),
+        (format!("<presence type='unavailable' to='{long}@rooms.a.example/alice'/>"), ""),
+        ("<iq type='get' id='1' to='a b@a.example'><ping xmlns='urn:xmpp:ping'/></iq>".to_owned(), "jid-malformed"),
+    ] {
+        chat.send(&stanza);
+        let log = chat.take();
+        if condition.is_empty() {
+            assert_eq!(log.trim(), "", "{stanza}");
+        } else {
+            assert!(log.contains(&format!("<{condition} ")), "{stanza}: {log}");
+        }
+    }
+}
+
+#[test]
 fn what_follows_a_join_is_for_somebody_in_the_room() {
     let mut chat = Chat::bound();
     let ping = "<iq to='rust@rooms.a.example/bob' type='get' id='i'><ping xmlns='urn:xmpp:ping'/></iq>";
