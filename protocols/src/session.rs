@@ -56,6 +56,8 @@ pub struct SessionConfig {
     pub webirc: Option<ScramCredentials>,
     /// Where those who run the mesh are reached (XEP-0157): what for, and addresses as URIs.
     pub contacts: Vec<(ContactKind, Vec<String>)>,
+    /// What clients may use beside XMPP (XEP-0215).
+    pub services: Vec<ExternalService>,
     /// Where files may be put, where they may.
     pub upload: Option<Upload>,
     /// Whether people of other servers can be reached.
@@ -64,6 +66,35 @@ pub struct SessionConfig {
     pub tokens: Option<Arc<dyn TokenCheck>>,
     /// The public key by which push services know the mesh (RFC 8292), in base64, where the node sends push messages.
     pub vapid: Option<String>,
+}
+
+/// A service that clients may use beside XMPP (XEP-0215).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalService {
+    /// Its type, as registered: `stun`, `turn` and others.
+    pub kind: String,
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// `udp` or `tcp`.
+    pub transport: &'static str,
+    /// How clients get in, where not everybody does.
+    pub access: Option<ServiceAccess>,
+}
+
+/// How clients get into a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceAccess {
+    /// By credentials that end, made with a secret that the service knows.
+    Shared(String),
+    /// By the same credentials for all.
+    Fixed {
+        /// Name.
+        username: String,
+        /// Password.
+        password: String,
+    },
 }
 
 /// What somebody who runs the mesh is asked for (XEP-0157 section 3).
@@ -140,6 +171,7 @@ impl SessionConfig {
             sts: None,
             webirc: None,
             contacts: Vec::new(),
+            services: Vec::new(),
             upload: None,
             abroad: false,
             tokens: None,

@@ -168,7 +168,10 @@ impl Client {
             (Nothing::Malformed, _) => StanzaError::JID_MALFORMED,
             // RFC 6121 section 8.5.1.
             (Nothing::Account, "presence") => return,
-            (Nothing::Account, _) => StanzaError::SERVICE_UNAVAILABLE,
+            (Nothing::Account, _) => match super::disco::items_of_nobody(stanza) {
+                Some(query) => return link.reply(&Asked::of(stanza).result(Some(query))),
+                None => StanzaError::SERVICE_UNAVAILABLE,
+            },
             // Who wants to enter such a room would make it.
             (Nothing::Room, "presence") if stanza.get_attr("type").is_some() => return,
             (Nothing::Room, "presence") => StanzaError::NOT_ACCEPTABLE.text("no room can have such a name here"),

@@ -58,6 +58,7 @@ mod relation;
 mod roster;
 pub mod s2s;
 mod sasl2;
+mod services;
 mod sid;
 mod stanza;
 mod stream;

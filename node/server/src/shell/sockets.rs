@@ -208,6 +208,7 @@ impl Opening<'_> {
             sts: config.sts(bind),
             webirc: config.webirc.password.clone(),
             contacts: config.contacts.clone(),
+            services: config.external_services.clone(),
             upload: self.files.as_ref().map(|service| service.upload.clone()),
             abroad: config.listen.is_abroad(),
             tokens: self.tokens.clone(),

@@ -75,6 +75,12 @@ fn a_name_that_nobody_can_have_is_nobodys() {
             format!("<iq type='get' id='1' to='{long}@a.example'><ping xmlns='urn:xmpp:ping'/></iq>"),
             "service-unavailable",
         ),
+        (
+            format!(
+                "<iq type='get' id='1' to='{long}@a.example'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>"
+            ),
+            "query",
+        ),
         (format!("<message to='{long}@a.example'><body>x</body></message>"), "service-unavailable"),
         (format!("<presence to='{long}@a.example'/>"), ""),
         (format!("<presence type='subscribe' to='{long}@a.example'/>"), ""),
