@@ -15,8 +15,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use unicode_normalization::UnicodeNormalization;
 
-/// Longest room name in bytes, without the IRC `#`.
-pub const ROOM_NAME_BYTES_MAX: usize = 64;
+/// Longest room name in bytes, without the IRC `#`: room for what XMPP clients make up, and in a line of IRC for the rest.
+pub const ROOM_NAME_BYTES_MAX: usize = 72;
 /// Longest account name in bytes.
 pub const ACCOUNT_NAME_BYTES_MAX: usize = 32;
 /// Longest name of somebody of another server, in bytes: what mail allows as well (RFC 5321 section 4.5.3.1).
@@ -230,6 +230,22 @@ impl Nick {
         Ok(Self(text.into()))
     }
 
+    /// The nick that is nearest to what somebody wants to be called, who may not know that a nick is one word: each character that it
+    /// cannot hold is an underscore, and what is too long is cut.
+    #[must_use]
+    pub fn nearest(text: &str) -> Option<Self> {
+        if let Ok(nick) = Self::new(text) {
+            return Some(nick);
+        }
+        let is_sayable = |c: &char| canonical(c.encode_utf8(&mut [0; 4]), NICK_BYTES_MAX, &[]).is_ok();
+        let sayable: String = text.trim().nfc().map(|c| if is_sayable(&c) { c } else { '_' }).collect();
+        let cut = |text: &str| with_suffix(text, "", NICK_BYTES_MAX);
+        if sayable.is_empty() {
+            return None;
+        }
+        Self::new(&cut(&sayable)).or_else(|_| Self::new(&cut(&format!("_{sayable}")))).ok()
+    }
+
     /// As its owner wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -332,6 +348,24 @@ mod tests {
         for nick in ["[foo]", "foo|bar", "^x", "`a", "{b}", "a-b_c", "back\\slash", "_", "Zoë", "münchen", "x2"] {
             assert!(Nick::new(nick).is_ok(), "{nick}");
         }
+    }
+
+    #[test]
+    fn who_wants_to_be_called_by_several_words_has_the_nearest_nick() {
+        let nearest = |text: &str| Nick::nearest(text).map(|nick| nick.as_str().to_owned());
+        for (text, nick) in [
+            ("Zoë", "Zoë"),
+            ("Anna M.", "Anna_M_"),
+            (" Anna\tMaria ", "Anna_Maria"),
+            ("1st", "_1st"),
+            ("me@home/phone", "me_home_phone"),
+            ("fox 🦊", "fox__"),
+            ("+1", "_+1"),
+        ] {
+            assert_eq!(nearest(text).as_deref(), Some(nick), "{text:?}");
+        }
+        assert_eq!(nearest(&"ë".repeat(20)), Some("ë".repeat(16)));
+        assert_eq!(nearest("  "), None);
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct SessionConfig {
     pub webirc: Option<ScramCredentials>,
     /// Where those who run the mesh are reached (XEP-0157): what for, and addresses as URIs.
     pub contacts: Vec<(ContactKind, Vec<String>)>,
+    /// What clients may use beside XMPP (XEP-0215).
+    pub services: Vec<ExternalService>,
     /// Where files may be put, where they may.
     pub upload: Option<Upload>,
     /// The node's URL of HTTP, without a slash at the end, where it shows pages.
@@ -66,6 +68,35 @@ pub struct SessionConfig {
     pub tokens: Option<Arc<dyn TokenCheck>>,
     /// The public key by which push services know the mesh (RFC 8292), in base64, where the node sends push messages.
     pub vapid: Option<String>,
+}
+
+/// A service that clients may use beside XMPP (XEP-0215).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalService {
+    /// Its type, as registered: `stun`, `turn` and others.
+    pub kind: String,
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// `udp` or `tcp`.
+    pub transport: &'static str,
+    /// How clients get in, where not everybody does.
+    pub access: Option<ServiceAccess>,
+}
+
+/// How clients get into a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceAccess {
+    /// By credentials that end, made with a secret that the service knows.
+    Shared(String),
+    /// By the same credentials for all.
+    Fixed {
+        /// Name.
+        username: String,
+        /// Password.
+        password: String,
+    },
 }
 
 /// What somebody who runs the mesh is asked for (XEP-0157 section 3).
@@ -115,6 +146,11 @@ impl Flood {
     pub const DEFAULT: Self = Self { burst: 60, per_second: 10 };
     /// No limit: for benchmarks and trusted bridges.
     pub const NONE: Self = Self { burst: u32::MAX, per_second: u32::MAX };
+
+    /// As many times as many tokens.
+    pub(crate) const fn times(self, factor: u32) -> Self {
+        Self { burst: self.burst.saturating_mul(factor), per_second: self.per_second.saturating_mul(factor) }
+    }
 }
 
 impl SessionConfig {
@@ -137,6 +173,7 @@ impl SessionConfig {
             sts: None,
             webirc: None,
             contacts: Vec::new(),
+            services: Vec::new(),
             upload: None,
             pages: None,
             abroad: false,

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Changes with a parameter in one MODE; advertised as MODES.
 pub(super) const MODES_MAX: usize = 12;
 /// Longest topic, in bytes; advertised as TOPICLEN. Leaves room for the longest source and channel in one line.
-pub(super) const TOPIC_BYTES_MAX: usize = 340;
+pub(super) const TOPIC_BYTES_MAX: usize = 332;
 /// Longest key, in bytes (RFC 2812 section 2.3.1 has 23).
 const KEY_BYTES_MAX: usize = 32;
 /// Longest mask, in bytes: nick, user and host with room for wildcards.

@@ -12,7 +12,7 @@ use lavina_crdt::names::Nick;
 use lavina_crdt::room::{Flag, Rank};
 
 /// Bytes that a line of names has for names, with the longest nick and channel before them.
-const NAMES_BYTES: usize = LINE_BYTES_MAX - 212;
+const NAMES_BYTES: usize = LINE_BYTES_MAX - 220;
 
 /// Whether the names are for somebody inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@ pub(crate) mod token;
 mod verifier;
 
 pub use bearer::TokenCheck;
+pub(crate) use password::hmac;
 pub use password::{ITERATIONS, PasswordError, derive_credentials, derive_credentials_with};
 pub use verifier::{matches_password, parse_verifier, write_verifier};
 

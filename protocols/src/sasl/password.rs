@@ -100,7 +100,7 @@ pub(super) fn digest(hash: Hash, data: &[u8]) -> Vec<u8> {
 }
 
 /// `HMAC(key, data)`.
-pub(super) fn hmac(hash: Hash, key: &[u8], data: &[u8]) -> Vec<u8> {
+pub(crate) fn hmac(hash: Hash, key: &[u8], data: &[u8]) -> Vec<u8> {
     // A key of any length is a key for HMAC: the error of the trait's general constructor cannot come up.
     match hash {
         Hash::Sha1 => {

@@ -2,7 +2,7 @@
 
 use super::element::Element;
 use super::error::{StanzaError, StreamError};
-use super::jid::{Address, Domains};
+use super::jid::{Address, Domains, Nothing};
 use super::link::Link;
 use super::muc::Place;
 use super::pending::{Asked, Awaited, Pending};
@@ -148,8 +148,8 @@ impl Client {
         let to = match stanza.get_attr("to").map(|to| link.domains.parse(to)) {
             None => None,
             Some(Ok(to)) => Some(to),
-            Some(Err(_)) => {
-                self.bounce(link, &stanza, StanzaError::JID_MALFORMED);
+            Some(Err(nothing)) => {
+                self.on_stanza_to_nothing(link, &stanza, nothing);
                 return Ok(());
             }
         };
@@ -165,6 +165,24 @@ impl Client {
             _ => return Err(StreamError::new("unsupported-stanza-type")),
         }
         Ok(())
+    }
+
+    /// A stanza to what is not there and cannot be.
+    fn on_stanza_to_nothing(&self, link: &mut Link, stanza: &Element, nothing: Nothing) {
+        let error = match (nothing, stanza.name.as_str()) {
+            (Nothing::Malformed, _) => StanzaError::JID_MALFORMED,
+            // RFC 6121 section 8.5.1.
+            (Nothing::Account, "presence") => return,
+            (Nothing::Account, _) => match super::disco::items_of_nobody(stanza) {
+                Some(query) => return link.reply(&Asked::of(stanza).result(Some(query))),
+                None => StanzaError::SERVICE_UNAVAILABLE,
+            },
+            // Who wants to enter such a room would make it.
+            (Nothing::Room, "presence") if stanza.get_attr("type").is_some() => return,
+            (Nothing::Room, "presence") => StanzaError::NOT_ACCEPTABLE.text("no room can have such a name here"),
+            (Nothing::Room, _) => StanzaError::ITEM_NOT_FOUND,
+        };
+        self.bounce(link, stanza, error);
     }
 
     /// Answers with an error, unless the stanza is an answer itself (RFC 6120 section 8.3.1).

@@ -115,6 +115,7 @@ pub(crate) fn server(config: &SessionConfig) -> Element {
     let upload = upload::disco_form(config);
     let features = iq::features(At::Server).into_iter().chain(["msgoffline", ns::CAPS, ns::CAPS2, ns::REPORTING]);
     let features = features.filter(|feature| *feature != ns::UPLOAD || upload.is_some());
+    let features = features.filter(|feature| *feature != ns::EXTERNAL_SERVICES || !config.services.is_empty());
     // XEP-0363 section 3: the server takes the files itself.
     let store = || Element::new("identity", ns::DISCO_INFO).attr("category", "store").attr("type", "file");
     let store = upload.is_some().then(store);
@@ -170,6 +171,13 @@ pub(crate) fn on_items(client: &mut Client, link: &mut Link, request: Request) -
         (At::Account | At::Contact | At::Room, _) => link.reply(&request.asked.result(Some(query))),
     }
     Ok(())
+}
+
+/// What answers a request for the items of an account that nobody has (section 8): nothing is there, as with all that are not shown.
+pub(crate) fn items_of_nobody(iq: &Element) -> Option<Element> {
+    let is_of_account = iq.get_attr("to").is_some_and(|to| !to.contains('/'));
+    let is_asked = iq.is("iq", ns::CLIENT) && iq.get_attr("type") == Some("get") && is_of_account;
+    iq.get("query", ns::DISCO_ITEMS).filter(|_| is_asked).map(|_| Element::new("query", ns::DISCO_ITEMS))
 }
 
 /// Only a `get`, and no node but the root.

@@ -8,7 +8,7 @@ use super::link::Link;
 use super::pending::Asked;
 use super::{
     archive, blocking, carbons, disco, invitation, last_activity, muc, ns, ping, private, pubsub, push, registration,
-    relation, roster, time, upload, vcard, version,
+    relation, roster, services, time, upload, vcard, version,
 };
 
 /// Whom a request is for.
@@ -84,6 +84,8 @@ const TABLE: &[Row] = &[
     row("pubsub", ns::PUBSUB_OWNER, &[Account, Contact], pubsub::on_request),
     row("moderate", ns::MODERATE, &[Room], relation::on_moderate),
     row("request", ns::UPLOAD, &[Server], upload::on_request),
+    row("services", ns::EXTERNAL_SERVICES, &[Server], services::on_services),
+    row("credentials", ns::EXTERNAL_SERVICES, &[Server], services::on_credentials),
     row("query", ns::REGISTER, &[Room], muc::registration::on_register),
     row("query", ns::MUC_ADMIN, &[Room], muc::admin::on_admin),
     row("query", ns::MUC_OWNER, &[Room], muc::config::on_owner),

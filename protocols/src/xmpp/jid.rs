@@ -5,7 +5,7 @@
 //! | `DOMAIN` | the server |
 //! | `account@DOMAIN[/resource]` | an account, or one session of it |
 //! | `rooms.DOMAIN` | the MUC service |
-//! | `room@rooms.DOMAIN[/nick]` | a room, or an occupant |
+//! | `room@rooms.DOMAIN[/nick]` | a room, or an occupant; what can be no nick stands for the nearest one |
 //! | `name@OTHER[/resource]`, `OTHER[/resource]` | somebody of another server, or that server, where other servers can be reached |
 //! | `nick@guests.DOMAIN` | somebody on IRC without an account; the localpart is the nick's canonical key, which holds no character that a JID cannot |
 //!
@@ -68,10 +68,19 @@ impl Address {
     }
 }
 
-/// The text is no JID, or names nothing that could exist here.
+/// Why a text names nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("malformed JID")]
-pub(crate) struct Malformed;
+pub(crate) enum Nothing {
+    /// It is no JID.
+    #[error("malformed JID")]
+    Malformed,
+    /// It is one of this server, and no account can have it.
+    #[error("no account has such a name")]
+    Account,
+    /// It is one of the MUC service, and no room can have it.
+    #[error("no room has such a name")]
+    Room,
+}
 
 /// The names under which this mesh is known.
 #[derive(Clone, Debug)]
@@ -97,8 +106,13 @@ impl Domains {
         }
     }
 
+    /// The same where people of other servers are named, not written to.
+    pub(crate) fn anywhere(&self) -> Self {
+        Self { abroad: true, ..self.clone() }
+    }
+
     /// What a JID names.
-    pub(crate) fn parse(&self, text: &str) -> Result<Address, Malformed> {
+    pub(crate) fn parse(&self, text: &str) -> Result<Address, Nothing> {
         let (bare, resource) = match text.split_once('/') {
             Some((bare, text)) => (bare, Some(resource(text)?)),
             None => (text, None),
@@ -108,22 +122,22 @@ impl Domains {
             None => (None, part(bare)?),
         };
         if host.contains('@') {
-            return Err(Malformed);
+            return Err(Nothing::Malformed);
         }
         let host = domain(host);
         if is_same(&host, &self.server) {
             let Some(local) = local else { return Ok(Address::Server) };
-            let account = AccountName::new(local).map_err(|_| Malformed)?;
+            let account = AccountName::new(local).map_err(|_| localpart(local, Nothing::Account))?;
             return Ok(Address::Account(account, resource));
         }
         if is_same(&host, &self.rooms) {
             let Some(local) = local else { return Ok(Address::Rooms) };
-            let room = RoomName::new(local).map_err(|_| Malformed)?;
+            let room = RoomName::new(local).map_err(|_| localpart(local, Nothing::Room))?;
             let Some(nick) = resource else { return Ok(Address::Room(room)) };
-            return Ok(Address::Occupant(room, Nick::new(&nick).map_err(|_| Malformed)?));
+            return Ok(Address::Occupant(room, Nick::nearest(&nick).ok_or(Nothing::Malformed)?));
         }
         if is_same(&host, &self.guests) {
-            let nick = Nick::new(local.ok_or(Malformed)?).map_err(|_| Malformed)?;
+            let nick = Nick::new(local.ok_or(Nothing::Malformed)?).map_err(|_| Nothing::Malformed)?;
             return Ok(Address::Guest(nick));
         }
         match AccountName::remote(local, &host) {
@@ -132,8 +146,8 @@ impl Domains {
         }
     }
 
-    /// A JID in its canonical form, wherever what it names is; [`Malformed`] for what is nowhere.
-    pub(crate) fn canonical(&self, text: &str) -> Result<String, Malformed> {
+    /// A JID in its canonical form, wherever what it names is; [`Nothing::Malformed`] for what is nowhere.
+    pub(crate) fn canonical(&self, text: &str) -> Result<String, Nothing> {
         let everywhere = Self { abroad: true, ..self.clone() };
         Ok(match everywhere.parse(text)? {
             Address::Server => self.server.clone(),
@@ -143,7 +157,7 @@ impl Domains {
             Address::Room(room) => self.room(&room),
             Address::Occupant(room, nick) => self.occupant(&room, &nick),
             Address::Guest(nick) => self.guest(&nick),
-            Address::Foreign => return Err(Malformed),
+            Address::Foreign => return Err(Nothing::Malformed),
         })
     }
 
@@ -261,7 +275,7 @@ pub(crate) fn is_same(canonical: &str, configured: &str) -> bool {
 
 /// A resource as it is compared (RFC 7622 section 3.4: the profile OpaqueString). Characters that are newer than the profile's tables are taken as they are:
 /// nicks in rooms elsewhere hold them.
-pub(crate) fn resource(text: &str) -> Result<String, Malformed> {
+pub(crate) fn resource(text: &str) -> Result<String, Nothing> {
     let text = part(text)?;
     if text.is_ascii() {
         return Ok(text.to_owned());
@@ -271,14 +285,20 @@ pub(crate) fn resource(text: &str) -> Result<String, Malformed> {
         Err(Error::BadCodepoint(info)) if info.property == DerivedPropertyValue::Unassigned => {
             text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).nfc().collect()
         }
-        Err(_) => return Err(Malformed),
+        Err(_) => return Err(Nothing::Malformed),
     };
     part(&mapped).map(str::to_owned)
 }
 
-fn part(text: &str) -> Result<&str, Malformed> {
+/// What a localpart is that names nothing here: `nothing`, unless there is a character that none may hold (RFC 7622 section 3.3.1).
+fn localpart(text: &str, nothing: Nothing) -> Nothing {
+    let is_excluded = |c: char| c.is_whitespace() || "\"&'/:<>@".contains(c);
+    if text.contains(is_excluded) { Nothing::Malformed } else { nothing }
+}
+
+fn part(text: &str) -> Result<&str, Nothing> {
     if text.is_empty() || text.len() > PART_BYTES_MAX || text.chars().any(char::is_control) {
-        return Err(Malformed);
+        return Err(Nothing::Malformed);
     }
     Ok(text)
 }
@@ -297,29 +317,36 @@ mod tests {
         };
         let account = AccountName::new("alice").unwrap();
         let room = RoomName::new("rust").unwrap();
+        let long = format!("{}@a.example", "x".repeat(33));
         for (text, address) in [
+            (long.as_str(), Err(Nothing::Account)),
             ("a.example", Ok(Address::Server)),
             ("A.Example.", Ok(Address::Server)),
             ("Alice@a.example", Ok(Address::Account(account.clone(), None))),
             ("alice@a.example/x/y@z", Ok(Address::Account(account.clone(), Some("x/y@z".into())))),
             ("rooms.a.example", Ok(Address::Rooms)),
             ("rust@rooms.a.example", Ok(Address::Room(room.clone()))),
-            ("rust@rooms.a.example/Bob", Ok(Address::Occupant(room, Nick::new("Bob").unwrap()))),
+            ("rust@rooms.a.example/Bob", Ok(Address::Occupant(room.clone(), Nick::new("Bob").unwrap()))),
             ("bob@guests.a.example", Ok(Address::Guest(Nick::new("bob").unwrap()))),
             ("bob@b.example", Ok(Address::Foreign)),
-            ("", Err(Malformed)),
-            ("@a.example", Err(Malformed)),
-            ("a@b@c", Err(Malformed)),
-            ("alice@", Err(Malformed)),
-            ("alice@a.example/", Err(Malformed)),
-            ("al ice@a.example", Err(Malformed)),
+            ("", Err(Nothing::Malformed)),
+            ("@a.example", Err(Nothing::Malformed)),
+            ("a@b@c", Err(Nothing::Malformed)),
+            ("alice@", Err(Nothing::Malformed)),
+            ("alice@a.example/", Err(Nothing::Malformed)),
+            ("al ice@a.example", Err(Nothing::Malformed)),
+            ("al:ice@a.example", Err(Nothing::Malformed)),
+            ("al#ice@a.example", Err(Nothing::Account)),
+            ("r@ust@rooms.a.example", Err(Nothing::Malformed)),
+            ("a,b@rooms.a.example/bob", Err(Nothing::Room)),
+            ("rust@rooms.a.example/The Bob", Ok(Address::Occupant(room.clone(), Nick::new("The_Bob").unwrap()))),
             ("alice@a.example/\u{a0}x", Ok(Address::Account(account.clone(), Some(" x".into())))),
             ("alice@a.example/e\u{301}", Ok(Address::Account(account.clone(), Some("\u{e9}".into())))),
             (
                 "alice@a.example/\u{1fae0}\u{1f426}\u{200d}\u{2b1b}",
                 Ok(Address::Account(account.clone(), Some("\u{1fae0}\u{1f426}\u{200d}\u{2b1b}".into()))),
             ),
-            ("alice@a.example/\u{ad}x", Err(Malformed)),
+            ("alice@a.example/\u{ad}x", Err(Nothing::Malformed)),
             ("\u{ff21}lice@a\u{3002}example", Ok(Address::Account(account, None))),
         ] {
             assert_eq!(domains.parse(text), address, "{text}");

@@ -41,7 +41,7 @@ pub(crate) fn on_message(client: &mut Client, link: &mut Link, asked: Asked, to:
         }
         // Section 8.3.1: an error is answered by nothing.
         ("error", _) => Ok(()),
-        ("groupchat", Some(Address::Room(room))) => muc::message::on_groupchat(link, &asked, room, stanza),
+        ("groupchat", Some(Address::Room(room))) => muc::message::on_groupchat(client, link, &asked, room, stanza),
         ("groupchat", Some(Address::Occupant(..))) => Err(StanzaError::BAD_REQUEST),
         ("groupchat", _) => Err(StanzaError::SERVICE_UNAVAILABLE),
         (_, Some(Address::Room(room))) => muc::invite::on_message(client, link, &asked, room, stanza),

@@ -60,6 +60,7 @@ mod relation;
 mod roster;
 pub mod s2s;
 mod sasl2;
+mod services;
 mod sid;
 mod stanza;
 mod stream;
@@ -101,6 +102,8 @@ const LOGIN_MS_MAX: u64 = 30_000;
 const IDLE_MS_MAX: u64 = 180_000;
 /// And after so much more it is taken for gone.
 const PING_MS_MAX: u64 = 60_000;
+/// Acknowledgements may come so many times as often as stanzas: a client answers each request of the server's, and may ask with each stanza of its own.
+const ACKS_FACTOR: u32 = 10;
 /// Unread input: the shell stops reading when asked to, so this only holds what one of its reads can bring.
 const UNREAD_BYTES_MAX: usize = 1024 * 1024;
 
@@ -121,6 +124,8 @@ pub struct Session {
     /// The stream ends, with an error or in peace, once the client has what it is owed.
     ending: Option<Option<StreamError>>,
     bucket: Bucket,
+    /// What acknowledgements and requests for them are paced by.
+    acks: Bucket,
     /// What an empty bucket keeps waiting, and until when.
     waiting: Option<(Element, u64)>,
     /// Nothing is read until it is known whether an earlier stream can be resumed (XEP-0198).
@@ -154,6 +159,7 @@ impl Session {
     pub fn new(now: Now, config: Arc<SessionConfig>, connection: Connection) -> Self {
         Self {
             bucket: Bucket::new(config.flood),
+            acks: Bucket::new(config.flood.times(ACKS_FACTOR)),
             parser: Reader::new(connection.framed, LIMITS_BEFORE_LOGIN),
             outgoing: connection.framed.then(Box::default),
             link: Link::new(now, config, connection),
@@ -323,7 +329,8 @@ impl Session {
 
     /// Handles an element, or keeps it until the client may ask again.
     fn admit(&mut self, element: Element) {
-        match self.bucket.take(self.link.now) {
+        let bucket = if stream_management::is_ack(&element) { &mut self.acks } else { &mut self.bucket };
+        match bucket.take(self.link.now) {
             Ok(()) => self.on_element(element),
             Err(until) => self.waiting = Some((element, until)),
         }

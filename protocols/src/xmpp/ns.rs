@@ -160,6 +160,7 @@ pub(crate) const REACTIONS: &str = "urn:xmpp:reactions:0";
 /// XEP-0461.
 pub(crate) const REPLY: &str = "urn:xmpp:reply:0";
 /// XEP-0478.
+pub(crate) const EXTERNAL_SERVICES: &str = "urn:xmpp:extdisco:2";
 pub(crate) const STREAM_LIMITS: &str = "urn:xmpp:stream-limits:0";
 /// XEP-0484.
 pub(crate) const FAST: &str = "urn:xmpp:fast:0";

@@ -108,6 +108,7 @@ impl Session {
             {
                 self.on_registration(element);
             }
+            (_, ns::SM) => self.on_management_before_binding(element),
             // RFC 6120 section 4.9.3.12.
             (_, ns::CLIENT) => self.fail(StreamError::new("not-authorized")),
             _ => self.fail(StreamError::new("unsupported-stanza-type")),

@@ -51,6 +51,11 @@ pub struct Passage {
     resuming: Resuming,
 }
 
+/// Whether an element acknowledges or asks to be acknowledged (section 4): no stanza, so a client is not kept from its stanzas by it.
+pub(super) fn is_ack(element: &Element) -> bool {
+    element.is("a", ns::SM) || element.is("r", ns::SM)
+}
+
 /// An element of the protocol from a bound client.
 pub(crate) fn on_element(client: &mut Client, link: &mut Link, element: &Element) -> Result<(), StreamError> {
     match element.name.as_str() {
@@ -127,7 +132,7 @@ pub(crate) fn give_back(client: &mut Client, link: &mut Link) {
 }
 
 impl Session {
-    /// An element of the protocol before a resource is bound: only an earlier stream can be resumed there.
+    /// An element of the protocol before a resource is bound: only an earlier stream can be resumed there, by who has logged in (section 3).
     pub(super) fn on_management_before_binding(&mut self, element: &Element) {
         if element.name != "resume" {
             self.link.reply_nonza(&failed("unexpected-request", None));

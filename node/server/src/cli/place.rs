@@ -113,6 +113,7 @@ impl NewNode {
             xmpp_advertise: None,
             servers: Servers::default(),
             contacts: Vec::new(),
+            external_services: Vec::new(),
             web: WebConfig::default(),
             advertise: self.advertise(),
             discovery: Discovery::default(),

@@ -8,7 +8,7 @@ use super::replicas::Replicas;
 use super::servers::Servers;
 use super::web::{WebConfig, is_base_url, is_origin};
 use super::words::Words;
-use super::{CONNECTIONS_PER_ADDRESS, Config, contacts, discovery, oauth, operators, replicas, servers, web};
+use super::{CONNECTIONS_PER_ADDRESS, Config, contacts, discovery, external, oauth, operators, replicas, servers, web};
 use crate::web::copies::Peer;
 use lavina_crdt::mesh::Place;
 use lavina_protocols::sasl::parse_verifier;
@@ -59,6 +59,10 @@ const KEYS: &[(&str, &str)] = &[
     ("security", "\"xmpp:root@chat.example\""),
     ("status", "\"https://status.chat.example\""),
     ("support", "\"xmpp:help@rooms.chat.example?join\""),
+    ("external-service", "[{ type = \"turn\", address = \"turn.chat.example:3478\", secret = \"...\" }]"),
+    ("type", "\"turn\""),
+    ("transport", "\"udp\""),
+    ("username", "\"chat\""),
     ("http", "\"127.0.0.1:5280\""),
     ("https", "\"0.0.0.0:5443\""),
     ("http-url", "\"https://chat.example\""),
@@ -131,6 +135,8 @@ struct File {
     component: Vec<servers::ComponentEntry>,
     #[serde(default)]
     contact: contacts::Entries,
+    #[serde(default)]
+    external_service: Vec<external::Entry>,
     http: Option<Spanned<Words>>,
     https: Option<Spanned<Words>>,
     http_url: Option<Spanned<String>>,
@@ -233,6 +239,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             components: servers::components(&check, &file.component)?,
         },
         contacts: contacts::check(&check, &file.contact)?,
+        external_services: external::check(&check, &file.external_service)?,
         web: WebConfig {
             url: file.http_url.as_ref().map(|url| check.url("http-url", url)).transpose()?,
             origins: check.origins("http-origins", file.http_origins.as_ref())?,

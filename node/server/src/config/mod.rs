@@ -6,6 +6,7 @@
 mod contacts;
 mod discovery;
 mod error;
+mod external;
 mod file;
 mod listen;
 mod networks;
@@ -32,7 +33,7 @@ pub(crate) use web::WebConfig;
 
 use lavina_crdt::mesh::Place;
 use lavina_protocols::operator::Operator;
-use lavina_protocols::session::ContactKind;
+use lavina_protocols::session::{ContactKind, ExternalService};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -92,6 +93,8 @@ pub(crate) struct Config {
     pub(crate) servers: Servers,
     /// Where those who run the mesh are reached.
     pub(crate) contacts: Vec<(ContactKind, Vec<String>)>,
+    /// What clients may use beside XMPP.
+    pub(crate) external_services: Vec<ExternalService>,
     /// HTTP for clients.
     pub(crate) web: WebConfig,
     /// Where other nodes can dial it, `host:port`.
@@ -154,6 +157,7 @@ impl Config {
             xmpp_advertise: None,
             servers: Servers::default(),
             contacts: Vec::new(),
+            external_services: Vec::new(),
             web: WebConfig::default(),
             advertise: vec![SocketAddr::new(loopback, port::MESH).to_string()],
             discovery: Discovery::default(),

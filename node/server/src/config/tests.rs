@@ -89,6 +89,7 @@ fn a_small_file_is_enough() {
                     components: {},
                 },
                 contacts: [],
+                external_services: [],
                 web: WebConfig {
                     url: None,
                     origins: [],
@@ -128,7 +129,7 @@ fn an_unknown_key_names_the_one_that_was_meant() {
     check(
         &format!("{GOOD}colour = \"red\"\n"),
         expect![
-            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, invitations, always-on, irc, irc-tls, xmpp, xmpp-tls, xmpp-advertise, xmpp-server, xmpp-server-tls, xmpp-component, server-allow, server-block, server-dialback, server-authority, server, component, address, direct-tls, secret, contact, abuse, feedback, sales, security, status, support, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, irc-password, motd, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, room-days, mesh, mesh-advertise, mesh-discovery, mesh-relay, mesh-replicas, admin, operator, password, account, title, web-push, oauth, issuer, audience, algorithm, key, claim, certificate, certificate-key"
+            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, invitations, always-on, irc, irc-tls, xmpp, xmpp-tls, xmpp-advertise, xmpp-server, xmpp-server-tls, xmpp-component, server-allow, server-block, server-dialback, server-authority, server, component, address, direct-tls, secret, contact, abuse, feedback, sales, security, status, support, external-service, type, transport, username, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, irc-password, motd, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, room-days, mesh, mesh-advertise, mesh-discovery, mesh-relay, mesh-replicas, admin, operator, password, account, title, web-push, oauth, issuer, audience, algorithm, key, claim, certificate, certificate-key"
         ],
     );
 }
@@ -392,6 +393,34 @@ fn other_servers_are_off_until_a_line_turns_them_on() {
         expect![[
             r#"/etc/lavina/lavina.toml:7:16: server-allow: "not a domain" is not a domain name; domains of other servers are expected, such as ["example.org"]"#
         ]],
+    );
+}
+
+#[test]
+fn relays_of_calls_are_where_they_say_and_take_one_sort_of_credentials() {
+    use lavina_protocols::session::ServiceAccess;
+    let entry = |more: &str| format!("{GOOD}[[external-service]]\n{more}");
+    let parse = |more: &str| Config::parse(Path::new("/etc/lavina/lavina.toml"), &entry(more)).unwrap();
+    let of = |more: &str| parse(more).external_services.remove(0);
+    let stun = of("type = \"stun\"\naddress = \"[2001:db8::1]:3478\"\n");
+    assert_eq!((stun.host.as_str(), stun.port, stun.transport, stun.access), ("2001:db8::1", 3478, "udp", None));
+    let turn = of("type = \"turns\"\naddress = \"turn.chat.example:5349\"\nsecret = \"s\"\n");
+    assert_eq!((turn.transport, turn.access), ("tcp", Some(ServiceAccess::Shared("s".to_owned()))));
+    check(
+        &entry("type = \"ftp\"\naddress = \"a.example:21\"\n"),
+        expect![[r#"/etc/lavina/lavina.toml:8:8: type: "ftp" is not taken; stun, stuns, turn or turns is expected"#]],
+    );
+    check(
+        &entry("type = \"turn\"\naddress = \"a.example\"\n"),
+        expect![[
+            r#"/etc/lavina/lavina.toml:9:11: address: "a.example" is not where a service can be; HOST:PORT is expected, such as "turn.chat.example:3478""#
+        ]],
+    );
+    check(
+        &entry("type = \"turn\"\naddress = \"a.example:3478\"\nsecret = \"s\"\npassword = \"p\"\n"),
+        expect![
+            "/etc/lavina/lavina.toml:11:12: password: does not stand alone or beside a secret; `secret` alone, or `username` with `password`, or none of them is expected"
+        ],
     );
 }
 

@@ -209,6 +209,7 @@ impl Opening<'_> {
             sts: config.sts(bind),
             webirc: config.webirc.password.clone(),
             contacts: config.contacts.clone(),
+            services: config.external_services.clone(),
             upload: self.files.as_ref().map(|service| service.upload.clone()),
             pages: config.pages_url(),
             abroad: config.listen.is_abroad(),

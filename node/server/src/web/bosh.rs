@@ -89,9 +89,9 @@ async fn read(body: Body) -> Result<Bytes, StatusCode> {
 
 /// Lets scripts of pages that may connect read the answer.
 fn shared(web: &Web, headers: &HeaderMap, mut answer: Response) -> Response {
-    let Some(origin) = headers.get(header::ORIGIN).filter(|origin| web.is_welcome(Some(origin))) else { return answer };
+    let Some(readers) = super::readers(&web.origins, headers.get(header::ORIGIN)) else { return answer };
     let rows = [
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, readers),
         (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, OPTIONS")),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type")),
         (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600")),

@@ -172,9 +172,7 @@ impl Web {
 
     /// Whether scripts of that origin may connect. A client that is no browser names none.
     fn is_welcome(&self, origin: Option<&HeaderValue>) -> bool {
-        let Some(origin) = origin else { return true };
-        self.origins.is_empty()
-            || self.origins.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(origin.as_bytes()))
+        origin.is_none() || readers(&self.origins, origin).is_some()
     }
 
     fn listener(&self, protocol: Protocol) -> &Arc<Listener> {
@@ -183,6 +181,17 @@ impl Web {
             Protocol::Xmpp => &self.xmpp,
         }
     }
+}
+
+/// Whose scripts may read an answer to that origin, as browsers are told (Fetch section 3.2.3): `*` where all may, which those that cache the answer
+/// take for all as well.
+fn readers(origins: &[String], origin: Option<&HeaderValue>) -> Option<HeaderValue> {
+    if origins.is_empty() {
+        return Some(HeaderValue::from_static("*"));
+    }
+    let origin = origin?;
+    let is_known = origins.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(origin.as_bytes()));
+    is_known.then(|| origin.clone())
 }
 
 /// Gives a connection to a worker.
@@ -213,5 +222,21 @@ fn wanted(stream: &Stream) -> Option<Protocol> {
             Some(b"xmpp-client") => Some(Protocol::Xmpp),
             Some(_) | None => None,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_pages_may_read_unless_some_are_named() {
+        let origin = |text: &'static str| HeaderValue::from_static(text);
+        let chat = ["https://Chat.example".to_owned()];
+        assert_eq!(readers(&[], Some(&origin("null"))), Some(origin("*")));
+        assert_eq!(readers(&[], None), Some(origin("*")));
+        assert_eq!(readers(&chat, Some(&origin("https://chat.example"))), Some(origin("https://chat.example")));
+        assert_eq!(readers(&chat, Some(&origin("https://evil.example"))), None);
+        assert_eq!(readers(&chat, None), None);
     }
 }

@@ -19,7 +19,7 @@ fn a_plain_client_is_welcomed() {
             :node 003 alice :This server was started 1970-01-01T00:00:00.000Z
             :node 004 alice node lavina-0.1.0 BRiorwx beIfiklmnstuCMPRqaohv beIfklqaohv
             :node 005 alice CASEMAPPING=ascii CHANTYPES=# CHANLIMIT=#:200 PREFIX=(qaohv)~&@%+ STATUSMSG=~&@%+ KNOCK CHANMODES=beI,k,fl,CiMmnPRstu MODES=12 MAXLIST=beI:500 EXCEPTS INVEX EXTBAN=$,Uam :are supported by this server
-            :node 005 alice ACCOUNTEXTBAN=a NETWORK=Net NICKLEN=32 USERLEN=16 NAMELEN=150 CHANNELLEN=65 TOPICLEN=340 AWAYLEN=300 KICKLEN=300 TARGMAX=JOIN:32,PART:32,NAMES:32,LIST:,PRIVMSG:4,NOTICE:4,TAGMSG:4,KICK:4,WHOIS:1,USERHOST:4 ELIST=CMNTU SAFELIST :are supported by this server
+            :node 005 alice ACCOUNTEXTBAN=a NETWORK=Net NICKLEN=32 USERLEN=16 NAMELEN=150 CHANNELLEN=73 TOPICLEN=332 AWAYLEN=300 KICKLEN=300 TARGMAX=JOIN:32,PART:32,NAMES:32,LIST:,PRIVMSG:4,NOTICE:4,TAGMSG:4,KICK:4,WHOIS:1,USERHOST:4 ELIST=CMNTU SAFELIST :are supported by this server
             :node 005 alice BOT=B MONITOR=100 WHOX UTF8ONLY CHATHISTORY=500 MSGREFTYPES=msgid,timestamp :are supported by this server
             :node 251 alice :There are 4 users and 1 invisible on 3 servers
             :node 252 alice 1 :operator(s) online

@@ -296,7 +296,7 @@ fn questions_about_the_server() {
             :node 266 alice 5 7 :Current global users 5, max 7
             :node 351 alice lavina-0.1.0 node :A mesh of equal nodes
             :node 005 alice CASEMAPPING=ascii CHANTYPES=# CHANLIMIT=#:200 PREFIX=(qaohv)~&@%+ STATUSMSG=~&@%+ KNOCK CHANMODES=beI,k,fl,CiMmnPRstu MODES=12 MAXLIST=beI:500 EXCEPTS INVEX EXTBAN=$,Uam :are supported by this server
-            :node 005 alice ACCOUNTEXTBAN=a NETWORK=Net NICKLEN=32 USERLEN=16 NAMELEN=150 CHANNELLEN=65 TOPICLEN=340 AWAYLEN=300 KICKLEN=300 TARGMAX=JOIN:32,PART:32,NAMES:32,LIST:,PRIVMSG:4,NOTICE:4,TAGMSG:4,KICK:4,WHOIS:1,USERHOST:4 ELIST=CMNTU SAFELIST :are supported by this server
+            :node 005 alice ACCOUNTEXTBAN=a NETWORK=Net NICKLEN=32 USERLEN=16 NAMELEN=150 CHANNELLEN=73 TOPICLEN=332 AWAYLEN=300 KICKLEN=300 TARGMAX=JOIN:32,PART:32,NAMES:32,LIST:,PRIVMSG:4,NOTICE:4,TAGMSG:4,KICK:4,WHOIS:1,USERHOST:4 ELIST=CMNTU SAFELIST :are supported by this server
             :node 005 alice BOT=B MONITOR=100 WHOX UTF8ONLY CHATHISTORY=500 MSGREFTYPES=msgid,timestamp :are supported by this server
             :node 391 alice node :2026-01-02T03:04:05.678Z
             :node 256 alice node :Administrative info

@@ -80,7 +80,8 @@ fn wish_of(item: &Element) -> Option<Wish> {
 fn change_of(domains: &Domains, item: &Element) -> Result<Change, StanzaError> {
     let wish = wish_of(item).ok_or(StanzaError::BAD_REQUEST)?;
     let whom = match (item.get_attr("jid"), item.get_attr("nick")) {
-        (Some(jid), _) => match domains.parse(jid).map_err(|_| StanzaError::JID_MALFORMED)? {
+        // Whether somebody's server can be reached is another matter than where they stand (section 9.1).
+        (Some(jid), _) => match domains.anywhere().parse(jid).map_err(|_| StanzaError::JID_MALFORMED)? {
             Address::Account(account, _) => Whom::Account(Principal::Account(account)),
             Address::Server
             | Address::Rooms
@@ -152,13 +153,10 @@ fn list(client: &Client, domains: &Domains, view: &RoomView, wish: &Wish) -> Res
     }
     let moderated = view.state.has(Flag::Moderated);
     match wish {
-        Wish::Affiliation(wanted) if wanted == "outcast" => {
-            if rank < Rank::HalfOp {
-                return Err(StanzaError::FORBIDDEN);
-            }
-            Ok(outcasts(domains, view))
+        Wish::Affiliation(wanted) if rank < reader_of(wanted, view.state.has(Flag::Anonymous)) => {
+            Err(StanzaError::FORBIDDEN)
         }
-        // Clients that encrypt to a room need to know its members (XEP-0384), so everybody inside may.
+        Wish::Affiliation(wanted) if wanted == "outcast" => Ok(outcasts(domains, view)),
         Wish::Affiliation(wanted) if matches!(wanted.as_str(), "owner" | "admin" | "member") => {
             Ok(affiliated(domains, view, wanted))
         }
@@ -167,6 +165,17 @@ fn list(client: &Client, domains: &Domains, view: &RoomView, wish: &Wish) -> Res
             Ok(here.map(|who| occupant_item(domains, who, wanted)).collect())
         }
         Wish::Affiliation(_) | Wish::Role(_) => Err(StanzaError::BAD_REQUEST),
+    }
+}
+
+/// Who may read the list of an affiliation (sections 9.2, 9.5, 10.5 and 10.8).
+fn reader_of(affiliation: &str, anonymous: bool) -> Rank {
+    match affiliation {
+        "outcast" => Rank::HalfOp,
+        // Clients that encrypt to a room need to know its members (XEP-0384), so where addresses are everybody's, everybody inside may.
+        _ if !anonymous => Rank::None,
+        "owner" | "admin" => Rank::Founder,
+        _ => Rank::Admin,
     }
 }
 

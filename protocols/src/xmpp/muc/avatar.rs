@@ -15,8 +15,8 @@ use crate::xmpp::iq::Request;
 use crate::xmpp::jid::Address;
 use crate::xmpp::link::Link;
 use crate::xmpp::pending::{Asked, Awaited, Pending};
-use crate::xmpp::private;
 use crate::xmpp::xml::parse_standalone;
+use crate::xmpp::{ns, private};
 use lavina_crdt::names::{AccountName, RoomName};
 use lavina_crdt::room::{Act, Rank, RoomState};
 
@@ -76,7 +76,11 @@ pub(super) fn on_answer(client: &Client, link: &mut Link, waiting: Waiting, answ
 }
 
 fn show(link: &mut Link, asked: Asked, view: &RoomView) -> Result<(), StanzaError> {
-    let (account, hash) = noted(&view.state).ok_or(StanzaError::ITEM_NOT_FOUND)?;
+    let Some((account, hash)) = noted(&view.state) else {
+        // XEP-0054 section 3.1: nothing is answered as an error or as a card without content; who has taken the picture away asks for the latter.
+        link.send(&asked.result(Some(Element::new("vCard", ns::VCARD))));
+        return Ok(());
+    };
     let waiting = MucWaiting::Avatar(Waiting::Card(asked, hash.to_owned()));
     link.ask_and_hold(Command::LookAt(account, register(&view.name)), Awaited::Muc(waiting));
     Ok(())

@@ -209,6 +209,7 @@ impl Client {
         let was_anonymous = place.anonymous;
         place.moderated = new.has(Flag::Moderated);
         place.anonymous = new.has(Flag::Anonymous);
+        place.titled = new.topic.is_some();
         let own = place.nick.key();
         // What somebody has beneath their standing is not shown here.
         let is_other =
@@ -246,7 +247,7 @@ impl Client {
                 });
             }
         }
-        if old.topic.as_ref().map(|topic| &topic.text) != new.topic.as_ref().map(|topic| &topic.text) {
+        if old.topic != new.topic {
             showing.share("message", |domains| {
                 let subject = message::subject(domains, room, new.topic.as_ref(), false);
                 subject.attr("from", domains.occupant(room, &by.nick))

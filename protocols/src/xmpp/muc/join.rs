@@ -31,6 +31,8 @@ pub(crate) struct Waiting {
     asked: Asked,
     room: RoomName,
     nick: Nick,
+    /// Whether the client has asked for this nick, not for one that could be none.
+    exact: bool,
     history: bool,
 }
 
@@ -64,11 +66,17 @@ pub(crate) fn on_presence(
         }
         (_, Some(muc)) => {
             look::show_at_join(client, link, &room, stanza);
-            join(link, asked, room, nick, muc);
+            join(link, asked, room, (nick, is_exact(stanza)), muc);
         }
         // XEP-0045 section 7.2.1: who does not say that it speaks MUC does not come in by an update of its presence.
         (None, None) => link.reply(&asked.error(StanzaError::NOT_OCCUPANT)),
     }
+}
+
+/// Whether the client's wish is a nick as it stands (see [`Nick::nearest`]).
+fn is_exact(stanza: &Element) -> bool {
+    let wish = stanza.get_attr("to").and_then(|to| to.split_once('/')).map(|(_, nick)| nick);
+    wish.is_none_or(|wish| Nick::new(wish).is_ok())
 }
 
 fn own_copy(client: &Client, link: &Link, room: &RoomName, place: &Place, stanza: &Element) -> Element {
@@ -112,16 +120,16 @@ pub(super) fn on_nick(
 /// The room as it is, after a change of nick.
 pub(super) fn on_anew(client: &mut Client, link: &mut Link, room: &RoomName, answer: Result<Reply, Refusal>) {
     if let (Some(place), Ok(Reply::Room(Some(view)))) = (client.rooms.get_mut(room), answer) {
-        *place = Place { joining: None, ..enter(link, &view, place.nick.clone()) };
+        *place = Place { joining: None, ..enter(link, &view, place.nick.clone(), true) };
     }
 }
 
-fn join(link: &mut Link, asked: Asked, room: RoomName, nick: Nick, muc: &Element) {
+fn join(link: &mut Link, asked: Asked, room: RoomName, (nick, exact): (Nick, bool), muc: &Element) {
     let wanted = Wanted::of(muc, link.now.wall_ms);
     let history = wanted.limit > 0;
     let key = muc.child_text("password");
     let command = Command::Join { room: room.clone(), nick: Some(nick.clone()), key };
-    let waiting = Waiting { asked, room: room.clone(), nick, history };
+    let waiting = Waiting { asked, room: room.clone(), nick, exact, history };
     // What comes next may be for somebody in the room (RFC 6120 section 10.1: stanzas are handled in order).
     link.ask_and_hold(command, Awaited::Muc(MucWaiting::Join(waiting)));
     if history {
@@ -175,7 +183,7 @@ pub(super) fn on_joined(client: &mut Client, link: &mut Link, waiting: Waiting, 
                 let lock = vec![Act::SetFlag { flag: Flag::Locked, on: true }];
                 link.ask(Command::Act(waiting.room.clone(), lock), Pending::Nothing);
             }
-            let place = enter(link, &view, waiting.nick);
+            let place = enter(link, &view, waiting.nick, waiting.exact);
             client.rooms.insert(waiting.room.clone(), place);
             if !waiting.history {
                 finish(client, link, &waiting.room, &[]);
@@ -192,7 +200,7 @@ pub(super) fn on_joined(client: &mut Client, link: &mut Link, waiting: Waiting, 
 }
 
 /// Shows the presences of all occupants, the client's own last.
-fn enter(link: &mut Link, view: &RoomView, asked_nick: Nick) -> Place {
+fn enter(link: &mut Link, view: &RoomView, asked_nick: Nick, exact: bool) -> Place {
     let room = &view.name;
     let nick = view.own_nick.clone().unwrap_or_else(|| asked_nick.clone());
     let is_own = |candidate: &Nick| candidate.key() == nick.key();
@@ -202,6 +210,7 @@ fn enter(link: &mut Link, view: &RoomView, asked_nick: Nick) -> Place {
         rank: own.map(|own| own.rank).unwrap_or_default(),
         moderated: view.state.has(Flag::Moderated),
         anonymous: view.state.has(Flag::Anonymous),
+        titled: view.state.topic.is_some(),
         joining: Some(Joining { topic: view.state.topic.clone(), held: Vec::new() }),
     };
     for other in view.occupants.iter().filter(|occupant| !is_own(&occupant.nick)) {
@@ -215,7 +224,8 @@ fn enter(link: &mut Link, view: &RoomView, asked_nick: Nick) -> Place {
     if view.created {
         codes.push(201);
     }
-    if nick != asked_nick {
+    if nick != asked_nick || !exact {
+        // Section 7.2.3: the service gives another nick than was asked for.
         codes.push(210);
     }
     if let Some(own) = own {

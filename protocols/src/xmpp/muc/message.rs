@@ -1,7 +1,7 @@
 //! Messages to everybody in a room, and its subject (XEP-0045 sections 7.4, 7.2.15, 8.1).
 
-use super::{Held, join};
-use crate::command::{Command, Target};
+use super::{Held, Waiting as MucWaiting, join};
+use crate::command::{Command, Refusal, Reply, Target};
 use crate::event::Said;
 use crate::xmpp::client::Client;
 use crate::xmpp::delay::delay;
@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 /// A message of type groupchat to a room.
 pub(crate) fn on_groupchat(
+    client: &Client,
     link: &mut Link,
     asked: &Asked,
     room: RoomName,
@@ -26,14 +27,39 @@ pub(crate) fn on_groupchat(
     let has = |name: &str| stanza.get(name, ns::CLIENT).is_some();
     if has("subject") && !has("body") && !has("thread") {
         let topic = stanza.child_text("subject").unwrap_or_default();
-        // Nothing answers a subject but the subject, which comes as an event.
-        link.ask(Command::Act(room, vec![Act::SetTopic(topic)]), Awaited::Delivery(asked.clone()));
+        // Nothing answers a subject but the subject, which comes as an event where it is another one.
+        let is_change = !topic.is_empty() || client.rooms.get(&room).is_none_or(|place| place.titled);
+        let awaited = if is_change {
+            Awaited::Delivery(asked.clone())
+        } else {
+            Awaited::Muc(MucWaiting::Untitled(asked.clone(), room.clone()))
+        };
+        link.ask(Command::Act(room, vec![Act::SetTopic(topic)]), awaited);
         return Ok(());
     }
     if let Some(content) = content_of(&link.domains, stanza)? {
         relation::say(link, asked, Target::Room(room), relation::of(stanza, true), content);
     }
     Ok(())
+}
+
+/// A subject that was none is none: the client is told what it would have been told else.
+pub(super) fn on_untitled(
+    client: &Client,
+    link: &mut Link,
+    asked: &Asked,
+    room: &RoomName,
+    answer: Result<Reply, Refusal>,
+) {
+    let message = match (answer, client.rooms.get(room)) {
+        (Ok(_), Some(place)) => {
+            let from = link.domains.occupant(room, &place.nick);
+            subject(&link.domains, room, None, false).attr("from", from)
+        }
+        (Ok(_), None) => return,
+        (Err(refusal), _) => asked.error(refusal),
+    };
+    link.send(&message);
 }
 
 /// The client's own message, durable: the reflection that tells it so.

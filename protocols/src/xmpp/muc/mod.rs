@@ -47,6 +47,8 @@ pub(crate) struct Place {
     pub(crate) moderated: bool,
     /// Whether real addresses are for moderators only.
     pub(crate) anonymous: bool,
+    /// Whether the room has a subject.
+    titled: bool,
     /// While the history has not come: what is to be shown after it.
     joining: Option<Joining>,
 }
@@ -88,6 +90,8 @@ pub(crate) enum Waiting {
     Nick(Asked, RoomName, Nick),
     /// The room as it is, to be shown anew.
     Anew(RoomName),
+    /// The subject is taken away from a room that has none, which is no change.
+    Untitled(Asked, RoomName),
     /// Commands that follow from a request; the last one answers it.
     Last(Asked),
 }
@@ -134,6 +138,7 @@ impl Client {
             Waiting::Nick(asked, room, nick) => join::on_nick(self, link, (asked, room, nick), answer),
             Waiting::Anew(room) => join::on_anew(self, link, &room, answer),
             Waiting::Probe(waiting) => probe::on_answer(self, link, waiting, answer),
+            Waiting::Untitled(asked, room) => message::on_untitled(self, link, &asked, &room, answer),
             Waiting::Last(asked) => match answer {
                 Ok(_) => link.send(&asked.result(None)),
                 Err(refusal) => link.send(&asked.error(refusal)),

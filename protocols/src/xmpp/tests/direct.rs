@@ -236,6 +236,22 @@ fn a_flood_waits_and_nothing_is_lost() {
 }
 
 #[test]
+fn acknowledgements_do_not_use_up_what_stanzas_need() {
+    let mut chat = Chat::bound();
+    chat.session.bucket = crate::flood::Bucket::new(Flood { burst: 1, per_second: 1 });
+    chat.send("<enable xmlns='urn:xmpp:sm:3'/>");
+    chat.later(1000);
+    chat.take();
+    chat.send(&"<r xmlns='urn:xmpp:sm:3'/><a xmlns='urn:xmpp:sm:3' h='0'/>".repeat(8));
+    assert_eq!(chat.take().matches("<a xmlns='urn:xmpp:sm:3' h='0'/>").count(), 8);
+    chat.send("<iq type='get' id='1' to='a.example'><ping xmlns='urn:xmpp:ping'/></iq>");
+    assert!(chat.take().contains("type='result'"));
+    chat.session.acks = crate::flood::Bucket::new(Flood { burst: 1, per_second: 1 });
+    chat.send(&"<r xmlns='urn:xmpp:sm:3'/>".repeat(3));
+    assert!(chat.session.wants_pause());
+}
+
+#[test]
 fn a_stanza_is_acknowledged_when_it_has_been_dealt_with() {
     let mut chat = Chat::bound();
     chat.send("<enable xmlns='urn:xmpp:sm:3'/>");
@@ -308,6 +324,60 @@ fn accounts_are_blocked_and_clients_that_know_the_list_are_told() {
             Say(Account(bob, None), Content { kind: Message, text: "x", tags: [], payloads: [], to_resource: None, from_resource: Some("r1"), via_room: None, client_id: "5", relation: None, joints: [], typing: None, least: None })
         <message to='alice@a.example/r1' from='bob@a.example' id='5' type='error'><error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>you block them</text><blocked xmlns='urn:xmpp:blocking:errors'/></error></message>
     "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn relays_of_calls_are_told_with_credentials_that_end() {
+    use crate::session::{ExternalService, ServiceAccess};
+    let service = |kind: &str, port: u16, access: Option<ServiceAccess>| ExternalService {
+        kind: kind.to_owned(),
+        host: "turn.a.example".to_owned(),
+        port,
+        transport: "udp",
+        access,
+    };
+    let fixed = ServiceAccess::Fixed { username: "u".into(), password: "p".into() };
+    let services = vec![
+        service("stun", 3478, None),
+        service("turn", 3478, Some(ServiceAccess::Shared("logen".into()))),
+        service("turn", 3479, Some(fixed)),
+    ];
+    let config =
+        SessionConfig { plain_without_tls: true, flood: Flood::NONE, services, ..SessionConfig::new("a.example") };
+    let connection =
+        Connection { host: "h".into(), tls: None, starttls: false, framed: false, gateway: false, seed: 7 };
+    let mut chat = Chat::configured(config, connection);
+    chat.log_in();
+    for (kind, inner) in [
+        ("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>"),
+        ("get", "<services xmlns='urn:xmpp:extdisco:2'/>"),
+        ("get", "<services xmlns='urn:xmpp:extdisco:2' type='stun'/>"),
+        ("get", "<services xmlns='urn:xmpp:extdisco:2' type='ftp'/>"),
+        ("set", "<services xmlns='urn:xmpp:extdisco:2'/>"),
+        (
+            "get",
+            "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn' host='turn.a.example' port='3479'/></credentials>",
+        ),
+        ("get", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='stun' host='turn.a.example'/></credentials>"),
+        ("get", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn'/></credentials>"),
+    ] {
+        chat.send(&format!("<iq type='{kind}' id='1' to='a.example'>{inner}</iq>"));
+    }
+    let log = chat.take();
+    let (discovered, rest) = log.trim_start().split_once('\n').unwrap();
+    assert!(discovered.contains("<feature var='urn:xmpp:extdisco:2'/>"), "{discovered}");
+    expect![[r#"
+        <iq to='alice@a.example/r1' from='a.example' id='1' type='result'><services xmlns='urn:xmpp:extdisco:2'><service type='stun' host='turn.a.example' port='3478' transport='udp'/><service type='turn' host='turn.a.example' port='3478' transport='udp' restricted='1' username='1767268800' password='pBXiZ2dyeJc33OgQUafivdSvi8c=' expires='2026-01-01T12:00:00.000Z'/><service type='turn' host='turn.a.example' port='3479' transport='udp' restricted='1' username='u' password='p'/></services></iq>
+        <iq to='alice@a.example/r1' from='a.example' id='1' type='result'><services xmlns='urn:xmpp:extdisco:2' type='stun'><service type='stun' host='turn.a.example' port='3478' transport='udp'/></services></iq>
+        <iq to='alice@a.example/r1' from='a.example' id='1' type='result'><services xmlns='urn:xmpp:extdisco:2' type='ftp'/></iq>
+        <iq to='alice@a.example/r1' from='a.example' id='1' type='error'><error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+        <iq to='alice@a.example/r1' from='a.example' id='1' type='result'><credentials xmlns='urn:xmpp:extdisco:2'><service type='turn' host='turn.a.example' port='3479' transport='udp' restricted='1' username='u' password='p'/></credentials></iq>
+        <iq to='alice@a.example/r1' from='a.example' id='1' type='error'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+        <iq to='alice@a.example/r1' from='a.example' id='1' type='error'><error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
+    "#]].assert_eq(rest);
+    let mut without = Chat::bound();
+    without.send("<iq type='get' id='1' to='a.example'><services xmlns='urn:xmpp:extdisco:2'/></iq>");
+    assert!(without.take().contains("<service-unavailable "));
 }
 
 #[test]

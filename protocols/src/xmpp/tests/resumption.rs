@@ -180,6 +180,24 @@ fn a_stream_that_is_gone_leaves_the_client_to_bind_anew() {
 }
 
 #[test]
+fn who_has_not_logged_in_is_refused_and_may_log_in() {
+    let mut chat = Chat::new();
+    chat.send(HEADER);
+    chat.take();
+    for element in ["<enable xmlns='urn:xmpp:sm:3'/>", "<resume xmlns='urn:xmpp:sm:3' h='0' previd='1'/>"] {
+        chat.send(element);
+        expect![[r#"
+            <failed xmlns='urn:xmpp:sm:3'><unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>
+        "#]]
+        .assert_eq(&chat.take());
+    }
+    chat.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGFsaWNlAHNlY3JldA==</auth>");
+    chat.answer(Ok(Reply::Credentials(Some(credentials()))));
+    chat.answer(Ok(Reply::Done));
+    assert!(chat.take().contains("<success "));
+}
+
+#[test]
 fn who_acknowledges_what_was_never_sent_is_told_so() {
     let (mut chat, _) = Chat::resumable();
     chat.message_from_bob(1, "one");

@@ -32,6 +32,18 @@ fn an_owner_gives_a_room_its_picture_and_nobody_else_does() {
 }
 
 #[test]
+fn a_room_without_a_picture_has_a_card_without_content() {
+    let mut chat = Chat::bound();
+    chat.send("<iq type='get' id='1' to='rust@rooms.a.example'><vCard xmlns='vcard-temp'/></iq>");
+    chat.answer(Ok(Reply::Room(Some(Arc::new(view_with(Rank::None))))));
+    expect![[r#"
+            RoomInfo(rust)
+        <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='1' type='result'><vCard xmlns='vcard-temp'/></iq>
+    "#]]
+    .assert_eq(&chat.take());
+}
+
+#[test]
 fn a_room_shows_its_picture_and_what_it_hashes_to() {
     let mut chat = Chat::bound();
     chat.send(

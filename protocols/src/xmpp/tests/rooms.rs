@@ -6,7 +6,7 @@ use crate::command::HistoryOf;
 use crate::event::{HistoryPage, Leave};
 use expect_test::expect;
 use lavina_crdt::content::Principal;
-use lavina_crdt::room::{Act, Closed, Denied, Flag};
+use lavina_crdt::room::{Act, Closed, Denied, Flag, Mask};
 
 const JOIN: &str =
     "<presence to='rust@rooms.a.example/alice' id='j'><x xmlns='http://jabber.org/protocol/muc'/></presence>";
@@ -46,6 +46,61 @@ fn joining_shows_occupants_then_history_then_subject_then_what_is_live() {
         <message to='alice@a.example/r1' from='rust@rooms.a.example/bob' type='groupchat'><subject>Rust</subject><delay xmlns='urn:xmpp:delay' from='rust@rooms.a.example' stamp='2026-01-01T00:00:00.000Z'/></message>
         <message to='alice@a.example/r1' from='rust@rooms.a.example/bob' type='groupchat' id='06dndmlfq00001850k2ga18000000002'><body>new</body><stanza-id xmlns='urn:xmpp:sid:0' by='rust@rooms.a.example' id='06dndmlfq00001850k2ga18000000002'/><occupant-id xmlns='urn:xmpp:occupant-id:0' id='08da0438ff9dc4c0beca2d0454e54673'/></message>
     "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn who_wants_a_nick_of_several_words_comes_in_under_the_nearest() {
+    let mut chat = Chat::bound();
+    chat.send(
+        "<presence to='rust@rooms.a.example/Alice M.' id='j'><x xmlns='http://jabber.org/protocol/muc'/></presence>",
+    );
+    let mut given = view(false);
+    given.own_nick = Some(nick("Alice_M_"));
+    given.occupants[0].nick = nick("Alice_M_");
+    chat.answer(Ok(Reply::Joined(Arc::new(given), true)));
+    chat.answer(Ok(page(Vec::new())));
+    chat.take();
+    chat.send("<presence to='rust@rooms.a.example/Alice M.'><show>away</show></presence>");
+    expect![[r#"
+        <presence to='alice@a.example/r1' from='rust@rooms.a.example/Alice_M_'><show>away</show><occupant-id xmlns='urn:xmpp:occupant-id:0' id='1cd051251046c9d150ce08f6ea6d85a2'/><x xmlns='http://jabber.org/protocol/muc#user'><item affiliation='none' role='participant' jid='alice@a.example/r1'/><status code='110'/></x></presence>
+            SetPresence(PresenceChange { available: None, show: None, status: None, priority: None, payloads: Some(["<in xmlns='urn:lavina:looks' room='30629aae696fea8c'><presence xmlns='jabber:client'><show>away</show></presence></in>"]) })
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn a_name_that_nobody_can_have_is_nobodys() {
+    let mut chat = Chat::bound();
+    let long = "x".repeat(200);
+    for (stanza, condition) in [
+        (
+            format!("<iq type='get' id='1' to='{long}@a.example'><ping xmlns='urn:xmpp:ping'/></iq>"),
+            "service-unavailable",
+        ),
+        (
+            format!(
+                "<iq type='get' id='1' to='{long}@a.example'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>"
+            ),
+            "query",
+        ),
+        (format!("<message to='{long}@a.example'><body>x</body></message>"), "service-unavailable"),
+        (format!("<presence to='{long}@a.example'/>"), ""),
+        (format!("<presence type='subscribe' to='{long}@a.example'/>"), ""),
+        (
+            format!("<iq type='get' id='1' to='{long}@rooms.a.example'><ping xmlns='urn:xmpp:ping'/></iq>"),
+            "item-not-found",
+        ),
+        (format!("<presence to='{long}@rooms.a.example/alice'/>"), "not-acceptable"),
+        (format!("<presence type='unavailable' to='{long}@rooms.a.example/alice'/>"), ""),
+        ("<iq type='get' id='1' to='a b@a.example'><ping xmlns='urn:xmpp:ping'/></iq>".to_owned(), "jid-malformed"),
+    ] {
+        chat.send(&stanza);
+        let log = chat.take();
+        if condition.is_empty() {
+            assert_eq!(log.trim(), "", "{stanza}");
+        } else {
+            assert!(log.contains(&format!("<{condition} ")), "{stanza}: {log}");
+        }
+    }
 }
 
 #[test]
@@ -299,6 +354,39 @@ fn state_changes_show_as_subject_roles_and_status() {
 }
 
 #[test]
+fn a_subject_that_is_no_other_is_reflected_as_well() {
+    let mut chat = inside();
+    let old = view(false).state;
+    let again = |change: &dyn Fn(&mut RoomState)| {
+        let mut new = (*old).clone();
+        change(&mut new);
+        Event::RoomChanged {
+            room: room("rust"),
+            by: author(2, "bob", true),
+            id: msg_id(5),
+            acts: Vec::new(),
+            old: Arc::clone(&old),
+            new: Arc::new(new),
+            ranks: Vec::new(),
+        }
+    };
+    chat.event(again(&|state| state.topic.as_mut().unwrap().at = Hlc::from_ms(EPOCH_MS + 5000)));
+    chat.event(again(&|state| state.topic = None));
+    chat.send("<message type='groupchat' id='s' to='rust@rooms.a.example'><subject/></message>");
+    chat.answer(Ok(Reply::Done));
+    chat.send("<message type='groupchat' id='s' to='rust@rooms.a.example'><subject/></message>");
+    chat.answer(Err(Refusal::Denied(Denied::Rank)));
+    expect![[r#"
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/bob' type='groupchat'><subject>Rust</subject></message>
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/bob' type='groupchat'><subject/></message>
+            Act(rust, [SetTopic("")])
+        <message to='alice@a.example/r1' from='rust@rooms.a.example/alice' type='groupchat'><subject/></message>
+            Act(rust, [SetTopic("")])
+        <message to='alice@a.example/r1' from='rust@rooms.a.example' id='s' type='error'><error type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>needs a higher rank</text></error></message>
+    "#]].assert_eq(&chat.take());
+}
+
+#[test]
 fn who_is_not_inside_and_becomes_a_member_is_told_of_to_who_sees_addresses() {
     let mut chat = inside();
     let old = view(false).state;
@@ -429,6 +517,48 @@ fn moderators_kick_ban_and_list() {
             RoomInfo(rust)
         <iq to='alice@a.example/r1' from='rust@rooms.a.example' id='a' type='result'><query xmlns='http://jabber.org/protocol/muc#admin'/></iq>
     "#]].assert_eq(&chat.take());
+}
+
+#[test]
+fn lists_of_a_semi_anonymous_room_are_for_who_runs_it() {
+    let mut chat = inside();
+    let mut ask = |affiliation: &str, rank: Rank| {
+        chat.send(&format!(
+            "<iq type='get' id='a' to='rust@rooms.a.example'>\
+             <query xmlns='http://jabber.org/protocol/muc#admin'><item affiliation='{affiliation}'/></query></iq>"
+        ));
+        let mut view = view_with(rank);
+        Arc::make_mut(&mut view.state).flags.insert(Flag::Anonymous);
+        chat.answer(Ok(Reply::Room(Some(Arc::new(view)))));
+        chat.take().contains("<forbidden")
+    };
+    for (affiliation, rank, refused) in [
+        ("owner", Rank::Admin, true),
+        ("owner", Rank::Founder, false),
+        ("admin", Rank::Operator, true),
+        ("admin", Rank::Founder, false),
+        ("member", Rank::Operator, true),
+        ("member", Rank::Admin, false),
+        ("outcast", Rank::Voice, true),
+        ("outcast", Rank::HalfOp, false),
+    ] {
+        assert_eq!(ask(affiliation, rank), refused, "{affiliation} asked for by {rank:?}");
+    }
+}
+
+#[test]
+fn who_cannot_be_reached_can_be_kept_out() {
+    let mut chat = inside();
+    chat.send(
+        "<iq type='set' id='a' to='rust@rooms.a.example'><query xmlns='http://jabber.org/protocol/muc#admin'>\
+         <item jid='eve@b.example' affiliation='outcast'/><item jid='juliet@b.example' affiliation='member'/></query></iq>",
+    );
+    chat.answer(Ok(Reply::Room(Some(Arc::new(view_with(Rank::Admin))))));
+    let Some((_, Command::Act(_, acts))) = chat.asked.front() else { panic!("{:?}", chat.asked) };
+    let juliet = Principal::Account(AccountName::any("juliet@b.example").unwrap());
+    let ban = Mask::Account(AccountName::any("eve@b.example").unwrap());
+    assert!(matches!(&acts[0], Act::SetBan { mask, ban: Some(_) } if *mask == ban), "{acts:?}");
+    assert!(matches!(&acts[1], Act::SetRank { who, rank: Rank::Member } if *who == juliet), "{acts:?}");
 }
 
 #[test]
