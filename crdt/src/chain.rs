@@ -10,6 +10,7 @@ use crate::room::{Kick, Rank};
 use crate::seals::Seals;
 use bytes::Bytes;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use postcard::ser_flavors::Flavor;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
@@ -218,6 +219,12 @@ pub const fn is_redaction(entry: &Entry) -> bool {
     entry.kind == KIND_REDACTION
 }
 
+/// Whether the entry changes a document: told without decoding its body.
+#[must_use]
+pub const fn is_doc_change(entry: &Entry) -> bool {
+    entry.kind == KIND_DOC_CHANGE
+}
+
 fn kind_of(content: &Content) -> u16 {
     match content.redaction() {
         Some(_) => KIND_REDACTION,
@@ -234,7 +241,29 @@ fn encode<T: serde::Serialize>(value: &T) -> Vec<u8> {
 /// A value whose only encoding is `bytes`.
 fn exactly<T: DeserializeOwned + serde::Serialize>(bytes: &[u8]) -> Option<T> {
     let value = postcard::from_bytes(bytes).ok()?;
-    (encode(&value) == bytes).then_some(value)
+    postcard::serialize_with_flavor(&value, Same(bytes)).is_ok_and(|is_all| is_all).then_some(value)
+}
+
+/// Holds what is encoded against what it was decoded from, as it comes. In the end it says whether that was all of it.
+struct Same<'a>(&'a [u8]);
+
+impl Flavor for Same<'_> {
+    type Output = bool;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        let (first, rest) = self.0.split_first().ok_or(postcard::Error::SerializeBufferFull)?;
+        self.0 = rest;
+        if *first == byte { Ok(()) } else { Err(postcard::Error::SerializeBufferFull) }
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(postcard::Error::SerializeBufferFull)?;
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<bool> {
+        Ok(self.0.is_empty())
+    }
 }
 
 fn decode(sealed: &SealedEntry, seq: u64) -> Result<Entry, ChainError> {

@@ -29,6 +29,8 @@ class Node:
         self.name = name
         self.region = region
         self.far = []
+        # What to put before the program when it serves: other limits, another clock.
+        self.around = ()
         self.place = ("--region", region, "--zone", "a", "--name", name, "--listen", network.addresses[name])
         self.network = network
         self.address = network.addresses[name]
@@ -37,9 +39,9 @@ class Node:
         self.process = None
         self.directory.mkdir()
 
-    def command(self, *arguments):
+    def command(self, *arguments, around=()):
         """A process of the binary in the node's namespace, that does not outlive the test."""
-        return [*self.network.inside(self.name), "setpriv", "--pdeathsig", "KILL", BINARY, *arguments]
+        return [*self.network.inside(self.name), "setpriv", "--pdeathsig", "KILL", *around, BINARY, *arguments]
 
     def run(self, *arguments):
         """Runs a command of the binary to its end and gives what it printed."""
@@ -57,9 +59,14 @@ class Node:
             file.write(lines)
 
     async def start(self):
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command("serve", *self.far), cwd=self.directory, stdout=log, stderr=log)
+        self.launch()
         await eventually(self.ready, lambda: f"node {self.name} does not come up: {self.tail()}")
+
+    def launch(self):
+        """Starts the process, whatever becomes of it."""
+        with self.log.open("ab") as log:
+            command = self.command("serve", *self.far, around=self.around)
+            self.process = subprocess.Popen(command, cwd=self.directory, stdout=log, stderr=log)
 
     async def ready(self):
         """Whether clients and operators can reach it."""

@@ -51,12 +51,16 @@ class Network:
         run("ip", "link", "set", "mesh", "up")
         for name, address in self.addresses.items():
             run("ip", "netns", "add", name)
-            run("ip", "link", "add", f"to-{name}", "type", "veth", "peer", "name", "mesh", "netns", name)
-            run("ip", "link", "set", f"to-{name}", "master", "mesh", "up")
+            self.link(name)
             run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "mesh")
             run("ip", "-n", name, "link", "set", "lo", "up")
             run("ip", "-n", name, "link", "set", "mesh", "up")
             run(*self.inside(name), "nft", "-f", "-", stdin=CUT_RULES)
+
+    def link(self, name):
+        """Makes the device `mesh` in a namespace, and its other end on the bridge, `to-` and the name."""
+        run("ip", "link", "add", f"to-{name}", "type", "veth", "peer", "name", "mesh", "netns", name)
+        run("ip", "link", "set", f"to-{name}", "master", "mesh", "up")
 
     def remove(self):
         for name in self.addresses:
@@ -84,6 +88,12 @@ class Network:
     def lose(self, name, percent):
         """So many of a hundred packets from other nodes are lost before a node."""
         run(*self.inside(name), "nft", "-f", "-", stdin=LOSS_RULES % percent)
+
+    def thin(self, name, kilobits):
+        """What goes to a node and comes from it has so many kilobits a second each way, clients too."""
+        shaped = ("root", "tbf", "rate", f"{kilobits}kbit", "burst", "16kb", "latency", "200ms")
+        run("tc", "qdisc", "replace", "dev", f"to-{name}", *shaped)
+        run(*self.inside(name), "tc", "qdisc", "replace", "dev", "mesh", *shaped)
 
     def dials_only(self, name):
         """Lets only what answers to the node in, as a router at home does; clients are let in. """

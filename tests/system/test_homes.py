@@ -1,4 +1,4 @@
-"""A community whose nodes stand behind home routers: they dial out, and find ways to one another."""
+"""A community whose nodes stand at home: they dial out through routers, and find ways to one another, also in a local network where addresses change."""
 
 import asyncio
 import unittest
@@ -6,6 +6,7 @@ import unittest
 from .homes import Homes
 from .irc_client import IrcClient
 from .mesh import Mesh
+from .network import Network, run
 from .waiting import eventually
 from .xmpp_client import XmppClient
 
@@ -63,6 +64,49 @@ class BehindRouters(unittest.IsolatedAsyncioTestCase):
         alice, bob = await self.two_in_a_room()
         self.mesh.nodes["hub"].kill()
         said = [await alice.say("without the hub"), await bob.say("all the same")]
+        await asyncio.gather(*(client.sees(said) for client in (alice, bob)))
+
+
+# Nothing of the mesh passes between the addresses that nodes have known of one another.
+MOVED_RULES = """
+table inet moved {
+  chain incoming { type filter hook input priority 0; ip daddr 10.77.0.0/24 udp dport 7667 drop; }
+}
+"""
+
+
+class InOneNetwork(unittest.IsolatedAsyncioTestCase):
+    """The nodes a and b in a local network that gives them other addresses than those they had when b joined."""
+
+    async def asyncSetUp(self):
+        asyncio.get_running_loop().set_debug(False)
+        self.mesh = Mesh("a", "b")
+        self.addAsyncCleanup(self.mesh.remove, self)
+
+    async def test_nodes_of_a_local_network_find_one_another_when_nobody_knows_an_address(self):
+        await self.mesh.start()
+        alice, bob = IrcClient("alice"), XmppClient("bob")
+        for client, node in ((alice, "a"), (bob, "b")):
+            await self.mesh.log_in(client, node)
+            await client.join()
+        said = [await alice.say("at the old addresses")]
+        await bob.sees(said)
+        for number, node in enumerate(self.mesh.nodes.values(), 1):
+            node.kill()
+            # Clients stay where they were.
+            run("ip", "-n", node.name, "address", "add", f"10.79.0.{number}/24", "dev", "mesh")
+            run(*Network.inside(node.name), "nft", "-f", "-", stdin=MOVED_RULES)
+            file = node.directory / "lavina.toml"
+            lines = [line for line in file.read_text().splitlines() if not line.startswith(("mesh ", "mesh-advertise "))]
+            found = ['mesh = "0.0.0.0:7667"', "mesh-advertise = []", "mesh-discovery = true"]
+            file.write_text("\n".join([*found, *lines]) + "\n")
+        for node in self.mesh.nodes.values():
+            await node.start()
+        await self.mesh.connected()
+        for client, node in ((alice, "a"), (bob, "b")):
+            await self.mesh.log_in(client, node)
+            await client.join()
+        said = [await alice.say("found"), await bob.say("by asking around")]
         await asyncio.gather(*(client.sees(said) for client in (alice, bob)))
 
 

@@ -9,6 +9,7 @@ mod core;
 mod crowd;
 mod day;
 mod deeds;
+mod draining;
 mod faults;
 mod placing;
 mod shape;
@@ -110,6 +111,7 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
     if class == Class::Safety {
         faults::clock::years(&mut rng, &mut nodes, &mut faults, heal_at_ms);
         faults::clock::keep_most_right(&mut nodes, &mut faults);
+        draining::add(seed, sizes, &nodes, &mut faults, heal_at_ms);
     }
     if class == Class::Upgrade {
         upgrade::roll(&mut rng, &mut nodes, &mut clients, &mut faults, heal_at_ms);

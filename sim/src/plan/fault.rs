@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 pub(super) const NAMES: &[&[&str]] =
     &[NetFault::NAMES, DiskFault::NAMES, NodeFault::NAMES, ClockFault::NAMES, ClientFault::NAMES, PeerFault::NAMES];
 
+/// Kinds that mean something only where rooms live on some nodes.
+pub(super) const ONLY_PLACED: &[&str] = &["drain", "undrain"];
+
 /// Kinds that need what only one level has: bytes on a disk, packets on a wire.
 pub(super) const ONLY_AT: &[(Level, &[&str])] =
     &[(Level::L1, &["bit-rot", "truncate"]), (Level::L2, &["mtu-drop", "rebind"])];
@@ -128,6 +131,10 @@ pub enum NodeFault {
     Revoke(usize, usize),
     /// Who was thrown out comes back as a new node, with a new key and an empty disk, let in by the other node: (node, other).
     Rejoin(usize, usize),
+    /// An operator of the other node empties it: rooms get other homes. Who is thrown out after that goes once others have what it has: (node, other).
+    Drain(usize, usize),
+    /// It is to be a home again: (node, other).
+    Undrain(usize, usize),
     /// It is killed, and all wall clocks go on by so many days: (node, days).
     Away(usize, u64),
     /// All nodes are killed at once.
@@ -241,7 +248,12 @@ impl FaultKind {
                 | NetFault::Clog(one, other, _)
                 | NetFault::Mtu(one, other, _),
             )
-            | Self::Node(NodeFault::Revoke(one, other) | NodeFault::Rejoin(one, other)) => vec![*one, *other],
+            | Self::Node(
+                NodeFault::Revoke(one, other)
+                | NodeFault::Rejoin(one, other)
+                | NodeFault::Drain(one, other)
+                | NodeFault::Undrain(one, other),
+            ) => vec![*one, *other],
             Self::Net(NetFault::Rebind(node)) => vec![*node],
             Self::Net(
                 NetFault::HealLinks
@@ -395,6 +407,8 @@ impl NodeFault {
         "gateway-isolated",
         "revoke",
         "rejoin",
+        "drain",
+        "undrain",
         "away",
         "all-down",
         "forget-bootstrap",
@@ -413,6 +427,8 @@ impl NodeFault {
             Self::GatewayIsolated(_) => "gateway-isolated",
             Self::Revoke(..) => "revoke",
             Self::Rejoin(..) => "rejoin",
+            Self::Drain(..) => "drain",
+            Self::Undrain(..) => "undrain",
             Self::Away(..) => "away",
             Self::AllDown => "all-down",
             Self::ForgetBootstrap(_) => "forget-bootstrap",

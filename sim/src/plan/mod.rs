@@ -44,7 +44,9 @@ pub fn happenings(level: Level, placed: bool) -> Vec<&'static str> {
     let deeds: Vec<&str> = deeds::TABLES.concat().iter().map(|deed| deed.name).collect();
     let mut all = [fault::NAMES, &[action::NAMES, &met, &deeds]].concat().concat();
     if placed {
-        all.extend(["room-fetched", "room-out-of-reach", "room-handed-over", "room-let-go"]);
+        all.extend(["room-fetched", "room-out-of-reach", "room-handed-over", "room-let-go", "emptied"]);
+    } else {
+        all.retain(|what| !fault::ONLY_PLACED.contains(what));
     }
     all.retain(|what| fault::ONLY_AT.iter().all(|(only, names)| *only == level || !names.contains(what)));
     all

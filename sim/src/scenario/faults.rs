@@ -34,6 +34,7 @@ const WORDS: &[(&str, &str, Build)] = &[
     ("slow-links", "slow-links = 5", slow_links),
     ("crash", "crash = \"eu-1\"", crash),
     ("upgrade", "upgrade = \"eu-1\"", upgrade),
+    ("drain", "drain = \"eu-1\"", drain),
     ("disk-full", "disk-full = \"eu-1\"", disk_full),
     ("disk-slow", "disk-slow = \"eu-1\", by = \"200ms\"", disk_slow),
     ("clock-ahead", "clock-ahead = \"eu-1\", by = \"2h\"", clock_ahead),
@@ -194,6 +195,12 @@ fn crash(said: &Said<'_>) -> Result<Breaks, Problem> {
 /// It becomes the next version, and what it was when the time of the fault is over.
 fn upgrade(said: &Said<'_>) -> Result<Breaks, Problem> {
     each(said, |node| FaultKind::Node(NodeFault::Upgrade(node)), |node| FaultKind::Node(NodeFault::Rollback(node)))
+}
+
+/// It is emptied by its own operator, and is a home again when the time of the fault is over.
+fn drain(said: &Said<'_>) -> Result<Breaks, Problem> {
+    let by_itself = |fault: fn(usize, usize) -> NodeFault| move |node| FaultKind::Node(fault(node, node));
+    each(said, by_itself(NodeFault::Drain), by_itself(NodeFault::Undrain))
 }
 
 fn disk_full(said: &Said<'_>) -> Result<Breaks, Problem> {

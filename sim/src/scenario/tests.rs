@@ -32,7 +32,7 @@ fn an_unknown_key_is_refused_with_the_nearest_known() {
     refused(
         &with("[[faults]]\nat = \"1s\"\nkrash = \"eu-1\""),
         &expect![
-            "line 10, column 1: a fault has no key `krash`, did you mean `crash`?; its keys are at, for, by, to, cut, isolate, one-way, loss, slow-links, crash, upgrade, disk-full, disk-slow, clock-ahead, clock-behind, move"
+            "line 10, column 1: a fault has no key `krash`, did you mean `crash`?; its keys are at, for, by, to, cut, isolate, one-way, loss, slow-links, crash, upgrade, drain, disk-full, disk-slow, clock-ahead, clock-behind, move"
         ],
     );
 }

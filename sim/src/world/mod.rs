@@ -489,6 +489,7 @@ fn sim_node(
         resumed_us: 0,
         backlog: pause::Backlog::default(),
         revoked: false,
+        draining: false,
         release: outfit.release,
         replicas: outfit.replicas,
     }

@@ -72,6 +72,8 @@ pub(crate) struct SimNode {
     pub(crate) backlog: Backlog,
     /// Thrown out of the mesh and not back yet.
     pub(crate) revoked: bool,
+    /// To be emptied, as its operators have it.
+    pub(crate) draining: bool,
     /// Which version of the node it runs.
     pub(crate) release: Release,
     /// How many home replicas a room has, where the version knows of that.

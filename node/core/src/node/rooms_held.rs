@@ -346,6 +346,12 @@ impl<S: Store> Node<S> {
         ]
     }
 
+    /// How many rooms this node has still to hand over, once it knows that it is being emptied: for whoever watches a mesh.
+    #[must_use]
+    pub fn left_to_hand_over(&self) -> Option<usize> {
+        self.replicas.mesh().is_draining(self.me()).then(|| self.gossip.to_hand_over())
+    }
+
     /// Whether a node is to hold a scope, as this one has it: for whoever watches a mesh.
     #[must_use]
     pub fn is_holder(&self, node: NodeId, scope: &Scope) -> bool {

@@ -126,17 +126,17 @@ impl<S: Store> Replicas<S> {
     }
 
     fn apply_room(&mut self, now: Now, name: &RoomName, entry: &Arc<Entry>, effects: &mut Vec<Effect>) {
-        let Some(author) = entry.author.clone().filter(|author| self.is_home_of(entry, author)) else { return };
+        let Some(author) = entry.author.as_ref().filter(|author| self.is_home_of(entry, author)) else { return };
         // It was built anew when a part of it became void.
         let Ok(room) = self.room_mut(name) else { return };
-        let body = chain::body(entry);
-        if let Body::DocChange(change) = &body {
-            if let Some((old, new)) = room.change(entry.order_key(), &author, change) {
-                let acts = RoomDoc::acts(change);
+        if chain::is_doc_change(entry) {
+            let Body::DocChange(change) = chain::body(entry) else { return };
+            if let Some((old, new)) = room.change(entry.order_key(), author, &change) {
+                let acts = RoomDoc::acts(&change);
                 effects.push(Effect::RoomChanged {
                     room: name.clone(),
                     key: entry.order_key(),
-                    author,
+                    author: author.clone(),
                     acts,
                     old,
                     new,
@@ -180,10 +180,14 @@ impl<S: Store> Replicas<S> {
                 let (room, author) = (name.clone(), author.clone());
                 effects.push(Effect::Kicked { room, key: entry.order_key(), author, kick });
             }
-            (Verdict::Allowed, _) => {
-                let said = message(&Scope::Room(name.clone()), entry);
-                self.tell(now, said, effects);
+            (Verdict::Allowed, Body::Message(content)) => {
+                let said = Message::new(Scope::Room(name.clone()), entry.order_key(), author.clone(), content);
+                self.tell(now, Some(said), effects);
             }
+            (
+                Verdict::Allowed,
+                Body::DocChange(_) | Body::Register(_) | Body::AccountCreate(_) | Body::Mesh(_) | Body::Unknown { .. },
+            ) => {}
         }
     }
 

@@ -78,6 +78,12 @@ pub struct Message {
     pub redacted: Option<Arc<Redacted>>,
 }
 
+impl Message {
+    pub(super) fn new(scope: Scope, key: OrderKey, author: Author, content: Content) -> Self {
+        Self { scope, key, author: Arc::new(author), content: Arc::new(content), redacted: None }
+    }
+}
+
 /// A local entry that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {

@@ -131,6 +131,5 @@ fn newest_below(scope: &Scope, store: &impl Store, origin: Origin, next: u64) ->
 /// The message that an entry holds, if it holds one.
 pub(super) fn message(scope: &Scope, entry: &Entry) -> Option<Message> {
     let Body::Message(content) = chain::body(entry) else { return None };
-    let (author, content) = (Arc::new(entry.author.clone()?), Arc::new(content));
-    Some(Message { scope: scope.clone(), key: entry.order_key(), author, content, redacted: None })
+    Some(Message::new(scope.clone(), entry.order_key(), entry.author.clone()?, content))
 }

@@ -40,6 +40,8 @@ impl World {
             }
             NodeFault::Revoke(node, by) => self.revoke(node, by),
             NodeFault::Rejoin(node, by) => self.rejoin(node, by),
+            NodeFault::Drain(node, by) => self.set_draining(node, by, true),
+            NodeFault::Undrain(node, by) => self.set_draining(node, by, false),
             NodeFault::Away(node, days) => {
                 self.crash(node);
                 let ms = i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY_MS);

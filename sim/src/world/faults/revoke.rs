@@ -18,11 +18,14 @@ impl World {
         if self.nodes[node].revoked || node == by || self.is_over() {
             return;
         }
-        if !self.may_rule(by) || self.nodes[node].core.is_none() || !self.is_known_at(node, by) {
+        if !self.may_rule(by) || self.nodes[node].core.is_none() || !self.may_go(node, by) {
             self.queue.push(self.now_us + AGAIN_US, Pending::Again(NodeFault::Revoke(node, by)));
             return;
         }
         *self.happened.entry("revoked").or_default() += 1;
+        if self.nodes[node].draining {
+            *self.happened.entry("emptied").or_default() += 1;
+        }
         let root = signing_key(self.plan.seed, usize::MAX);
         let signature = Verdict::Revoke.sign(&root, &self.nodes[by].config.mesh.id, self.id(node));
         let id = self.id(node);
@@ -32,6 +35,21 @@ impl World {
             self.drop_connection(node, other);
         }
         self.input(by, Input::Admin(1, AdminCommand::Revoke(id, signature)));
+    }
+
+    /// An operator at another node has a node emptied, or be a home again.
+    pub(super) fn set_draining(&mut self, node: usize, by: usize, on: bool) {
+        let by = self.honest(node, by);
+        if self.nodes[node].revoked || self.is_over() {
+            return;
+        }
+        if !self.may_rule(by) {
+            let again = if on { NodeFault::Drain(node, by) } else { NodeFault::Undrain(node, by) };
+            self.queue.push(self.now_us + AGAIN_US, Pending::Again(again));
+            return;
+        }
+        self.nodes[node].draining = on;
+        self.input(by, Input::Admin(1, AdminCommand::SetDraining(self.id(node), on)));
     }
 
     pub(super) fn rejoin(&mut self, node: usize, by: usize) {
@@ -109,6 +127,16 @@ impl World {
     /// Whether an operator can use a node.
     fn may_rule(&self, node: usize) -> bool {
         self.is_healthy(node) && !self.nodes[node].revoked
+    }
+
+    /// Whether nothing is lost with a node, as its operators see it: it says that it has nothing to hand over any more, when it was to be emptied, and
+    /// what all nodes hold is known at the other one.
+    fn may_go(&self, node: usize, other: usize) -> bool {
+        if !(self.nodes[node].draining && self.is_placed()) {
+            return self.is_known_at(node, other);
+        }
+        let core = self.nodes[node].core.as_ref();
+        core.and_then(lavina_core::node::Node::left_to_hand_over) == Some(0)
     }
 
     /// Whether all that a node has is on the other node's disk: of what others wrote it may hold the only copy by now.

@@ -21,7 +21,7 @@ use layout::{
 };
 use redb::{
     Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend,
-    WriteTransaction,
+    TableError, WriteTransaction,
 };
 use rows::Segments;
 pub use sealing::Sealing;
@@ -261,6 +261,9 @@ impl Commit for RedbStore {
 
 /// Makes the tables of an empty store, checks the format of another; returns the epoch.
 fn prepare(database: &Database, opening: &Opening) -> Result<u64, Fault> {
+    if let Some(epoch) = unchanged(database, opening)? {
+        return Ok(epoch);
+    }
     let write = begin_write(database)?;
     let epoch = {
         let mut identity = write.open_table(IDENTITY)?;
@@ -284,6 +287,22 @@ fn prepare(database: &Database, opening: &Opening) -> Result<u64, Fault> {
     write.open_table(SEGMENTS)?;
     write.commit()?;
     epoch.ok_or_else(|| StoreError::Damaged("it has no epoch".to_owned()).into())
+}
+
+/// The epoch of a store that goes on as it is: a start waits for no sync of the disk then.
+fn unchanged(database: &Database, opening: &Opening) -> Result<Option<u64>, Fault> {
+    let read = database.begin_read()?;
+    let identity = match read.open_table(IDENTITY) {
+        Ok(identity) => identity,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let number = |key| Ok::<_, Fault>(identity.get(key)?.map(|number| number.value()));
+    let is_same = number("format")? == Some(FORMAT) && number("medium")? == Some(opening.medium);
+    if !is_same || read.open_table(META)?.get(RENEW_EPOCH)?.is_some() {
+        return Ok(None);
+    }
+    number("epoch")
 }
 
 fn check_format(format: u64) -> Result<(), StoreError> {

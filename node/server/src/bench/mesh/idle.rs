@@ -30,7 +30,7 @@ pub(super) struct Idle {
 }
 
 /// Resident memory of this process, bytes (proc(5), statm).
-fn resident() -> Result<u64> {
+pub(super) fn resident() -> Result<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm")?;
     let pages: u64 = statm.split(' ').nth(1).context("the kernel's statm is not understood")?.parse()?;
     Ok(pages * 4096)

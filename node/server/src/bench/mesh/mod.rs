@@ -9,6 +9,7 @@ mod field;
 mod idle;
 mod join;
 mod live;
+mod peers;
 mod restart;
 
 use anyhow::Result;
@@ -60,6 +61,8 @@ enum Part {
     Join,
     /// A node that is killed
     Restart,
+    /// Meshes of several sizes
+    Peers,
 }
 
 /// What was measured; `null` what was not.
@@ -76,6 +79,7 @@ pub(crate) struct Measured {
     wire_bytes_per_message_busy: Option<f64>,
     one_room_differs_bytes: Option<f64>,
     memory_bytes_per_replica: Option<f64>,
+    memory_bytes_per_peer: Option<f64>,
     disk_bytes_per_message: Option<f64>,
     join_over_round_trip_ms: Option<f64>,
     join_rooms: Option<usize>,
@@ -99,6 +103,7 @@ impl fmt::Display for Measured {
             ("idle pair, IP bytes a second", self.idle_bytes_per_s),
             ("one room differs, IP bytes", self.one_room_differs_bytes),
             ("memory per replica, bytes", self.memory_bytes_per_replica),
+            ("memory per idle peer, bytes", self.memory_bytes_per_peer),
             ("disk per message of 100 bytes, bytes", self.disk_bytes_per_message),
             ("join beyond the round trip, worst, ms", self.join_over_round_trip_ms),
             ("killed until serving again, ms", self.restart_ms),
@@ -175,6 +180,9 @@ impl Mesh {
             let join = join::measure(self.history)?;
             measured.join_over_round_trip_ms = Some(join.over_round_trip_ms);
             measured.join_rooms = Some(join.rooms);
+        }
+        if wanted(Part::Peers) {
+            measured.memory_bytes_per_peer = Some(peers::measure()?);
         }
         if wanted(Part::Restart) {
             let restart = restart::measure(self.store)?;
