@@ -15,8 +15,10 @@ use crate::session::{ExternalService, ServiceAccess};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// How long credentials are good: longer than a call.
-const CREDENTIALS_MS: u64 = 12 * 3600 * 1000;
+/// How long credentials are good at least: longer than a call.
+const CREDENTIALS_S: u64 = 12 * 3600;
+/// They end at such times only, so that they are the same whenever a client asks, and nothing is in them of when it did.
+const ENDS_EVERY_S: u64 = 3600;
 
 /// `<services/>`: all, or those of one type.
 pub(crate) fn on_services(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
@@ -31,17 +33,14 @@ pub(crate) fn on_services(_: &mut Client, link: &mut Link, request: Request) -> 
     Ok(())
 }
 
-/// `<credentials/>`: for a service that the client knows of.
+/// `<credentials/>`: for a service that the client knows of. One that needs none is told without.
 pub(crate) fn on_credentials(_: &mut Client, link: &mut Link, request: Request) -> Result<(), StanzaError> {
     let services = configured(link, &request)?;
     let named = request.payload.get("service", ns::EXTERNAL_SERVICES).ok_or(StanzaError::BAD_REQUEST)?;
     let of = |name: &str| named.get_attr(name).ok_or(StanzaError::BAD_REQUEST);
     let (host, kind, port) = (of("host")?, of("type")?, named.get_attr("port"));
     let is_meant = |service: &&ExternalService| {
-        service.host == host
-            && service.kind == kind
-            && port.is_none_or(|port| port.parse() == Ok(service.port))
-            && service.access.is_some()
+        service.host == host && service.kind == kind && port.is_none_or(|port| port.parse() == Ok(service.port))
     };
     let now_ms = link.now.wall_ms;
     let found: Vec<Element> = services.iter().filter(is_meant).map(|service| element(service, now_ms)).collect();
@@ -76,7 +75,7 @@ fn element(service: &ExternalService, now_ms: u64) -> Element {
         }
         Some(ServiceAccess::Shared(secret)) => {
             // The username is the second in which they end.
-            let expires = now_ms.saturating_add(CREDENTIALS_MS) / 1000;
+            let expires = (now_ms / 1000).saturating_add(CREDENTIALS_S).next_multiple_of(ENDS_EVERY_S);
             let username = expires.to_string();
             let password = STANDARD.encode(hmac(Hash::Sha1, secret.as_bytes(), username.as_bytes()));
             element

@@ -359,6 +359,7 @@ fn relays_of_calls_are_told_with_credentials_that_end() {
             "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn' host='turn.a.example' port='3479'/></credentials>",
         ),
         ("get", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='stun' host='turn.a.example'/></credentials>"),
+        ("get", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='stun' host='b.example'/></credentials>"),
         ("get", "<credentials xmlns='urn:xmpp:extdisco:2'><service type='turn'/></credentials>"),
     ] {
         chat.send(&format!("<iq type='{kind}' id='1' to='a.example'>{inner}</iq>"));
@@ -372,6 +373,7 @@ fn relays_of_calls_are_told_with_credentials_that_end() {
         <iq to='alice@a.example/r1' from='a.example' id='1' type='result'><services xmlns='urn:xmpp:extdisco:2' type='ftp'/></iq>
         <iq to='alice@a.example/r1' from='a.example' id='1' type='error'><error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
         <iq to='alice@a.example/r1' from='a.example' id='1' type='result'><credentials xmlns='urn:xmpp:extdisco:2'><service type='turn' host='turn.a.example' port='3479' transport='udp' restricted='1' username='u' password='p'/></credentials></iq>
+        <iq to='alice@a.example/r1' from='a.example' id='1' type='result'><credentials xmlns='urn:xmpp:extdisco:2'><service type='stun' host='turn.a.example' port='3478' transport='udp'/></credentials></iq>
         <iq to='alice@a.example/r1' from='a.example' id='1' type='error'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
         <iq to='alice@a.example/r1' from='a.example' id='1' type='error'><error type='modify'><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>
     "#]].assert_eq(rest);
