@@ -120,7 +120,7 @@ class Resumption(unittest.IsolatedAsyncioTestCase):
         await bob.settled()
 
         self.mesh.network.cut_off("a")
-        await self.mesh.knows_cut("a")
+        await self.is_out_of_reach("a")
         # What his node has heard from him there, and nobody else.
         said.append(await bob.say("from behind the cut"))
         bob.tell("carol", "from behind the cut too")
@@ -157,6 +157,16 @@ class Resumption(unittest.IsolatedAsyncioTestCase):
         history = await bob.history()
         self.assertEqual({message for message in history if message in said}, set(said))
         self.assertEqual(len({message.id for message in history}), len(history))
+
+    async def is_out_of_reach(self, name):
+        """Waits until all others hold the node to be out of reach, and so its clients to be as good as gone."""
+        others = [node for node in self.mesh.nodes.values() if node.name != name]
+
+        async def attempt():
+            peers = [peer for node in others for peer in (await node.status())["peers"] if peer["name"] == name]
+            return not any(peer["in_reach"] for peer in peers)
+
+        await eventually(attempt, f"the cut around {name} is not noticed")
 
     async def knows_dead(self, name):
         others = self.mesh.running()
