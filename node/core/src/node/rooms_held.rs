@@ -323,7 +323,8 @@ impl<S: Store> Node<S> {
 
     /// Others hold a room that nobody here has wanted for a while.
     pub(super) fn let_go(&mut self, now: Now, room: RoomName) {
-        if !self.people.local(&room).is_empty() || !self.replicas.let_go(&room) {
+        // What is on its way comes upon what is here.
+        if !self.people.local(&room).is_empty() || self.gossip.is_fetching(&room) || !self.replicas.let_go(&room) {
             return;
         }
         self.states.remove(&room);

@@ -93,6 +93,12 @@ impl Gossip {
                 && !replica.vector(&scope).is_empty())
     }
 
+    /// Whether a room is being fetched for somebody here.
+    #[must_use]
+    pub fn is_fetching(&self, room: &RoomName) -> bool {
+        self.fetches.is_open(&Scope::Room(room.clone())).is_some()
+    }
+
     /// Whether not every node holds every room.
     #[must_use]
     pub fn is_placed(&self) -> bool {
