@@ -99,6 +99,33 @@ class Contacts(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(desk.copies, [("sent", ALICE, "from behind the cut")])
         self.assertEqual(phone.copies, [])
 
+    async def test_what_is_said_of_oneself_in_a_room_is_for_the_room_at_every_node(self):
+        phone, desk, alice = self.phone, self.desk, self.alice
+        await alice.join()
+        # Nobody comes into a room that its owner has not configured yet.
+        await self.mesh.converged()
+        await phone.join()
+        await alice.until(lambda: "bob" in alice.occupants, "Alice does not see him in the room")
+        phone.show_in_room("xa", "tea")
+        await alice.until(lambda: alice.occupants["bob"] == ("xa", "tea"), lambda: f"she sees {alice.occupants}")
+        await self.nothing_more()
+        self.assertEqual(alice.shown + desk.shown, [], "it is nobody's else")
+        phone.show("dnd")
+        await alice.until(lambda: alice.occupants["bob"] == ("dnd", ""), lambda: f"she sees {alice.occupants}")
+        await alice.until(lambda: alice.shown, "a contact is not shown")
+
+    async def test_who_asks_goes_by_the_name_they_gave_at_whatever_node(self):
+        dora = XmppClient("dora")
+        await self.mesh.log_in(dora, "b")
+        dora.close()
+        self.alice.ask_presence("dora", "Alice of the looking-glass")
+        await self.alice.settled()
+        await self.mesh.converged()
+        await self.mesh.log_in(dora, "a")
+        await dora.until(lambda: dora.requests, "she is not asked")
+        self.assertEqual(dora.requests, [(ALICE, "Alice of the looking-glass")])
+        await dora.until(lambda: self.alice.is_shown(dora), "she does not see who asked")
+
     async def test_who_dies_with_their_node_is_gone_once_and_back_at_another(self):
         phone, desk, alice = self.phone, self.desk, self.alice
         self.mesh.nodes["a"].kill()

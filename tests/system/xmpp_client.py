@@ -16,6 +16,7 @@ logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 STATUS = "{http://jabber.org/protocol/muc#user}status"
 DELAY = "{urn:xmpp:delay}delay"
+NICK = "{http://jabber.org/protocol/nick}nick"
 STANZA_ID = "{urn:xmpp:sid:0}stanza-id"
 PAGE = 20
 
@@ -32,6 +33,10 @@ class XmppClient(Client):
         self.direct = []
         # What other clients of its account said (`sent`) and were told (`received`), with whom, as it was told of it (XEP-0280).
         self.copies = []
+        # Who asked to see its presence, and the names that they gave themselves with it.
+        self.requests = []
+        # How it was shown occupants of the room, by nick: as contacts are, with the status text.
+        self.occupants = {}
         # How it was shown the clients of contacts and of its own account: `available`, a `<show/>` or `unavailable`.
         self.shown = []
         self.acknowledged = {}
@@ -60,6 +65,7 @@ class XmppClient(Client):
         on("session_resumed", lambda _: self.becomes("resumed"))
         on("carbon_sent", lambda data: self.take_copy("sent", data["carbon_sent"]))
         on("carbon_received", lambda data: self.take_copy("received", data["carbon_received"]))
+        on("presence_subscribe", self.take_request)
         for way in ("available", "chat", "away", "xa", "dnd", "unavailable"):
             on(f"presence_{way}", self.take_contact)
         stream.connect(node.address, 5222)
@@ -126,6 +132,8 @@ class XmppClient(Client):
             self.disconnected(f"{problem}: {stanza}")
 
     def take_presence(self, stanza):
+        self.occupants[stanza["from"].resource] = (stanza["type"], stanza["status"])
+        self.changed()
         if stanza["type"] == "unavailable":
             self.left.add(stanza["from"].resource)
 
@@ -133,6 +141,10 @@ class XmppClient(Client):
         if stanza["type"] == "chat" and stanza["body"]:
             self.direct.append((stanza["from"].bare, stanza["body"], stanza.xml.find(DELAY) is not None))
             self.changed()
+
+    def take_request(self, stanza):
+        self.requests.append((stanza["from"].bare, stanza.xml.findtext(NICK)))
+        self.changed()
 
     def take_copy(self, way, stanza):
         other = stanza["to" if way == "sent" else "from"]
@@ -153,6 +165,14 @@ class XmppClient(Client):
     def show(self, show):
         """Says how reachable it is."""
         self.stream.send_presence(pshow=show)
+
+    def show_in_room(self, show, status):
+        """Says how reachable it is to the room alone."""
+        self.stream.send_presence(pto=f"{ROOM_JID}/{self.nick}", pshow=show, pstatus=status)
+
+    def ask_presence(self, nick, name):
+        """Asks to see somebody's presence, and says by which name it goes."""
+        self.stream.send_presence_subscription(pto=f"{nick}@{DOMAIN}", ptype="subscribe", pnick=name)
 
     async def wants_copies(self):
         await self.stream.plugin["xep_0280"].enable()
