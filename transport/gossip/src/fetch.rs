@@ -124,7 +124,7 @@ impl Fetches {
         self.open.insert(room.clone(), open);
         match self.ask(now, room, 1) {
             Step::Ask(nearest) if all => self.survey(now, room, nearest),
-            step => step,
+            step @ (Step::Ask(_) | Step::Survey(..) | Step::Wait | Step::Over(_)) => step,
         }
     }
 

@@ -85,10 +85,10 @@ const fn is_paced(command: &Command) -> bool {
 
 /// Whether a command brings its session into the rooms that it names.
 const fn comes_in(command: &Command) -> bool {
-    match command {
-        Command::Abroad(AbroadCommand::Ask(_, asked)) => comes_in(asked),
-        command => matches!(command, Command::Join { .. } | Command::Open(_)),
+    if let Command::Abroad(AbroadCommand::Ask(_, asked)) = command {
+        return comes_in(asked);
     }
+    matches!(command, Command::Join { .. } | Command::Open(_))
 }
 
 impl<S: Store> Node<S> {
