@@ -83,7 +83,7 @@ impl Gossip {
     }
 
     /// Whether this node has what its peers have of a room, as far as anybody can know: it is to hold it, and has something of it. Else
-    /// [`Input::Fetch`] brings it.
+    /// [`Input::Fetch`](crate::machine::Input::Fetch) brings it.
     #[must_use]
     pub fn has(&self, room: &RoomName, replica: &dyn Replica) -> bool {
         let (scope, key) = holders::room(room);
