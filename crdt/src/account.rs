@@ -185,7 +185,12 @@ impl AccountState {
     /// The registration that goes by `name`, which may be a derived one.
     #[must_use]
     pub fn by_name(&self, name: &AccountName) -> Option<AccountView<'_>> {
-        self.accounts().find(|(known, _)| known == name).map(|(_, account)| account)
+        if *name == self.name {
+            return self.account();
+        }
+        let derived = self.accounts.iter().skip(1);
+        let mut derived = derived.filter(|(created, _)| derived_name(&self.name, created.dot()) == *name);
+        derived.next().map(|(created, account)| view(*created, account))
     }
 
     /// The name that a registration goes by: where to move its sessions after a merge.

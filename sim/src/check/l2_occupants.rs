@@ -24,10 +24,12 @@ pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
         for node in world.judged() {
             let mut shown = world.occupants(node, name);
             shown.retain(|host| !elsewhere.contains(host));
-            // Their clients are guests here, with places of their own.
-            let alone = world.without_session(node, name);
-            let ghosts: Vec<_> =
-                shown.difference(&believed).filter(|host| !silent.contains(*host) && !alone.contains(*host)).collect();
+            let mut ghosts: Vec<_> = shown.difference(&believed).filter(|host| !silent.contains(*host)).collect();
+            if !ghosts.is_empty() {
+                // Their clients are guests here, with places of their own.
+                let alone = world.without_session(node, name);
+                ghosts.retain(|host| !alone.contains(*host));
+            }
             let unseen: Vec<_> = believed.difference(&shown).collect();
             if !ghosts.is_empty() || !unseen.is_empty() {
                 wrong.push(format!(

@@ -2,11 +2,18 @@
 
 use super::{Rest, came_lately, judged_clients};
 use crate::client::Client;
-use crate::plan::Speaks;
+use crate::plan::{Class, Speaks};
 use crate::world::World;
 use lavina_crdt::content::Principal;
+use lavina_crdt::ids::NodeId;
 use lavina_crdt::names::{Nick, NickKey};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Whether all judged nodes hear of a node alike: not where one stays cut off from some of them.
+fn is_in_reach(world: &World, node: NodeId) -> bool {
+    let is_judged = || world.by_id.get(&node).is_some_and(|node| world.judged().contains(node));
+    world.plan.class != Class::Core || is_judged()
+}
 
 pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -17,7 +24,7 @@ pub(super) fn check(world: &mut World, _rest: &Rest) -> Vec<String> {
         lately.filter_map(|client| Nick::new(&client.nick).ok()).map(|nick| nick.key()).collect();
     for node in judged.iter().copied() {
         let mut holders: BTreeMap<NickKey, BTreeSet<Principal>> = BTreeMap::new();
-        for person in world.people(node) {
+        for person in world.people(node).into_iter().filter(|person| is_in_reach(world, person.session.node)) {
             holders.entry(person.record.nick.key()).or_default().insert(person.principal());
         }
         holders.retain(|nick, _| !nick.as_str().starts_with("probe") && !just_taken.contains(nick));

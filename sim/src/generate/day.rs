@@ -9,6 +9,7 @@ use crate::plan::{
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 
 /// How large a day is.
@@ -42,6 +43,9 @@ const ROOM_SIZES: &[usize] = &[60, 25, 12, 8, 5];
 /// Seats in rooms for every ten clients.
 const SEATS_PER_TEN: usize = 25;
 
+/// Home replicas of a room, as nodes have them by default.
+const HOMES: usize = 3;
+
 /// The plan of a day.
 #[must_use]
 pub fn day(seed: u64, day: &Day) -> Plan {
@@ -56,7 +60,8 @@ pub fn day(seed: u64, day: &Day) -> Plan {
         heal_at_ms,
         converge_within_ms: 10_000,
         core: Vec::new(),
-        replicas: None,
+        replicas: NonZeroUsize::new(HOMES),
+        room_idle_ms: None,
         nodes: nodes(day.nodes),
         links: LinkPlan { near_us: 500, far_us: 40_000, jitter_percent: 10, loss_permille: 1, between: Vec::new() },
         rooms: (0..rooms.len()).map(|room| RoomPlan { name: format!("room{room}"), founder: Some(room) }).collect(),

@@ -64,6 +64,8 @@ impl Default for Sizes {
     }
 }
 
+/// Rooms leave memory after far less time than in a server, so that every run sees many of them come back.
+const ROOM_IDLE_MS: u64 = 8_000;
 /// When founders enter their rooms: accounts are known everywhere by then, even over slow links.
 const FOUND_AT_MS: u64 = 5_500;
 /// When the other clients begin to connect.
@@ -128,6 +130,7 @@ pub fn generate(seed: u64, sizes: &Sizes) -> Plan {
         converge_within_ms,
         core,
         replicas: sizes.placing.homes(seed),
+        room_idle_ms: Some(ROOM_IDLE_MS),
         nodes,
         links,
         rooms,

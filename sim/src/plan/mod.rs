@@ -74,6 +74,9 @@ pub struct Plan {
     /// How many home replicas a room has; none: every node holds every room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<NonZeroUsize>,
+    /// After how long a room that nobody asks for leaves a node's memory, milliseconds; none: as in a server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room_idle_ms: Option<u64>,
     /// The nodes.
     pub nodes: Vec<NodePlan>,
     /// What links between nodes are like.

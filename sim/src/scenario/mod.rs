@@ -118,6 +118,7 @@ impl Scenario {
             converge_within_ms: self.settle_ms,
             core: Vec::new(),
             replicas: self.replicas,
+            room_idle_ms: None,
             nodes: self.nodes.clone(),
             links: self.links.clone(),
             rooms,

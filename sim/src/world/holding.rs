@@ -67,36 +67,52 @@ impl Holding {
     }
 }
 
-/// The scopes of which not all nodes have the same, and what each node has there: only there can one lack what another has.
+/// The scopes of which not all nodes that hold them have the same, and what each of these has there: only there can one lack what another has.
 #[derive(Debug, Default)]
-pub(super) struct Unlike<'a>(Vec<(&'a Scope, Vec<Option<&'a Row>>)>);
+pub(super) struct Unlike<'a>(Vec<Parted<'a>>);
+
+/// A scope, and of each node whether it is to hold it and what it has of it.
+#[derive(Debug)]
+struct Parted<'a> {
+    scope: &'a Scope,
+    holds: Vec<bool>,
+    rows: Vec<Option<&'a Row>>,
+}
+
+impl Parted<'_> {
+    fn is_alike(&self) -> bool {
+        let held = self.rows.iter().zip(&self.holds).filter(|(_, holds)| **holds);
+        let mut digests = held.map(|(row, _)| row.map(|row| row.digest));
+        let first = digests.next();
+        digests.all(|digest| Some(digest) == first)
+    }
+}
 
 impl<'a> Unlike<'a> {
-    /// Looks at these scopes of some of the nodes.
-    pub(super) fn among(held: &'a [Holding], scopes: &'a BTreeSet<Scope>, nodes: &BTreeSet<usize>) -> Self {
-        let row = |scope: &'a Scope| {
-            let of = |(node, holding): (usize, &'a Holding)| {
-                nodes.contains(&node).then(|| holding.rows.get(scope)).flatten()
-            };
-            (scope, held.iter().enumerate().map(of).collect::<Vec<_>>())
+    /// Looks at these scopes of some of the nodes; `holds` says which node is to hold what.
+    pub(super) fn among(
+        held: &'a [Holding],
+        scopes: &'a BTreeSet<Scope>,
+        nodes: &BTreeSet<usize>,
+        holds: impl Fn(usize, &Scope) -> bool,
+    ) -> Self {
+        let parted = |scope: &'a Scope| {
+            let holds: Vec<bool> = (0..held.len()).map(|node| nodes.contains(&node) && holds(node, scope)).collect();
+            let rows = held.iter().zip(&holds).map(|(holding, holds)| holding.rows.get(scope).filter(|_| *holds));
+            Parted { scope, rows: rows.collect(), holds }
         };
-        let differs = |(_, rows): &(&Scope, Vec<Option<&Row>>)| {
-            let mut digests = nodes.iter().map(|node| rows[*node].map(|row| row.digest));
-            let first = digests.next();
-            digests.any(|digest| Some(digest) != first)
-        };
-        Self(scopes.iter().map(row).filter(differs).collect())
+        Self(scopes.iter().map(parted).filter(|parted| !parted.is_alike()).collect())
     }
 
     /// What one of the nodes lacks of what another has.
     pub(super) fn lacking(&self, has: usize, lacks: usize) -> impl Iterator<Item = Lack> {
-        self.0.iter().flat_map(move |(scope, rows)| {
-            let (Some(has), lacks) = (rows[has], rows[lacks]) else { return Vec::new() };
+        self.0.iter().filter(move |parted| parted.holds[lacks]).flat_map(move |parted| {
+            let (Some(has), lacks) = (parted.rows[has], parted.rows[lacks]) else { return Vec::new() };
             if lacks.is_some_and(|lacks| lacks.digest == has.digest) {
                 return Vec::new();
             }
             let lacks = lacks.map(|lacks| lacks.vector.clone()).unwrap_or_default();
-            has.vector.missing_in(&lacks).map(|(origin, first, _)| ((*scope).clone(), origin, first)).collect()
+            has.vector.missing_in(&lacks).map(|(origin, first, _)| (parted.scope.clone(), origin, first)).collect()
         })
     }
 }
@@ -129,11 +145,13 @@ mod tests {
         let mut held = [Holding::default(), Holding::default()];
         let all: BTreeSet<Scope> = (0..3).map(room).collect();
         let lacks = |held: &[Holding; 2], has: usize| {
-            Unlike::among(held, &all, &[0, 1].into()).lacking(has, 1 - has).collect::<Vec<_>>()
+            Unlike::among(held, &all, &[0, 1].into(), |_, _| true).lacking(has, 1 - has).collect::<Vec<_>>()
         };
         assert_eq!(held[0].look_anew(vectors(&[(1, 1, 4), (2, 1, 2)])), [room(1), room(2)].into());
         assert_eq!(held[1].look_anew(vectors(&[(1, 1, 4)])), [room(1)].into());
         assert_eq!(lacks(&held, 0), [(room(2), Origin([1; 16]), 0)]);
+        let unlike = Unlike::among(&held, &all, &[0, 1].into(), |node, scope| node == 0 || *scope != room(2));
+        assert_eq!(unlike.lacking(0, 1).count(), 0, "who is not to hold it lacks nothing");
         assert_eq!(lacks(&held, 1), []);
         assert!(is_alike(&held, &room(1)) && !is_alike(&held, &room(2)));
         assert_eq!(held[1].look_anew(vectors(&[(0, 7, 1), (1, 1, 3), (2, 1, 2)])), all);

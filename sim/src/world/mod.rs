@@ -48,8 +48,6 @@ use std::sync::Arc;
 
 /// One-way delay between a client and its node, microseconds.
 const CLIENT_DELAY_US: u64 = 300;
-/// Rooms leave memory after far less time than in a server, so that every run sees many of them come back.
-const ROOM_IDLE_MS: u64 = 8_000;
 /// How long a client waits before it connects again, microseconds.
 const RECONNECT_US: u64 = 1_000_000;
 /// Least time of a commit (fsync), microseconds.
@@ -181,7 +179,15 @@ impl World {
             .zip(&plan.nodes)
             .map(|((key, admission), node)| {
                 let (epoch, seals, release) = (rng.random(), seals.clone(), node.release);
-                let outfit = Outfit { level: plan.level, epoch, seals, flood, release, replicas: plan.replicas };
+                let outfit = Outfit {
+                    level: plan.level,
+                    epoch,
+                    seals,
+                    flood,
+                    release,
+                    replicas: plan.replicas,
+                    room_idle_ms: plan.room_idle_ms,
+                };
                 sim_node(key, admission, &bootstrap, &mesh, node.clock_offset_ms, outfit)
             })
             .collect();
@@ -436,6 +442,7 @@ struct Outfit {
     flood: Flood,
     release: Release,
     replicas: Option<NonZeroUsize>,
+    room_idle_ms: Option<u64>,
 }
 
 fn sim_node(
@@ -456,6 +463,7 @@ fn sim_node(
         ..SessionConfig::new(DOMAIN)
     };
     let pace = if outfit.flood == Flood::NONE { Pace::NONE } else { Pace::DEFAULT };
+    let room_idle_ms = outfit.room_idle_ms.unwrap_or(Limits::default().room_idle_ms);
     SimNode {
         core: None,
         store: SimStore::Closed(admission.node),
@@ -468,7 +476,7 @@ fn sim_node(
             mesh: mesh.clone(),
             bootstrap: bootstrap.to_vec(),
             operators: Vec::new(),
-            limits: Limits { linger_ms: LINGER_MS, room_idle_ms: ROOM_IDLE_MS, pace, ..Limits::default() },
+            limits: Limits { linger_ms: LINGER_MS, room_idle_ms, pace, ..Limits::default() },
             seals: outfit.seals,
         },
         sessions: Arc::new(sessions),

@@ -82,7 +82,7 @@ impl World {
         let mut open = BTreeMap::new();
         let up: BTreeSet<usize> = (0..held.len()).filter(|node| self.is_healthy(*node)).collect();
         let late: BTreeSet<usize> = up.iter().copied().filter(|node| self.is_late(*node)).collect();
-        let unlike = Unlike::among(held, &self.watch.unlike, &up);
+        let unlike = Unlike::among(held, &self.watch.unlike, &up, |node, scope| self.holds(node, scope));
         for (one, other, epoch) in self.connections() {
             if !self.net.paths.passes_both(one, other) || !self.net.paths.is_calm(self.now_us) {
                 continue;
@@ -104,8 +104,7 @@ impl World {
                 if self.plan.lies(has) || self.plan.lies(lacks) {
                     continue;
                 }
-                let is_common = |(scope, ..): &Lack| self.holds(has, scope) && self.holds(lacks, scope);
-                for lack in unlike.lacking(has, lacks).filter(is_common).take(GAPS_MAX) {
+                for lack in unlike.lacking(has, lacks).take(GAPS_MAX) {
                     let key = ((has, lacks, epoch), lack);
                     let since_us = self.watch.open.get(&key).copied().unwrap_or(self.now_us);
                     open.insert(key, since_us);

@@ -81,8 +81,9 @@ impl World {
         let seals = self.nodes[by].config.seals.clone();
         let flood = self.nodes[by].sessions.flood;
         let release = self.nodes[node].release;
-        let (level, epoch, replicas) = (self.plan.level, self.rng.random(), self.plan.replicas);
-        let outfit = Outfit { level, epoch, seals, flood, release, replicas };
+        let (level, epoch) = (self.plan.level, self.rng.random());
+        let (replicas, room_idle_ms) = (self.plan.replicas, self.plan.room_idle_ms);
+        let outfit = Outfit { level, epoch, seals, flood, release, replicas, room_idle_ms };
         let fresh = sim_node(key, &admission, &bootstrap, &mesh, offset_ms, outfit);
         self.by_id.insert(admission.node, node);
         self.nodes[node] = fresh;
