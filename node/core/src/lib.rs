@@ -23,4 +23,5 @@ mod sessions;
 mod signal;
 mod splits;
 pub mod store;
+mod underway;
 mod watches;

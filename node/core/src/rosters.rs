@@ -1,10 +1,13 @@
 //! Rosters and the subscription exchange (RFC 6121 sections 2 and 3, appendix A) between accounts of this mesh.
 //!
-//! Both sides of a contact are registers, one in each account's scope: [`step`] changes both as one act, and [`told`] derives from what
-//! changed on one side what its owner is told. [`Rosters`] keeps the rosters of accounts with sessions here, and who watches whom.
+//! A contact is two registers of its owner's scope, so that what is done at the same time on several nodes merges. One is the owner's alone: that the
+//! contact is in the roster, its name and its groups. The other is who sees whom, which the contact writes too: [`step`] changes it on both sides as one
+//! act, and [`told`] derives from what changed on one side what its owner is told. Versions before had the second only, with the first in it, and it
+//! still holds that for them. [`Rosters`] keeps the rosters of accounts with sessions here, and who watches whom.
 
 use bytes::Bytes;
 use lavina_crdt::names::AccountName;
+use lavina_crdt::register::Registers;
 use lavina_protocols::command::{REQUEST_BYTES_MAX, RosterItem, Subscription, SubscriptionStep};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,17 +15,25 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Most contacts of one account, asked-for ones too.
 pub(crate) const CONTACTS_MAX: usize = 2_000;
 
-/// The first segment of the keys of roster registers.
-pub(crate) const PREFIX: &str = "roster/";
+/// Before the contact's name in the key of the register that says who sees whom.
+const WAYS: &str = "roster/";
 
-/// The register that holds a contact.
-pub(crate) fn key(contact: &AccountName) -> String {
-    format!("{PREFIX}{contact}")
+/// The same of the register that is the owner's. Not longer, as names may be as long as a key with the other one can hold.
+const OWNERS: &str = "listed/";
+
+/// The register that says who sees whom, written by both.
+pub(crate) fn ways_key(contact: &AccountName) -> String {
+    format!("{WAYS}{contact}")
 }
 
-/// The contact that a register holds.
+/// The register that is the owner's.
+pub(crate) fn owners_key(contact: &AccountName) -> String {
+    format!("{OWNERS}{contact}")
+}
+
+/// The contact that a register is about.
 pub(crate) fn contact(key: &str) -> Option<AccountName> {
-    AccountName::any(key.strip_prefix(PREFIX)?).ok()
+    AccountName::any(key.strip_prefix(WAYS).or_else(|| key.strip_prefix(OWNERS))?).ok()
 }
 
 /// What of an item came after its first form, at the end of the value: a version that does not know of it reads what is before.
@@ -37,30 +48,74 @@ struct Request {
     carries: Vec<u8>,
 }
 
-/// The value of a contact's register.
-pub(crate) fn encode(item: Option<&RosterItem>) -> Vec<u8> {
-    let Some(item) = item else { return Vec::new() };
-    let mut value = postcard::to_stdvec(item).unwrap_or_default();
-    let Subscription { approved, .. } = item.subscription;
-    if approved || !item.request.is_empty() {
-        value.extend(postcard::to_stdvec(&Later { approved }).unwrap_or_default());
-    }
-    if !item.request.is_empty() {
-        value.extend(postcard::to_stdvec(&Request { carries: item.request.to_vec() }).unwrap_or_default());
-    }
-    value
+/// And after that: whether who wrote the value keeps what is the owner's in a register of its own.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Apart {
+    owners: bool,
 }
 
-/// A contact from its register's value; `None` for a removed one, and for bytes that are none.
-pub(crate) fn decode(value: &[u8]) -> Option<RosterItem> {
+/// What is the owner's of a contact that is in the roster.
+#[derive(Debug, Serialize, Deserialize)]
+struct Owners {
+    name: String,
+    groups: Vec<String>,
+}
+
+/// The value of the register that says who sees whom. It is never empty: that is a removal by a version before.
+pub(crate) fn encode_ways(item: &RosterItem) -> Vec<u8> {
+    let later = Later { approved: item.subscription.approved };
+    let request = Request { carries: item.request.to_vec() };
+    postcard::to_stdvec(&(item, later, request, Apart { owners: true })).unwrap_or_default()
+}
+
+/// The value of the owner's register: empty when the contact is not in the roster.
+pub(crate) fn encode_owners(item: &RosterItem) -> Vec<u8> {
+    if !item.listed {
+        return Vec::new();
+    }
+    let owners = Owners { name: item.name.clone(), groups: item.groups.clone() };
+    postcard::to_stdvec(&owners).unwrap_or_default()
+}
+
+/// The item in a register that says who sees whom, and whether what is the owner's is apart from it.
+fn decode_ways(value: &[u8]) -> Option<(RosterItem, bool)> {
     let (mut item, rest) = postcard::take_from_bytes::<RosterItem>(value).ok()?;
     let (later, rest) = postcard::take_from_bytes::<Later>(rest).unwrap_or_default();
     item.subscription.approved = later.approved;
-    let request = postcard::from_bytes::<Request>(rest).unwrap_or_default().carries;
-    if request.len() <= REQUEST_BYTES_MAX {
-        item.request = Bytes::from(request);
+    let (request, rest) = postcard::take_from_bytes::<Request>(rest).unwrap_or_default();
+    if request.carries.len() <= REQUEST_BYTES_MAX {
+        item.request = Bytes::from(request.carries);
     }
-    Some(item)
+    let apart = postcard::from_bytes::<Apart>(rest).unwrap_or_default();
+    Some((item, apart.owners))
+}
+
+/// A contact as the registers of its owner have it; `None` when they say nothing of it. A version before writes all of the item, so what it says counts
+/// until the owner's register is written again.
+pub(crate) fn read(registers: &Registers, contact: &AccountName) -> Option<RosterItem> {
+    let (ways, owners) = (ways_key(contact), owners_key(contact));
+    let known = registers.get(&ways).and_then(decode_ways).filter(|(item, _)| item.contact == *contact);
+    let (mut item, apart) = known.unwrap_or_else(|| (blank(contact.clone()), false));
+    if let Some(at) = registers.written(&owners)
+        && (apart || registers.written(&ways).is_none_or(|ways| ways < at))
+    {
+        let own = registers.get(&owners).and_then(|value| postcard::from_bytes::<Owners>(value).ok());
+        item.listed = own.is_some();
+        if let Some(own) = own {
+            (item.name, item.groups) = (own.name, own.groups);
+        }
+    }
+    // RFC 6121 appendix A: whoever is in any state but "none" and "pending in" is in the roster.
+    let Subscription { to, from, asked, approved, .. } = item.subscription;
+    item.listed |= to || from || asked || approved;
+    means_something(&item).then_some(item)
+}
+
+/// All contacts that an account's registers have.
+pub(crate) fn all(registers: &Registers) -> impl Iterator<Item = RosterItem> + '_ {
+    let keys = [WAYS, OWNERS].into_iter().flat_map(|prefix| registers.iter(prefix));
+    let contacts: BTreeSet<AccountName> = keys.filter_map(|(key, _)| contact(key)).collect();
+    contacts.into_iter().filter_map(|contact| read(registers, &contact))
 }
 
 /// A contact nobody has said anything about.
@@ -76,7 +131,7 @@ pub(crate) fn blank(contact: AccountName) -> RosterItem {
 }
 
 /// Whether the item still says anything.
-pub(crate) fn means_something(item: &RosterItem) -> bool {
+fn means_something(item: &RosterItem) -> bool {
     item.listed || item.subscription != Subscription::default()
 }
 
@@ -214,6 +269,9 @@ impl Rosters {
 mod tests {
     use super::*;
     use SubscriptionStep::{Subscribe, Subscribed, Unsubscribe, Unsubscribed};
+    use lavina_crdt::clock::Hlc;
+    use lavina_crdt::ids::{OrderKey, Origin};
+    use lavina_crdt::register::RegisterSet;
 
     fn name(text: &str) -> AccountName {
         AccountName::new(text).unwrap()
@@ -262,25 +320,80 @@ mod tests {
         assert_eq!(told, [Subscribe]);
     }
 
+    fn registers(writes: &[(&str, &[u8])]) -> Registers {
+        let mut registers = Registers::new();
+        for ((key, value), at) in writes.iter().zip(1..) {
+            let set = RegisterSet { key: (*key).to_owned(), value: value.to_vec(), of: None };
+            registers.apply(OrderKey { hlc: Hlc(at), origin: Origin([1; 16]), seq: at }, &set);
+        }
+        registers
+    }
+
+    fn read_of(writes: &[(&str, &[u8])]) -> Option<RosterItem> {
+        read(&registers(writes), &name("romeo"))
+    }
+
     #[test]
     fn an_item_is_read_by_the_version_before_and_from_it() {
-        let mut item = blank(name("romeo"));
+        let mut item = RosterItem { listed: true, name: "Romeo".to_owned(), ..blank(name("romeo")) };
         item.subscription.to = true;
-        let before = postcard::to_stdvec(&item).unwrap();
-        assert_eq!(encode(Some(&item)), before);
-        assert_eq!(decode(&before), Some(item.clone()));
+        let first = postcard::to_stdvec(&item).unwrap();
+        assert_eq!(read_of(&[("roster/romeo", &first)]), Some(item.clone()));
         item.subscription.approved = true;
-        let after = encode(Some(&item));
-        assert!(after.starts_with(&before) && after.len() > before.len());
-        assert_eq!(decode(&after), Some(item.clone()));
         item.request = Bytes::from_static(b"<presence/>");
-        let asked = encode(Some(&item));
-        assert!(asked.starts_with(&after) && asked.len() > after.len());
-        assert_eq!(decode(&asked), Some(item.clone()));
-        assert!(postcard::from_bytes::<Later>(&asked[before.len()..]).unwrap().approved);
+        let before = [first, vec![1, 11], item.request.to_vec()].concat();
+        assert_eq!(read_of(&[("roster/romeo", &before)]), Some(item.clone()));
+        let now = encode_ways(&item);
+        assert!(now.starts_with(&before) && now.len() > before.len());
+        assert_eq!(read_of(&[("roster/romeo", &now)]), Some(item.clone()));
         item.request = Bytes::from(vec![b'x'; REQUEST_BYTES_MAX + 1]);
-        assert_eq!(decode(&encode(Some(&item))).unwrap().request, Bytes::new(), "whoever wrote it");
-        assert_eq!(decode(&[]), None);
+        assert_eq!(
+            read_of(&[("roster/romeo", &encode_ways(&item))]).unwrap().request,
+            Bytes::new(),
+            "whoever wrote it"
+        );
+        assert_eq!(read_of(&[("roster/romeo", &[])]), None);
+        assert_eq!(read_of(&[("roster/juliet", &now)]), None);
+        assert_eq!(read_of(&[("roster/romeo", &encode_ways(&blank(name("romeo"))))]), None);
+    }
+
+    #[test]
+    fn what_is_the_owners_counts_over_what_the_contact_writes_and_versions_before_still_write_it() {
+        let item = RosterItem { listed: true, name: "Romeo".to_owned(), ..blank(name("romeo")) };
+        let (owners, ways) =
+            (encode_owners(&item), encode_ways(&RosterItem { name: "old".to_owned(), ..item.clone() }));
+        let before = postcard::to_stdvec(&RosterItem { name: "before".to_owned(), ..item.clone() }).unwrap();
+        let called = |writes: &[(&str, &[u8])]| read_of(writes).map(|item| item.name);
+        assert_eq!(called(&[("listed/romeo", &owners)]).unwrap(), "Romeo");
+        assert_eq!(called(&[("listed/romeo", &owners), ("roster/romeo", &ways)]).unwrap(), "Romeo");
+        assert_eq!(called(&[("listed/romeo", &[]), ("roster/romeo", &ways)]), None);
+        assert_eq!(called(&[("roster/romeo", &before), ("listed/romeo", &owners)]).unwrap(), "Romeo");
+        assert_eq!(called(&[("roster/romeo", &before), ("listed/romeo", &[])]), None);
+        assert_eq!(called(&[("listed/romeo", &owners), ("roster/romeo", &before)]).unwrap(), "before");
+        assert_eq!(called(&[("listed/romeo", &owners), ("roster/romeo", &[])]), None, "removed by a version before");
+    }
+
+    #[test]
+    fn whose_presence_is_seen_is_in_the_roster() {
+        let mut item = blank(name("romeo"));
+        item.subscription.asked_by = true;
+        assert!(!read_of(&[("listed/romeo", &[]), ("roster/romeo", &encode_ways(&item))]).unwrap().listed);
+        item.subscription.from = true;
+        assert!(read_of(&[("listed/romeo", &[]), ("roster/romeo", &encode_ways(&item))]).unwrap().listed);
+    }
+
+    #[test]
+    fn all_contacts_are_read_once() {
+        let item = RosterItem { listed: true, ..blank(name("romeo")) };
+        let (owners, ways) = (encode_owners(&item), encode_ways(&item));
+        let writes: &[(&str, &[u8])] = &[
+            ("listed/romeo", &owners),
+            ("roster/romeo", &ways),
+            ("listed/nurse", &owners),
+            ("roster/tybalt", &encode_ways(&blank(name("tybalt")))),
+        ];
+        let found: Vec<String> = all(&registers(writes)).map(|item| item.contact.to_string()).collect();
+        assert_eq!(found, ["nurse", "romeo"]);
     }
 
     #[test]

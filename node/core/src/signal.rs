@@ -4,7 +4,7 @@ use crate::farewells::REASON_BYTES_MAX;
 use bytes::Bytes;
 use lavina_crdt::clock::Hlc;
 use lavina_crdt::content::{Author, Content};
-use lavina_crdt::ids::{NodeId, OrderKey, Scope, SessionId};
+use lavina_crdt::ids::{MsgId, NodeId, OrderKey, Scope, SessionId};
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +149,8 @@ pub(crate) enum Signal {
         /// What is published by whom.
         of: AccountName,
     },
+    /// For the whole node, whichever session it is addressed to: a client has a direct message that was said there.
+    Got(MsgId),
 }
 
 impl Signal {
@@ -170,7 +172,7 @@ impl Signal {
     fn is_sound(&self) -> bool {
         let line = |text: &str| !text.contains(['\0', '\r', '\n']);
         match self {
-            Self::Whisper { .. } | Self::Replaced | Self::Forwarded(_) => true,
+            Self::Whisper { .. } | Self::Replaced | Self::Forwarded(_) | Self::Got(_) => true,
             Self::FromAbroad { account, resource, .. }
             | Self::Shows { account, resource, .. }
             | Self::HasTold { account, resource, .. } => account.is_remote() && resource.as_deref().is_none_or(line),

@@ -263,8 +263,7 @@ impl<S: Store> Node<S> {
             Some(roster) => roster.values().filter(|item| is_meant(item)).map(|item| item.contact.clone()).collect(),
             None => {
                 let stored = self.replicas.account(account);
-                let registers = stored.into_iter().flat_map(|stored| stored.registers().iter(rosters::PREFIX));
-                let items = registers.filter_map(|(_, value)| rosters::decode(value));
+                let items = stored.into_iter().flat_map(|stored| rosters::all(stored.registers()));
                 items.filter(|item| is_meant(item)).map(|item| item.contact).collect()
             }
         };
@@ -286,9 +285,7 @@ impl<S: Store> Node<S> {
         let before = self.roster_item(account, contact);
         let (mut own, mut theirs) = (before.clone(), mirrored(account, &before));
         rosters::step(step, request, &mut own, &mut theirs);
-        if own != before {
-            self.put_item(now, asker, account, &own)?;
-        }
+        self.put_item(now, asker, account, &before, &own)?;
         let to = Remote { account: contact.clone(), resource: None };
         let (was, is) = (before.subscription, own.subscription);
         // Section 3: what changes nothing here may still change something there, but for what only answers a request.
@@ -331,10 +328,10 @@ impl<S: Store> Node<S> {
             self.let_know(to.clone(), granted);
         }
         if own != before {
-            if !rosters::means_something(&before) {
+            if before == rosters::blank(contact.clone()) {
                 self.room_for_requests(account)?;
             }
-            self.put_item(now, asker, account, &own)?;
+            self.put_item(now, asker, account, &before, &own)?;
         }
         if before.subscription.from != own.subscription.from {
             self.show_all_abroad(account, &to, own.subscription.from);
@@ -347,7 +344,7 @@ impl<S: Store> Node<S> {
         let kept = self.rosters.get(account).map(BTreeMap::len);
         let stored = || {
             let stored = self.replicas.account(account);
-            stored.into_iter().flat_map(|stored| stored.registers().iter(rosters::PREFIX)).count()
+            stored.into_iter().flat_map(|stored| rosters::all(stored.registers())).count()
         };
         if kept.unwrap_or_else(stored) < rosters::CONTACTS_MAX { Ok(()) } else { Err(Refusal::TooMany("contacts")) }
     }

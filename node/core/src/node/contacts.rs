@@ -22,8 +22,7 @@ impl<S: Store> Node<S> {
     pub(super) fn keep_roster(&mut self, account: &AccountName) {
         if self.rosters.get(account).is_none() {
             let stored = self.replicas.account(account);
-            let registers = stored.into_iter().flat_map(|stored| stored.registers().iter(rosters::PREFIX));
-            let items = registers.filter_map(|(_, value)| rosters::decode(value)).collect();
+            let items = stored.into_iter().flat_map(|stored| rosters::all(stored.registers())).collect();
             self.rosters.keep(account, items);
         }
     }
@@ -65,11 +64,11 @@ impl<S: Store> Node<S> {
             self.room_for_contact(&account)?;
         }
         (item.name, item.groups, item.listed) = (edit.name, edit.groups, true);
-        self.put_item(now, asker, &account, &item)?;
+        self.put_owners(now, asker, &account, &item)?;
         Ok(Reply::Done)
     }
 
-    /// RFC 6121 section 2.5.2: removing a contact ends the subscriptions both ways.
+    /// RFC 6121 section 2.5.2: removing a contact ends the subscriptions both ways. On the other side it changes nothing else.
     fn remove_contact(
         &mut self,
         now: Now,
@@ -86,7 +85,7 @@ impl<S: Store> Node<S> {
             for step in ends {
                 self.step_abroad(now, asker, account, &contact, step, &Bytes::new())?;
             }
-            self.put_item(now, asker, account, &rosters::blank(contact))?;
+            self.put_blank(now, asker, account, contact)?;
             return Ok(Reply::Done);
         }
         let mut theirs = self.roster_item(&contact, account);
@@ -94,11 +93,22 @@ impl<S: Store> Node<S> {
         for step in [SubscriptionStep::Unsubscribe, SubscriptionStep::Unsubscribed] {
             rosters::step(step, &Bytes::new(), &mut own, &mut theirs);
         }
-        self.put_item(now, asker, account, &rosters::blank(contact.clone()))?;
-        if theirs != before {
-            self.put_item(now, asker, &contact, &theirs)?;
-        }
+        self.put_blank(now, asker, account, contact.clone())?;
+        self.put_item(now, asker, &contact, &before, &theirs)?;
         Ok(Reply::Done)
+    }
+
+    /// The contact is in the roster no longer. Versions before are told in the register they know.
+    fn put_blank(
+        &mut self,
+        now: Now,
+        asker: &Asker,
+        account: &AccountName,
+        contact: AccountName,
+    ) -> Result<(), Refusal> {
+        let blank = rosters::blank(contact);
+        self.put_owners(now, asker, account, &blank)?;
+        self.put_ways(now, asker, account, &blank)
     }
 
     pub(super) fn subscription(
@@ -127,12 +137,8 @@ impl<S: Store> Node<S> {
         if own.listed && !own_before.listed {
             self.room_for_contact(&account)?;
         }
-        if own != own_before {
-            self.put_item(now, asker, &account, &own)?;
-        }
-        if theirs != theirs_before {
-            self.put_item(now, asker, &contact, &theirs)?;
-        }
+        self.put_item(now, asker, &account, &own_before, &own)?;
+        self.put_item(now, asker, &contact, &theirs_before, &theirs)?;
         Ok(Reply::Done)
     }
 
@@ -143,20 +149,40 @@ impl<S: Store> Node<S> {
 
     pub(super) fn roster_item(&self, owner: &AccountName, contact: &AccountName) -> RosterItem {
         let kept = self.rosters.get(owner).and_then(|roster| roster.get(contact)).cloned();
-        let stored = || self.register(owner, &rosters::key(contact)).and_then(|value| rosters::decode(&value));
+        let stored = || rosters::read(self.replicas.account(owner)?.registers(), contact);
         kept.or_else(stored).unwrap_or_else(|| rosters::blank(contact.clone()))
     }
 
+    /// Writes what of an item is another than before: what is the owner's only where the owner does it.
     pub(super) fn put_item(
         &mut self,
         now: Now,
         asker: &Asker,
         owner: &AccountName,
+        before: &RosterItem,
         item: &RosterItem,
     ) -> Result<(), Refusal> {
+        // First, as whose presence is seen is in the roster by that: the owner's clients are told once.
+        if (item.subscription, &item.request) != (before.subscription, &before.request) {
+            self.put_ways(now, asker, owner, item)?;
+        }
+        let by_owner = asker.record.account.as_ref() == Some(owner);
+        if by_owner && rosters::encode_owners(item) != rosters::encode_owners(before) {
+            self.put_owners(now, asker, owner, item)?;
+        }
+        Ok(())
+    }
+
+    fn put_owners(&mut self, now: Now, asker: &Asker, owner: &AccountName, item: &RosterItem) -> Result<(), Refusal> {
         let author: Author = self.author(asker.session, &asker.record, &asker.record.nick);
-        let value = rosters::encode(rosters::means_something(item).then_some(item));
-        self.set_register(now, owner.clone(), author, rosters::key(&item.contact), value)
+        let (key, value) = (rosters::owners_key(&item.contact), rosters::encode_owners(item));
+        self.set_register(now, owner.clone(), author, key, value)
+    }
+
+    fn put_ways(&mut self, now: Now, asker: &Asker, owner: &AccountName, item: &RosterItem) -> Result<(), Refusal> {
+        let author: Author = self.author(asker.session, &asker.record, &asker.record.nick);
+        let (key, value) = (rosters::ways_key(&item.contact), rosters::encode_ways(item));
+        self.set_register(now, owner.clone(), author, key, value)
     }
 
     /// A contact of an account has changed, by whoever: tells the account's sessions here what that means for them.
@@ -164,8 +190,8 @@ impl<S: Store> Node<S> {
         if self.rosters.get(owner).is_none() {
             return;
         }
-        let value = self.register(owner, &rosters::key(contact));
-        let item = value.and_then(|value| rosters::decode(&value)).filter(|item| item.contact == *contact);
+        let account = self.replicas.account(owner);
+        let item = account.and_then(|account| rosters::read(account.registers(), contact));
         let old = self.rosters.set(owner, contact, item.clone()).unwrap_or_else(|| rosters::blank(contact.clone()));
         let new = item.unwrap_or_else(|| rosters::blank(contact.clone()));
         let by_owner = self.acting_account().as_ref() == Some(owner);

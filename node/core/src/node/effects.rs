@@ -88,6 +88,7 @@ impl<S: Store> Node<S> {
         }
         if said.redacted.is_none() {
             self.deliver_said(&said);
+            self.say_got(now, &said);
         }
         Some(said)
     }

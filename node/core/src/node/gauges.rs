@@ -14,6 +14,7 @@ impl<S: Store> Node<S> {
         gauges.push(self.farewells.gauge());
         gauges.push(self.gone.gauge());
         gauges.push(self.knocks.gauge());
+        gauges.push(self.underway.gauge());
         gauges.push(self.replicas.gauge());
         gauges
     }

@@ -172,9 +172,12 @@ impl<S: Store> Node<S> {
         rosters::step(grant, &Bytes::new(), &mut theirs, &mut own);
         rosters::step(ask, &Bytes::new(), &mut theirs, &mut own);
         rosters::step(grant, &Bytes::new(), &mut own, &mut theirs);
-        for (owner, item) in [(account, own), (inviter, theirs)] {
-            let value = rosters::encode(Some(&item));
-            self.set_register(now, owner.clone(), author.clone(), rosters::key(&item.contact), value)?;
+        let listed = (account.clone(), rosters::owners_key(inviter), rosters::encode_owners(&own));
+        let ways = [(account, own), (inviter, theirs)];
+        let ways =
+            ways.map(|(owner, item)| (owner.clone(), rosters::ways_key(&item.contact), rosters::encode_ways(&item)));
+        for (owner, key, value) in ways.into_iter().chain([listed]) {
+            self.set_register(now, owner, author.clone(), key, value)?;
         }
         Ok(())
     }

@@ -74,6 +74,7 @@ use crate::rosters::Rosters;
 use crate::sessions::{Outputs, Sessions};
 use crate::splits::Splits;
 use crate::store::{BatchId, Store, StoreError};
+use crate::underway::Underway;
 use crate::watches::Watches;
 use lavina_crdt::clock::Now;
 use lavina_crdt::content::Author;
@@ -118,6 +119,7 @@ pub struct Node<S> {
     invites: Invites,
     farewells: Farewells,
     knocks: Knocks,
+    underway: Underway,
     /// Whose nicks are nobody's any more.
     gone: gone::Memory,
     /// Rooms that go by another name here, which does not know yet what it takes over: from which, by whom, why.
@@ -203,6 +205,7 @@ impl<S: Store> Node<S> {
             invites: Invites::default(),
             farewells: Farewells::default(),
             knocks: Knocks::default(),
+            underway: Underway::default(),
             gone: gone::Memory::default(),
             moves: BTreeMap::new(),
             most: (0, 0),

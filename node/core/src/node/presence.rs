@@ -148,6 +148,9 @@ impl<S: Store> Node<S> {
             self.observe_stamps(now, change.new.as_ref());
             self.show(now, change.session, change.new, &why);
         }
+        if is_anew {
+            self.note_lost(now, update.node);
+        }
         if together {
             self.tell_netjoin(update.node);
             self.meet_companions(now, update.node);

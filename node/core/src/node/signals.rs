@@ -54,6 +54,10 @@ impl<S: Store> Node<S> {
             self.on_client_abroad(account, resource.as_ref(), Told::HasBeenTold(of.clone()));
             return;
         }
+        if let Signal::Got(id) = signal {
+            self.underway.got(*id);
+            return;
+        }
         if let Signal::Knocked { room, by, text } = signal {
             self.on_knocked(room, by, text);
             return;
@@ -99,6 +103,7 @@ impl<S: Store> Node<S> {
             Signal::Farewell { .. }
             | Signal::Shows { .. }
             | Signal::HasTold { .. }
+            | Signal::Got(_)
             | Signal::Wallops { .. }
             | Signal::Passing { .. }
             | Signal::Reported { .. }

@@ -18,6 +18,7 @@ impl<S: Store> Node<S> {
             self.splits.regain(now, node);
         } else {
             self.splits.lose(now, node, self.config.limits.unreachable_grace_ms);
+            self.note_lost(now, node);
         }
     }
 

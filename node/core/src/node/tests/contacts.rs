@@ -1,11 +1,13 @@
 //! Contacts: subscriptions, rosters and presence between accounts, on one node and across nodes.
 
-use super::world::{World, account};
+use super::world::{Client, World, account};
 use bytes::Bytes;
 use lavina_crdt::content::Content;
 use lavina_crdt::looks;
 use lavina_crdt::names::RoomName;
-use lavina_protocols::command::{Command, PresenceChange, Refusal, Reply, RosterEdit, SubscriptionStep, Target};
+use lavina_protocols::command::{
+    Command, PresenceChange, Refusal, Reply, RosterEdit, RosterItem, SubscriptionStep, Target,
+};
 
 fn step(contact: &str, step: SubscriptionStep) -> Command {
     Command::Subscription(account(contact), step, Bytes::new())
@@ -90,6 +92,114 @@ fn a_removed_contact_is_gone_on_both_sides() {
     let heard = world.words(juliet);
     assert!(heard.contains(&"roster romeo to=false from=false removed=true".to_owned()), "{heard:?}");
     assert!(heard.contains(&"presence romeo false".to_owned()), "{heard:?}");
+}
+
+fn roster(world: &mut World, client: Client) -> Vec<String> {
+    let Ok(Reply::Roster(items)) = world.ask(client, Command::RosterGet) else { panic!("no roster") };
+    let ways = |item: &RosterItem| (item.subscription.to, item.subscription.from);
+    items.iter().map(|item| format!("{} {} {:?}", item.contact, item.name, ways(item))).collect()
+}
+
+fn call(world: &mut World, client: Client, contact: &str, name: &str) {
+    let edit = RosterEdit { name: name.to_owned(), groups: vec!["Verona".to_owned()] };
+    world.ask(client, Command::RosterSet(account(contact), Some(edit))).unwrap();
+}
+
+fn remove(world: &mut World, client: Client, contact: &str) {
+    world.ask(client, Command::RosterSet(account(contact), None)).unwrap();
+}
+
+/// Juliet and Romeo on two nodes, who see one another's presence.
+fn friends() -> (World, Client, Client) {
+    let mut world = World::new(2);
+    world.register(0, "juliet");
+    world.register(0, "romeo");
+    world.run_ms(300);
+    let (juliet, romeo) = (world.member(0, "juliet", "balcony"), world.member(1, "romeo", "orchard"));
+    call(&mut world, juliet, "romeo", "Romeo");
+    call(&mut world, romeo, "juliet", "Juliet");
+    for (one, contact, other, name) in [(juliet, "romeo", romeo, "juliet"), (romeo, "juliet", juliet, "romeo")] {
+        world.ask(one, step(contact, SubscriptionStep::Subscribe)).unwrap();
+        world.run_ms(300);
+        world.ask(other, step(name, SubscriptionStep::Subscribed)).unwrap();
+        world.run_ms(300);
+    }
+    assert_eq!(roster(&mut world, juliet), ["romeo Romeo (true, true)"]);
+    assert_eq!(roster(&mut world, romeo), ["juliet Juliet (true, true)"]);
+    world.words(juliet);
+    world.words(romeo);
+    (world, juliet, romeo)
+}
+
+#[test]
+fn who_remove_each_other_at_the_same_time_have_each_other_no_more() {
+    for juliet_first in [true, false] {
+        let (mut world, juliet, romeo) = friends();
+        world.cut(&[1]);
+        let mut removals = [(juliet, "romeo"), (romeo, "juliet")];
+        if !juliet_first {
+            removals.reverse();
+        }
+        for (client, contact) in removals {
+            world.run_ms(1_000);
+            remove(&mut world, client, contact);
+        }
+        world.heal();
+        world.run_ms(20_000);
+        for (client, index, name) in [(juliet, 1, "juliet"), (romeo, 0, "romeo")] {
+            let pushes: Vec<String> = world.words(client).into_iter().filter(|word| word.contains("roster")).collect();
+            assert_eq!(pushes.len(), 1, "{pushes:?}");
+            assert!(pushes[0].contains("to=false from=false removed=true"), "{pushes:?}");
+            assert!(roster(&mut world, client).is_empty());
+            let elsewhere = world.member(index, name, "elsewhere");
+            assert!(roster(&mut world, elsewhere).is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_the_owner_calls_a_contact_and_that_it_is_gone_over_there_are_both_kept() {
+    for rename_first in [true, false] {
+        let (mut world, juliet, romeo) = friends();
+        world.cut(&[1]);
+        for renames in [rename_first, !rename_first] {
+            world.run_ms(1_000);
+            match renames {
+                true => call(&mut world, romeo, "juliet", "My love"),
+                false => remove(&mut world, juliet, "romeo"),
+            }
+        }
+        world.heal();
+        world.run_ms(20_000);
+        assert!(roster(&mut world, juliet).is_empty());
+        assert_eq!(roster(&mut world, romeo), ["juliet My love (false, false)"]);
+        let elsewhere = world.member(0, "romeo", "elsewhere");
+        assert_eq!(roster(&mut world, elsewhere), ["juliet My love (false, false)"]);
+    }
+}
+
+#[test]
+fn who_is_taken_into_the_roster_while_they_ask_still_asks() {
+    for asks_first in [true, false] {
+        let mut world = World::new(2);
+        world.register(0, "juliet");
+        world.register(0, "romeo");
+        world.run_ms(300);
+        let (juliet, romeo) = (world.member(0, "juliet", "balcony"), world.member(1, "romeo", "orchard"));
+        world.run_ms(300);
+        world.cut(&[1]);
+        for asks in [asks_first, !asks_first] {
+            world.run_ms(1_000);
+            match asks {
+                true => drop(world.ask(juliet, step("romeo", SubscriptionStep::Subscribe)).unwrap()),
+                false => call(&mut world, romeo, "juliet", "Juliet"),
+            }
+        }
+        world.heal();
+        world.run_ms(20_000);
+        assert!(world.words(romeo).contains(&"juliet Subscribe".to_owned()));
+        assert_eq!(roster(&mut world, romeo), ["juliet Juliet (false, false)"]);
+    }
 }
 
 #[test]

@@ -113,6 +113,25 @@ fn who_was_there_behind_a_cut_is_not_told_again() {
 }
 
 #[test]
+fn who_comes_behind_a_cut_is_not_told_either_of_what_was_said_long_ago() {
+    let mut world = two_accounts(2);
+    let romeo = world.member(0, "romeo", "orchard");
+    world.run_ms(300);
+    world.cut(&[1]);
+    say(&mut world, romeo, "juliet", "one");
+    world.run_ms(1_000);
+    let juliet = world.member(1, "juliet", "balcony");
+    world.run_ms(60_000);
+    world.heal();
+    world.run_ms(20_000);
+    let words = world.words(juliet);
+    assert_eq!(words.iter().filter(|word| word.contains("one")).count(), 1);
+    assert!(!words.iter().any(|word| word.contains("waiting")), "{words:?}");
+    let hall = world.member(0, "juliet", "hall");
+    assert_eq!(take(&mut world, hall), None);
+}
+
+#[test]
 fn what_a_session_never_said_it_had_waits_unless_another_one_is_there() {
     let mut world = two_accounts(1);
     let (romeo, juliet) = (world.member(0, "romeo", "orchard"), world.member(0, "juliet", "balcony"));
@@ -202,6 +221,74 @@ fn who_is_behind_a_cut_takes_nothing_as_the_node_may_be_gone() {
     world.run_ms(20_000);
     let said = world.words(juliet).iter().filter(|word| word.contains("one")).count();
     assert_eq!(said, 1, "who was there all the time has it from the history");
+}
+
+/// Romeo on the first of three nodes, Juliet on the second, which is out of reach from here on while nobody knows.
+fn before_anybody_knows() -> (World, Client, Client) {
+    let mut world = two_accounts(3);
+    let (romeo, juliet) = (world.member(0, "romeo", "orchard"), world.member(1, "juliet", "balcony"));
+    world.run_ms(300);
+    say(&mut world, romeo, "juliet", "before");
+    world.run_ms(300);
+    assert!(world.words(juliet).contains(&"romeo: before".to_owned()));
+    world.silence(&[1]);
+    (world, romeo, juliet)
+}
+
+#[test]
+fn what_is_said_before_anybody_knows_that_a_node_is_lost_waits_and_what_its_client_has_got_does_not() {
+    let (mut world, romeo, juliet) = before_anybody_knows();
+    let first = say(&mut world, romeo, "juliet", "one");
+    say(&mut world, romeo, "juliet", "two");
+    world.run_ms(20_000);
+    let hall = world.member(2, "juliet", "hall");
+    assert_eq!(take(&mut world, hall), Some(first));
+    world.heal();
+    world.run_ms(20_000);
+    let said = world.words(juliet).iter().filter(|word| word.contains("one")).count();
+    assert_eq!(said, 1, "who was there all the time has it from the history");
+}
+
+#[test]
+fn who_comes_to_another_node_before_that_is_known_is_told_what_was_said_before() {
+    for index in [0, 2] {
+        let (mut world, romeo, _) = before_anybody_knows();
+        let first = say(&mut world, romeo, "juliet", "one");
+        say(&mut world, romeo, "juliet", "two");
+        world.run_ms(1_000);
+        let hall = world.member(index, "juliet", "hall");
+        assert_eq!(take(&mut world, hall), None);
+        world.run_ms(20_000);
+        let waiting: Vec<String> = world.words(hall).into_iter().filter(|word| word.contains("waiting")).collect();
+        assert_eq!(waiting, [format!("waiting {first}")]);
+        let garden = world.member(2, "juliet", "garden");
+        assert_eq!(take(&mut world, garden), None, "it is given once");
+    }
+}
+
+#[test]
+fn what_is_said_while_a_node_starts_anew_is_given_to_who_comes_to_it() {
+    let (mut world, romeo, _) = before_anybody_knows();
+    let first = say(&mut world, romeo, "juliet", "one");
+    world.restart(1);
+    world.heal();
+    world.run_ms(5_000);
+    let juliet = world.member(1, "juliet", "balcony");
+    assert_eq!(take(&mut world, juliet), Some(first));
+}
+
+#[test]
+fn what_another_client_in_reach_is_given_does_not_wait() {
+    let (mut world, romeo, _) = before_anybody_knows();
+    world.heal();
+    let garden = world.member(2, "juliet", "garden");
+    world.run_ms(300);
+    world.silence(&[1]);
+    say(&mut world, romeo, "juliet", "one");
+    world.run_ms(20_000);
+    assert!(world.words(garden).contains(&"romeo: one".to_owned()));
+    let hall = world.member(2, "juliet", "hall");
+    assert_eq!(take(&mut world, hall), None);
 }
 
 #[test]
