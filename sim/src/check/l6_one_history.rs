@@ -1,9 +1,11 @@
 //! L6, one history: pages of any size, from either end, on any node, join to the same sequence.
 
 use super::{Rest, judged_clients};
+use crate::plan::Class;
 use crate::world::World;
 use lavina_crdt::content::MessageKind;
 use lavina_crdt::ids::{MsgId, Scope};
+use lavina_crdt::names::RoomName;
 use lavina_crdt::version::VersionVector;
 use lavina_protocols::event::Said;
 use std::collections::BTreeMap;
@@ -65,6 +67,9 @@ fn as_clients_read(world: &World, rest: &Rest) -> Vec<String> {
             let index = world.plan.rooms.iter().position(|plan| plan.name == *room);
             let all = index.and_then(|index| histories.get(&(index, client.home)));
             let (Some(all), true) = (all, caught.is_done()) else { continue };
+            if index.is_some_and(|index| is_void_since(world, client.home, &rest.rooms[index])) {
+                continue;
+            }
             let lines = read.lines().filter(|(id, text)| !id.is_empty() && !text.is_empty());
             let got: Vec<&str> = lines.map(|(id, _)| id).collect();
             let place = |id: Option<&&str>| all.iter().position(|(there, _)| Some(&there.as_str()) == id);
@@ -83,6 +88,14 @@ fn as_clients_read(world: &World, rest: &Rest) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Whether something of a room that counted at a node when its clients began to read counts no more: who signed it was found to have signed two then.
+fn is_void_since(world: &World, node: usize, room: &RoomName) -> bool {
+    let scope = Scope::Room(room.clone());
+    let had = world.had.get(node).and_then(|had| had.get(&scope));
+    let now = world.vectors(node).remove(&scope).unwrap_or_default();
+    world.plan.class == Class::Byzantine && had.is_some_and(|had| !now.covers(had))
 }
 
 /// Whether an entry is one of those that a vector names.
