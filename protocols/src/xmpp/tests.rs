@@ -12,6 +12,7 @@ mod pep;
 mod push;
 mod relations;
 mod resumption;
+mod room_admin;
 mod room_extras;
 mod rooms;
 mod sasl2;
