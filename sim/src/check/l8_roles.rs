@@ -7,7 +7,6 @@ use super::judged::Judged;
 use crate::client::When;
 use crate::plan::{FaultKind, NetFault};
 use crate::world::World;
-use lavina_core::store::Store;
 use lavina_crdt::content::Principal;
 use lavina_crdt::ids::{MsgId, Scope};
 use lavina_crdt::names::RoomName;
@@ -41,7 +40,7 @@ fn lost_founder(world: &mut World, room: usize, name: &RoomName) -> Vec<String> 
     for node in world.judged() {
         let Some(state) = world.room_state(node, name) else { continue };
         let founders = state.ranks.iter().filter(|(_, rank)| **rank == Rank::Founder).count();
-        if founders == 0 && !state.is_level() && !lacks_what_is_cut_off(world, node, name) {
+        if founders == 0 && !state.is_level() {
             wrong.push(format!("{name} has no founder at node {node}, {founder:?} is {:?}", state.rank(&founder)));
         }
     }
@@ -134,15 +133,6 @@ fn void_bans(world: &mut World, rest: &Rest, index: usize) -> Vec<String> {
 /// Whether an act of the room may have gone with a destroyed disk.
 fn is_touched(world: &World, room: &RoomName) -> bool {
     world.lost.touch(&Scope::Room(room.clone()))
-}
-
-/// Whether a node that is not judged, as one that stays cut off, has something of a room that a judged one lacks: who founded it may be among that, when
-/// the disk of the latter was lost.
-fn lacks_what_is_cut_off(world: &World, node: usize, room: &RoomName) -> bool {
-    let scope = Scope::Room(room.clone());
-    let has = |node: usize| world.nodes[node].store.vectors().unwrap_or_default().remove(&scope).unwrap_or_default();
-    let (judged, here) = (world.judged(), has(node));
-    (0..world.nodes.len()).any(|other| !judged.contains(&other) && has(other).missing_in(&here).next().is_some())
 }
 
 /// Whether two acts were done on different sides of one and the same cut.

@@ -122,6 +122,8 @@ pub(crate) fn check(world: &mut World) -> Vec<Violation> {
     for node in world.judged() {
         world.probe_open(node);
     }
+    let held: Vec<_> = world.judged().into_iter().map(|node| world.vectors(node)).collect();
+    world.lost.settle(&held);
     let rooms: Vec<RoomName> = world.plan.rooms.iter().filter_map(|room| RoomName::new(&room.name).ok()).collect();
     let mut violations = Vec::new();
     let mut histories = BTreeMap::new();

@@ -326,7 +326,7 @@ impl World {
     }
 
     /// Compares what a disk holds at a start with what it held: what is gone with a disk to which something was done, and is with nobody else who
-    /// is honest, is lost.
+    /// is honest, is lost; and to a part that stays cut off, what is with nobody else there.
     fn take_stock(&mut self, index: usize, damage: Option<String>) {
         let after = self.nodes[index].store.vectors().unwrap_or_default();
         let disk = &mut self.nodes[index].disk;
@@ -344,6 +344,11 @@ impl World {
             let others = self.nodes.iter().enumerate().filter(|(other, _)| honest(*other));
             let known = self.lost.entries();
             self.lost.note(&before, &after, others.map(|(_, node)| &node.disk.held));
+            let healed = self.healed();
+            if healed.len() < self.nodes.len() && healed.contains(&index) {
+                let inside = healed.iter().filter(|other| honest(**other)).map(|other| &self.nodes[*other].disk.held);
+                self.lost.note_inside(&before, &after, inside);
+            }
             *self.happened.entry("entries-lost").or_default() += self.lost.entries() - known;
         }
     }
