@@ -62,11 +62,13 @@ impl Open {
         self.offers.remove(&nearest).map(|theirs| (nearest, theirs))
     }
 
-    /// Another holder is asked for what it has said to have.
+    /// Another holder is asked for what it has said to have, and waited for in place of who was before.
     fn ask_for(&mut self, now: Now, node: NodeId, theirs: VersionVector) -> Step {
+        self.from.clear();
         self.asked.insert(node);
         self.there = theirs;
         self.is_here = false;
+        self.ends_us = self.ends_us.min(now.deadline_ms(WHOLE_MS));
         self.due_us = now.deadline_ms(STALLED_MS).min(self.ends_us);
         Step::Ask(vec![node])
     }
@@ -269,13 +271,11 @@ impl Fetches {
             let is_answered = !open.from.is_empty();
             self.doubted.extend(open.from.iter().map(|node| (*node, now.deadline_ms(DOUBTED_MS))));
             open.asked.clear();
-            let step = if !is_answered {
-                self.ask(now, &room, usize::MAX)
-            } else if let Some((node, theirs)) = open.next_offer().filter(|_| now.mono_us < open.ends_us) {
-                open.from.clear();
-                open.ask_for(now, node, theirs)
-            } else {
-                self.end(&room, false)
+            let offer = if now.mono_us < open.ends_us { open.next_offer() } else { None };
+            let step = match offer {
+                Some((node, theirs)) => open.ask_for(now, node, theirs),
+                None if is_answered => self.end(&room, false),
+                None => self.ask(now, &room, usize::MAX),
             };
             steps.push((room, step));
         }
@@ -426,6 +426,28 @@ mod tests {
         assert_eq!(fetches.on_time(at(2 + STALLED_MS)), [(room(), Step::Ask(vec![node(2)]))]);
         assert_eq!(fetches.on_holding(at(2_100), node(2), &room(), &has(3), &has(0)), Step::Wait);
         assert_eq!(fetches.on_here(at(2_101), &room(), &has(3)), Step::Over(true));
+    }
+
+    #[test]
+    fn who_gave_what_it_had_is_not_doubted_for_another_one_that_does_not() {
+        let mut fetches = begun();
+        fetches.on_holding(at(2), node(1), &room(), &has(3), &has(0));
+        fetches.on_here(at(9), &room(), &has(3));
+        assert_eq!(fetches.on_holding(at(40), node(2), &room(), &has(1_000), &has(3)), Step::Ask(vec![node(2)]));
+        fetches.on_holding(at(80), node(2), &room(), &has(1_000), &has(3));
+        fetches.on_holding(at(80), node(3), &room(), &has(3), &has(3));
+        assert_eq!(fetches.on_time(at(40 + STALLED_MS)), [(room(), Step::Over(false))]);
+        let sources = vec![(1_000, node(1)), (40_000, node(2))];
+        assert_eq!(fetches.begin(at(3_000), &room(), sources, false), Step::Ask(vec![node(1)]));
+    }
+
+    #[test]
+    fn when_the_nearest_does_not_answer_one_is_asked_that_has_said_what_it_has() {
+        let mut fetches = begun();
+        fetches.on_holding(at(40), node(3), &room(), &has(3), &has(0));
+        assert_eq!(fetches.on_time(at(ANSWER_MS_MIN)), [(room(), Step::Ask(vec![node(3)]))]);
+        fetches.on_holding(at(400), node(3), &room(), &has(3), &has(0));
+        assert_eq!(fetches.on_here(at(401), &room(), &has(3)), Step::Over(true));
     }
 
     #[test]
