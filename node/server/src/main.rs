@@ -18,6 +18,7 @@ mod config;
 mod demo;
 mod federation;
 mod files;
+mod html;
 mod identity;
 mod local;
 mod shell;

@@ -1,6 +1,7 @@
 //! The status page: one file, no script, nothing from elsewhere.
 
 use super::view::{NodeView, PeerView};
+use crate::html::escape;
 use std::fmt::Write;
 
 const STYLE: &str = "
@@ -17,20 +18,6 @@ td.n { font-variant-numeric: tabular-nums; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 .alarm { border-left: .3rem solid var(--bad); padding: .5rem 1rem; }
 ";
-
-/// Text as HTML shows it.
-fn escape(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c => out.push(c),
-        }
-        out
-    })
-}
 
 /// The page.
 pub(super) fn render(view: &NodeView) -> String {

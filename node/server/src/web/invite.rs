@@ -2,6 +2,7 @@
 //! whether the invitation is still good, the client is told by the server.
 
 use super::Web;
+use crate::html::escape;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -84,10 +85,6 @@ fn page(domain: &str, link: &InviteLink) -> String {
     )
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,10 +97,5 @@ mod tests {
         assert!(meet.contains("href=\"xmpp:bob@a.example?roster;preauth=T1;ibr=y\""), "{meet}");
         assert!(read(Some(("register", "juliet"))).contains("register the account juliet@a.example"));
         assert!(read(None).contains("href=\"xmpp:a.example?register;preauth=T1\""));
-    }
-
-    #[test]
-    fn nothing_that_comes_in_is_markup() {
-        assert_eq!(escape("<a href='\"&"), "&lt;a href=&#39;&quot;&amp;");
     }
 }
