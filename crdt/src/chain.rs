@@ -4,6 +4,7 @@
 //! has two hashes. Bodies are judged apart from that ([`body`]): what a later version writes is chained and passed on here.
 
 use crate::content::{Author, Content};
+use crate::derived::{Context, context};
 use crate::entry::{Body, Entry, Hash, Run, SealedEntry, Signature};
 use crate::ids::{OriginKey, Scope};
 use crate::room::{Kick, Rank};
@@ -13,6 +14,8 @@ use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use postcard::ser_flavors::Flavor;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+
+static ENTRY: Context = context("lavina 1 entry");
 
 /// Most bytes of one encoded entry. A message text is at most 64 KiB (the XMPP stanza bound), its metadata far less.
 pub const ENTRY_BYTES_MAX: usize = 96 * 1024;
@@ -84,7 +87,7 @@ pub fn seal(entry: &Entry) -> (SealedEntry, Hash) {
 /// The hash of a sealed entry.
 #[must_use]
 pub fn hash(sealed: &SealedEntry) -> Hash {
-    Hash(blake3::derive_key("lavina 1 entry", &sealed.bytes))
+    Hash(ENTRY.hash(&sealed.bytes))
 }
 
 /// The entry that sealed bytes hold, for bytes that [`verify`] accepted before (the store's own); `None` when they are not one.

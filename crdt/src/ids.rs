@@ -5,11 +5,15 @@
 
 use crate::clock::Hlc;
 use crate::content::Principal;
+use crate::derived::{Context, context};
 use crate::names::{AccountName, RoomName};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
+
+static ORIGIN: Context = context("lavina 1 origin");
+static ID_OF_A_PLACE: Context = context("lavina 1 id of a place");
 
 /// A node: its Ed25519 public key. Shown to people as the libp2p `PeerId` that the transport derives from it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -76,7 +80,7 @@ impl OriginKey {
     /// The short name of this origin.
     #[must_use]
     pub fn origin(&self) -> Origin {
-        let mut hasher = blake3::Hasher::new_derive_key("lavina 1 origin");
+        let mut hasher = ORIGIN.hasher();
         hasher.update(&self.node.0);
         hasher.update(&self.epoch.to_be_bytes());
         let mut short = [0; 16];
@@ -166,7 +170,7 @@ impl MsgId {
     /// keeps places as they are, so its name is in it.
     #[must_use]
     pub fn of_place(room: &RoomName, since: Hlc, session: SessionId) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("lavina 1 id of a place");
+        let mut hasher = ID_OF_A_PLACE.hasher();
         hasher.update(&session.number.to_be_bytes());
         hasher.update(room.as_str().as_bytes());
         let mut id = [0; 20];

@@ -9,6 +9,7 @@ mod base32;
 pub mod chain;
 pub mod clock;
 pub mod content;
+pub mod derived;
 pub mod directory;
 pub mod entry;
 pub mod equivocation;

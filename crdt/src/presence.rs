@@ -120,10 +120,20 @@ struct NodeSessions {
 }
 
 /// Every node's sessions as known here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct PresenceMap {
     nodes: BTreeMap<NodeId, NodeSessions>,
+    changes: u64,
 }
+
+/// Two are equal that know the same, whatever came before it.
+impl PartialEq for PresenceMap {
+    fn eq(&self, other: &Self) -> bool {
+        self.nodes == other.nodes
+    }
+}
+
+impl Eq for PresenceMap {}
 
 impl NodeSessions {
     /// Version of what is known of a session; 0 when nothing is.
@@ -191,6 +201,7 @@ impl PresenceMap {
 
     /// Sets (or with `None` ends) one of `session.node`'s own sessions at the incarnation given; returns the change.
     pub fn put(&mut self, incarnation: u64, session: SessionId, record: Option<SessionRecord>) -> PresenceChange {
+        self.changes += 1;
         let node = self.nodes.entry(session.node).or_default();
         if node.incarnation < incarnation {
             *node = NodeSessions { incarnation, ..NodeSessions::default() };
@@ -217,6 +228,7 @@ impl PresenceMap {
         if update.version < version {
             return Ok(Vec::new());
         }
+        self.changes += 1;
         let node = self.nodes.entry(update.node).or_default();
         let mut before = BTreeMap::new();
         if node.incarnation < update.incarnation {
@@ -262,6 +274,12 @@ impl PresenceMap {
         self.nodes.iter().map(|(node, sessions)| (*node, (sessions.incarnation, sessions.version))).collect()
     }
 
+    /// How often this has changed: a moment in its life.
+    #[must_use]
+    pub const fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// The (incarnation, version) held of one node.
     #[must_use]
     pub fn version_of(&self, node: NodeId) -> Option<(u64, u64)> {
@@ -272,6 +290,7 @@ impl PresenceMap {
     /// the same incarnation bring it back only as a whole.
     pub fn drop_node(&mut self, node: NodeId) -> Vec<PresenceChange> {
         let Some(sessions) = self.nodes.get_mut(&node) else { return Vec::new() };
+        self.changes += 1;
         let incarnation = sessions.incarnation;
         let old = std::mem::replace(sessions, NodeSessions { incarnation, ..NodeSessions::default() });
         let gone = old.live.into_iter().map(|(number, (_, record))| (SessionId { node, number }, record));

@@ -1,10 +1,13 @@
 //! Version vectors: origin -> next seq. A scope's sync state is its vector, nothing else.
 
+use crate::derived::{Context, context};
 use crate::entry::Hash;
 use crate::ids::{Dot, Origin, Scope};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+static SCOPE_VECTOR: Context = context("lavina 1 scope vector");
 
 /// Which entries of a scope are known: for each origin, all with a seq below the stored one. An absent origin counts as 0.
 ///
@@ -91,7 +94,7 @@ impl VersionVector {
     /// digests; an origin of which nothing is known does not count.
     #[must_use]
     pub fn digest(&self, scope: &Scope) -> Hash {
-        let mut hasher = blake3::Hasher::new_derive_key("lavina 1 scope vector");
+        let mut hasher = SCOPE_VECTOR.hasher();
         let scope = postcard::to_stdvec(scope).unwrap_or_default();
         hasher.update(&u64::try_from(scope.len()).unwrap_or(u64::MAX).to_be_bytes());
         hasher.update(&scope);

@@ -104,6 +104,11 @@ impl<'a> Unlike<'a> {
         Self(scopes.iter().map(parted).filter(|parted| !parted.is_alike()).collect())
     }
 
+    /// Which scopes they are.
+    pub(super) fn scopes(&self) -> impl Iterator<Item = &'a Scope> {
+        self.0.iter().map(|parted| parted.scope)
+    }
+
     /// What one of the nodes lacks of what another has.
     pub(super) fn lacking(&self, has: usize, lacks: usize) -> impl Iterator<Item = Lack> {
         self.0.iter().filter(move |parted| parted.holds[lacks]).flat_map(move |parted| {

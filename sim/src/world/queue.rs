@@ -5,7 +5,8 @@ use crate::wire::Packet;
 use bytes::Bytes;
 use lavina_core::node::Input;
 use lavina_gossip::frame::Frame;
-use std::collections::BTreeMap;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 
 /// One event to come.
@@ -75,18 +76,45 @@ pub(crate) enum Pending {
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     next: u64,
-    events: BTreeMap<(u64, u64), Pending>,
+    events: BinaryHeap<Reverse<Event>>,
+}
+
+/// An event with its time and its number.
+#[derive(Debug)]
+struct Event {
+    at: (u64, u64),
+    what: Pending,
+}
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Event {}
+
+impl PartialOrd for Event {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Event {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.at.cmp(&other.at)
+    }
 }
 
 impl Queue {
     /// Schedules an event.
     pub(crate) fn push(&mut self, at_us: u64, event: Pending) {
         self.next += 1;
-        self.events.insert((at_us, self.next), event);
+        self.events.push(Reverse(Event { at: (at_us, self.next), what: event }));
     }
 
     /// The next event and its time.
     pub(crate) fn pop(&mut self) -> Option<(u64, Pending)> {
-        self.events.pop_first().map(|((at_us, _), event)| (at_us, event))
+        self.events.pop().map(|Reverse(Event { at: (at_us, _), what })| (at_us, what))
     }
 }

@@ -27,6 +27,9 @@ pub(crate) struct Watch {
     held: Vec<Holding>,
     /// Scopes of which not all nodes have the same: only there can one lack what another has.
     unlike: BTreeSet<Scope>,
+    /// Those of them of which all that are to hold them have the same, as long as these are the nodes that are compared and what each is to hold.
+    agreed: BTreeSet<Scope>,
+    compared: BTreeMap<usize, (u64, u64)>,
     /// Since when each gap is open, microseconds.
     open: BTreeMap<(Pair, Lack), u64>,
     /// The gap that was open for longest: how long, and which.
@@ -46,6 +49,7 @@ impl World {
                 Some(core) => held.look(node.start, core),
                 None => held.look_anew(node.store.vectors().unwrap_or_default()),
             };
+            self.watch.agreed.retain(|scope| !changed.contains(scope));
             self.watch.unlike.extend(changed);
         }
         self.watch.unlike.retain(|scope| !is_alike(&held, scope));
@@ -82,7 +86,19 @@ impl World {
         let mut open = BTreeMap::new();
         let up: BTreeSet<usize> = (0..held.len()).filter(|node| self.is_healthy(*node)).collect();
         let late: BTreeSet<usize> = up.iter().copied().filter(|node| self.is_late(*node)).collect();
-        let unlike = Unlike::among(held, &self.watch.unlike, &up, |node, scope| self.holds(node, scope));
+        let moment = |node: &usize| {
+            let core = self.nodes[*node].core.as_ref();
+            (*node, (self.nodes[*node].start, core.map_or(0, lavina_core::node::Node::holding_changes)))
+        };
+        let compared: BTreeMap<usize, (u64, u64)> = up.iter().map(moment).collect();
+        if self.watch.compared != compared {
+            self.watch.compared = compared;
+            self.watch.agreed.clear();
+        }
+        let unsure: BTreeSet<Scope> = self.watch.unlike.difference(&self.watch.agreed).cloned().collect();
+        let unlike = Unlike::among(held, &unsure, &up, |node, scope| self.holds(node, scope));
+        let parted: BTreeSet<&Scope> = unlike.scopes().collect();
+        self.watch.agreed.extend(unsure.iter().filter(|scope| !parted.contains(scope)).cloned());
         for (one, other, epoch) in self.connections() {
             if !self.net.paths.passes_both(one, other) || !self.net.paths.is_calm(self.now_us) {
                 continue;

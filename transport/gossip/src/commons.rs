@@ -1,94 +1,148 @@
 //! The hash trees over what this node and each of its peers both hold, while rooms are placed: of scopes that all hold there is one, and each peer
 //! has one of the rooms in common. A bucket's hash is over those of both.
+//!
+//! All of them are parts of the [tree](crate::tree) over what is here, of which they keep hashes alone: a mesh has many peers, and most of what changes
+//! is asked for by few of them before it changes again.
 
 use crate::holders::Holders;
-use crate::tree::Tree;
+use crate::tree::{Tree, bucket_hash, bucket_of, root_hash};
+use lavina_crdt::derived::{Context, context};
 use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::{NodeId, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 
+static COMMON_ROOT: Context = context("lavina 1 sync common root");
+static COMMON_BUCKET: Context = context("lavina 1 sync common bucket");
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Commons {
-    everywhere: Tree,
-    rooms: BTreeMap<NodeId, Tree>,
+    everywhere: Part,
+    rooms: BTreeMap<NodeId, Part>,
+}
+
+/// The hashes over some of the scopes of a tree.
+#[derive(Debug)]
+struct Part {
+    buckets: BTreeMap<u8, Hash>,
+    /// A bit for each bucket that has changed since its hash was taken.
+    stale: [u64; 4],
+    root: Option<Hash>,
+    changes: u64,
+}
+
+impl Default for Part {
+    /// One of which nothing is known yet.
+    fn default() -> Self {
+        Self { buckets: BTreeMap::new(), stale: [u64::MAX; 4], root: None, changes: 0 }
+    }
+}
+
+impl Part {
+    fn touch(&mut self, key: &Hash) {
+        let bucket = usize::from(bucket_of(key));
+        if let Some(word) = self.stale.get_mut(bucket / 64) {
+            *word |= 1 << (bucket % 64);
+        }
+        self.root = None;
+        self.changes += 1;
+    }
+
+    /// Takes the hashes of buckets that have changed anew.
+    fn refresh(&mut self, all: &Tree, is_in: impl Fn(&Scope, &Hash) -> bool) {
+        for (number, word) in (0u8..).zip(&mut self.stale) {
+            while *word != 0 {
+                let bit = word.trailing_zeros();
+                *word &= *word - 1;
+                let bucket = number * 64 + u8::try_from(bit).unwrap_or(0);
+                match bucket_hash(all.digests(bucket).filter(|(key, scope, _)| is_in(scope, key)).map(|leaf| leaf.2)) {
+                    Some(hash) => self.buckets.insert(bucket, hash),
+                    None => self.buckets.remove(&bucket),
+                };
+            }
+        }
+    }
+
+    fn root(&mut self) -> Hash {
+        let buckets = &self.buckets;
+        *self.root.get_or_insert_with(|| root_hash(buckets.iter().map(|(index, hash)| (*index, *hash))))
+    }
 }
 
 impl Commons {
-    /// Builds all of it anew from everything that is here.
-    pub(crate) fn rebuild(&mut self, all: &Tree, holders: &Holders) {
+    /// Who is to hold what is another thing than before.
+    pub(crate) fn rebuild(&mut self, holders: &Holders) {
         *self = Self::default();
         if holders.is_on() {
-            self.rooms = holders.placing().map(|peer| (peer, Tree::default())).collect();
-            all.leaves().for_each(|(key, scope, digest)| self.put(scope, key, digest, holders));
+            self.rooms = holders.placing().map(|peer| (peer, Part::default())).collect();
         }
     }
 
     /// A peer places rooms too, as became known.
-    pub(crate) fn add_peer(&mut self, peer: NodeId, all: &Tree, holders: &Holders) {
-        let is_common = |(key, scope, _): &(Hash, &Scope, Hash)| {
-            is_room(scope) && holders.keeps_here(scope, key) && holders.keeps(peer, scope, key)
-        };
-        let mut tree = Tree::default();
-        if holders.is_on() {
-            all.leaves().filter(is_common).for_each(|(key, scope, digest)| tree.put(scope, key, digest));
-        }
-        self.rooms.insert(peer, tree);
+    pub(crate) fn add_peer(&mut self, peer: NodeId) {
+        self.rooms.insert(peer, Part::default());
     }
 
     pub(crate) fn remove_peer(&mut self, peer: NodeId) {
         self.rooms.remove(&peer);
     }
 
-    /// A scope is known to be so from here on, or other nodes are to hold it.
-    pub(crate) fn put(&mut self, scope: &Scope, key: Hash, digest: Hash, holders: &Holders) {
+    /// There is more or less of a scope here than before.
+    pub(crate) fn on_change(&mut self, scope: &Scope, key: &Hash, holders: &Holders) {
         if !holders.is_on() {
             return;
         }
         if !is_room(scope) {
-            self.everywhere.put(scope, key, digest);
-            return;
-        }
-        let is_kept_here = holders.keeps_here(scope, &key);
-        for (peer, tree) in &mut self.rooms {
-            if is_kept_here && holders.keeps(*peer, scope, &key) {
-                tree.put(scope, key, digest);
-            } else {
-                tree.remove(&key);
-            }
+            self.everywhere.touch(key);
+        } else if holders.keeps_here(scope, key) {
+            let placed = holders.placed(key);
+            self.rooms.iter_mut().filter(|(peer, _)| placed.has(**peer)).for_each(|(_, part)| part.touch(key));
         }
     }
 
-    /// Nothing of a scope is here any more.
-    pub(crate) fn remove(&mut self, scope: &Scope, key: &Hash) {
-        if is_room(scope) {
-            self.rooms.values_mut().for_each(|tree| tree.remove(key));
-        } else {
-            self.everywhere.remove(key);
+    /// A node is to hold a room from here on, or no longer.
+    pub(crate) fn on_interest(&mut self, node: NodeId, scope: &Scope, key: &Hash, holders: &Holders) {
+        if node == holders.me() {
+            let placed = holders.placed(key);
+            self.rooms.iter_mut().filter(|(peer, _)| placed.has(**peer)).for_each(|(_, part)| part.touch(key));
+        } else if let Some(part) = self.rooms.get_mut(&node)
+            && holders.keeps_here(scope, key)
+        {
+            part.touch(key);
         }
+    }
+
+    fn refresh(&mut self, peer: NodeId, all: &Tree, holders: &Holders) -> (&mut Part, &mut Part) {
+        self.everywhere.refresh(all, |scope, _| !is_room(scope));
+        let rooms = self.rooms.entry(peer).or_default();
+        let is_common = |scope: &Scope, key: &Hash| {
+            is_room(scope) && holders.keeps(peer, scope, key) && holders.keeps_here(scope, key)
+        };
+        rooms.refresh(all, is_common);
+        (&mut self.everywhere, rooms)
     }
 
     /// The hash over what is held in common with a peer.
-    pub(crate) fn root(&mut self, peer: NodeId) -> Hash {
-        let mut hasher = blake3::Hasher::new_derive_key("lavina 1 sync common root");
-        hasher.update(&self.everywhere.root().0);
-        hasher.update(&self.rooms_root(peer).0);
+    pub(crate) fn root(&mut self, peer: NodeId, all: &Tree, holders: &Holders) -> Hash {
+        let (everywhere, rooms) = self.refresh(peer, all, holders);
+        let mut hasher = COMMON_ROOT.hasher();
+        hasher.update(&everywhere.root().0);
+        hasher.update(&rooms.root().0);
         Hash(*hasher.finalize().as_bytes())
     }
 
-    /// The hash over the rooms in common with a peer.
-    pub(crate) fn rooms_root(&mut self, peer: NodeId) -> Hash {
-        self.rooms.entry(peer).or_default().root()
+    /// How often the rooms in common with a peer have changed: a moment in their life.
+    pub(crate) fn room_changes(&self, peer: NodeId) -> u64 {
+        self.rooms.get(&peer).map_or(0, |part| part.changes)
     }
 
     /// The hashes of all buckets that are not empty, in order.
-    pub(crate) fn bucket_hashes(&mut self, peer: NodeId) -> Vec<(u8, Hash)> {
-        let everywhere: BTreeMap<u8, Hash> = self.everywhere.bucket_hashes().into_iter().collect();
-        let rooms: BTreeMap<u8, Hash> = self.rooms.entry(peer).or_default().bucket_hashes().into_iter().collect();
-        let buckets: BTreeSet<u8> = everywhere.keys().chain(rooms.keys()).copied().collect();
+    pub(crate) fn bucket_hashes(&mut self, peer: NodeId, all: &Tree, holders: &Holders) -> Vec<(u8, Hash)> {
+        let (everywhere, rooms) = self.refresh(peer, all, holders);
+        let buckets: BTreeSet<u8> = everywhere.buckets.keys().chain(rooms.buckets.keys()).copied().collect();
         let hash = |bucket: u8| {
-            let mut hasher = blake3::Hasher::new_derive_key("lavina 1 sync common bucket");
-            for part in [&everywhere, &rooms] {
+            let mut hasher = COMMON_BUCKET.hasher();
+            for part in [&everywhere.buckets, &rooms.buckets] {
                 hasher.update(&part.get(&bucket).copied().unwrap_or_default().0);
             }
             Hash(*hasher.finalize().as_bytes())

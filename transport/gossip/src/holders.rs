@@ -38,6 +38,8 @@ pub(crate) struct Holders {
     /// The nodes with occupants, by room.
     interested: BTreeMap<Hash, BTreeSet<NodeId>>,
     homes: RefCell<BTreeMap<Hash, Arc<[NodeId]>>>,
+    /// How often it has changed what this node is to hold.
+    changes: u64,
 }
 
 impl Holders {
@@ -50,6 +52,7 @@ impl Holders {
             placing: BTreeSet::new(),
             interested: BTreeMap::new(),
             homes: RefCell::new(BTreeMap::new()),
+            changes: 0,
         }
     }
 
@@ -84,6 +87,7 @@ impl Holders {
         if is_new {
             self.candidates = candidates;
             self.homes.borrow_mut().clear();
+            self.changes += 1;
         }
         is_new
     }
@@ -105,6 +109,7 @@ impl Holders {
 
     /// A node has occupants in a room from here on, or none any more.
     pub(crate) fn set_interested(&mut self, node: NodeId, room: Hash, is_interested: bool) {
+        self.changes += u64::from(node == self.me);
         if is_interested {
             self.interested.entry(room).or_default().insert(node);
         } else if let Some(nodes) = self.interested.get_mut(&room) {
@@ -128,9 +133,23 @@ impl Holders {
         self.interested.get(key).is_some_and(|nodes| nodes.contains(&node)) || self.homes(key).contains(&node)
     }
 
+    /// Where a room is placed, by the hash of its scope, to ask for many nodes.
+    pub(crate) fn placed(&self, key: &Hash) -> Placed<'_> {
+        Placed { interested: self.interested.get(key), homes: self.homes(key) }
+    }
+
+    pub(crate) const fn me(&self) -> NodeId {
+        self.me
+    }
+
     /// Whether this node is to hold a scope.
     pub(crate) fn keeps_here(&self, scope: &Scope, key: &Hash) -> bool {
         self.keeps(self.me, scope, key)
+    }
+
+    /// How often it has changed what this node is to hold: a moment in its life.
+    pub(crate) const fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The homes of a room, by the hash of its scope.
@@ -146,6 +165,19 @@ impl Holders {
         let homes: Arc<[NodeId]> = placement::homes(key, &self.candidates, replicas).into();
         cache.insert(*key, Arc::clone(&homes));
         homes
+    }
+}
+
+/// The nodes at which a room is placed.
+#[derive(Debug)]
+pub(crate) struct Placed<'a> {
+    interested: Option<&'a BTreeSet<NodeId>>,
+    homes: Arc<[NodeId]>,
+}
+
+impl Placed<'_> {
+    pub(crate) fn has(&self, node: NodeId) -> bool {
+        self.homes.contains(&node) || self.interested.is_some_and(|nodes| nodes.contains(&node))
     }
 }
 

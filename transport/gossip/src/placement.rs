@@ -6,10 +6,13 @@
 //!
 //! **Invariant:** one node more or less moves only what it takes or leaves: every home but one stays.
 
+use lavina_crdt::derived::{Context, context};
 use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::mesh::Place;
 use std::collections::BTreeSet;
+
+static HOME: Context = context("lavina 1 home");
 
 /// A node that may be a home.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +59,7 @@ fn spread(ranked: &[&Candidate], replicas: usize) -> Vec<NodeId> {
 }
 
 fn rank<'a>(scope: &Hash, candidates: &'a [Candidate]) -> Vec<&'a Candidate> {
-    let mut base = blake3::Hasher::new_derive_key("lavina 1 home");
+    let mut base = HOME.hasher();
     base.update(&scope.0);
     let score = |candidate: &Candidate| {
         let mut hasher = base.clone();

@@ -7,12 +7,15 @@ use crate::links::Links;
 use crate::machine::Output;
 use crate::outbox::Outbox;
 use lavina_crdt::clock::Now;
+use lavina_crdt::derived::{Context, context};
 use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::mutant::{self, Mutant};
 use lavina_crdt::presence::{PresenceMap, PresenceUpdate, SessionRecord};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+static PRESENCE: Context = context("lavina 1 presence");
 
 /// Least time between two questions to one peer, so that two that never agree do not spin.
 const ASK_MS_MIN: u64 = 500;
@@ -25,11 +28,13 @@ pub(crate) struct PresenceExchange {
     /// Incarnation of this node's own presence, known to peers even while there is no session: it ends those of an earlier start.
     incarnation: u64,
     asked_at_us: BTreeMap<NodeId, u64>,
+    /// The hash over what is known, and the moment for which it was taken.
+    digest: Option<(u64, Hash)>,
 }
 
 impl PresenceExchange {
     pub(crate) const fn new(incarnation: u64) -> Self {
-        Self { incarnation, asked_at_us: BTreeMap::new() }
+        Self { incarnation, asked_at_us: BTreeMap::new(), digest: None }
     }
 
     /// Own presence has changed.
@@ -55,8 +60,11 @@ impl PresenceExchange {
     }
 
     /// The hash over what is known here of the presence of admitted nodes: equal where two know the same.
-    pub(crate) fn digest(&self, map: &PresenceMap, links: &Links) -> Hash {
-        let mut hasher = blake3::Hasher::new_derive_key("lavina 1 presence");
+    pub(crate) fn digest(&mut self, map: &PresenceMap, links: &Links) -> Hash {
+        if let Some((_, digest)) = self.digest.filter(|(moment, _)| *moment == map.changes()) {
+            return digest;
+        }
+        let mut hasher = PRESENCE.hasher();
         for (node, (incarnation, version)) in self.versions(map, links) {
             if node == links.me || links.is_admitted(node) {
                 hasher.update(&node.0);
@@ -64,7 +72,14 @@ impl PresenceExchange {
                 hasher.update(&version.to_be_bytes());
             }
         }
-        Hash(*hasher.finalize().as_bytes())
+        let digest = Hash(*hasher.finalize().as_bytes());
+        self.digest = Some((map.changes(), digest));
+        digest
+    }
+
+    /// Who belongs to the mesh is another thing than before.
+    pub(crate) fn on_roster(&mut self) {
+        self.digest = None;
     }
 
     /// A peer knows something else than this node: they tell each other what. Whether it does.
@@ -130,6 +145,7 @@ impl PresenceExchange {
         let known = theirs.get(&links.me).filter(|known| ours.get(&links.me).is_some_and(|own| *known > own));
         if let Some(above) = known.and_then(|(incarnation, _)| incarnation.checked_add(1)) {
             self.incarnation = above;
+            self.digest = None;
             out.push(Output::Incarnation(above));
         }
     }

@@ -2,9 +2,14 @@
 //! of one moves only what was its own.
 
 use crate::tree::scope_hash;
+use lavina_crdt::derived::{Context, context};
 use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::{NodeId, Origin, Scope};
 use std::collections::BTreeSet;
+
+static GATEWAY: Context = context("lavina 1 gateway");
+static ENVOY: Context = context("lavina 1 envoy");
+static REGIONS: Context = context("lavina 1 regions");
 
 /// The gateway of a region for what an origin writes in a scope, when these are the region's live nodes.
 #[must_use]
@@ -14,18 +19,18 @@ pub fn gateway(scope: &Scope, origin: Origin, candidates: &[NodeId]) -> Option<N
 
 /// Gateways of one region for the entries of an origin in a scope, best first.
 pub(crate) fn gateways(scope: &Hash, origin: Origin, candidates: &[NodeId]) -> Vec<NodeId> {
-    rank("lavina 1 gateway", &[&scope.0, &origin.0], candidates)
+    rank(&GATEWAY, &[&scope.0, &origin.0], candidates)
 }
 
 /// Nodes of one region that compare replicas with another region, best first.
 pub(crate) fn envoys(regions: (&str, &str), candidates: &[NodeId]) -> Vec<NodeId> {
-    rank("lavina 1 envoy", &[regions.0.as_bytes(), &[0], regions.1.as_bytes()], candidates)
+    rank(&ENVOY, &[regions.0.as_bytes(), &[0], regions.1.as_bytes()], candidates)
 }
 
 /// How many of the pairs that `region` makes with all others rank before its pair with `other`.
 pub(crate) fn region_rank(region: &str, other: &str, regions: &BTreeSet<&str>) -> usize {
     let score = |with: &str| {
-        let mut hasher = blake3::Hasher::new_derive_key("lavina 1 regions");
+        let mut hasher = REGIONS.hasher();
         hasher.update(region.min(with).as_bytes());
         hasher.update(&[0]);
         hasher.update(region.max(with).as_bytes());
@@ -35,8 +40,8 @@ pub(crate) fn region_rank(region: &str, other: &str, regions: &BTreeSet<&str>) -
     regions.iter().filter(|with| **with != region && score(with) > own).count()
 }
 
-fn rank(context: &str, key: &[&[u8]], candidates: &[NodeId]) -> Vec<NodeId> {
-    let mut base = blake3::Hasher::new_derive_key(context);
+fn rank(context: &Context, key: &[&[u8]], candidates: &[NodeId]) -> Vec<NodeId> {
+    let mut base = context.hasher();
     for part in key {
         base.update(part);
     }

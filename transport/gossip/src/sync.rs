@@ -90,8 +90,8 @@ pub(crate) struct Sync {
     turns: Turns,
     /// The root and the presence that each peer was told last, and when; forgotten where it is known to differ.
     told: BTreeMap<NodeId, (Hash, Hash, u64)>,
-    /// The hash over the rooms in common that each peer was told last.
-    told_rooms: BTreeMap<NodeId, Hash>,
+    /// How often the rooms in common had changed when each peer was told of them last.
+    told_rooms: BTreeMap<NodeId, u64>,
     /// Moments in the life of the tree, oldest first, with when they were: one that is old enough, and those after it.
     moments: VecDeque<(u64, u64)>,
     /// The moment in which a peer last said that it has the same.
@@ -129,18 +129,25 @@ impl Sync {
     pub(crate) fn on_durable(&mut self, now: Now, scope: &Scope, key: Hash, vector: &VersionVector, holders: &Holders) {
         if vector.is_empty() {
             self.tree.remove(&key);
-            self.commons.remove(scope, &key);
+            self.commons.on_change(scope, &key, holders);
             self.handover.remove(&key);
             return;
         }
-        self.tree.set(scope, key, vector);
-        self.on_held(now, scope, key, holders);
+        if self.tree.set(scope, key, vector) {
+            self.commons.on_change(scope, &key, holders);
+        }
+        self.look_where_held(now, scope, key, holders);
     }
 
-    /// Something of a scope is here that was not before, or other nodes are to hold it.
-    pub(crate) fn on_held(&mut self, now: Now, scope: &Scope, key: Hash, holders: &Holders) {
-        let Some(digest) = self.tree.digest(&key) else { return };
-        self.commons.put(scope, key, digest, holders);
+    /// A node is to hold a room from here on, or no longer.
+    pub(crate) fn on_interest(&mut self, now: Now, node: NodeId, room: &Scope, key: Hash, holders: &Holders) {
+        if self.tree.has(&key) {
+            self.commons.on_interest(node, room, &key, holders);
+            self.look_where_held(now, room, key, holders);
+        }
+    }
+
+    fn look_where_held(&mut self, now: Now, scope: &Scope, key: Hash, holders: &Holders) {
         if holders.keeps_here(scope, &key) {
             self.handover.remove(&key);
         } else {
@@ -150,7 +157,8 @@ impl Sync {
 
     /// Who counts as a home has changed.
     pub(crate) fn on_placement(&mut self, now: Now, holders: &Holders) {
-        self.commons.rebuild(&self.tree, holders);
+        self.told_rooms.clear();
+        self.commons.rebuild(holders);
         let surplus = self.tree.leaves().filter(|(key, scope, _)| !holders.keeps_here(scope, key));
         self.handover.rebuild(now, surplus.map(|(key, scope, _)| (key, scope.clone())));
     }
@@ -173,19 +181,23 @@ impl Sync {
     }
 
     /// A peer has said that it places rooms too: what is compared with it is another thing from here on.
-    pub(crate) fn on_placing(&mut self, now: Now, peer: NodeId, links: &Links, holders: &Holders) {
-        self.commons.add_peer(peer, &self.tree, holders);
+    pub(crate) fn on_placing(&mut self, now: Now, peer: NodeId, links: &Links) {
+        self.commons.add_peer(peer);
         self.differs(peer);
         self.on_up(now, peer, links);
     }
 
     /// The hash over all that this node and a peer both hold.
     fn root(&mut self, peer: NodeId, holders: &Holders) -> Hash {
-        if holders.is_placing(peer) { self.commons.root(peer) } else { self.tree.root() }
+        if holders.is_placing(peer) { self.commons.root(peer, &self.tree, holders) } else { self.tree.root() }
     }
 
     fn bucket_hashes(&mut self, peer: NodeId, holders: &Holders) -> Vec<(u8, Hash)> {
-        if holders.is_placing(peer) { self.commons.bucket_hashes(peer) } else { self.tree.bucket_hashes() }
+        if holders.is_placing(peer) {
+            self.commons.bucket_hashes(peer, &self.tree, holders)
+        } else {
+            self.tree.bucket_hashes()
+        }
     }
 
     /// Asks homes about what is to be handed over to them.
@@ -307,10 +319,20 @@ impl Sync {
     }
 
     /// Step 1.
-    pub(crate) fn on_root(&mut self, from: NodeId, root: Hash, holders: &Holders, out: &mut Outbox) {
+    ///
+    /// Two that are equal need not be told so by both: whoever changes says it.
+    pub(crate) fn on_root(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        (entries, presence): (Hash, Hash),
+        holders: &Holders,
+        out: &mut Outbox,
+    ) {
         self.due.remove(&from);
-        if root == self.root(from, holders) {
+        if entries == self.root(from, holders) {
             self.equal_at.insert(from, self.tree.changes());
+            self.note_told(now, from, entries, presence);
         } else {
             self.differs(from);
             out.send(from, Frame::Buckets(self.bucket_hashes(from, holders)));
@@ -516,11 +538,11 @@ impl Sync {
     }
 
     /// Compares with whoever is due; says whether it was time for a round of the slow timer. While a far peer sends batches no other far peer
-    /// is asked: what that one has, it most likely has too. `presence` gives the hash over presence, which is compared along with the entries.
+    /// is asked: what that one has, it most likely has too. `presence` is the hash over presence, which is compared along with the entries.
     pub(crate) fn on_time(
         &mut self,
         view: &View<'_>,
-        presence: impl Fn() -> Hash,
+        presence: Hash,
         arrivals: &Arrivals,
         flights: &mut InFlight,
         out: &mut Outbox,
@@ -531,9 +553,8 @@ impl Sync {
         }
         self.note_moment(now);
         let round = self.round(view);
-        let mut digest = None;
         for peer in &round {
-            if !self.was_told(view, *peer, || *digest.get_or_insert_with(&presence)) {
+            if !self.was_told(view, *peer, presence) {
                 self.due.entry(*peer).or_insert(now.mono_us);
             }
         }
@@ -562,24 +583,26 @@ impl Sync {
             }
             self.due.remove(&peer);
             if view.links.is_connected(peer) {
-                let presence = *digest.get_or_insert_with(&presence);
                 let entries = self.root(peer, view.holders);
-                if view.holders.is_placing(peer) {
-                    self.told_rooms.insert(peer, self.commons.rooms_root(peer));
-                }
-                self.told.insert(peer, (entries, presence, now.mono_us));
+                self.note_told(now, peer, entries, presence);
                 out.send(peer, Frame::Root { entries, presence });
             }
         }
         !round.is_empty()
     }
 
+    /// A peer knows what is here, as a whole.
+    fn note_told(&mut self, now: Now, peer: NodeId, entries: Hash, presence: Hash) {
+        self.told_rooms.insert(peer, self.commons.room_changes(peer));
+        self.told.insert(peer, (entries, presence, now.mono_us));
+    }
+
     /// Whether a peer was told what is here a while ago, and has not been known to differ since.
-    fn was_told(&mut self, view: &View<'_>, peer: NodeId, presence: impl FnOnce() -> Hash) -> bool {
+    fn was_told(&mut self, view: &View<'_>, peer: NodeId, presence: Hash) -> bool {
         let Some((entries, digest, at_us)) = self.told.get(&peer).copied() else { return false };
         view.now.mono_us.saturating_sub(at_us) < TOLD_MS * 1000
             && entries == self.root(peer, view.holders)
-            && digest == presence()
+            && digest == presence
     }
 
     fn round(&mut self, view: &View<'_>) -> Vec<NodeId> {
@@ -597,8 +620,8 @@ impl Sync {
         let mut chosen = self.turns.next(links, alone || self.rounds.is_multiple_of(FAR_EVERY));
         if view.holders.is_on() {
             let peers = view.holders.placing().filter(|peer| links.is_connected(*peer));
-            let (told, commons) = (&self.told_rooms, &mut self.commons);
-            let changed = peers.filter(|peer| told.get(peer) != Some(&commons.rooms_root(*peer))).collect();
+            let changed =
+                peers.filter(|peer| self.told_rooms.get(peer) != Some(&self.commons.room_changes(*peer))).collect();
             chosen.extend(self.turns.of_changed(&changed));
         }
         chosen

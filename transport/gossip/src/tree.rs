@@ -4,14 +4,20 @@
 //! buckets. A scope's bucket is the first byte of its own hash. Hashes of ordered lists, not sums or XORs of digests: nobody who may
 //! write entries can make two different buckets look alike. Bucket hashes are kept until a scope of theirs changes.
 
+use lavina_crdt::derived::{Context, context};
 use lavina_crdt::entry::Hash;
 use lavina_crdt::ids::Scope;
 use lavina_crdt::version::VersionVector;
 use std::collections::BTreeMap;
 
+static SCOPE: Context = context("lavina 1 scope");
+static SYNC_SCOPE: Context = context("lavina 1 sync scope");
+static SYNC_BUCKET: Context = context("lavina 1 sync bucket");
+static SYNC_ROOT: Context = context("lavina 1 sync root");
+
 /// The hash of a scope's name: its key in every table of this crate, and by its first byte its bucket.
 pub(crate) fn scope_hash(scope: &Scope) -> Hash {
-    let mut hasher = blake3::Hasher::new_derive_key("lavina 1 scope");
+    let mut hasher = SCOPE.hasher();
     match postcard::to_stdvec(scope) {
         Ok(bytes) => hasher.update(&bytes),
         Err(_) => &mut hasher,
@@ -46,30 +52,28 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// The scope's durable vector is this from here on.
-    pub(crate) fn set(&mut self, scope: &Scope, key: Hash, vector: &VersionVector) {
+    /// The scope's durable vector is this from here on; whether it was another before.
+    pub(crate) fn set(&mut self, scope: &Scope, key: Hash, vector: &VersionVector) -> bool {
         if vector.is_empty() {
-            return;
+            return false;
         }
-        self.put(scope, key, digest(&key, vector));
-    }
-
-    /// The scope's digest is this from here on.
-    pub(crate) fn put(&mut self, scope: &Scope, key: Hash, digest: Hash) {
+        let digest = digest(&key, vector);
         let bucket = self.buckets.entry(bucket_of(&key)).or_default();
-        self.changes += 1;
+        let touched = self.changes + 1;
         match bucket.leaves.get_mut(&key) {
-            Some(leaf) if leaf.digest == digest => return,
+            Some(leaf) if leaf.digest == digest => return false,
             Some(leaf) => {
                 leaf.digest = digest;
-                leaf.touched = self.changes;
+                leaf.touched = touched;
             }
             None => {
-                bucket.leaves.insert(key, Leaf { digest, scope: scope.clone(), touched: self.changes });
+                bucket.leaves.insert(key, Leaf { digest, scope: scope.clone(), touched });
             }
         }
+        self.changes = touched;
         bucket.hash = None;
         self.root = None;
+        true
     }
 
     /// The scope does not belong to it any more.
@@ -86,9 +90,9 @@ impl Tree {
         }
     }
 
-    /// The digest of a scope that is in it.
-    pub(crate) fn digest(&self, key: &Hash) -> Option<Hash> {
-        self.buckets.get(&bucket_of(key))?.leaves.get(key).map(|leaf| leaf.digest)
+    /// Whether a scope is in it.
+    pub(crate) fn has(&self, key: &Hash) -> bool {
+        self.buckets.get(&bucket_of(key)).is_some_and(|bucket| bucket.leaves.contains_key(key))
     }
 
     /// Every scope with its digest.
@@ -101,14 +105,15 @@ impl Tree {
         if let Some(root) = self.root {
             return root;
         }
-        let mut hasher = blake3::Hasher::new_derive_key("lavina 1 sync root");
-        for (index, bucket) in &mut self.buckets {
-            hasher.update(&[*index]);
-            hasher.update(&bucket.hash().0);
-        }
-        let root = Hash(*hasher.finalize().as_bytes());
+        let root = root_hash(self.buckets.iter_mut().map(|(index, bucket)| (*index, bucket.hash())));
         self.root = Some(root);
         root
+    }
+
+    /// Every scope of a bucket with its digest, in the order in which they are hashed.
+    pub(crate) fn digests(&self, bucket: u8) -> impl Iterator<Item = (Hash, &Scope, Hash)> + '_ {
+        let leaves = self.buckets.get(&bucket).map(|bucket| &bucket.leaves);
+        leaves.into_iter().flatten().map(|(key, leaf)| (*key, &leaf.scope, leaf.digest))
     }
 
     /// The hashes of all buckets that are not empty, in order.
@@ -151,18 +156,33 @@ impl Tree {
 impl Bucket {
     fn hash(&mut self) -> Hash {
         let leaves = &self.leaves;
-        *self.hash.get_or_insert_with(|| {
-            let mut hasher = blake3::Hasher::new_derive_key("lavina 1 sync bucket");
-            for leaf in leaves.values() {
-                hasher.update(&leaf.digest.0);
-            }
-            Hash(*hasher.finalize().as_bytes())
-        })
+        *self.hash.get_or_insert_with(|| bucket_hash(leaves.values().map(|leaf| leaf.digest)).unwrap_or_default())
     }
 }
 
+/// The hash of a bucket in which are scopes with these digests, in the order of their keys; `None` where there are none.
+pub(crate) fn bucket_hash(digests: impl Iterator<Item = Hash>) -> Option<Hash> {
+    let mut digests = digests.peekable();
+    digests.peek()?;
+    let mut hasher = SYNC_BUCKET.hasher();
+    digests.for_each(|digest| {
+        hasher.update(&digest.0);
+    });
+    Some(Hash(*hasher.finalize().as_bytes()))
+}
+
+/// The hash over buckets that are not empty, in order.
+pub(crate) fn root_hash(buckets: impl Iterator<Item = (u8, Hash)>) -> Hash {
+    let mut hasher = SYNC_ROOT.hasher();
+    for (index, hash) in buckets {
+        hasher.update(&[index]);
+        hasher.update(&hash.0);
+    }
+    Hash(*hasher.finalize().as_bytes())
+}
+
 fn digest(key: &Hash, vector: &VersionVector) -> Hash {
-    let mut hasher = blake3::Hasher::new_derive_key("lavina 1 sync scope");
+    let mut hasher = SYNC_SCOPE.hasher();
     hasher.update(&key.0);
     // An origin of which nothing is known may be listed with 0 or not at all.
     for (origin, next) in vector.iter().filter(|(_, next)| *next > 0) {

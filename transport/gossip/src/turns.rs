@@ -46,9 +46,10 @@ impl Turns {
         chosen
     }
 
-    /// Of the peers with whom something in common has changed those whose turn it is: what one of them has, others may not hold.
+    /// Of the peers with whom something in common has changed those whose turn it is: what one of them has, others may not hold. Each pair is asked about by
+    /// both, so that these are enough.
     pub(crate) fn of_changed(&mut self, changed: &BTreeSet<NodeId>) -> Vec<NodeId> {
-        in_turn(changed, &mut self.changed_last, 2 * PER_ROUND_MAX)
+        in_turn(changed, &mut self.changed_last, PER_ROUND_MAX)
     }
 }
 

@@ -358,4 +358,10 @@ impl<S: Store> Node<S> {
     pub fn is_holder(&self, node: NodeId, scope: &Scope) -> bool {
         self.gossip.is_holder(node, scope)
     }
+
+    /// How often it has changed what this node is to hold: a moment in its life, for whoever watches a mesh.
+    #[must_use]
+    pub const fn holding_changes(&self) -> u64 {
+        self.gossip.holding_changes()
+    }
 }

@@ -17,6 +17,7 @@ impl Gossip {
             self.sync.on_gone(gone);
             self.forget(now, gone);
         }
+        self.presence.on_roster();
         let changes = self.membership.on_roster(&mut self.links, &mut self.out);
         self.on_reach(now, &changes);
         self.look_who_holds(now);

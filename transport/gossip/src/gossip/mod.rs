@@ -215,7 +215,7 @@ impl Gossip {
             }
             Frame::Durable(marks) => self.on_marks(now, from, &marks, replica),
             Frame::Root { entries, presence: theirs } => {
-                sync.on_root(from, entries, holders, out);
+                sync.on_root(now, from, (entries, theirs), holders, out);
                 if self.presence.on_digest(now, from, theirs, presence, links, out) {
                     sync.differs(from);
                 }
@@ -261,7 +261,7 @@ impl Gossip {
         }
         let view = View { now, links: &self.links, holders: &self.holders, replica };
         self.sync.hand_over(&view, &mut self.out);
-        let digest = || self.presence.digest(presence, &self.links);
+        let digest = self.presence.digest(presence, &self.links);
         if self.sync.on_time(&view, digest, &self.arrivals, &mut self.flights, &mut self.out) {
             self.flights.expire(now.mono_us);
             self.arrivals.expire(now.mono_us);

@@ -59,7 +59,7 @@ impl Gossip {
         for (node, name, is_interested) in changes {
             let (scope, key) = holders::room(&name);
             self.holders.set_interested(node, key, is_interested);
-            self.sync.on_held(now, &scope, key, &self.holders);
+            self.sync.on_interest(now, node, &scope, key, &self.holders);
             if node == self.links.me && is_interested && self.holders.is_on() {
                 self.again.extend(AGAIN_MS.map(|after_ms| (now.deadline_ms(after_ms), name.clone())));
             }
@@ -78,7 +78,7 @@ impl Gossip {
     pub(super) fn on_placing(&mut self, now: Now, peer: NodeId, replicas: u16) {
         let is_alike = self.holders.replicas().is_some_and(|own| own.get() == usize::from(replicas));
         if is_alike && self.holders.set_placing(peer, true) {
-            self.sync.on_placing(now, peer, &self.links, &self.holders);
+            self.sync.on_placing(now, peer, &self.links);
         }
     }
 
@@ -123,6 +123,12 @@ impl Gossip {
     #[must_use]
     pub fn is_holder(&self, node: NodeId, scope: &Scope) -> bool {
         self.holders.is_placed(node, scope, &scope_hash(scope))
+    }
+
+    /// How often it has changed what this node is to hold: a moment in its life.
+    #[must_use]
+    pub const fn holding_changes(&self) -> u64 {
+        self.holders.changes()
     }
 
     /// Whether a connected peer is taken to hold a scope.
