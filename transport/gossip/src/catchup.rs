@@ -1,6 +1,6 @@
 //! The sending half of sync: what each peer lacks, in bounded batches, a window of them on the way at a time.
 //!
-//! The mesh scope goes first, then accounts, then conversations, newest first. A batch beyond the window is sent when the peer says that
+//! The mesh scope goes first, then accounts, then conversations, those first in which something was written last. A batch beyond the window is sent when the peer says that
 //! one before it is durable: the peer's disk sets the pace, and neither a long way nor a slow commit leaves the link empty.
 
 use crate::frame::Frame;
@@ -10,6 +10,7 @@ use crate::gossip::View;
 use crate::inflight::{InFlight, run_bytes, run_end};
 use crate::outbox::Outbox;
 use crate::tree::scope_hash;
+use lavina_crdt::clock::Hlc;
 use lavina_crdt::entry::{Hash, Run};
 use lavina_crdt::ids::{NodeId, Origin, Scope};
 use lavina_crdt::mutant::{self, Mutant};
@@ -27,8 +28,8 @@ const WANTED_MAX: usize = 16_384;
 /// Longest wait for any batch to become durable before more are sent all the same; at least four round trips are waited too.
 const RESUME_MS: u64 = 5_000;
 
-/// Order of sending: kind of scope, newest first, then by name.
-type Rank = (u8, Reverse<u64>, Scope);
+/// Order of sending: kind of scope, newest entry first, then by name.
+type Rank = (u8, Reverse<Hlc>, Scope);
 
 /// What a peer lacks of a scope.
 #[derive(Debug)]
@@ -59,19 +60,20 @@ impl CatchUp {
         Gauge::passing("scopes that a peer lacks something of", fullest, WANTED_MAX)
     }
 
-    /// A peer lacks something of a scope; `theirs` is what it has. `false` when there are too many such scopes already.
-    pub(crate) fn want(&mut self, peer: NodeId, scope: &Scope, touched: u64, theirs: VersionVector) -> bool {
+    /// A peer lacks something of a scope, of which the newest entry here bears the stamp `newest`; `theirs` is what it has. `false` when there are too many such
+    /// scopes already.
+    pub(crate) fn want(&mut self, peer: NodeId, scope: &Scope, newest: Hlc, theirs: VersionVector) -> bool {
         let kind = match scope {
             Scope::Mesh => 0,
             Scope::Account(_) => 1,
             Scope::Room(_) | Scope::Direct(..) => 2,
         };
-        self.want_as(peer, (kind, Reverse(touched), scope.clone()), Wanted { theirs, whole: false })
+        self.want_as(peer, (kind, Reverse(newest), scope.clone()), Wanted { theirs, whole: false })
     }
 
     /// A peer asks for a scope that somebody there waits for, of which it has `theirs`: it goes first.
     pub(crate) fn want_at_once(&mut self, peer: NodeId, scope: &Scope, theirs: VersionVector) -> bool {
-        self.want_as(peer, (0, Reverse(u64::MAX), scope.clone()), Wanted { theirs, whole: true })
+        self.want_as(peer, (0, Reverse(Hlc(u64::MAX)), scope.clone()), Wanted { theirs, whole: true })
     }
 
     fn want_as(&mut self, peer: NodeId, rank: Rank, wanted: Wanted) -> bool {

@@ -244,7 +244,7 @@ impl Sync {
             }
             return;
         }
-        if !self.catch_up.want(from, scope, self.tree.touched(&key), theirs) {
+        if !self.catch_up.want(from, scope, view.replica.newest_in(scope), theirs) {
             out.overflow();
         }
         self.catch_up.pump(view, from, &self.fresh, flights, out);
@@ -338,7 +338,7 @@ impl Sync {
             arrivals.add_to(view.now.mono_us, key, &mut ours);
             let lacks = theirs.missing_in(&ours).next().is_some();
             if durable.missing_in(&theirs).next().is_some() {
-                complete &= self.catch_up.want(from, &scope, self.tree.touched(&key), theirs);
+                complete &= self.catch_up.want(from, &scope, view.replica.newest_in(&scope), theirs);
             }
             if lacks {
                 lacking.push((scope, ours));
@@ -369,7 +369,7 @@ impl Sync {
         }
         let is_common = |scope: &Scope, key: &Hash| view.holders.keeps(peer, scope, key);
         let touched = self.tree.touched_since(moment, CHANGED_MAX, is_common).filter(|touched| !touched.is_empty())?;
-        let vector = |(key, scope, _): (Hash, Scope, u64)| {
+        let vector = |(key, scope): (Hash, Scope)| {
             let mut vector = view.replica.vector(&scope);
             arrivals.add_to(view.now.mono_us, key, &mut vector);
             (scope, vector)
@@ -447,7 +447,7 @@ impl Sync {
     ) {
         let mut complete = true;
         for bucket in buckets {
-            for (key, scope, touched) in self.tree.scopes(*bucket) {
+            for (key, scope) in self.tree.scopes(*bucket) {
                 let listed = theirs.get(&key).map(|(_, vector)| vector.clone());
                 let is_common = view.holders.keeps_here(scope, &key) && view.holders.keeps(peer, scope, &key);
                 if listed.is_none() && !is_common {
@@ -455,7 +455,7 @@ impl Sync {
                 }
                 let vector = listed.unwrap_or_default();
                 if view.replica.vector(scope).missing_in(&vector).next().is_some() {
-                    complete &= self.catch_up.want(peer, scope, touched, vector);
+                    complete &= self.catch_up.want(peer, scope, view.replica.newest_in(scope), vector);
                 }
             }
         }
@@ -498,7 +498,7 @@ impl Sync {
                 self.due.insert(to, view.now.deadline_ms(AGAIN_MS));
                 break;
             }
-            for (key, scope, _) in self.tree.scopes(*bucket) {
+            for (key, scope) in self.tree.scopes(*bucket) {
                 if !view.holders.keeps(to, scope, &key) && !listed.is_some_and(|listed| listed.contains_key(&key)) {
                     continue;
                 }
