@@ -134,25 +134,38 @@ impl Sync {
             return;
         }
         self.tree.set(scope, key, vector);
-        self.on_held(now, scope, key, holders);
+        if let Some(stays) = self.on_held(scope, key, holders) {
+            self.handover.put(now, scope, key, stays);
+        }
     }
 
-    /// Something of a scope is here that was not before, or other nodes are to hold it.
-    pub(crate) fn on_held(&mut self, now: Now, scope: &Scope, key: Hash, holders: &Holders) {
-        let Some(digest) = self.tree.digest(&key) else { return };
-        self.commons.put(scope, key, digest, holders);
-        if holders.keeps_here(scope, &key) {
-            self.handover.remove(&key);
-        } else {
-            self.handover.put(now, scope, key);
+    /// Other nodes are to hold a scope.
+    pub(crate) fn on_placed(&mut self, now: Now, scope: &Scope, key: Hash, holders: &Holders) {
+        if let Some(stays) = self.on_held(scope, key, holders) {
+            self.handover.keep(now, scope, key, stays);
         }
+    }
+
+    /// Something of a scope is here that was not before, or other nodes are to hold it; if it is to be handed over, whether it stays for now.
+    fn on_held(&mut self, scope: &Scope, key: Hash, holders: &Holders) -> Option<bool> {
+        let digest = self.tree.digest(&key)?;
+        self.commons.put(scope, key, digest, holders);
+        let is_kept = holders.keeps_here(scope, &key);
+        if is_kept && !holders.is_leaving() {
+            self.handover.remove(&key);
+            return None;
+        }
+        Some(is_kept)
     }
 
     /// Who counts as a home has changed.
     pub(crate) fn on_placement(&mut self, now: Now, holders: &Holders) {
         self.commons.rebuild(&self.tree, holders);
-        let surplus = self.tree.leaves().filter(|(key, scope, _)| !holders.keeps_here(scope, key));
-        self.handover.rebuild(now, surplus.map(|(key, scope, _)| (key, scope.clone())));
+        let is_leaving = holders.is_leaving();
+        let held = self.tree.leaves().map(|(key, scope, _)| (key, scope, holders.keeps_here(scope, &key)));
+        let surplus = held.filter(|(_, _, stays)| is_leaving || !stays);
+        let surplus = surplus.map(|(key, scope, stays)| (key, scope.clone(), stays));
+        self.handover.rebuild(now, is_leaving, surplus);
     }
 
     /// How many rooms are to be handed over.
@@ -232,7 +245,7 @@ impl Sync {
         out: &mut Outbox,
     ) {
         let key = scope_hash(scope);
-        let homes = view.holders.homes(&key);
+        let homes = view.holders.other_homes(&key);
         if !self.handover.concerns(&key) || !homes.contains(&from) {
             return;
         }
@@ -240,7 +253,7 @@ impl Sync {
             match (self.handover.on_confirmed(view.now, from, key, &homes), scope) {
                 (Settled::HandedOver, _) => out.counters.rooms_handed_over += 1,
                 (Settled::Spare, Scope::Room(room)) => out.push(Output::Spare(room.clone())),
-                (Settled::Not | Settled::Spare, _) => {}
+                (Settled::Not | Settled::Kept | Settled::Spare, _) => {}
             }
             return;
         }
