@@ -1,6 +1,6 @@
 //! The sending half of sync: what each peer lacks, in bounded batches, a window of them on the way at a time.
 //!
-//! The mesh scope goes first, then accounts, then conversations, newest first. A batch beyond the window is sent when the peer says that
+//! The mesh scope goes first, then accounts, then conversations, those first in which something was written last. A batch beyond the window is sent when the peer says that
 //! one before it is durable: the peer's disk sets the pace, and neither a long way nor a slow commit leaves the link empty.
 
 use crate::frame::Frame;
@@ -10,6 +10,8 @@ use crate::gossip::View;
 use crate::inflight::{InFlight, run_bytes, run_end};
 use crate::outbox::Outbox;
 use crate::tree::scope_hash;
+use crate::weave::{self, Reached, Weave};
+use lavina_crdt::clock::Hlc;
 use lavina_crdt::entry::{Hash, Run};
 use lavina_crdt::ids::{NodeId, Origin, Scope};
 use lavina_crdt::mutant::{self, Mutant};
@@ -27,13 +29,15 @@ const WANTED_MAX: usize = 16_384;
 /// Longest wait for any batch to become durable before more are sent all the same; at least four round trips are waited too.
 const RESUME_MS: u64 = 5_000;
 
-/// Order of sending: kind of scope, newest first, then by name.
-type Rank = (u8, Reverse<u64>, Scope);
+/// Order of sending: kind of scope, newest entry first, then by name.
+type Rank = (u8, Reverse<Hlc>, Scope);
 
 /// What a peer lacks of a scope.
 #[derive(Debug)]
 struct Wanted {
     theirs: VersionVector,
+    /// How far it has been sent.
+    reached: Reached,
     /// What is fresh too: it has asked, and dissemination does not bring it.
     whole: bool,
 }
@@ -59,19 +63,28 @@ impl CatchUp {
         Gauge::passing("scopes that a peer lacks something of", fullest, WANTED_MAX)
     }
 
-    /// A peer lacks something of a scope; `theirs` is what it has. `false` when there are too many such scopes already.
-    pub(crate) fn want(&mut self, peer: NodeId, scope: &Scope, touched: u64, theirs: VersionVector) -> bool {
+    /// A peer lacks something of a scope, of which the newest entry here bears the stamp `newest`; `theirs` is what it has. `false` when there are too many such
+    /// scopes already.
+    pub(crate) fn want(&mut self, peer: NodeId, scope: &Scope, newest: Hlc, theirs: VersionVector) -> bool {
         let kind = match scope {
             Scope::Mesh => 0,
             Scope::Account(_) => 1,
             Scope::Room(_) | Scope::Direct(..) => 2,
         };
-        self.want_as(peer, (kind, Reverse(touched), scope.clone()), Wanted { theirs, whole: false })
+        self.want_as(
+            peer,
+            (kind, Reverse(newest), scope.clone()),
+            Wanted { theirs, reached: Reached::new(), whole: false },
+        )
     }
 
     /// A peer asks for a scope that somebody there waits for, of which it has `theirs`: it goes first.
     pub(crate) fn want_at_once(&mut self, peer: NodeId, scope: &Scope, theirs: VersionVector) -> bool {
-        self.want_as(peer, (0, Reverse(u64::MAX), scope.clone()), Wanted { theirs, whole: true })
+        self.want_as(
+            peer,
+            (0, Reverse(Hlc(u64::MAX)), scope.clone()),
+            Wanted { theirs, reached: Reached::new(), whole: true },
+        )
     }
 
     fn want_as(&mut self, peer: NodeId, rank: Rank, wanted: Wanted) -> bool {
@@ -163,31 +176,28 @@ impl Outgoing {
             let scope = wanted.key().2.clone();
             let key = scope_hash(&scope);
             let ours = view.replica.vector(&scope);
-            let Wanted { theirs, whole } = wanted.get();
-            let (theirs, whole) = (theirs.clone(), *whole);
-            for (origin, first, end) in ours.missing_in(&theirs) {
-                let begins = fresh.begins(now_us, since_us, key, origin).filter(|_| !whole);
+            let Wanted { theirs, reached, whole } = wanted.get_mut();
+            let lacking = ours.missing_in(theirs).filter_map(|(origin, first, end)| {
+                let begins = fresh.begins(now_us, since_us, key, origin).filter(|_| !*whole);
                 let end = begins.map_or(end, |begins| begins.min(end));
                 // What comes before it is on its way, and would be missing at the other side if this overtook it.
-                if flights.carries(now_us, peer, key, origin, first) {
-                    continue;
-                }
-                let mut at = first;
-                while at < end && room > 0 {
-                    let run = view
-                        .replica
-                        .run(&scope, origin, at, room)
-                        .filter(|run| run.first == at && !run.entries.is_empty());
-                    let Some(run) = run else { break };
-                    flights.sent(now_us, peer, key, &run, out);
-                    out.counters.entries_synced += u64::try_from(run.entries.len()).unwrap_or(u64::MAX);
-                    room = room.saturating_sub(usize::try_from(run_bytes(&run)).unwrap_or(usize::MAX));
-                    at = run_end(&run);
-                    awaited.insert((key, origin), at);
-                    wanted.get_mut().theirs.advance(origin, at);
-                    batch.push(run);
-                }
+                let is_on_its_way = flights.carries(now_us, peer, key, origin, first);
+                (first < end && !is_on_its_way).then_some((origin, first, end))
+            });
+            let lacking: Vec<(Origin, u64, u64)> = lacking.collect();
+            let mut weave = Weave::new(view.replica, &scope, &lacking, std::mem::take(reached));
+            while room > 0
+                && let Some(run) = weave.next(room)
+            {
+                flights.sent(now_us, peer, key, &run, out);
+                out.counters.entries_synced += u64::try_from(run.entries.len()).unwrap_or(u64::MAX);
+                room = room.saturating_sub(usize::try_from(run_bytes(&run)).unwrap_or(usize::MAX));
+                let (origin, end) = (run.origin.origin(), run_end(&run));
+                awaited.insert((key, origin), end);
+                theirs.advance(origin, end);
+                weave::put(&mut batch, run);
             }
+            *reached = weave.into_reached();
             if room == 0 {
                 // What is left of this scope goes on with the next batch.
                 break;

@@ -1,6 +1,9 @@
 //! Rooms that are here although this node is not to hold them: those it wrote in or looked at, and those it was a home of. Their homes are asked what they
 //! have and given what they lack, until each says that it has all; so nothing that was written here is lost with this node. Once nobody here has wanted such a room
 //! for a while, and all its homes have said so again, it is spare.
+//!
+//! While this node is being emptied that is done with everything that is here, whether people here are in it or all nodes are to hold it: once nothing is left to
+//! be handed over, as many others have all of it as there are to be, or all others where these are fewer.
 
 use crate::gossip::View;
 use lavina_crdt::clock::Now;
@@ -12,6 +15,8 @@ use std::ops::Bound;
 
 /// How often homes are asked.
 const PERIOD_MS: u64 = 5_000;
+/// The same while this node is being emptied: somebody waits for the end of it.
+const LEAVING_PERIOD_MS: u64 = 1_000;
 /// Most rooms asked about in one round: their vectors fit a frame.
 const PER_ROUND_MAX: usize = 512;
 
@@ -24,6 +29,8 @@ struct Surplus {
     confirmed: BTreeSet<NodeId>,
     /// Whether all homes do.
     is_settled: bool,
+    /// Whether this node is to hold it all the same, for as long as it is there.
+    stays: bool,
 }
 
 /// What the word of a home comes to.
@@ -33,7 +40,9 @@ pub(crate) enum Settled {
     Not,
     /// All homes have all of the room.
     HandedOver,
-    /// And nobody here has wanted it for a while.
+    /// They do, and it stays here for as long as this node does.
+    Kept,
+    /// They do, and nobody here has wanted it for a while.
     Spare,
 }
 
@@ -41,6 +50,8 @@ pub(crate) enum Settled {
 #[derive(Debug)]
 pub(crate) struct Handover {
     linger_ms: u64,
+    /// Whether this node is being emptied.
+    is_leaving: bool,
     surplus: BTreeMap<Hash, Surplus>,
     last: Option<Hash>,
     due_us: Option<u64>,
@@ -48,26 +59,39 @@ pub(crate) struct Handover {
 
 impl Handover {
     pub(crate) const fn new(linger_ms: u64) -> Self {
-        Self { linger_ms, surplus: BTreeMap::new(), last: None, due_us: None }
+        Self { linger_ms, is_leaving: false, surplus: BTreeMap::new(), last: None, due_us: None }
     }
 
-    /// Builds all of it anew; what was surplus before has been so for as long.
-    pub(crate) fn rebuild(&mut self, now: Now, surplus: impl Iterator<Item = (Hash, Scope)>) {
+    /// Builds all of it anew, each with whether it [stays](Handover::put); what was surplus before has been so for as long.
+    pub(crate) fn rebuild(&mut self, now: Now, is_leaving: bool, surplus: impl Iterator<Item = (Hash, Scope, bool)>) {
+        if is_leaving != self.is_leaving {
+            (self.is_leaving, self.due_us) = (is_leaving, None);
+        }
         let before = std::mem::take(&mut self.surplus);
-        for (key, scope) in surplus {
-            self.put(now, &scope, key);
+        for (key, scope, stays) in surplus {
+            self.put(now, &scope, key, stays);
             if let (Some(known), Some(row)) = (before.get(&key), self.surplus.get_mut(&key)) {
                 row.since_us = known.since_us;
             }
         }
     }
 
-    /// A room is here that this node is not to hold, or there is more of it than before.
-    pub(crate) fn put(&mut self, now: Now, scope: &Scope, key: Hash) {
-        let row =
-            Surplus { scope: scope.clone(), since_us: now.mono_us, confirmed: BTreeSet::new(), is_settled: false };
-        self.surplus.insert(key, row);
-        self.due_us.get_or_insert(now.deadline_ms(PERIOD_MS));
+    /// A room is here that this node is not to hold, or there is more of it than before. What `stays` it is to hold, until it has been emptied.
+    pub(crate) fn put(&mut self, now: Now, scope: &Scope, key: Hash, stays: bool) {
+        let (since_us, confirmed) = (now.mono_us, BTreeSet::new());
+        self.surplus.insert(key, Surplus { scope: scope.clone(), since_us, confirmed, is_settled: false, stays });
+        self.due_us.get_or_insert(now.deadline_ms(self.period_ms()));
+    }
+
+    /// The same where there is no more of it than before.
+    pub(crate) fn keep(&mut self, now: Now, scope: &Scope, key: Hash, stays: bool) {
+        if self.surplus.get(&key).is_none_or(|surplus| surplus.stays != stays) {
+            self.put(now, scope, key, stays);
+        }
+    }
+
+    const fn period_ms(&self) -> u64 {
+        if self.is_leaving { LEAVING_PERIOD_MS } else { PERIOD_MS }
     }
 
     /// This node is to hold the room, or has nothing of it any more.
@@ -81,7 +105,7 @@ impl Handover {
         if self.due_us.is_none_or(|at| at > view.now.mono_us) {
             return asks;
         }
-        self.due_us = (!self.surplus.is_empty()).then(|| view.now.deadline_ms(PERIOD_MS));
+        self.due_us = (!self.surplus.is_empty()).then(|| view.now.deadline_ms(self.period_ms()));
         let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
         self.last = None;
         for (count, (key, surplus)) in self.surplus.range_mut((after, Bound::Unbounded)).enumerate() {
@@ -90,13 +114,13 @@ impl Handover {
             }
             self.last = (count + 1 == PER_ROUND_MAX).then_some(*key);
             if surplus.is_settled {
-                if !has_lingered(surplus.since_us, self.linger_ms, view.now) {
+                if surplus.stays || !has_lingered(surplus.since_us, self.linger_ms, view.now) {
                     continue;
                 }
                 surplus.is_settled = false;
                 surplus.confirmed.clear();
             }
-            let homes = view.holders.homes(key);
+            let homes = view.holders.other_homes(key);
             let missing = homes.iter().filter(|home| !surplus.confirmed.contains(home));
             for home in missing.filter(|home| view.links.is_live(**home)) {
                 asks.entry(*home).or_default().push(surplus.scope.clone());
@@ -105,14 +129,18 @@ impl Handover {
         asks
     }
 
-    /// A home has all of a room that is here.
+    /// A home has all of a room that is here; `homes` are all of them but this node.
     pub(crate) fn on_confirmed(&mut self, now: Now, home: NodeId, key: Hash, homes: &[NodeId]) -> Settled {
         let Some(surplus) = self.surplus.get_mut(&key).filter(|surplus| !surplus.is_settled) else {
             return Settled::Not;
         };
         surplus.confirmed.insert(home);
-        if !homes.iter().all(|home| surplus.confirmed.contains(home)) {
+        if homes.is_empty() || !homes.iter().all(|home| surplus.confirmed.contains(home)) {
             return Settled::Not;
+        }
+        if surplus.stays {
+            surplus.is_settled = true;
+            return Settled::Kept;
         }
         if has_lingered(surplus.since_us, self.linger_ms, now) {
             self.surplus.remove(&key);

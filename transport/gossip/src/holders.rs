@@ -31,6 +31,8 @@ pub(crate) struct Holders {
     /// How many homes a room has; `None`: everybody holds everything.
     replicas: Option<NonZeroUsize>,
     candidates: Vec<Candidate>,
+    /// Whether this node is being emptied.
+    is_leaving: bool,
     /// When each node was last in reach.
     seen_us: BTreeMap<NodeId, u64>,
     /// The connected peers that place rooms too.
@@ -48,6 +50,7 @@ impl Holders {
             me,
             replicas,
             candidates: Vec::new(),
+            is_leaving: false,
             seen_us: BTreeMap::new(),
             placing: BTreeSet::new(),
             interested: BTreeMap::new(),
@@ -68,9 +71,6 @@ impl Holders {
 
     /// Looks who counts; whether that has changed.
     pub(crate) fn look(&mut self, now: Now, links: &Links) -> bool {
-        if self.replicas.is_none() {
-            return false;
-        }
         let mut candidates = vec![links.candidate()];
         for (node, link) in links.iter() {
             let seen_us = self.seen_us.entry(node).or_insert(now.mono_us);
@@ -85,6 +85,7 @@ impl Holders {
         self.seen_us.retain(|node, _| links.is_admitted(*node));
         let is_new = candidates != self.candidates;
         if is_new {
+            self.is_leaving = links.candidate().is_draining;
             self.candidates = candidates;
             self.homes.borrow_mut().clear();
             self.changes += 1;
@@ -150,6 +151,16 @@ impl Holders {
     /// How often it has changed what this node is to hold: a moment in its life.
     pub(crate) const fn changes(&self) -> u64 {
         self.changes
+    }
+
+    /// Whether this node is being emptied.
+    pub(crate) const fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
+    /// The homes of a room but this node, by the hash of its scope; of other scopes those that keep them where this node is being emptied.
+    pub(crate) fn other_homes(&self, key: &Hash) -> Vec<NodeId> {
+        self.homes(key).iter().copied().filter(|home| *home != self.me).collect()
     }
 
     /// The homes of a room, by the hash of its scope.

@@ -10,7 +10,7 @@
 //! | `membership` | SWIM |
 //! | `disseminate`, `rendezvous` | entries as they are written: near before far, one gateway a region |
 //! | `inflight`, `arrivals`, `fresh` | what is on its way out, in, and everywhere: acknowledgements, gaps, no duplicates |
-//! | `tree`, `sync`, `turns`, `catchup` | comparing replicas, with whom next, and sending what is missing |
+//! | `tree`, `sync`, `turns`, `catchup`, `weave` | comparing replicas, with whom next, and sending what is missing, in the order of conversations |
 //! | `placement`, `holders` | where a room lives, and who holds what |
 //! | `commons` | the trees over what two peers have in common |
 //! | `fetch`, `handover` | getting a room that somebody here looks at; giving homes what is held beyond one's own |
@@ -45,6 +45,7 @@ mod sync;
 mod tree;
 mod turns;
 pub mod versions;
+mod weave;
 
 #[cfg(test)]
 mod tests;

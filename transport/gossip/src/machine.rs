@@ -4,6 +4,7 @@ pub use crate::gossip::Gossip;
 
 use crate::frame::{Frame, Lane};
 use bytes::Bytes;
+use lavina_crdt::clock::Hlc;
 use lavina_crdt::entry::Run;
 use lavina_crdt::ids::{NodeId, Origin, Scope, SessionId};
 use lavina_crdt::mesh::Place;
@@ -51,6 +52,8 @@ pub struct Peer {
 pub trait Replica {
     /// The durable vector of a scope.
     fn vector(&self, scope: &Scope) -> VersionVector;
+    /// The stamp of a scope's newest entry, as far as it is known: the least there is where it is not. What is newest is sent first.
+    fn newest_in(&self, scope: &Scope) -> Hlc;
     /// Durable entries of an origin in a scope from `first` on, about `bytes_max` bytes of them (at least one), ending with a signed one.
     /// `None` when there is none.
     fn run(&self, scope: &Scope, origin: Origin, first: u64, bytes_max: usize) -> Option<Run>;

@@ -136,31 +136,41 @@ impl Sync {
         if self.tree.set(scope, key, vector) {
             self.commons.on_change(scope, &key, holders);
         }
-        self.look_where_held(now, scope, key, holders);
+        if let Some(stays) = self.stays(scope, &key, holders) {
+            self.handover.put(now, scope, key, stays);
+        }
     }
 
     /// A node is to hold a room from here on, or no longer.
     pub(crate) fn on_interest(&mut self, now: Now, node: NodeId, room: &Scope, key: Hash, holders: &Holders) {
-        if self.tree.has(&key) {
-            self.commons.on_interest(node, room, &key, holders);
-            self.look_where_held(now, room, key, holders);
+        if !self.tree.has(&key) {
+            return;
+        }
+        self.commons.on_interest(node, room, &key, holders);
+        if let Some(stays) = self.stays(room, &key, holders) {
+            self.handover.keep(now, room, key, stays);
         }
     }
 
-    fn look_where_held(&mut self, now: Now, scope: &Scope, key: Hash, holders: &Holders) {
-        if holders.keeps_here(scope, &key) {
-            self.handover.remove(&key);
-        } else {
-            self.handover.put(now, scope, key);
+    /// If a scope is to be handed over, whether it stays for now.
+    fn stays(&mut self, scope: &Scope, key: &Hash, holders: &Holders) -> Option<bool> {
+        let is_kept = holders.keeps_here(scope, key);
+        if is_kept && !holders.is_leaving() {
+            self.handover.remove(key);
+            return None;
         }
+        Some(is_kept)
     }
 
     /// Who counts as a home has changed.
     pub(crate) fn on_placement(&mut self, now: Now, holders: &Holders) {
         self.told_rooms.clear();
         self.commons.rebuild(holders);
-        let surplus = self.tree.leaves().filter(|(key, scope, _)| !holders.keeps_here(scope, key));
-        self.handover.rebuild(now, surplus.map(|(key, scope, _)| (key, scope.clone())));
+        let is_leaving = holders.is_leaving();
+        let held = self.tree.leaves().map(|(key, scope, _)| (key, scope, holders.keeps_here(scope, &key)));
+        let surplus = held.filter(|(_, _, stays)| is_leaving || !stays);
+        let surplus = surplus.map(|(key, scope, stays)| (key, scope.clone(), stays));
+        self.handover.rebuild(now, is_leaving, surplus);
     }
 
     /// How many rooms are to be handed over.
@@ -244,7 +254,7 @@ impl Sync {
         out: &mut Outbox,
     ) {
         let key = scope_hash(scope);
-        let homes = view.holders.homes(&key);
+        let homes = view.holders.other_homes(&key);
         if !self.handover.concerns(&key) || !homes.contains(&from) {
             return;
         }
@@ -252,11 +262,11 @@ impl Sync {
             match (self.handover.on_confirmed(view.now, from, key, &homes), scope) {
                 (Settled::HandedOver, _) => out.counters.rooms_handed_over += 1,
                 (Settled::Spare, Scope::Room(room)) => out.push(Output::Spare(room.clone())),
-                (Settled::Not | Settled::Spare, _) => {}
+                (Settled::Not | Settled::Kept | Settled::Spare, _) => {}
             }
             return;
         }
-        if !self.catch_up.want(from, scope, self.tree.touched(&key), theirs) {
+        if !self.catch_up.want(from, scope, view.replica.newest_in(scope), theirs) {
             out.overflow();
         }
         self.catch_up.pump(view, from, &self.fresh, flights, out);
@@ -360,7 +370,7 @@ impl Sync {
             arrivals.add_to(view.now.mono_us, key, &mut ours);
             let lacks = theirs.missing_in(&ours).next().is_some();
             if durable.missing_in(&theirs).next().is_some() {
-                complete &= self.catch_up.want(from, &scope, self.tree.touched(&key), theirs);
+                complete &= self.catch_up.want(from, &scope, view.replica.newest_in(&scope), theirs);
             }
             if lacks {
                 lacking.push((scope, ours));
@@ -391,7 +401,7 @@ impl Sync {
         }
         let is_common = |scope: &Scope, key: &Hash| view.holders.keeps(peer, scope, key);
         let touched = self.tree.touched_since(moment, CHANGED_MAX, is_common).filter(|touched| !touched.is_empty())?;
-        let vector = |(key, scope, _): (Hash, Scope, u64)| {
+        let vector = |(key, scope): (Hash, Scope)| {
             let mut vector = view.replica.vector(&scope);
             arrivals.add_to(view.now.mono_us, key, &mut vector);
             (scope, vector)
@@ -469,7 +479,7 @@ impl Sync {
     ) {
         let mut complete = true;
         for bucket in buckets {
-            for (key, scope, touched) in self.tree.scopes(*bucket) {
+            for (key, scope) in self.tree.scopes(*bucket) {
                 let listed = theirs.get(&key).map(|(_, vector)| vector.clone());
                 let is_common = view.holders.keeps_here(scope, &key) && view.holders.keeps(peer, scope, &key);
                 if listed.is_none() && !is_common {
@@ -477,7 +487,7 @@ impl Sync {
                 }
                 let vector = listed.unwrap_or_default();
                 if view.replica.vector(scope).missing_in(&vector).next().is_some() {
-                    complete &= self.catch_up.want(peer, scope, touched, vector);
+                    complete &= self.catch_up.want(peer, scope, view.replica.newest_in(scope), vector);
                 }
             }
         }
@@ -520,7 +530,7 @@ impl Sync {
                 self.due.insert(to, view.now.deadline_ms(AGAIN_MS));
                 break;
             }
-            for (key, scope, _) in self.tree.scopes(*bucket) {
+            for (key, scope) in self.tree.scopes(*bucket) {
                 if !view.holders.keeps(to, scope, &key) && !listed.is_some_and(|listed| listed.contains_key(&key)) {
                     continue;
                 }

@@ -33,7 +33,7 @@ pub(crate) const fn bucket_of(scope: &Hash) -> u8 {
 struct Leaf {
     digest: Hash,
     scope: Scope,
-    /// When it last changed, counted in changes of the tree: what is newest is sent first.
+    /// When it last changed, counted in changes of the tree.
     touched: u64,
 }
 
@@ -126,30 +126,24 @@ impl Tree {
         self.changes
     }
 
-    /// The scopes touched since a moment that are meant, with when each was; `None` when they are more than `most`.
+    /// The scopes touched since a moment that are meant; `None` when they are more than `most`.
     pub(crate) fn touched_since(
         &self,
         moment: u64,
         most: usize,
         is_meant: impl Fn(&Scope, &Hash) -> bool,
-    ) -> Option<Vec<(Hash, Scope, u64)>> {
+    ) -> Option<Vec<(Hash, Scope)>> {
         let leaves = self.buckets.values().flat_map(|bucket| &bucket.leaves);
         let touched = leaves.filter(|(key, leaf)| leaf.touched > moment && is_meant(&leaf.scope, key));
         let touched = touched.take(most.saturating_add(1));
-        let touched: Vec<_> = touched.map(|(key, leaf)| (*key, leaf.scope.clone(), leaf.touched)).collect();
+        let touched: Vec<_> = touched.map(|(key, leaf)| (*key, leaf.scope.clone())).collect();
         (touched.len() <= most).then_some(touched)
     }
 
-    /// When a scope was last touched.
-    pub(crate) fn touched(&self, key: &Hash) -> u64 {
-        let leaf = self.buckets.get(&bucket_of(key)).and_then(|bucket| bucket.leaves.get(key));
-        leaf.map_or(0, |leaf| leaf.touched)
-    }
-
-    /// The scopes of a bucket, with when each was last touched.
-    pub(crate) fn scopes(&self, bucket: u8) -> impl Iterator<Item = (Hash, &Scope, u64)> + '_ {
+    /// The scopes of a bucket.
+    pub(crate) fn scopes(&self, bucket: u8) -> impl Iterator<Item = (Hash, &Scope)> + '_ {
         let leaves = self.buckets.get(&bucket).map(|bucket| &bucket.leaves);
-        leaves.into_iter().flatten().map(|(key, leaf)| (*key, &leaf.scope, leaf.touched))
+        leaves.into_iter().flatten().map(|(key, leaf)| (*key, &leaf.scope))
     }
 }
 

@@ -140,6 +140,7 @@ impl<S: Store> Node<S> {
             peers,
             rooms: self.replicas.rooms().len(),
             rooms_thin: self.gossip.thin(),
+            draining: self.replicas.mesh().is_draining(self.me()),
             rooms_to_hand_over: self.gossip.to_hand_over(),
             sessions: self.sessions.len(),
             scopes: self.replicas.vectors().count(),

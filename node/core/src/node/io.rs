@@ -246,7 +246,10 @@ pub struct Status {
     pub sessions: usize,
     /// Of how many rooms whose home this node is fewer home replicas are in reach than there are to be.
     pub rooms_thin: usize,
-    /// How many rooms are here that this node is not to hold, and that not all of their homes have yet.
+    /// Whether this node is being emptied.
+    pub draining: bool,
+    /// How many rooms are here that this node is not to hold, and that not all of their homes have yet. While it is being emptied, how many rooms, conversations
+    /// and accounts not as many other nodes have as are to: with none of these left it can be switched off.
     pub rooms_to_hand_over: usize,
     /// Scopes held.
     pub scopes: usize,

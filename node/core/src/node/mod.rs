@@ -341,7 +341,7 @@ impl<S: Store> Node<S> {
             self.disconnect(now, number, CloseReason::SlowReader);
         }
         self.send_presence(now);
-        while let Some(batch) = self.replicas.take_batch() {
+        while let Some(batch) = self.replicas.take_batch(now) {
             if mutant::is_planted(Mutant::PushBeforeFsync) {
                 let own = batch.runs.iter().filter(|run| run.origin.node == self.me()).cloned().collect();
                 self.gossip(now, machine::Input::Appended(own));

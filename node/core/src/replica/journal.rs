@@ -110,6 +110,11 @@ impl Journal {
         !self.own.is_empty() || !self.foreign.is_empty()
     }
 
+    /// The scopes that the open batch holds entries of; some more than once.
+    pub(super) fn open_scopes(&self) -> impl Iterator<Item = &Scope> + '_ {
+        self.own.keys().chain(self.foreign.iter().map(|run| &run.scope))
+    }
+
     /// An entry that waits for the disk.
     pub(super) fn find(&self, scope: &Scope, origin: Origin, seq: u64) -> Option<&SealedEntry> {
         let waiting = self.waiting.iter().flat_map(|batch| &batch.runs);

@@ -20,6 +20,7 @@ mod mesh;
 mod quarantine;
 mod readings;
 mod receive;
+mod recent;
 mod redactions;
 mod room;
 mod scope;
@@ -84,6 +85,7 @@ pub struct Replicas<S> {
     /// States of rooms that were looked at and not loaded.
     glimpses: RefCell<BTreeMap<RoomName, Arc<RoomState>>>,
     readings: readings::Readings,
+    recent: recent::Recent,
     redactions: redactions::Redactions,
     journal: Journal,
     seals: Seals,
@@ -144,6 +146,7 @@ impl<S: Store> Replicas<S> {
             idle: idle::Rounds::default(),
             glimpses: RefCell::default(),
             readings: readings::Readings::default(),
+            recent: recent::Recent::default(),
             redactions: redactions::Redactions::default(),
             journal: Journal::new(key, seals.clone(), origin_key),
             seals,
@@ -172,6 +175,7 @@ impl<S: Store> Replicas<S> {
             self.index(&scope);
             self.scopes.insert(scope, ScopeReplica::stored(vector));
         }
+        self.load_recent()?;
         self.load_partial()?;
         self.load_mesh()?;
         self.hold_again(now)?;
@@ -254,10 +258,13 @@ impl<S: Store> Replicas<S> {
     }
 
     /// The next batch to be written; ask until `None` at the end of each input.
-    pub fn take_batch(&mut self) -> Option<Batch> {
-        if self.newest > self.newest_saved && self.journal.has_entries() {
-            self.newest_saved = self.newest;
-            self.journal.put_meta(CLOCK.to_owned(), self.newest.0.to_be_bytes().to_vec());
+    pub fn take_batch(&mut self, now: Now) -> Option<Batch> {
+        if self.journal.has_entries() {
+            if self.newest > self.newest_saved {
+                self.newest_saved = self.newest;
+                self.journal.put_meta(CLOCK.to_owned(), self.newest.0.to_be_bytes().to_vec());
+            }
+            self.note_recent(now);
         }
         self.journal.take()
     }
@@ -414,6 +421,10 @@ fn number(store: &impl Store, key: &str) -> Result<u64, StoreError> {
 impl<S: Store> lavina_gossip::machine::Replica for Replicas<S> {
     fn vector(&self, scope: &Scope) -> VersionVector {
         self.durable(scope)
+    }
+
+    fn newest_in(&self, scope: &Scope) -> Hlc {
+        self.scopes.get(scope).map(|replica| replica.newest).unwrap_or_default()
     }
 
     fn run(&self, scope: &Scope, origin: Origin, first: u64, bytes_max: usize) -> Option<Run> {

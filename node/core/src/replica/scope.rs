@@ -24,6 +24,8 @@ pub(super) struct ScopeReplica {
     pub(super) durable: VersionVector,
     /// Each origin's newest known entry.
     tails: BTreeMap<Origin, Tail>,
+    /// The greatest stamp of a known entry, as far as anything was read or came since the start, or was written down before it.
+    pub(super) newest: Hlc,
     /// What is applied, and what waits.
     pub(super) log: ScopeLog,
     /// Known entries that are not durable.
@@ -63,6 +65,7 @@ impl ScopeReplica {
         for (origin, next) in self.durable.iter() {
             let Some(newest) = newest_below(scope, store, origin, next)? else { continue };
             self.tails.insert(origin, newest);
+            self.newest = self.newest.max(newest.hlc);
             let applied = applied.next(origin).min(next);
             let tail = if applied == next { Some(newest) } else { newest_below(scope, store, origin, applied)? };
             if let Some(tail) = tail {
@@ -88,6 +91,7 @@ impl ScopeReplica {
     pub(super) fn learn(&mut self, entry: &Arc<Entry>, hash: Hash) {
         self.known.advance(entry.origin, entry.seq.saturating_add(1));
         self.tails.insert(entry.origin, Tail { hash, hlc: entry.hlc });
+        self.newest = self.newest.max(entry.hlc);
         self.pending.insert(entry.order_key(), Arc::clone(entry));
     }
 

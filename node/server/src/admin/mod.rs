@@ -260,9 +260,10 @@ fn write_status(text: &mut String, status: &Status) {
         ),
         (
             "rooms_to_hand_over",
-            "Rooms here that belong elsewhere and that not all of their homes have yet.",
+            "Rooms here that not all of their homes have yet, of those that belong elsewhere; of a node that is being emptied, also conversations and accounts, and whatever not enough others have.",
             len(status.rooms_to_hand_over),
         ),
+        ("draining", "Whether the node is being emptied.", u64::from(status.draining)),
         ("sessions", "Sessions here.", len(status.sessions)),
         ("scopes", "Scopes held.", len(status.scopes)),
         ("entries", "Entries held.", status.entries),

@@ -67,7 +67,11 @@ pub(crate) struct NodeView {
     /// Of them, those whose home this is and that have fewer homes in reach than they are to have.
     #[serde(default)]
     pub(crate) rooms_thin: usize,
-    /// Of them, those that belong elsewhere and that not all of their homes have yet.
+    /// Whether the node is being emptied.
+    #[serde(default)]
+    pub(crate) draining: bool,
+    /// Of them, those that belong elsewhere and that not all of their homes have yet; while the node is being emptied, the rooms, conversations and accounts that
+    /// not as many others have as are to.
     #[serde(default)]
     pub(crate) rooms_to_hand_over: usize,
     /// Sessions here.
@@ -119,6 +123,7 @@ impl NodeView {
             peers: peers.collect(),
             rooms: status.rooms,
             rooms_thin: status.rooms_thin,
+            draining: status.draining,
             rooms_to_hand_over: status.rooms_to_hand_over,
             sessions: status.sessions,
             scopes: status.scopes,

@@ -80,7 +80,7 @@ impl DrainNode {
         out.say(&node, || {
             if node.draining {
                 format!(
-                    "{} is no home of rooms any more; `lavina status` there says what it has still to hand over",
+                    "{} is no home of rooms any more; `lavina status` there says when others have all that it has",
                     node.name
                 )
             } else {

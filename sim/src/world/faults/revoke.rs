@@ -130,10 +130,10 @@ impl World {
         self.is_healthy(node) && !self.nodes[node].revoked
     }
 
-    /// Whether nothing is lost with a node, as its operators see it: it says that it has nothing to hand over any more, when it was to be emptied, and
-    /// what all nodes hold is known at the other one.
+    /// Whether nothing is lost with a node, as its operators see it: it says that it has nothing to hand over any more, when it was to be emptied; else what it
+    /// has is known at the other one.
     fn may_go(&self, node: usize, other: usize) -> bool {
-        if !(self.nodes[node].draining && self.is_placed()) {
+        if !self.nodes[node].draining {
             return self.is_known_at(node, other);
         }
         let core = self.nodes[node].core.as_ref();

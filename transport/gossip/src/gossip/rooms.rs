@@ -40,7 +40,8 @@ impl Gossip {
         self.thin
     }
 
-    /// How many rooms are here that this node is not to hold, and that not all of their homes have yet.
+    /// How many rooms are here that this node is not to hold, and that not all of their homes have yet; of how many scopes whatever they are, while it is being
+    /// emptied.
     #[must_use]
     pub fn to_hand_over(&self) -> usize {
         self.sync.to_hand_over()
@@ -111,9 +112,12 @@ impl Gossip {
         self.holders.placing().filter(|peer| self.links.is_connected(*peer)).collect()
     }
 
-    /// Whether this node is the first of a room's homes that are in reach.
+    /// Whether this node is the first of a room's homes that are in reach, where rooms have homes.
     #[must_use]
     pub fn is_first_home(&self, room: &RoomName) -> bool {
+        if self.holders.replicas().is_none() {
+            return false;
+        }
         let homes = self.holders.homes(&holders::room(room).1);
         let me = self.links.me;
         homes.iter().find(|home| **home == me || self.links.is_live(**home)) == Some(&me)

@@ -6,4 +6,5 @@ mod net;
 mod placement;
 mod presence;
 mod properties;
+mod recent;
 mod spread;

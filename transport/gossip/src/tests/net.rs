@@ -3,12 +3,14 @@
 use crate::frame::{Frame, decode, encode};
 use crate::machine::{Gossip, GossipConfig, Input, Output, Peer, Replica};
 use bytes::Bytes;
-use lavina_crdt::clock::Now;
-use lavina_crdt::entry::{Run, SealedEntry};
+use lavina_crdt::chain;
+use lavina_crdt::clock::{Hlc, Now};
+use lavina_crdt::entry::{Entry, Hash, Run, SealedEntry};
 use lavina_crdt::ids::{NodeId, Origin, OriginKey, Scope, SessionId};
 use lavina_crdt::mesh::Place;
 use lavina_crdt::names::RoomName;
 use lavina_crdt::presence::PresenceMap;
+use lavina_crdt::segment;
 use lavina_crdt::version::VersionVector;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -29,6 +31,16 @@ pub(super) fn name(n: usize) -> RoomName {
 
 pub(super) fn room(n: usize) -> Scope {
     Scope::Room(name(n))
+}
+
+/// A run with an entry for each stamp.
+fn written(origin: OriginKey, scope: &Scope, first: u64, stamps: impl Iterator<Item = Hlc>) -> Run {
+    let entry = |(hlc, seq): (Hlc, u64)| {
+        let (prev, after, link, author, heads) = (Hash::default(), Vec::new(), None, None, None);
+        let body = vec![b'x'; 20];
+        chain::seal(&Entry { origin: origin.origin(), seq, hlc, prev, after, link, author, heads, kind: 999, body }).0
+    };
+    Run { scope: scope.clone(), origin, first, entries: stamps.zip(first..).map(entry).collect() }
 }
 
 /// Runs in memory.
@@ -68,6 +80,11 @@ impl Replica for Memory {
             vector.advance(*origin, u64::try_from(log.1.len()).unwrap());
         }
         vector
+    }
+
+    fn newest_in(&self, scope: &Scope) -> Hlc {
+        let logs = self.logs.get(scope).into_iter().flatten();
+        logs.filter_map(|(_, (_, log))| segment::stamp(log.last()?)).max().unwrap_or_default()
     }
 
     fn run(&self, scope: &Scope, origin: Origin, first: u64, bytes_max: usize) -> Option<Run> {
@@ -421,11 +438,8 @@ impl Net {
     pub(super) fn write(&mut self, node: usize, scope: &Scope, count: usize) {
         let origin = OriginKey { node: id(node), epoch: 0 };
         let first = self.nodes[node].durable.vector(scope).next(origin.origin());
-        let entry = |n: usize| SealedEntry {
-            bytes: Bytes::from(format!("{node} {first} {n} {}", "x".repeat(80))),
-            signature: None,
-        };
-        let run = Run { scope: scope.clone(), origin, first, entries: (0..count).map(entry).collect() };
+        let stamp = |n: usize| Hlc(Hlc::from_ms(self.now_us / 1000).0 + u64::try_from(n).unwrap());
+        let run = written(origin, scope, first, (0..count).map(stamp));
         let it = &mut self.nodes[node];
         it.durable.append(&run);
         it.arrived.append(&run);
@@ -436,10 +450,12 @@ impl Net {
 
     /// Puts entries into a replica before the mesh starts.
     pub(super) fn preload(&mut self, node: usize, origin: usize, scope: &Scope, count: usize) {
-        let origin = OriginKey { node: id(origin), epoch: 0 };
-        let entry =
-            |n: usize| SealedEntry { bytes: Bytes::from(format!("old {n} {}", "x".repeat(80))), signature: None };
-        let run = Run { scope: scope.clone(), origin, first: 0, entries: (0..count).map(entry).collect() };
+        self.preload_at(node, origin, scope, (0..u64::try_from(count).unwrap()).map(Hlc::from_ms));
+    }
+
+    /// The same with a stamp for each.
+    pub(super) fn preload_at(&mut self, node: usize, origin: usize, scope: &Scope, stamps: impl Iterator<Item = Hlc>) {
+        let run = written(OriginKey { node: id(origin), epoch: 0 }, scope, 0, stamps);
         self.nodes[node].durable.append(&run);
         self.nodes[node].arrived.append(&run);
     }

@@ -20,6 +20,7 @@ mod operators;
 mod paces;
 mod personal;
 mod placing;
+mod recent;
 mod relations;
 mod rooms;
 mod some;

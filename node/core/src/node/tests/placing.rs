@@ -214,7 +214,7 @@ fn what_an_emptied_node_has_alone_is_still_to_be_handed_over() {
     world.cut(&[home]);
     world.set_draining(home, home, true);
     world.run_ms(15_000);
-    assert_eq!(world.status(home).rooms_to_hand_over, 1);
+    assert_eq!(world.status(home).rooms_to_hand_over, 2, "the room, and that the node is being emptied");
     world.heal();
     world.run_ms(20_000);
     assert_eq!(world.status(home).rooms_to_hand_over, 0);

@@ -15,6 +15,7 @@ use lavina_crdt::ids::{NodeId, OriginKey, Scope};
 use lavina_crdt::mesh::{Admission, Place, Verdict};
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::Show;
+use lavina_gossip::frame::Frame;
 use lavina_protocols::command::{
     Command, CommandId, HistoryOf, HistoryQuery, Open, PresenceChange, Refusal, Reply, Target,
 };
@@ -51,6 +52,8 @@ pub(super) struct World {
     cuts: BTreeSet<(usize, usize)>,
     /// Why nodes hung up on peers, in tests where they may.
     pub(super) hangups: Option<Vec<String>>,
+    /// Scopes that sync brought something of, and to which node.
+    pub(super) synced: Vec<(usize, Scope)>,
     /// What devices were told.
     pub(super) pushed: Vec<(Device, String)>,
     heard: BTreeMap<Client, Vec<Heard>>,
@@ -132,6 +135,7 @@ impl World {
             wire: VecDeque::new(),
             cuts: BTreeSet::new(),
             hangups: None,
+            synced: Vec::new(),
             pushed: Vec::new(),
             heard: BTreeMap::new(),
             commands: 0,
@@ -282,6 +286,9 @@ impl World {
 
     fn send(&mut self, from: usize, peer: NodeId, input: Input) {
         let to = self.seats.iter().position(|seat| seat.id == peer).unwrap();
+        if let Input::Frame(_, Frame::Delta { runs, .. }) = &input {
+            self.synced.extend(runs.iter().map(|run| (to, run.scope.clone())));
+        }
         if !self.cuts.contains(&(from, to)) {
             self.wire.push_back((to, input));
         }

@@ -34,19 +34,19 @@ fn a_restarted_node_goes_on_where_its_disk_ends() {
 #[test]
 fn from_a_full_disk_batches_come_again_in_order_and_appends_are_refused() {
     let mut peer = Peer::new(1);
-    while peer.replicas.take_batch().is_some() {}
+    while peer.replicas.take_batch(at(1)).is_some() {}
     try_say(&mut peer, at(1), "one").unwrap();
-    let one = peer.replicas.take_batch().unwrap();
+    let one = peer.replicas.take_batch(at(1)).unwrap();
     try_say(&mut peer, at(1), "two").unwrap();
-    let two = peer.replicas.take_batch().unwrap();
+    let two = peer.replicas.take_batch(at(1)).unwrap();
     peer.replicas.persist_failed(at(2), one.id, &StoreError::Full);
     assert_eq!(try_say(&mut peer, at(2), "three"), Err(Refusal::Storage));
-    assert_eq!(peer.replicas.take_batch(), None);
+    assert_eq!(peer.replicas.take_batch(at(1)), None);
     let retry = peer.replicas.next_timeout().unwrap();
     let later = Now { mono_us: retry, wall_ms: START_MS + 2_000 };
     assert_eq!(peer.replicas.timeout(later), []);
-    assert_eq!(peer.replicas.take_batch(), Some(one.clone()));
-    assert_eq!(peer.replicas.take_batch(), Some(two.clone()));
+    assert_eq!(peer.replicas.take_batch(at(1)), Some(one.clone()));
+    assert_eq!(peer.replicas.take_batch(at(1)), Some(two.clone()));
     peer.disk.commit(&[one, two.clone()]).unwrap();
     assert_eq!(peer.replicas.persisted(two.id).own.len(), 2);
     try_say(&mut peer, later, "three").unwrap();
@@ -58,7 +58,7 @@ fn from_a_full_disk_batches_come_again_in_order_and_appends_are_refused() {
 fn while_the_disk_is_full_peers_are_still_heard() {
     let (mut alice, mut bob) = (Peer::new(1), Peer::new(2));
     try_say(&mut alice, at(1), "hi").unwrap();
-    let batch = bob.replicas.take_batch().unwrap();
+    let batch = bob.replicas.take_batch(at(1)).unwrap();
     bob.replicas.persist_failed(at(1), batch.id, &StoreError::Full);
     assert_eq!(said(&bob.receive(at(2), 1, &alice.flush()).effects), ["hi"]);
     assert_eq!(bob.texts(&direct("alice", "bob")), ["hi"]);
@@ -67,11 +67,11 @@ fn while_the_disk_is_full_peers_are_still_heard() {
 #[test]
 fn after_a_failed_disk_nothing_is_written_any_more() {
     let mut peer = Peer::new(1);
-    let batch = peer.replicas.take_batch().unwrap();
+    let batch = peer.replicas.take_batch(at(1)).unwrap();
     peer.replicas.persist_failed(at(1), batch.id, &StoreError::Failed("input/output error".to_owned()));
     assert_eq!(try_say(&mut peer, at(2), "hi"), Err(Refusal::Storage));
     assert_eq!(peer.replicas.next_timeout(), None);
-    assert_eq!(peer.replicas.take_batch(), None);
+    assert_eq!(peer.replicas.take_batch(at(1)), None);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod disk;
 mod fences;
 mod history;
 mod idle;
+mod recent;
 mod rooms;
 mod situations;
 mod versions;
@@ -121,7 +122,7 @@ impl Peer {
     /// Writes everything; gives the own runs that became durable.
     fn flush(&mut self) -> Vec<Run> {
         let mut own = Vec::new();
-        while let Some(batch) = self.replicas.take_batch() {
+        while let Some(batch) = self.replicas.take_batch(at(0)) {
             self.disk.commit(std::slice::from_ref(&batch)).unwrap();
             own.extend(self.replicas.persisted(batch.id).own);
         }

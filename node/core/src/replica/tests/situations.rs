@@ -18,7 +18,7 @@ fn what_is_appended_shows_at_once_and_leaves_only_when_durable() {
     assert_eq!(peer.texts(&scope), ["hi"]);
     let origin = origin_key(1).origin();
     assert_eq!(peer.replicas.vector(&scope).next(origin), 0);
-    let batch = peer.replicas.take_batch().unwrap();
+    let batch = peer.replicas.take_batch(at(1)).unwrap();
     assert_eq!((batch.id, batch.urgent), (appended.batch, true));
     // Written, but not yet reported: nobody may see it.
     peer.disk.commit(std::slice::from_ref(&batch)).unwrap();
