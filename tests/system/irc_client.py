@@ -70,6 +70,13 @@ class IrcClient(Client):
         self.connection.join(CHANNEL)
         await self.reply("endofnames")
 
+    async def ask(self, line, *types):
+        """The first reply of one of these types to a line."""
+        self.log.clear()
+        self.connection.send_raw(line)
+        await self.reply(*types)
+        return next(event for event in self.log if event.type in types)
+
     def tail(self):
         return [f"{event.type} {event.arguments}" for event in self.log[-5:]]
 

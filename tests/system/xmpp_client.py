@@ -102,13 +102,14 @@ class XmppClient(Client):
             raise ConnectionRefusedError(f"{self}: {self.state}, {self.lost}")
 
     async def start_over(self, node):
-        """Connects to another node, which does not know the stream, and begins anew there."""
+        """Connects to another node, which does not know the stream, and begins anew there; ConnectionRefusedError when that is not to be had."""
         self.lost, self.state = None, "connecting"
         self.stream.ssl_context = node.trusted()
         self.stream.connect(node.address, 5222)
         await self.until(lambda: self.lost or self.state != "connecting", "no session")
         if self.lost or self.state != "started":
-            raise AssertionError(f"{self}: {self.state}, {self.lost}")
+            self.stream.cancel_connection_attempt()
+            raise ConnectionRefusedError(f"{self}: {self.state}, {self.lost}")
         self.stream.send_presence()
 
     def becomes(self, state):
