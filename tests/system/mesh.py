@@ -55,9 +55,12 @@ class Node:
         return done.stdout
 
     def configure(self, lines):
-        """Adds lines to the configuration."""
-        with (self.directory / "lavina.toml").open("a", encoding="utf-8") as file:
-            file.write(lines)
+        """Adds lines to the configuration, in place of those of the same keys."""
+        file = self.directory / "lavina.toml"
+        # What stands in tables comes last, and is of theirs.
+        new = {line.partition(" = ")[0] for line in f"\n{lines}".partition("\n[")[0].split("\n")} - {""}
+        kept = [line for line in file.read_text().splitlines() if line.partition(" = ")[0] not in new]
+        file.write_text("\n".join(kept) + "\n" + lines)
 
     async def start(self):
         self.launch()

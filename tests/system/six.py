@@ -1,4 +1,4 @@
-"""Six nodes in three regions with long ways between them. Rooms live on three of them, and where their people are."""
+"""Six nodes in three regions with long ways between them."""
 
 import asyncio
 import unittest
@@ -15,16 +15,16 @@ FAR = "40ms"
 class Six(unittest.IsolatedAsyncioTestCase):
     """Nodes a1 and a2 in eu, b1 and b2 in us, c1 and c2 in ap; each joined with a ticket. Another one in ap may join later."""
 
-    # Lines for the configuration of every node.
-    settings = ""
+    # Whether rooms live on three of them and where their people are, as by default, or on all.
+    placed = True
 
     async def asyncSetUp(self):
         asyncio.get_running_loop().set_debug(False)
         names = ("a1", "a2", "b1", "b2", "c1", "c2", "spare")
-        self.mesh = Mesh(*names, regions=("eu", "eu", "us", "us", "ap", "ap", "ap"), far=FAR, placed=True)
+        self.mesh = Mesh(*names, regions=("eu", "eu", "us", "us", "ap", "ap", "ap"), far=FAR, placed=self.placed)
         self.spare = self.mesh.nodes.pop("spare")
         self.addAsyncCleanup(self.mesh.remove, self)
-        await self.mesh.start({name: self.settings for name in self.mesh.nodes})
+        await self.mesh.start()
 
     async def in_room(self, client, node):
         await self.mesh.log_in(client, node)

@@ -3,15 +3,21 @@
 import asyncio
 import unittest
 
+from .crowd import Crowd, mark
 from .irc_client import CHANNEL, IrcClient
+from .mesh import PASSWORD
 from .six import Six
-from .talk import heard
+from .talk import ROOM, heard
 from .terminal_clients import WeeChat
 from .waiting import eventually
 from .xmpp_client import XmppClient
 
 # The nodes that die.
 REGION = ("a1", "a2")
+# How many people of theirs go elsewhere at once, the addresses they come from, and how long it may take them, but for one in a hundred.
+HERD = 500
+SOURCES = 60
+LOG_IN_SECONDS = 5
 # What is said before they do, so that they die in the middle of it.
 ENOUGH = 120
 
@@ -86,10 +92,6 @@ class Failover(Six):
         await client.ask(f"JOIN {CHANNEL}", "bannedfromchan")
         client.close()
 
-    async def names(self, client):
-        await client.ask(f"NAMES {CHANNEL}", "endofnames")
-        return {name for event in client.log if event.type == "namreply" for name in event.arguments[-1].split()}
-
     async def go_on_elsewhere(self):
         """The people of the region look for another node, and are there what they were."""
         # From here on each is another session, which is shown what others there are: late also what its old node had told nobody.
@@ -109,7 +111,7 @@ class Failover(Six):
         await self.ann.reply("endofnames")
 
         async def all_back():
-            return {"~alice", "@bob", "@ann", "wes", "bea", "carl"} <= await self.names(self.theirs[0])
+            return {"~alice", "@bob", "@ann", "wes", "bea", "carl"} <= await self.theirs[0].names()
 
         await eventually(all_back, "they are not what they were")
         topic = await self.ann.ask(f"TOPIC {CHANNEL}", "currenttopic")
@@ -148,6 +150,48 @@ class Failover(Six):
         texts = [message.text for message in await self.bob.history()]
         self.assertEqual(len(set(texts)), len(texts), "something was said twice")
         self.assertEqual([text for _, text, _ in self.bob.direct], ["while you were gone"])
+
+
+class Herd(Six):
+    """Hundreds of people of region eu, each with an account and the addresses of all nodes, those of their region first."""
+
+    placed = False
+
+    async def asyncSetUp(self):
+        await super().asyncSetUp()
+        nodes = self.mesh.nodes
+        trusted = {node.address: str(node.directory / "data" / "client-cert.pem") for node in nodes.values()}
+        near, far = ([node.address for node in nodes.values() if (node.name in REGION) == here] for here in (True, False))
+        self.theirs = [await self.in_room(IrcClient("bea"), "b1"), await self.in_room(XmppClient("carl"), "c1")]
+        self.herd = Crowd("h", HERD, ROOM, self.mesh.network.more_clients(SOURCES), near, far, trusted, PASSWORD)
+        self.addCleanup(self.herd.stop)
+        await self.herd.start()
+        await self.herd.enter()
+        # All nodes know their accounts.
+        await self.mesh.converged()
+
+    async def test_hundreds_log_in_elsewhere_at_once_and_nobody_there_is_disturbed(self):
+        for name in REGION:
+            self.mesh.nodes[name].kill()
+        said = []
+
+        async def all_back():
+            said.extend([await client.say(f"{client} goes on {len(said)}") for client in self.theirs])
+            report = await self.herd.report()
+            return report["inside"] == len(report["again"]) == HERD and report["again"]
+
+        took = sorted(await eventually(all_back, "they are not back"))
+        print(f"{HERD} were back within {took[-1]:.2f} s, half of them within {took[len(took) // 2]:.2f} s")
+        self.assertLess(took[len(took) * 99 // 100], LOG_IN_SECONDS)
+        said.append(await self.theirs[0].say(mark(1)))
+
+        async def all_shown():
+            return (await self.herd.report())["shown"].get("1") == HERD
+
+        await eventually(all_shown, "not all of them are shown what is said")
+        await asyncio.gather(*(client.sees(said) for client in self.theirs))
+        self.undisturbed(self.theirs)
+        await self.mesh.converged()
 
 
 if __name__ == "__main__":

@@ -33,11 +33,6 @@ class Channel(unittest.IsolatedAsyncioTestCase):
     async def modes(self, client):
         return (await client.ask(f"MODE {CHANNEL}", "channelmodeis")).arguments[1]
 
-    async def names(self, client):
-        await client.ask(f"NAMES {CHANNEL}", "endofnames")
-        lines = [event.arguments[-1] for event in client.log if event.type == "namreply"]
-        return {name for line in lines for name in line.split()}
-
     async def refused(self, client, line, numeric):
         await client.ask(line, numeric)
 
@@ -46,7 +41,7 @@ class Channel(unittest.IsolatedAsyncioTestCase):
         seen = {}
 
         async def attempt():
-            seen.update(modes=await self.modes(client), names=await self.names(client))
+            seen.update(modes=await self.modes(client), names=await client.names())
             return set(seen["modes"]) == set(modes) and seen["names"] == names
 
         await eventually(attempt, lambda: f"{client} is told {seen}")
