@@ -11,6 +11,7 @@ use lavina_crdt::notes::Notes;
 use lavina_crdt::presence::SessionRecord;
 use lavina_crdt::relation::Redacted;
 use lavina_crdt::room::{Act, Rank, RoomState};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One session and what is known of it.
@@ -275,17 +276,22 @@ pub enum Event {
         /// Who is back.
         occupants: Vec<Occupant>,
     },
-    /// The grace time ended: everybody behind the cut leaves at once (IRCv3 netsplit batch). Receivers share at least one of the rooms.
+    /// Many leave at once, with their node (IRCv3 netsplit batch): it has been out of reach for the grace time, or knows nothing of them any more. Receivers
+    /// share at least one of the rooms.
     Netsplit {
         /// Name of the node that stayed and of one that went.
         nodes: (Arc<str>, Arc<str>),
+        /// The rooms that they leave.
+        rooms: BTreeSet<RoomName>,
         /// Who leaves, and from where.
         gone: Vec<(Person, Vec<(RoomName, Nick)>)>,
     },
-    /// They return at once (IRCv3 netjoin batch).
+    /// Many come, or return, at once (IRCv3 netjoin batch).
     Netjoin {
         /// Name of the node that stayed and of one that is back.
         nodes: (Arc<str>, Arc<str>),
+        /// The rooms that they return to.
+        rooms: BTreeSet<RoomName>,
         /// Who returns, and to where.
         back: Vec<(RoomName, Occupant)>,
     },
@@ -413,6 +419,28 @@ pub enum Event {
     },
     /// A word from the node to the receiver (a derived account name, a storage problem, a drain).
     Notice(String),
+}
+
+impl Event {
+    /// An [`Event::Netsplit`].
+    #[must_use]
+    pub fn netsplit(nodes: (Arc<str>, Arc<str>), gone: Vec<(Person, Vec<(RoomName, Nick)>)>) -> Self {
+        let rooms = gone.iter().flat_map(|(_, places)| places).map(|(room, _)| room.clone()).collect();
+        Self::Netsplit { nodes, rooms, gone }
+    }
+
+    /// An [`Event::Netjoin`].
+    #[must_use]
+    pub fn netjoin(nodes: (Arc<str>, Arc<str>), back: Vec<(RoomName, Occupant)>) -> Self {
+        let rooms = back.iter().map(|(room, _)| room.clone()).collect();
+        Self::Netjoin { nodes, rooms, back }
+    }
+
+    /// Whether it tells of many people, and so may be long through nobody's doing.
+    #[must_use]
+    pub const fn tells_of_many(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Reachable { .. } | Self::Netsplit { .. } | Self::Netjoin { .. })
+    }
 }
 
 /// Why the node ends a session.

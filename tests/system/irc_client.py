@@ -18,9 +18,10 @@ PAGE = 20
 
 
 class IrcClient(Client):
-    def __init__(self, name):
+    def __init__(self, name, room=ROOM):
         super().__init__(f"irc:{name}")
         self.nick = name
+        self.channel = f"#{room}"
         self.numbers = itertools.count(1)
         self.connection = None
 
@@ -67,8 +68,21 @@ class IrcClient(Client):
             raise ConnectionRefusedError(f"{self}: {event}")
 
     async def join(self):
-        self.connection.join(CHANNEL)
+        self.connection.join(self.channel)
         await self.reply("endofnames")
+
+    async def ask(self, line, *types):
+        """The first reply of one of these types to a line."""
+        self.log.clear()
+        self.connection.send_raw(line)
+        await self.reply(*types)
+        return next(event for event in self.log if event.type in types)
+
+    async def names(self):
+        """Who is in the room, with the signs of their standing."""
+        await self.ask(f"NAMES {self.channel}", "endofnames")
+        lines = [event.arguments[-1] for event in self.log if event.type == "namreply"]
+        return {name for line in lines for name in line.split()}
 
     def tail(self):
         return [f"{event.type} {event.arguments}" for event in self.log[-5:]]
@@ -82,7 +96,7 @@ class IrcClient(Client):
         tags = {tag["key"]: tag["value"] for tag in event.tags}
         if event.type == "batch":
             self.on_batch(event)
-        if event.type == "pubmsg" and event.target == CHANNEL:
+        if event.type == "pubmsg" and event.target == self.channel:
             self.on_message(event, tags)
         if label := tags.get("label"):
             self.labels[label] = (event, tags)
@@ -108,7 +122,7 @@ class IrcClient(Client):
     async def say(self, text):
         """Speaks in the room; the message, once it is acknowledged: durable at the node."""
         label = f"{self.nick}-{next(self.numbers)}"
-        self.connection.send_raw(f"@label={label} PRIVMSG {CHANNEL} :{text}")
+        self.connection.send_raw(f"@label={label} PRIVMSG {self.channel} :{text}")
         await self.until(lambda: self.lost or label in self.labels, f"{text!r} is not acknowledged: {self.tail()}")
         if label not in self.labels:
             raise ConnectionError(f"{self}: {self.lost}")
@@ -119,12 +133,12 @@ class IrcClient(Client):
 
     async def history(self):
         """All of the room's history, oldest first, page by page from the end."""
-        messages, page = [], await self.page(f"LATEST {CHANNEL} * {PAGE}")
+        messages, page = [], await self.page(f"LATEST {self.channel} * {PAGE}")
         while page:
             if messages and page[-1].id >= messages[0].id:
                 raise AssertionError(f"{self}: the page before {messages[0]} ends with {page[-1]}")
             messages[:0] = page
-            page = await self.page(f"BEFORE {CHANNEL} msgid={messages[0].id} {PAGE}")
+            page = await self.page(f"BEFORE {self.channel} msgid={messages[0].id} {PAGE}")
         return messages
 
     async def page(self, question):

@@ -1,6 +1,7 @@
 """Nodes of a mesh as processes of the real binary, each in a network namespace and a directory of its own."""
 
 import asyncio
+import itertools
 import json
 import os
 import shutil
@@ -54,9 +55,12 @@ class Node:
         return done.stdout
 
     def configure(self, lines):
-        """Adds lines to the configuration."""
-        with (self.directory / "lavina.toml").open("a", encoding="utf-8") as file:
-            file.write(lines)
+        """Adds lines to the configuration, in place of those of the same keys."""
+        file = self.directory / "lavina.toml"
+        # What stands in tables comes last, and is of theirs.
+        new = {line.partition(" = ")[0] for line in f"\n{lines}".partition("\n[")[0].split("\n")} - {""}
+        kept = [line for line in file.read_text().splitlines() if line.partition(" = ")[0] not in new]
+        file.write_text("\n".join(kept) + "\n" + lines)
 
     async def start(self):
         self.launch()
@@ -189,13 +193,26 @@ class Mesh:
         await eventually(attempt, f"the cut around {name} is not noticed")
 
     async def log_in(self, client, node):
-        """Connects a client to a node; its account is made at the first node when it is new, and waited for elsewhere."""
+        """Connects a client to a node; its account is made at the first node that runs when it is new, and waited for elsewhere."""
         node = self.nodes[node]
         if client.nick not in self.accounts:
             self.accounts.add(client.nick)
-            next(iter(self.nodes.values())).run("account", "add", client.nick, "--password", PASSWORD)
+            self.running()[0].run("account", "add", client.nick, "--password", PASSWORD)
         self.clients.append(client)
         await eventually(lambda: client.attempt(node, PASSWORD), f"{client} cannot log in at {node.name}")
+
+    async def fail_over(self, client, *names, connect=None):
+        """A client that is known here tries one of these nodes after the other until it is logged in, as clients do that were given several
+        addresses; the name of the node. `connect` is how it tries one."""
+        connect = connect or (lambda node: client.attempt(node, PASSWORD))
+        tried = itertools.cycle(names)
+
+        async def attempt():
+            name = next(tried)
+            await connect(self.nodes[name])
+            return name
+
+        return await eventually(attempt, f"{client} finds no node")
 
     async def remove(self, test):
         """Ends what was started; the files stay when the test has failed."""

@@ -7,6 +7,8 @@ import subprocess
 
 PREFIX = "10.77.0"
 CLIENTS = f"{PREFIX}.254"
+# The last number of the first address that clients have beside it.
+CLIENTS_FIRST = 100
 
 # Drops packets to and from the addresses of `peers`, and those from `unheard`; everything else, clients above all, passes.
 CUT_RULES = """
@@ -56,6 +58,20 @@ class Network:
             run("ip", "-n", name, "link", "set", "lo", "up")
             run("ip", "-n", name, "link", "set", "mesh", "up")
             run(*self.inside(name), "nft", "-f", "-", stdin=CUT_RULES)
+
+    def more_clients(self, count):
+        """Gives clients more addresses, for they are many and come from everywhere; the addresses."""
+        addresses = [f"{PREFIX}.{number}" for number in range(CLIENTS_FIRST, CLIENTS_FIRST + count)]
+        for address in addresses:
+            run("ip", "address", "add", f"{address}/32", "dev", "mesh")
+        return addresses
+
+    def keep_little(self, kilobytes):
+        """The kernel keeps so much at most of what is on its way from a node to a client that does not read it, as on long ways: the rest waits at the node."""
+        sizes = f"4096 16384 {kilobytes * 1024}"
+        run("sh", "-c", f"echo {sizes} > /proc/sys/net/ipv4/tcp_rmem")
+        for name in self.addresses:
+            run(*self.inside(name), "sh", "-c", f"echo {sizes} > /proc/sys/net/ipv4/tcp_wmem")
 
     def link(self, name):
         """Makes the device `mesh` in a namespace, and its other end on the bridge, `to-` and the name."""

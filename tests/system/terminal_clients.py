@@ -17,8 +17,10 @@ CHANNEL = f"#{ROOM}"
 class TerminalClient:
     """A client in the room of which only what it shows is known: who said what, in that order."""
 
-    def __init__(self, nick):
+    def __init__(self, nick, others=()):
+        """`others` are the nodes that it goes to when the one is gone that it was given first."""
         self.nick = nick
+        self.others = others
         self.home = Path(tempfile.mkdtemp(prefix="lavina-test-"))
         self.process = None
 
@@ -112,7 +114,9 @@ class WeeChat(TerminalClient):
     def start(self, node, password):
         server = "irc.server.mesh"
         commands = [
-            f"/server add mesh {node.address}/6697",
+            f"/server add mesh {','.join(f'{each.address}/6697' for each in (node, *self.others))}",
+            # Seconds until it looks for another one.
+            f"/set {server}.autoreconnect_delay 1",
             f"/set {server}.ssl on",
             f"/set {server}.tls on",
             f"/set {server}.ssl_verify off",

@@ -30,30 +30,18 @@ class Channel(unittest.IsolatedAsyncioTestCase):
         await client.join()
         return client
 
-    async def ask(self, client, line, *types):
-        """The first reply of one of these types to a line."""
-        client.log.clear()
-        client.connection.send_raw(line)
-        await client.reply(*types)
-        return next(event for event in client.log if event.type in types)
-
     async def modes(self, client):
-        return (await self.ask(client, f"MODE {CHANNEL}", "channelmodeis")).arguments[1]
-
-    async def names(self, client):
-        await self.ask(client, f"NAMES {CHANNEL}", "endofnames")
-        lines = [event.arguments[-1] for event in client.log if event.type == "namreply"]
-        return {name for line in lines for name in line.split()}
+        return (await client.ask(f"MODE {CHANNEL}", "channelmodeis")).arguments[1]
 
     async def refused(self, client, line, numeric):
-        await self.ask(client, line, numeric)
+        await client.ask(line, numeric)
 
     async def has(self, client, modes, names):
         """Waits until a client is told that the channel has these modes and these people."""
         seen = {}
 
         async def attempt():
-            seen.update(modes=await self.modes(client), names=await self.names(client))
+            seen.update(modes=await self.modes(client), names=await client.names())
             return set(seen["modes"]) == set(modes) and seen["names"] == names
 
         await eventually(attempt, lambda: f"{client} is told {seen}")
@@ -98,7 +86,7 @@ class Channel(unittest.IsolatedAsyncioTestCase):
         said.append(await bob.say("the node of alice is dead"))
         await carol.sees(said)
         await self.refused(mallory, f"JOIN {CHANNEL}", "bannedfromchan")
-        topic = await self.ask(carol, f"TOPIC {CHANNEL}", "currenttopic")
+        topic = await carol.ask(f"TOPIC {CHANNEL}", "currenttopic")
         self.assertEqual(topic.arguments[-1], "said in the cut")
         # She comes back by another node, as what she was.
         back = await self.in_room("alice", "c")
@@ -106,7 +94,7 @@ class Channel(unittest.IsolatedAsyncioTestCase):
         back.connection.send_raw(f"MODE {CHANNEL} -b $a:mallory")
 
         async def is_let_in():
-            await self.ask(mallory, f"JOIN {CHANNEL}", "bannedfromchan", "endofnames")
+            await mallory.ask(f"JOIN {CHANNEL}", "bannedfromchan", "endofnames")
             return any(event.type == "endofnames" for event in mallory.log)
 
         await eventually(is_let_in, "the ban is not lifted")

@@ -3,63 +3,13 @@
 import asyncio
 import unittest
 
-from .irc_client import IrcClient
-from .mesh import Mesh
+from .six import Six
 from .waiting import eventually
 from .xmpp_client import XmppClient
 
-# One way between two regions. Emulated below QUIC by the nodes themselves, since not every kernel can delay packets.
-FAR = "40ms"
 
-
-class SixNodes(unittest.IsolatedAsyncioTestCase):
-    """Nodes a1 and a2 in eu, b1 and b2 in us, c1 and c2 in ap; each joined with a ticket."""
-
-    async def asyncSetUp(self):
-        asyncio.get_running_loop().set_debug(False)
-        names = ("a1", "a2", "b1", "b2", "c1", "c2", "spare")
-        self.mesh = Mesh(*names, regions=("eu", "eu", "us", "us", "ap", "ap", "ap"), far=FAR, placed=True)
-        self.spare = self.mesh.nodes.pop("spare")
-        self.addAsyncCleanup(self.mesh.remove, self)
-        await self.mesh.start()
-
-    async def in_room(self, client, node):
-        await self.mesh.log_in(client, node)
-        await client.join()
-        return client
-
-    async def crowd(self, *nodes):
-        """One client at each of these, by turns of either protocol, who have all heard one another."""
-        kinds = (IrcClient, XmppClient)
-        clients = [await self.in_room(kinds[number % 2](f"at{node}"), node) for number, node in enumerate(nodes)]
-        said = [await client.say(f"{client} is here") for client in clients]
-        await asyncio.gather(*(client.sees(said[-1:]) for client in clients))
-        return clients
-
-    async def round(self, clients, about, count=5):
-        """Everybody says something, several times; what was said."""
-        return [await client.say(f"{about}: {client} {number}") for number in range(count) for client in clients]
-
-    async def same_everywhere(self, said):
-        """Somebody new at each node reads the same history, with all that was said, whether the room is kept there or not."""
-        histories = {}
-        for name in sorted(node.name for node in self.mesh.running()):
-            reader = await self.in_room(IrcClient(f"reader-{name}"), name)
-
-            async def attempt(reader=reader, name=name):
-                histories[name] = await reader.history()
-                return {message.id for message in said} <= {message.id for message in histories[name]}
-
-            await eventually(attempt, lambda name=name: f"the history at {name} has only {len(histories[name])} messages")
-            reader.close()
-        first, *others = histories.items()
-        for name, history in others:
-            self.assertEqual(history, first[1], f"{name} and {first[0]} have different histories")
-
-    def undisturbed(self, clients):
-        for client in clients:
-            self.assertIsNone(client.lost, f"{client} was disconnected")
-            self.assertEqual(client.twice(), [], f"{client} saw messages twice")
+class SixNodes(Six):
+    """People who talk while the mesh goes through it."""
 
     async def test_a_region_is_cut_off_and_comes_back(self):
         clients = await self.crowd("a1", "a2", "b1", "c1", "c2")

@@ -8,7 +8,6 @@ from slixmpp import JID, ClientXMPP
 
 from .talk import DOMAIN, ROOM, Client, Message
 
-ROOM_JID = JID(f"{ROOM}@rooms.{DOMAIN}")
 # It logs the end of connections that tests end on purpose; what matters of it is in `lost`.
 logging.getLogger("slixmpp").setLevel(logging.CRITICAL)
 # Says for each connection that a loop was busy; commands of the test are waited for in it.
@@ -22,10 +21,11 @@ PAGE = 20
 
 
 class XmppClient(Client):
-    def __init__(self, name, resumable=False, resource="test"):
+    def __init__(self, name, resumable=False, resource="test", room=ROOM):
         super().__init__(f"xmpp:{name}" if resource == "test" else f"xmpp:{name}/{resource}")
         self.nick = name
         self.resource = resource
+        self.room = JID(f"{room}@rooms.{DOMAIN}")
         self.resumable = resumable
         # Nicks that it saw leave the room.
         self.left = set()
@@ -102,13 +102,14 @@ class XmppClient(Client):
             raise ConnectionRefusedError(f"{self}: {self.state}, {self.lost}")
 
     async def start_over(self, node):
-        """Connects to another node, which does not know the stream, and begins anew there."""
+        """Connects to another node, which does not know the stream, and begins anew there; ConnectionRefusedError when that is not to be had."""
         self.lost, self.state = None, "connecting"
         self.stream.ssl_context = node.trusted()
         self.stream.connect(node.address, 5222)
         await self.until(lambda: self.lost or self.state != "connecting", "no session")
         if self.lost or self.state != "started":
-            raise AssertionError(f"{self}: {self.state}, {self.lost}")
+            self.stream.cancel_connection_attempt()
+            raise ConnectionRefusedError(f"{self}: {self.state}, {self.lost}")
         self.stream.send_presence()
 
     def becomes(self, state):
@@ -117,9 +118,9 @@ class XmppClient(Client):
 
     async def join(self):
         """Comes in; a room that is new is taken as it is, so that others may come in (XEP-0045 section 10.1.2)."""
-        presence, *_ = await self.stream.plugin["xep_0045"].join_muc_wait(ROOM_JID, self.nick, maxstanzas=0, timeout=20)
+        presence, *_ = await self.stream.plugin["xep_0045"].join_muc_wait(self.room, self.nick, maxstanzas=0, timeout=20)
         if any(status.get("code") == "201" for status in presence.xml.iter(STATUS)):
-            owner = self.stream.make_iq_set(ito=ROOM_JID)
+            owner = self.stream.make_iq_set(ito=self.room)
             query = ElementTree.SubElement(owner.xml, "{http://jabber.org/protocol/muc#owner}query")
             ElementTree.SubElement(query, "{jabber:x:data}x", type="submit")
             await owner.send()
@@ -168,7 +169,7 @@ class XmppClient(Client):
 
     def show_in_room(self, show, status):
         """Says how reachable it is to the room alone."""
-        self.stream.send_presence(pto=f"{ROOM_JID}/{self.nick}", pshow=show, pstatus=status)
+        self.stream.send_presence(pto=f"{self.room}/{self.nick}", pshow=show, pstatus=status)
 
     def ask_presence(self, nick, name):
         """Asks to see somebody's presence, and says by which name it goes."""
@@ -194,16 +195,16 @@ class XmppClient(Client):
 
     def on_message(self, stanza):
         # What the room says itself comes from its bare address (XEP-0045 section 7.4) and is no one's message.
-        if stanza["from"].bare != ROOM_JID.bare or not stanza["body"] or not stanza["from"].resource:
+        if stanza["from"].bare != self.room.bare or not stanza["body"] or not stanza["from"].resource:
             return
-        message = Message(stanza_id(stanza.xml), stanza["from"].resource, stanza["body"])
+        message = Message(stanza_id(stanza.xml, self.room.bare), stanza["from"].resource, stanza["body"])
         if message.nick == self.nick and stanza["id"]:
             self.acknowledged[stanza["id"]] = message
         self.saw(message)
 
     def send(self, text, id=None):
         """Speaks in the room and waits for nothing; the id, which is one that it has had before when something is said again."""
-        stanza = self.stream.make_message(mto=ROOM_JID, mbody=text, mtype="groupchat")
+        stanza = self.stream.make_message(mto=self.room, mbody=text, mtype="groupchat")
         stanza["id"] = id = id or f"{self.nick}-{next(self.numbers)}"
         stanza.send()
         return id
@@ -219,7 +220,7 @@ class XmppClient(Client):
     async def history(self):
         """All of the room's archive, oldest first, page by page."""
         messages = []
-        async for result in self.stream.plugin["xep_0313"].iterate(jid=ROOM_JID, rsm={"max": PAGE}):
+        async for result in self.stream.plugin["xep_0313"].iterate(jid=self.room, rsm={"max": PAGE}):
             message = archived(result)
             if messages and message.id <= messages[-1].id:
                 raise AssertionError(f"{self}: {message} comes after {messages[-1]} in the archive")
@@ -234,9 +235,9 @@ class XmppClient(Client):
             self.stream.abort()
 
 
-def stanza_id(xml):
+def stanza_id(xml, room):
     """The id that the room gave a message (XEP-0359); of another `by` it is nobody's word."""
-    ids = [element.get("id") for element in xml.iter(STANZA_ID) if element.get("by") == ROOM_JID.bare]
+    ids = [element.get("id") for element in xml.iter(STANZA_ID) if element.get("by") == room]
     if len(ids) != 1:
         raise AssertionError(f"a message has {len(ids)} ids of its room")
     return ids[0]

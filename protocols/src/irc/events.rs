@@ -15,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 use lavina_crdt::ids::MsgId;
 use lavina_crdt::names::{AccountName, Nick, RoomName};
 use lavina_crdt::presence::SessionRecord;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Marks render classes as IRC's.
@@ -137,8 +138,19 @@ impl Session {
             Event::Renamed { old, view, by, reason } => self.on_renamed(now, old, view, by, reason),
             Event::Watched { nick, person } => self.on_watched(now, nick, person.as_ref()),
             Event::Marked { of, at_ms } => self.on_marked(of, *at_ms),
-            Event::Netsplit { nodes, gone } => self.on_netsplit(now, nodes, gone),
-            Event::Netjoin { nodes, back } => self.on_netjoin(now, nodes, back),
+            Event::Netsplit { nodes, rooms, gone } => {
+                let nodes = self.server_names(nodes);
+                let reason = format!("{} {}", nodes.0, nodes.1);
+                self.on_many(now, event, rooms, renders, |look, here| {
+                    batch(look, "netsplit", &nodes, split(gone, here, &reason))
+                });
+            }
+            Event::Netjoin { nodes, rooms, back } => {
+                let nodes = self.server_names(nodes);
+                self.on_many(now, event, rooms, renders, |look, here| {
+                    batch(look, "netjoin", &nodes, joins(look, back, here))
+                });
+            }
             Event::Notice(text) => {
                 let line = Line::with_text(&self.config.node_name, "NOTICE", &[&self.me.nick], text);
                 self.tell(now, |look| vec![look.stamp(line, look.wall_ms, None)]);
@@ -237,57 +249,80 @@ impl Session {
         }
     }
 
-    fn on_netsplit(&mut self, now: Now, nodes: &(Arc<str>, Arc<str>), gone: &[(Person, Vec<(RoomName, Nick)>)]) {
-        // Clients know a split by two names of servers.
-        let nodes = &(self.server_name(&nodes.0), self.server_name(&nodes.1));
-        let reason = format!("{} {}", nodes.0, nodes.1);
-        let mut lines = Vec::new();
-        for (person, places) in gone {
-            let shared: Vec<_> = places.iter().filter(|(room, _)| self.rooms.contains(room)).cloned().collect();
-            lines.extend(quit_lines(person, &shared, &reason).map(|line| (line, person.record.account.clone())));
-        }
-        self.tell_batch(now, "netsplit", nodes, lines);
+    /// Clients know a split by two names of servers.
+    fn server_names(&self, nodes: &(Arc<str>, Arc<str>)) -> (String, String) {
+        (self.server_name(&nodes.0), self.server_name(&nodes.1))
     }
 
-    fn on_netjoin(&mut self, now: Now, nodes: &(Arc<str>, Arc<str>), back: &[(RoomName, Occupant)]) {
-        let nodes = &(self.server_name(&nodes.0), self.server_name(&nodes.1));
-        let look = Look { caps: self.caps, node: &self.config.node_name, wall_ms: now.wall_ms };
-        let mut lines = Vec::new();
-        for (room, occupant) in back.iter().filter(|(room, _)| self.rooms.contains(room)) {
-            let channel = channel_name(room);
-            let Some(person) = occupant.people.first() else { continue };
-            let source = source_of(&occupant.nick, person);
-            let account = person.record.account.clone();
-            let joining = Joining {
-                source: &source,
-                account: account.as_ref(),
-                realname: &person.record.realname,
-                channel: &channel,
-                id: None,
-            };
-            lines.push((joining.bare(&look), account));
-            lines.extend(rank_line(look.node, &channel, occupant).map(|line| (line, None)));
-        }
-        self.tell_batch(now, "netjoin", nodes, lines);
+    /// Many leave or come at once: those who are in the same of these rooms are sent the same.
+    fn on_many(
+        &mut self,
+        now: Now,
+        event: &Arc<Event>,
+        rooms: &BTreeSet<RoomName>,
+        renders: &mut Renders,
+        render: impl FnOnce(&Look<'_>, &[RoomName]) -> Bytes,
+    ) {
+        let here: Vec<RoomName> = self.rooms.intersection(rooms).cloned().collect();
+        let caps = self.caps.and(matters(event));
+        let look = Look { caps, node: &self.config.node_name, wall_ms: now.wall_ms };
+        let class = RenderClass(IRC_CLASS | caps.bits());
+        let bytes = renders.get_or_render_in(event, class, here, |here| render(&look, here));
+        self.out.shared(bytes);
     }
+}
 
-    /// Sends lines together, in a batch where the client knows batches (IRCv3 `netsplit` and `netjoin` batch types).
-    fn tell_batch(&mut self, now: Now, kind: &str, nodes: &(String, String), lines: Vec<(Line, Option<AccountName>)>) {
-        if lines.is_empty() {
-            return;
-        }
-        let batch = self.caps.has(Caps::BATCH).then(|| self.answers.batch_name());
-        self.tell(now, |look| {
-            let inner = lines.into_iter().map(|(line, account)| {
-                let line = batch.iter().fold(line, |line, batch| line.tag("batch", batch));
-                look.stamp(line, look.wall_ms, account.as_ref())
-            });
-            let Some(batch) = &batch else { return inner.collect() };
-            let begin = Line::new(look.node, "BATCH", &[&format!("+{batch}"), kind, &nodes.0, &nodes.1]);
-            let end = Line::new(look.node, "BATCH", &[&format!("-{batch}")]);
-            std::iter::once(begin).chain(inner).chain([end]).collect()
-        });
+/// Lines, with the account that each is about.
+type Told = Vec<(Line, Option<AccountName>)>;
+
+/// Who is gone from these rooms.
+fn split(gone: &[(Person, Vec<(RoomName, Nick)>)], here: &[RoomName], reason: &str) -> Told {
+    let mut lines = Vec::new();
+    for (person, places) in gone {
+        let shared: Vec<_> = places.iter().filter(|(room, _)| here.binary_search(room).is_ok()).cloned().collect();
+        lines.extend(quit_lines(person, &shared, reason).map(|line| (line, person.record.account.clone())));
     }
+    lines
+}
+
+/// Who comes into these rooms.
+fn joins(look: &Look<'_>, back: &[(RoomName, Occupant)], here: &[RoomName]) -> Told {
+    let mut lines = Vec::new();
+    for (room, occupant) in back.iter().filter(|(room, _)| here.binary_search(room).is_ok()) {
+        let channel = channel_name(room);
+        let Some(person) = occupant.people.first() else { continue };
+        let source = source_of(&occupant.nick, person);
+        let account = person.record.account.clone();
+        let joining = Joining {
+            source: &source,
+            account: account.as_ref(),
+            realname: &person.record.realname,
+            channel: &channel,
+            id: None,
+        };
+        lines.push((joining.bare(look), account));
+        lines.extend(rank_line(look.node, &channel, occupant).map(|line| (line, None)));
+    }
+    lines
+}
+
+/// Lines together, in a batch where the client knows batches (IRCv3 `netsplit` and `netjoin` batch types). The batch goes by its kind: it ends before
+/// anything else is sent, and other batches have numbers.
+fn batch(look: &Look<'_>, kind: &str, nodes: &(String, String), lines: Told) -> Bytes {
+    if lines.is_empty() {
+        return Bytes::new();
+    }
+    let batched = look.caps.has(Caps::BATCH);
+    let inner = lines.into_iter().map(|(line, account)| {
+        let line = if batched { line.tag("batch", kind) } else { line };
+        look.stamp(line, look.wall_ms, account.as_ref())
+    });
+    if !batched {
+        return encode(&inner.collect::<Vec<_>>());
+    }
+    let begin = Line::new(look.node, "BATCH", &[&format!("+{kind}"), kind, &nodes.0, &nodes.1]);
+    let end = Line::new(look.node, "BATCH", &[&format!("-{kind}")]);
+    encode(&std::iter::once(begin).chain(inner).chain([end]).collect::<Vec<_>>())
 }
 
 fn closing(reason: CloseReason) -> &'static str {
@@ -323,8 +358,10 @@ fn matters(event: &Event) -> Caps {
         STAMPS.with(Caps::AWAY_NOTIFY)
     } else if let Event::RoomChanged { .. } | Event::Left { .. } = event {
         STAMPS.with(Caps::MESSAGE_TAGS)
-    } else if let Event::Caught { .. } = event {
+    } else if let Event::Caught { .. } | Event::Netsplit { .. } = event {
         STAMPS.with(Caps::BATCH)
+    } else if let Event::Netjoin { .. } = event {
+        STAMPS.with(Caps::BATCH).with(Caps::EXTENDED_JOIN)
     } else {
         STAMPS
     }

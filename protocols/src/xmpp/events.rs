@@ -43,12 +43,8 @@ impl Client {
             Event::PersonChanged { rooms, .. } => {
                 self.on_rooms_event(link, rooms.iter().map(|(room, ..)| room), event, renders);
             }
-            Event::Netsplit { gone, .. } => {
-                let rooms = gone.iter().flat_map(|(_, places)| places.iter().map(|(room, _)| room));
-                self.on_rooms_event(link, rooms, event, renders);
-            }
-            Event::Netjoin { back, .. } => {
-                self.on_rooms_event(link, back.iter().map(|(room, _)| room), event, renders);
+            Event::Netsplit { rooms, .. } | Event::Netjoin { rooms, .. } => {
+                self.on_rooms_event(link, rooms.iter(), event, renders);
             }
             Event::Knocked { room, by, text } => muc::invite::on_knocked(link, room, by, text),
             Event::Invited { room, by, reason, .. } => muc::invite::on_invited(link, room, by, reason),

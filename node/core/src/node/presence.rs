@@ -37,6 +37,10 @@ pub(super) struct Why {
     pub(super) untold: bool,
 }
 
+/// Most comings or goings of one update that are told one by one: so many that nobody follows them are told as one, which no client is cut off for that
+/// reads it slowly.
+const TOLD_ONE_BY_ONE_MAX: usize = 256;
+
 /// Own changes on their way to peers.
 #[derive(Debug, Default)]
 pub(super) struct Sending {
@@ -139,11 +143,17 @@ impl<S: Store> Node<S> {
         let before = self.presence.version_of(update.node);
         let Ok(changes) = self.presence.merge(update) else { return };
         self.note_interest(now, &changes);
-        let together = self.splits.returns(update.node);
+        let is_back = self.splits.returns(update.node);
         // A node that has started anew knows nothing of those it had before.
         let is_anew = before.is_some_and(|(incarnation, _)| incarnation < update.incarnation);
+        let ended = changes.iter().filter(|change| change.new.is_none()).count();
+        let come_together = is_back || changes.len() - ended > TOLD_ONE_BY_ONE_MAX;
+        // Otherwise who left may have left a nick to somebody of whom this update tells too.
+        let go_together = is_anew && ended > TOLD_ONE_BY_ONE_MAX;
         for change in changes {
-            let untold = together || (is_anew && change.new.is_none());
+            let has_ended = change.new.is_none();
+            let together = if has_ended { go_together } else { come_together };
+            let untold = is_back || (is_anew && has_ended);
             let why = Why { together, untold, ..Why::default() };
             self.observe_stamps(now, change.new.as_ref());
             self.show(now, change.session, change.new, &why);
@@ -151,8 +161,8 @@ impl<S: Store> Node<S> {
         if is_anew {
             self.note_lost(now, update.node);
         }
-        if together {
-            self.tell_netjoin(update.node);
+        self.tell_together(update.node);
+        if is_back {
             self.meet_companions(now, update.node);
         }
     }
@@ -254,7 +264,7 @@ impl<S: Store> Node<S> {
             return;
         }
         let occupant = self.lone_occupant(session, record, &room, nick);
-        if why.together {
+        if why.together && !self.is_hidden(&room, &principal(session, record)) {
             self.together.back.push((room, occupant));
             return;
         }
@@ -267,11 +277,12 @@ impl<S: Store> Node<S> {
             diffs.into_iter().filter(|diff| diff.old_ended).filter_map(|diff| Some((diff.room, diff.old?))).collect();
         let person = self.person_as(session, old);
         let reason = self.words(session, None, why);
-        if why.together {
+        let who = principal(session, old);
+        if why.together && !places.iter().any(|(room, _)| self.is_hidden(room, &who)) {
             self.together.gone.push((person, places));
             return;
         }
-        let to = self.in_any_but(places.iter().map(|(room, _)| room), None, Some(&principal(session, old)));
+        let to = self.in_any_but(places.iter().map(|(room, _)| room), None, Some(&who));
         self.sessions.deliver(to, Event::Quit { person, places, reason }, &mut self.out);
     }
 
@@ -471,14 +482,16 @@ impl<S: Store> Node<S> {
         all.into_iter().collect()
     }
 
-    /// Local sessions in a room that may see `who` there: in an auditorium, who has no voice is seen by those who have one.
+    /// Local sessions in a room that may see `who` there.
     fn audience(&self, room: &RoomName, who: Option<&Principal>) -> impl Iterator<Item = SessionNumber> + '_ {
-        let state = self
-            .states
-            .get(room)
-            .filter(|state| state.has(Flag::Auditorium) && who.is_some_and(|who| state.rank(who) < Rank::Voice));
+        let state = self.states.get(room).filter(|_| who.is_some_and(|who| self.is_hidden(room, who)));
         let local = self.people.local(room).iter().copied();
         local.filter(move |number| state.is_none_or(|state| self.has_voice(state, self.sessions.id(*number))))
+    }
+
+    /// Whether only those with a voice see somebody in a room: it is an auditorium, and who it is has none.
+    pub(super) fn is_hidden(&self, room: &RoomName, who: &Principal) -> bool {
+        self.states.get(room).is_some_and(|state| state.has(Flag::Auditorium) && state.rank(who) < Rank::Voice)
     }
 
     /// Whether a session sees everybody in an auditorium.

@@ -1,12 +1,13 @@
 //! A cut as clients see it: nobody is disconnected, each affected room gets one notice, and comings and goings come in one batch.
 
-use super::Node;
 use super::presence::{Together, Why};
+use super::{Node, SessionNumber};
 use crate::splits::News;
 use crate::store::Store;
 use lavina_crdt::clock::{Hlc, Now};
 use lavina_crdt::ids::NodeId;
 use lavina_crdt::names::{NickKey, RoomName};
+use lavina_crdt::room::{Flag, Rank};
 use lavina_protocols::event::{Event, Occupant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,18 +32,27 @@ impl<S: Store> Node<S> {
 
     fn tell_unreachable(&mut self, lost: &[NodeId]) {
         let since = lost.iter().filter_map(|node| self.splits.since(*node)).min().unwrap_or(Hlc(0));
-        for (room, nicks) in self.rooms_behind(lost) {
-            let (to, nodes, occupants) =
-                (self.people.local(&room).to_vec(), self.node_names(lost), self.behind(&room, &nicks));
-            self.sessions.deliver(to, Event::Unreachable { room, nodes, occupants, since }, &mut self.out);
-        }
+        self.tell_rooms_behind(lost, |room, nodes, occupants| Event::Unreachable { room, nodes, occupants, since });
     }
 
     fn tell_reachable(&mut self, back: &[NodeId]) {
-        for (room, nicks) in self.rooms_behind(back) {
-            let (to, nodes, occupants) =
-                (self.people.local(&room).to_vec(), self.node_names(back), self.behind(&room, &nicks));
-            self.sessions.deliver(to, Event::Reachable { room, nodes, occupants }, &mut self.out);
+        self.tell_rooms_behind(back, |room, nodes, occupants| Event::Reachable { room, nodes, occupants });
+    }
+
+    /// Tells each room who of it is behind these nodes; those without a voice in an auditorium only whom they see there.
+    fn tell_rooms_behind(&mut self, nodes: &[NodeId], make: impl Fn(RoomName, Vec<Arc<str>>, Vec<Occupant>) -> Event) {
+        let names = self.node_names(nodes);
+        for (room, nicks) in self.rooms_behind(nodes) {
+            let (state, occupants) = (self.room_state(&room), self.behind(&room, &nicks));
+            let (mut all, mut some) = (self.people.local(&room).to_vec(), Vec::new());
+            if state.has(Flag::Auditorium) {
+                (all, some) = all.into_iter().partition(|number| self.has_voice(&state, self.sessions.id(*number)));
+            }
+            let seen: Vec<Occupant> = occupants.iter().filter(|who| who.rank >= Rank::Voice).cloned().collect();
+            self.sessions.deliver(all, make(room.clone(), names.clone(), occupants), &mut self.out);
+            if !seen.is_empty() {
+                self.sessions.deliver(some, make(room, names.clone(), seen), &mut self.out);
+            }
         }
     }
 
@@ -56,20 +66,22 @@ impl<S: Store> Node<S> {
                 self.show(now, change.session, change.new, &why);
             }
         }
-        let Together { gone, .. } = std::mem::take(&mut self.together);
-        let rooms: BTreeSet<&RoomName> = gone.iter().flat_map(|(_, places)| places).map(|(room, _)| room).collect();
-        let to = self.in_any_but(rooms.into_iter(), None, None);
-        let nodes = (self.node_name(self.me()), self.node_name(*first));
-        self.sessions.deliver(to, Event::Netsplit { nodes, gone }, &mut self.out);
+        self.tell_together(*first);
     }
 
-    /// The people of a node that was gone are back.
-    pub(super) fn tell_netjoin(&mut self, node: NodeId) {
-        let Together { back, .. } = std::mem::take(&mut self.together);
-        let rooms: BTreeSet<&RoomName> = back.iter().map(|(room, _)| room).collect();
-        let to = self.in_any_but(rooms.into_iter(), None, None);
+    /// Tells of those of a node who have gone and come together.
+    pub(super) fn tell_together(&mut self, node: NodeId) {
+        let Together { gone, back } = std::mem::take(&mut self.together);
         let nodes = (self.node_name(self.me()), self.node_name(node));
-        self.sessions.deliver(to, Event::Netjoin { nodes, back }, &mut self.out);
+        let to = self.in_any_of(gone.iter().flat_map(|(_, places)| places).map(|(room, _)| room));
+        self.sessions.deliver(to, Event::netsplit(nodes.clone(), gone), &mut self.out);
+        let to = self.in_any_of(back.iter().map(|(room, _)| room));
+        self.sessions.deliver(to, Event::netjoin(nodes, back), &mut self.out);
+    }
+
+    fn in_any_of<'a>(&self, rooms: impl Iterator<Item = &'a RoomName>) -> Vec<SessionNumber> {
+        let rooms: BTreeSet<&RoomName> = rooms.collect();
+        self.in_any_but(rooms.into_iter(), None, None)
     }
 
     /// Rooms with sessions here, and the nicks in them that have sessions behind these nodes only.

@@ -446,17 +446,21 @@ impl Link {
         }
     }
 
-    /// Queues the frames that WebSocket has made.
-    fn frame(&mut self, asked: bool) {
+    /// Queues the frames that WebSocket has made. `excused`: they do not count against the reader.
+    fn frame(&mut self, excused: bool) {
         if let Some(websocket) = &mut self.websocket {
-            self.outbox.push(websocket.take_outgoing(), asked);
+            let frames = websocket.take_outgoing();
+            if excused {
+                self.outbox.excuse(frames.len());
+            }
+            self.outbox.push(frames);
         }
     }
 
     pub(super) fn on_event(&mut self, now: Now, event: &Arc<Event>, renders: &mut Renders, inputs: &mut Vec<Input>) {
         if let Some(session) = &mut self.session {
             session.handle_event(now, event, renders);
-            self.pump(now, inputs, false);
+            self.pump(now, inputs, event.tells_of_many());
         }
     }
 
@@ -538,18 +542,19 @@ impl Link {
         }
     }
 
-    /// Takes what the session wants done. `asked`: the client did something to cause it.
-    fn pump(&mut self, now: Now, inputs: &mut Vec<Input>, asked: bool) {
+    /// Takes what the session wants done. `excused`: what it sends does not count against the reader; the client asked for it, or it tells of many
+    /// people at once.
+    fn pump(&mut self, now: Now, inputs: &mut Vec<Input>, excused: bool) {
         let Some(session) = &mut self.session else { return };
-        let mut close = false;
+        let (mut close, waited) = (false, self.outbox.bytes());
         while let Some(output) = session.poll_output() {
             match output {
                 Output::Send(bytes) => match &mut self.websocket {
                     Some(websocket) => {
                         websocket.send(&bytes);
-                        self.outbox.push(websocket.take_outgoing(), asked);
+                        self.outbox.push(websocket.take_outgoing());
                     }
-                    None => self.outbox.push(bytes, asked),
+                    None => self.outbox.push(bytes),
                 },
                 Output::Command(id, command) => {
                     if self.known {
@@ -569,8 +574,7 @@ impl Link {
                         let meta = SessionMeta { host: self.host.clone(), address: self.address, secure };
                         inputs.push(Input::SessionOpened(self.number, meta));
                     } else {
-                        self.outbox
-                            .push(Bytes::from_static(b"ERROR :Too many connections from your address\r\n"), asked);
+                        self.outbox.push(Bytes::from_static(b"ERROR :Too many connections from your address\r\n"));
                         close = true;
                     }
                 }
@@ -579,6 +583,9 @@ impl Link {
                 Output::Forget(key, handled) => self.wishes.push(Wish::Forget(key, handled)),
                 Output::Resume(key) => self.wishes.push(Wish::Resume(key)),
             }
+        }
+        if excused {
+            self.outbox.excuse(self.outbox.bytes() - waited);
         }
         let detached = session.is_detached();
         if detached && !self.closing {

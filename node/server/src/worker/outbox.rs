@@ -9,8 +9,9 @@ use std::io::{self, IoSlice};
 /// and not more.
 pub(crate) const UNASKED_BYTES_MAX: usize = 256 * 1024;
 
-/// Bytes that may wait because the client asked for them (history pages) on top of that.
-pub(crate) const ASKED_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that may wait on top of that because the client asked for them (history pages), or because they tell of many people at once (a cut).
+/// One answer or event may be longer alone: those who are in a room are told to who enters, however many they are.
+pub(crate) const EXCUSED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes waiting above which the client's own input is not read: who does not read answers asks no more.
 pub(crate) const PAUSE_BYTES: usize = 64 * 1024;
@@ -29,20 +30,22 @@ const IDLE_CAPACITY: usize = 16;
 pub(super) struct Outbox {
     queue: VecDeque<Bytes>,
     bytes: usize,
-    asked: usize,
+    excused: usize,
 }
 
 impl Outbox {
-    /// Puts bytes at the end. `asked`: they answer the client.
-    pub(super) fn push(&mut self, bytes: Bytes, asked: bool) {
+    /// Puts bytes at the end.
+    pub(super) fn push(&mut self, bytes: Bytes) {
         if bytes.is_empty() {
             return;
         }
         self.bytes += bytes.len();
-        if asked {
-            self.asked = (self.asked + bytes.len()).min(ASKED_BYTES_MAX);
-        }
         self.queue.push_back(bytes);
+    }
+
+    /// So many bytes, those of one answer or one event, do not count against the reader.
+    pub(super) fn excuse(&mut self, bytes: usize) {
+        self.excused = (self.excused + bytes).min(EXCUSED_BYTES_MAX).max(bytes);
     }
 
     /// Bytes waiting.
@@ -57,7 +60,7 @@ impl Outbox {
 
     /// Whether more waits than may.
     pub(super) fn is_over(&self) -> bool {
-        self.bytes > UNASKED_BYTES_MAX + self.asked
+        self.bytes > UNASKED_BYTES_MAX + self.excused
     }
 
     /// Writes as much as the socket takes; an error of kind `WouldBlock` when it takes no more. Gives the number of bytes and of calls.
@@ -114,7 +117,7 @@ impl Outbox {
             taken -= front.len();
             self.queue.pop_front();
         }
-        self.asked = 0;
+        self.excused = 0;
         if self.queue.capacity() > IDLE_CAPACITY {
             self.queue.shrink_to(IDLE_CAPACITY);
         }
@@ -129,7 +132,7 @@ mod tests {
     fn bytes_leave_in_order_however_they_are_taken() {
         let mut outbox = Outbox::default();
         for text in ["PING ", "", ":a\r\n", "PONG :b\r\n"] {
-            outbox.push(Bytes::from_static(text.as_bytes()), false);
+            outbox.push(Bytes::from_static(text.as_bytes()));
         }
         let mut out = Vec::new();
         while !outbox.is_empty() {
@@ -146,14 +149,33 @@ mod tests {
         assert_eq!(outbox.bytes(), 0);
     }
 
+    fn put(outbox: &mut Outbox, bytes: usize) {
+        outbox.push(Bytes::from(vec![0; bytes]));
+    }
+
     #[test]
     fn what_was_asked_for_does_not_count_against_the_reader() {
         let mut outbox = Outbox::default();
-        outbox.push(Bytes::from(vec![0; UNASKED_BYTES_MAX * 2]), true);
+        put(&mut outbox, UNASKED_BYTES_MAX * 2);
+        outbox.excuse(UNASKED_BYTES_MAX * 2);
         assert!(!outbox.is_over());
-        outbox.push(Bytes::from(vec![0; UNASKED_BYTES_MAX]), false);
+        put(&mut outbox, UNASKED_BYTES_MAX);
         assert!(!outbox.is_over());
-        outbox.push(Bytes::from_static(b"!"), false);
+        put(&mut outbox, 1);
+        assert!(outbox.is_over());
+    }
+
+    #[test]
+    fn one_answer_is_as_long_as_it_is_and_many_are_not() {
+        let mut outbox = Outbox::default();
+        put(&mut outbox, EXCUSED_BYTES_MAX * 2);
+        outbox.excuse(EXCUSED_BYTES_MAX * 2);
+        assert!(!outbox.is_over());
+        let mut outbox = Outbox::default();
+        for _ in 0..32 {
+            put(&mut outbox, EXCUSED_BYTES_MAX / 16);
+            outbox.excuse(EXCUSED_BYTES_MAX / 16);
+        }
         assert!(outbox.is_over());
     }
 }

@@ -322,27 +322,27 @@ fn a_cut_and_what_follows() {
         (person("stranger"), vec![(room("s"), nick("stranger"))]),
     ];
     check(
-        &Event::Netsplit { nodes: pair(), gone },
+        &Event::netsplit(pair(), gone),
         expect![[r#"
             :bob!ubob@far QUIT :us-1.example.org eu-1.example.org
 
-            :node BATCH +b1 netsplit us-1.example.org eu-1.example.org
-            @batch=b1;time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far QUIT :us-1.example.org eu-1.example.org
-            :node BATCH -b1
+            :node BATCH +netsplit netsplit us-1.example.org eu-1.example.org
+            @batch=netsplit;time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far QUIT :us-1.example.org eu-1.example.org
+            :node BATCH -netsplit
 
         "#]],
     );
     let back = vec![(room("r"), occupant("bob", Rank::Founder)), (room("s"), occupant("stranger", Rank::None))];
     check(
-        &Event::Netjoin { nodes: pair(), back },
+        &Event::netjoin(pair(), back),
         expect![[r#"
             :bob!ubob@far JOIN #r
             :node MODE #r +q bob
 
-            :node BATCH +b1 netjoin us-1.example.org eu-1.example.org
-            @batch=b1;time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far JOIN #r bob :Real bob
-            @batch=b1;time=2026-01-02T03:04:05.678Z :node MODE #r +q bob
-            :node BATCH -b1
+            :node BATCH +netjoin netjoin us-1.example.org eu-1.example.org
+            @batch=netjoin;time=2026-01-02T03:04:05.678Z;account=bob :bob!ubob@far JOIN #r bob :Real bob
+            @batch=netjoin;time=2026-01-02T03:04:05.678Z :node MODE #r +q bob
+            :node BATCH -netjoin
 
         "#]],
     );
@@ -403,4 +403,29 @@ fn sessions_of_one_class_share_the_bytes() {
     }
     assert_eq!(sent[0].as_ptr(), sent[1].as_ptr());
     assert_ne!(sent[0], sent[2]);
+}
+
+#[test]
+fn who_is_in_the_same_rooms_shares_the_bytes_of_a_split_and_is_told_of_no_others() {
+    let gone =
+        vec![(person("bob"), vec![(room("r"), nick("bob"))]), (person("carol"), vec![(room("s"), nick("carol"))])];
+    let back = vec![(room("r"), occupant("bob", Rank::None)), (room("s"), occupant("carol", Rank::None))];
+    let nodes = || ("us-1".into(), "eu-1".into());
+    for event in [Event::netsplit(nodes(), gone), Event::netjoin(nodes(), back)].map(Arc::new) {
+        let mut renders = Renders::default();
+        let mut told = |joined: &str, caps| {
+            let mut client = Client::registered(caps);
+            client.send(joined);
+            client.take();
+            client.session.handle_event(client.now, &event, &mut renders);
+            let Some(Output::Send(bytes)) = client.session.poll_output() else { panic!() };
+            bytes
+        };
+        let [one, other] = ["server-time batch", "server-time batch away-notify"].map(|caps| told("JOIN #r", caps));
+        assert_eq!(one.as_ptr(), other.as_ptr());
+        assert!(!String::from_utf8_lossy(&one).contains("carol"));
+        let both = told("JOIN #r\nJOIN #s", "server-time batch");
+        assert!(String::from_utf8_lossy(&both).contains("carol"));
+        assert_ne!(told("JOIN #r", "server-time"), one);
+    }
 }

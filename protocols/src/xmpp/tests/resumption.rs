@@ -236,7 +236,7 @@ fn what_a_room_shares_is_kept_too() {
     let people = vec![(person(2, "bob", Some("phone")), vec![(room("rust"), nick("bob"))])];
     let carol = (person(3, "carol", None), vec![(room("rust"), nick("carol"))]);
     let gone = people.into_iter().chain([carol]).collect();
-    chat.event(Event::Netsplit { nodes: ("n1".into(), "n2".into()), gone });
+    chat.event(Event::netsplit(("n1".into(), "n2".into()), gone));
     let mut other = Chat::anew(chat.now);
     other.resume(&id, u32::try_from(sent).unwrap());
     chat.go_on_over(other);

@@ -258,9 +258,9 @@ fn a_cut_is_told_in_one_line_and_shown_on_those_behind_it() {
         (person(2, "bob", Some("phone")), vec![(room("other"), nick("bob")), (room("rust"), nick("bob"))]),
         (person(3, "carol", None), vec![(room("rust"), nick("carol"))]),
     ];
-    chat.event(Event::Netsplit { nodes: pair(), gone });
+    chat.event(Event::netsplit(pair(), gone));
     let back = vec![(room("rust"), occupant(3, "carol", None, Rank::Voice))];
-    chat.event(Event::Netjoin { nodes: pair(), back });
+    chat.event(Event::netjoin(pair(), back));
     let late = said_in("rust", 7, author(3, "carol", false), Content::text("while cut"));
     chat.event(Event::Said(Arc::new(Said { late: true, ..(*late).clone() })));
     expect![[r#"

@@ -101,6 +101,40 @@ fn who_returns_in_time_was_never_gone() {
     assert_eq!(world.words(alice), ["bob unreachable in rust", "bob reachable in rust"]);
 }
 
+/// What somebody in a room of node 0 is told when so many come to node 1 behind a cut, and when their node starts anew.
+fn told_of_coming_and_going(count: usize) -> (Vec<String>, Vec<String>) {
+    let mut world = World::new(2);
+    let alice = world.guest(0, "alice");
+    world.join(alice, "rust").unwrap();
+    world.run_ms(200);
+    world.cut(&[1]);
+    world.run_ms(2_000);
+    for number in 0..count {
+        let guest = world.guest(1, &format!("guest{number}"));
+        world.join(guest, "rust").unwrap();
+    }
+    world.run_ms(2_000);
+    world.heard(alice);
+    world.heal();
+    world.run_ms(10_000);
+    let came = world.words(alice);
+    world.restart(1);
+    world.run_ms(2_000);
+    (came, world.words(alice))
+}
+
+#[test]
+fn few_come_and_go_one_by_one_and_many_together() {
+    let (came, gone) = told_of_coming_and_going(20);
+    assert_eq!(came.iter().filter(|word| word.contains("joined")).count(), 20, "{came:?}");
+    assert_eq!(gone.iter().filter(|word| word.contains("quit")).count(), 20, "{gone:?}");
+    let (came, gone) = told_of_coming_and_going(300);
+    for (words, kind) in [(&came, "netjoin"), (&gone, "netsplit")] {
+        let [word] = words.as_slice() else { panic!("{words:?}") };
+        assert_eq!((word.split(' ').next(), word.matches(',').count()), (Some(kind), 299), "{word}");
+    }
+}
+
 #[test]
 fn a_nick_collision_keeps_the_earlier_claim_and_both_sessions() {
     let mut world = World::new(2);

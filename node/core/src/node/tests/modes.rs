@@ -40,6 +40,32 @@ fn in_an_auditorium_only_those_with_a_voice_are_seen() {
 }
 
 #[test]
+fn who_is_not_seen_in_an_auditorium_is_not_seen_behind_a_cut_either() {
+    let mut world = World::new(2);
+    let (alice, bob) = (world.guest(0, "alice"), world.guest(0, "bob"));
+    world.join(alice, "rust").unwrap();
+    world.join(bob, "rust").unwrap();
+    world.run_ms(500);
+    act(&mut world, alice, flag(Flag::Auditorium)).unwrap();
+    let carol = world.guest(1, "carol");
+    world.join(carol, "rust").unwrap();
+    let told = |world: &mut World, ms| {
+        world.run_ms(ms);
+        assert!(!world.words(bob).iter().any(|word| word.contains("carol")), "bob has no voice");
+        world.words(alice)
+    };
+    told(&mut world, 500);
+    world.cut(&[1]);
+    assert_eq!(told(&mut world, 30_000), ["carol unreachable in rust"]);
+    world.heal();
+    assert_eq!(told(&mut world, 20_000), ["carol reachable in rust"]);
+    world.cut(&[1]);
+    assert_eq!(told(&mut world, 100_000), ["carol unreachable in rust", "carol quit "]);
+    world.heal();
+    assert_eq!(told(&mut world, 20_000), ["carol joined rust"]);
+}
+
+#[test]
 fn who_is_not_let_in_is_offered_another_room() {
     let mut world = World::new(2);
     let (alice, bob) = (world.guest(0, "alice"), world.guest(1, "bob"));
