@@ -26,7 +26,7 @@ const DELTA_BYTES_MAX: usize = 256 * 1024;
 const WINDOW_BATCHES: usize = 20;
 /// Most scopes remembered as lacking at one peer; the next comparison finds the others.
 const WANTED_MAX: usize = 16_384;
-/// Longest wait for any batch to become durable before more are sent all the same; at least four round trips are waited too.
+/// Longest wait for the oldest batch on the way to become durable before more are sent all the same; at least four round trips are waited too.
 const RESUME_MS: u64 = 5_000;
 
 /// Order of sending: kind of scope, newest entry first, then by name.
@@ -48,7 +48,10 @@ struct Outgoing {
     wanted: BTreeMap<Rank, Wanted>,
     /// What must become durable there, by batch, oldest first.
     awaited: VecDeque<BTreeMap<(Hash, Origin), u64>>,
+    /// Until when the oldest of them is waited for, whatever else comes and goes: the peer may be unable to take it yet.
     resume_us: u64,
+    /// Whether another one is the oldest since that was set.
+    is_anew: bool,
 }
 
 /// See the module.
@@ -114,6 +117,7 @@ impl CatchUp {
         if view.now.mono_us >= outgoing.resume_us {
             outgoing.awaited.clear();
         }
+        outgoing.is_anew |= outgoing.awaited.is_empty();
         while outgoing.awaited.len() < WINDOW_BATCHES {
             let runs = outgoing.next_batch(view, peer, fresh, flights, out);
             if runs.is_empty() {
@@ -126,9 +130,11 @@ impl CatchUp {
             self.peers.remove(&peer);
             return;
         }
-        let round_trip_us = view.links.get(peer).and_then(|link| link.round_trip_us).unwrap_or(0);
-        outgoing.resume_us =
-            view.now.deadline_ms(RESUME_MS).max(view.now.mono_us.saturating_add(round_trip_us.saturating_mul(4)));
+        if std::mem::take(&mut outgoing.is_anew) {
+            let round_trip_us = view.links.get(peer).and_then(|link| link.round_trip_us).unwrap_or(0);
+            outgoing.resume_us =
+                view.now.deadline_ms(RESUME_MS).max(view.now.mono_us.saturating_add(round_trip_us.saturating_mul(4)));
+        }
     }
 
     /// A peer says what is durable there; returns whether that ends a batch.
@@ -140,6 +146,7 @@ impl CatchUp {
                 batch.remove(&(key, origin));
             }
         }
+        outgoing.is_anew |= outgoing.awaited.front().is_some_and(BTreeMap::is_empty);
         outgoing.awaited.retain(|batch| !batch.is_empty());
         outgoing.awaited.len() < before
     }

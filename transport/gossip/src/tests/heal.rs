@@ -206,3 +206,24 @@ fn a_node_off_the_roster_is_forgotten() {
     net.input(0, Input::Frame(id(1), crate::frame::Frame::Durable(Vec::new())));
     assert_eq!(net.nodes[0].gossip.counters().frames_refused, before + 1);
 }
+
+#[test]
+fn what_a_peer_cannot_take_yet_keeps_nothing_else_from_it_however_much_it_asks_for() {
+    let mut net = Net::new(&[0, 0], 5);
+    net.preload(0, 7, &room(0), 3);
+    net.nodes[1].unknown = Some(id(7));
+    net.start();
+    let asks = |net: &mut Net, count: usize| {
+        for n in 0..count {
+            net.run_ms(1_000);
+            net.input(
+                0,
+                Input::Frame(id(1), Frame::Ask { vectors: vec![(room(1 + n), Default::default())], send: true }),
+            );
+        }
+    };
+    asks(&mut net, 4);
+    net.nodes[1].unknown = None;
+    asks(&mut net, 8);
+    assert!(net.converged());
+}

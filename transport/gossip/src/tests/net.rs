@@ -113,6 +113,8 @@ pub(super) struct TestNode {
     pub(super) signals: Vec<(SessionId, Bytes)>,
     pub(super) fetched: Vec<(RoomName, bool)>,
     pub(super) spare: Vec<RoomName>,
+    /// Whose entries it cannot take yet: a node that it does not know to belong to the mesh.
+    pub(super) unknown: Option<NodeId>,
     timeout_us: Option<u64>,
     generation: u64,
     alive: bool,
@@ -223,6 +225,7 @@ impl Net {
             signals: Vec::new(),
             fetched: Vec::new(),
             spare: Vec::new(),
+            unknown: None,
             timeout_us: None,
             generation,
             alive: true,
@@ -562,7 +565,7 @@ impl TestNode {
     /// Entries that continue what is here; others are dropped, as a core without room to hold them would.
     fn take(&mut self, runs: &[Run]) {
         for run in runs {
-            if self.arrived.append(run) {
+            if Some(run.origin.node) != self.unknown && self.arrived.append(run) {
                 self.dirty.insert(run.scope.clone());
             }
         }
