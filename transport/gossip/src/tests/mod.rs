@@ -7,3 +7,4 @@ mod placement;
 mod presence;
 mod properties;
 mod spread;
+mod wire;
