@@ -38,11 +38,13 @@ class Node:
         self.directory = directory / name
         self.log = self.directory / "log"
         self.process = None
+        # Another build of the program, to be one of several versions.
+        self.binary = BINARY
         self.directory.mkdir()
 
     def command(self, *arguments, around=()):
         """A process of the binary in the node's namespace, that does not outlive the test."""
-        return [*self.network.inside(self.name), "setpriv", "--pdeathsig", "KILL", *around, BINARY, *arguments]
+        return [*self.network.inside(self.name), "setpriv", "--pdeathsig", "KILL", *around, self.binary, *arguments]
 
     def run(self, *arguments):
         """Runs a command of the binary to its end and gives what it printed."""
@@ -101,6 +103,14 @@ class Node:
         """kill -9: no chance to finish anything."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+    async def stop(self):
+        """As a service is stopped: it ends what it does."""
+        self.process.send_signal(signal.SIGTERM)
+        await eventually(self.ended, f"node {self.name} does not stop: {self.tail()}")
+
+    async def ended(self):
+        return self.process.poll() is not None
 
     def pause(self):
         """The process stands still, with all its connections."""

@@ -54,13 +54,26 @@ pub struct EndpointConfig {
     pub idle_timeout: Duration,
     /// Whether admitted nodes may speak libp2p here, see [`Endpoint::guests`].
     pub guests: bool,
+    /// The versions of frames to speak.
+    pub versions: Versions,
 }
 
 impl EndpointConfig {
-    /// Without a name, emulated ways and guests, with the usual idle timeout. `boot` is a random number of this run of the process.
+    /// Without a name, emulated ways and guests, with the usual idle timeout and all versions that this build speaks. `boot` is a random number
+    /// of this run of the process.
     #[must_use]
     pub const fn new(key: SigningKey, listen: SocketAddr, mesh_id: [u8; 16], boot: u64) -> Self {
-        Self { key, listen, mesh_id, name: String::new(), boot, wan: None, idle_timeout: IDLE_TIMEOUT, guests: false }
+        Self {
+            key,
+            listen,
+            mesh_id,
+            name: String::new(),
+            boot,
+            wan: None,
+            idle_timeout: IDLE_TIMEOUT,
+            guests: false,
+            versions: Versions::SPOKEN,
+        }
     }
 }
 
@@ -110,7 +123,7 @@ impl Endpoint {
         let quinn = open_socket(&config)?;
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
         let (guests, guests_taken) = mpsc::channel(GUESTS_MAX);
-        let hello = Hello { versions: Versions::SPOKEN, mesh: config.mesh_id, boot: config.boot, name: config.name };
+        let hello = Hello { versions: config.versions, mesh: config.mesh_id, boot: config.boot, name: config.name };
         let shared = Arc::new(Shared {
             peers: Peers::new(identity::node_id(&config.key)),
             key: config.key,
@@ -223,6 +236,12 @@ impl Endpoint {
     #[must_use]
     pub fn node(&self) -> NodeId {
         identity::node_id(&self.shared.key)
+    }
+
+    /// The version of frames that is spoken with a peer; `None` without a connection.
+    #[must_use]
+    pub fn version(&self, peer: NodeId) -> Option<u16> {
+        self.shared.peers.link(peer).map(|link| link.version)
     }
 
     /// The counters.

@@ -172,7 +172,8 @@ impl Admin {
     }
 
     async fn view(&self) -> Result<NodeView, Refused> {
-        Ok(NodeView::new(&self.0.me, &self.status().await?))
+        let endpoint = &self.0.endpoint;
+        Ok(NodeView::new(&self.0.me, &self.status().await?, |peer| endpoint.version(peer)))
     }
 
     fn is_operator(&self, headers: &HeaderMap) -> bool {

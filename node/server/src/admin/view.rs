@@ -5,6 +5,7 @@ use crate::identity::{Identity, id_of};
 use crate::shell::clock::wall_ms;
 use lavina_core::node::Status;
 use lavina_crdt::ids::NodeId;
+use lavina_gossip::versions::Versions;
 use lavina_quic::identity::peer_id;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,6 +53,9 @@ pub(crate) struct PeerView {
     pub(crate) round_trip_ms: Option<f64>,
     /// Entries sent and not yet known to be durable there.
     pub(crate) unacknowledged: u64,
+    /// With a connection: the version of frames that is spoken on it.
+    #[serde(default)]
+    pub(crate) frames: Option<u16>,
 }
 
 /// A node.
@@ -105,8 +109,8 @@ impl Me {
 }
 
 impl NodeView {
-    /// The view of what the core says.
-    pub(crate) fn new(me: &Me, status: &Status) -> Self {
+    /// The view of what the core says. `frames` is the version of frames that is spoken with a node.
+    pub(crate) fn new(me: &Me, status: &Status, frames: impl Fn(NodeId) -> Option<u16>) -> Self {
         let peers = status.peers.iter().map(|(name, peer)| PeerView {
             name: name.clone(),
             id: peer_id(peer.node),
@@ -117,6 +121,7 @@ impl NodeView {
             via: peer.via.and_then(|via| name_of(status, via)),
             round_trip_ms: peer.round_trip_us.map(milliseconds),
             unacknowledged: peer.unacknowledged,
+            frames: frames(peer.node),
         });
         Self {
             me: me.clone(),
@@ -143,7 +148,10 @@ impl PeerView {
     /// Whether it is in reach, and how.
     pub(crate) fn state(&self) -> String {
         match (self.connected, self.in_reach, &self.via) {
-            (true, true, _) => "connected".to_owned(),
+            (true, true, _) => match self.frames.filter(|version| *version < Versions::SPOKEN.newest) {
+                Some(version) => format!("connected, frames of version {version}"),
+                None => "connected".to_owned(),
+            },
             (false, true, Some(via)) => format!("in reach through {via}"),
             (false, true, None) => "in reach through others".to_owned(),
             (true, false, _) => "connected, held to be out of reach".to_owned(),

@@ -8,6 +8,7 @@ use crate::identity::{DataDir, Identity, make_certificate};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use lavina_crdt::mesh::Place;
+use lavina_gossip::versions::Versions;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
@@ -118,6 +119,7 @@ impl NewNode {
             advertise: self.advertise(),
             discovery: Discovery::default(),
             replicas: Some(REPLICAS),
+            frames: Versions::SPOKEN,
             operators: Vec::new(),
             web_push: false,
             oauth: Vec::new(),

@@ -8,7 +8,9 @@ use super::replicas::Replicas;
 use super::servers::Servers;
 use super::web::{WebConfig, is_base_url, is_origin};
 use super::words::Words;
-use super::{CONNECTIONS_PER_ADDRESS, Config, contacts, discovery, external, oauth, operators, replicas, servers, web};
+use super::{
+    CONNECTIONS_PER_ADDRESS, Config, contacts, discovery, external, frames, oauth, operators, replicas, servers, web,
+};
 use crate::web::copies::Peer;
 use lavina_crdt::mesh::Place;
 use lavina_protocols::sasl::parse_verifier;
@@ -86,6 +88,7 @@ const KEYS: &[(&str, &str)] = &[
     ("mesh-discovery", "true"),
     ("mesh-relay", "true"),
     ("mesh-replicas", "3"),
+    ("mesh-frames", "1"),
     ("admin", "\"127.0.0.1:7680\""),
     ("operator", "[{ name = \"alice\", account = \"alice\" }]"),
     ("password", "\"SCRAM-SHA-256$10000:...\""),
@@ -162,6 +165,7 @@ struct File {
     mesh_discovery: Option<Spanned<bool>>,
     mesh_relay: Option<Spanned<bool>>,
     mesh_replicas: Option<Spanned<Replicas>>,
+    mesh_frames: Option<Spanned<u16>>,
     admin: Option<Spanned<String>>,
     certificate: Option<Spanned<PathBuf>>,
     certificate_key: Option<Spanned<PathBuf>>,
@@ -254,6 +258,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         advertise,
         discovery: discovery::check(&check, file.mesh_discovery.as_ref(), file.mesh_relay.as_ref())?,
         replicas: replicas::check(&check, file.mesh_replicas.as_ref())?,
+        frames: frames::check(&check, file.mesh_frames.as_ref())?,
         operators: operators::check(&check, &file.operator)?,
         web_push: file.web_push,
         oauth: oauth::check(&check, &file.oauth, base)?,

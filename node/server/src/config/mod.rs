@@ -8,6 +8,7 @@ mod discovery;
 mod error;
 mod external;
 mod file;
+mod frames;
 mod listen;
 mod networks;
 mod oauth;
@@ -32,6 +33,7 @@ pub(crate) use servers::{Host, Servers};
 pub(crate) use web::WebConfig;
 
 use lavina_crdt::mesh::Place;
+use lavina_gossip::versions::Versions;
 use lavina_protocols::operator::Operator;
 use lavina_protocols::session::{ContactKind, ExternalService};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -103,6 +105,8 @@ pub(crate) struct Config {
     pub(crate) discovery: Discovery,
     /// How many home replicas a room has; `None`: every node holds every room.
     pub(crate) replicas: Option<NonZeroUsize>,
+    /// The versions of frames that it speaks with other nodes.
+    pub(crate) frames: Versions,
     /// Who may become an operator of the mesh here.
     pub(crate) operators: Vec<Operator>,
     /// Whether devices are told by push services of what is said to their accounts.
@@ -162,6 +166,7 @@ impl Config {
             advertise: vec![SocketAddr::new(loopback, port::MESH).to_string()],
             discovery: Discovery::default(),
             replicas: Some(REPLICAS),
+            frames: Versions::SPOKEN,
             operators: Vec::new(),
             web_push: false,
             oauth: Vec::new(),

@@ -2,6 +2,7 @@
 
 use super::{Config, Listen, REPLICAS, render};
 use expect_test::{Expect, expect};
+use lavina_gossip::versions::Versions;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -112,6 +113,10 @@ fn a_small_file_is_enough() {
                 replicas: Some(
                     3,
                 ),
+                frames: Versions {
+                    oldest: 1,
+                    newest: 2,
+                },
                 operators: [],
                 web_push: false,
                 oauth: [],
@@ -129,7 +134,7 @@ fn an_unknown_key_names_the_one_that_was_meant() {
     check(
         &format!("{GOOD}colour = \"red\"\n"),
         expect![
-            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, invitations, always-on, irc, irc-tls, xmpp, xmpp-tls, xmpp-advertise, xmpp-server, xmpp-server-tls, xmpp-component, server-allow, server-block, server-dialback, server-authority, server, component, address, direct-tls, secret, contact, abuse, feedback, sales, security, status, support, external-service, type, transport, username, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, irc-password, motd, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, room-days, mesh, mesh-advertise, mesh-discovery, mesh-relay, mesh-replicas, admin, operator, password, account, title, web-push, oauth, issuer, audience, algorithm, key, claim, certificate, certificate-key"
+            "/etc/lavina/lavina.toml:7:1: colour: there is no such key; the keys are: domain, name, network, region, zone, data, registration, invitations, always-on, irc, irc-tls, xmpp, xmpp-tls, xmpp-advertise, xmpp-server, xmpp-server-tls, xmpp-component, server-allow, server-block, server-dialback, server-authority, server, component, address, direct-tls, secret, contact, abuse, feedback, sales, security, status, support, external-service, type, transport, username, http, https, http-url, http-origins, proxy-from, webirc-from, webirc-password, irc-password, motd, sts-days, irc-without-tls, forwarded-from, file-megabytes, file-quota-megabytes, file-days, file-peers, connections-per-address, room-days, mesh, mesh-advertise, mesh-discovery, mesh-relay, mesh-replicas, mesh-frames, admin, operator, password, account, title, web-push, oauth, issuer, audience, algorithm, key, claim, certificate, certificate-key"
         ],
     );
 }
@@ -437,4 +442,17 @@ fn a_room_has_some_homes_or_is_everywhere() {
         expect![[r#"/etc/lavina/lavina.toml:7:17: mesh-replicas: rooms cannot have so many homes; a number from 1 to 100 is expected, the same on all nodes, or "all""#]]
             .assert_eq(&of(wrong).unwrap_err().to_string());
     }
+}
+
+#[test]
+fn a_node_may_be_held_to_the_version_of_frames_before() {
+    let of = |value: &str| {
+        let text = format!("{GOOD}mesh-frames = {value}\n");
+        Config::parse(Path::new("/etc/lavina/lavina.toml"), &text).map(|config| config.frames)
+    };
+    let all = Versions::SPOKEN;
+    assert_eq!(of(&all.oldest.to_string()).unwrap(), Versions { newest: all.oldest, ..all });
+    assert_eq!(of(&all.newest.to_string()).unwrap(), all);
+    expect!["/etc/lavina/lavina.toml:7:15: mesh-frames: this version of Lavina does not speak frames of version 3; 1 or 2 is expected; leave the key out for the newest"].assert_eq(&of("3").unwrap_err().to_string());
+    expect![[r#"/etc/lavina/lavina.toml:7:15: mesh-frames: invalid type: string "old", expected u16; for example: mesh-frames = 1"#]].assert_eq(&of("\"old\"").unwrap_err().to_string());
 }

@@ -231,6 +231,7 @@ pub(super) fn open_endpoint(
         name: config.name.clone(),
         wan,
         guests: config.discovery.is_on,
+        versions: config.frames,
         ..EndpointConfig::new(identity.key.clone(), listen, identity.mesh.id, random_u64())
     };
     Endpoint::bind(endpoint).map_err(|error| match error {

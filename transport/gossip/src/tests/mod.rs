@@ -8,3 +8,4 @@ mod presence;
 mod properties;
 mod recent;
 mod spread;
+mod wire;

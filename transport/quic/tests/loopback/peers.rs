@@ -3,6 +3,7 @@
 use crate::node::{Node, acquainted, config, frame, start};
 use bytes::Bytes;
 use lavina_gossip::frame::{FRAME_BYTES_MAX, Frame, Lane};
+use lavina_gossip::versions::Versions;
 use lavina_quic::{EndpointConfig, Event};
 
 async fn connected(a: u8, b: u8) -> (Node, Node) {
@@ -139,6 +140,19 @@ async fn a_node_of_another_mesh_is_refused_with_a_reason() {
     let (a, b) = acquainted(start(config(1)), start(EndpointConfig { mesh_id: [8; 16], ..config(2) }));
     let error = a.endpoint.connect(b.id, &b.addresses()).await.unwrap_err();
     assert_eq!(error.to_string(), "refused: the nodes belong to different meshes");
+}
+
+#[tokio::test]
+async fn with_a_node_that_is_held_to_the_version_before_that_one_is_spoken() {
+    let held = Versions::SPOKEN.up_to(Versions::SPOKEN.oldest).unwrap();
+    let (mut a, mut b) = acquainted(start(config(1)), start(EndpointConfig { versions: held, ..config(2) }));
+    assert_eq!(a.endpoint.version(b.id), None);
+    a.dial(&b).await;
+    a.expect_up(b.id).await;
+    b.expect_up(a.id).await;
+    for (one, other) in [(&a, &b), (&b, &a)] {
+        assert_eq!(one.endpoint.version(other.id), Some(Versions::SPOKEN.oldest));
+    }
 }
 
 #[tokio::test]
