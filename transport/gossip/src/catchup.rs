@@ -69,16 +69,7 @@ impl CatchUp {
     /// A peer lacks something of a scope, of which the newest entry here bears the stamp `newest`; `theirs` is what it has. `false` when there are too many such
     /// scopes already.
     pub(crate) fn want(&mut self, peer: NodeId, scope: &Scope, newest: Hlc, theirs: VersionVector) -> bool {
-        let kind = match scope {
-            Scope::Mesh => 0,
-            Scope::Account(_) => 1,
-            Scope::Room(_) | Scope::Direct(..) => 2,
-        };
-        self.want_as(
-            peer,
-            (kind, Reverse(newest), scope.clone()),
-            Wanted { theirs, reached: Reached::new(), whole: false },
-        )
+        self.want_as(peer, rank(scope, newest), Wanted { theirs, reached: Reached::new(), whole: false })
     }
 
     /// A peer asks for a scope that somebody there waits for, of which it has `theirs`: it goes first.
@@ -97,6 +88,14 @@ impl CatchUp {
         }
         outgoing.wanted.insert(rank, wanted);
         true
+    }
+
+    /// Whether what a peer lacks of a scope waits to be sent or is on its way: what the peer says of it meanwhile is old.
+    pub(crate) fn gives(&self, peer: NodeId, scope: &Scope, newest: Hlc, key: Hash) -> bool {
+        let Some(outgoing) = self.peers.get(&peer) else { return false };
+        let span = (key, Origin([0; 16]))..=(key, Origin([0xff; 16]));
+        outgoing.wanted.contains_key(&rank(scope, newest))
+            || outgoing.awaited.iter().any(|batch| batch.range(span.clone()).next().is_some())
     }
 
     /// Whether a batch is on its way to the peer.
@@ -163,6 +162,15 @@ impl CatchUp {
     pub(crate) fn forget(&mut self, peer: NodeId) {
         self.peers.remove(&peer);
     }
+}
+
+fn rank(scope: &Scope, newest: Hlc) -> Rank {
+    let kind = match scope {
+        Scope::Mesh => 0,
+        Scope::Account(_) => 1,
+        Scope::Room(_) | Scope::Direct(..) => 2,
+    };
+    (kind, Reverse(newest), scope.clone())
 }
 
 impl Outgoing {

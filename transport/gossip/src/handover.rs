@@ -16,9 +16,22 @@ use std::ops::Bound;
 /// How often homes are asked.
 const PERIOD_MS: u64 = 5_000;
 /// The same while this node is being emptied: somebody waits for the end of it.
-const LEAVING_PERIOD_MS: u64 = 1_000;
+const LEAVING_PERIOD_MS: u64 = 250;
 /// Most rooms asked about in one round: their vectors fit a frame.
 const PER_ROUND_MAX: usize = 512;
+/// Most of them that are asked about once more only, so that others need not wait for these.
+const AGAIN_PER_ROUND_MAX: usize = 256;
+
+/// What all homes together have said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Not all of them that they have all of it.
+    Open,
+    /// All have.
+    Settled,
+    /// All have, and are asked once more before it is let go.
+    Again,
+}
 
 #[derive(Debug)]
 struct Surplus {
@@ -27,8 +40,7 @@ struct Surplus {
     since_us: u64,
     /// Who is known to have all of it, as it is here.
     confirmed: BTreeSet<NodeId>,
-    /// Whether all homes do.
-    is_settled: bool,
+    state: State,
     /// Whether this node is to hold it all the same, for as long as it is there.
     stays: bool,
 }
@@ -79,8 +91,9 @@ impl Handover {
     /// A room is here that this node is not to hold, or there is more of it than before. What `stays` it is to hold, until it has been emptied.
     pub(crate) fn put(&mut self, now: Now, scope: &Scope, key: Hash, stays: bool) {
         let (since_us, confirmed) = (now.mono_us, BTreeSet::new());
-        self.surplus.insert(key, Surplus { scope: scope.clone(), since_us, confirmed, is_settled: false, stays });
-        self.due_us.get_or_insert(now.deadline_ms(self.period_ms()));
+        self.surplus.insert(key, Surplus { scope: scope.clone(), since_us, confirmed, state: State::Open, stays });
+        let due_us = now.deadline_ms(self.period_ms());
+        self.due_us = Some(self.due_us.map_or(due_us, |before| before.min(due_us)));
     }
 
     /// The same where there is no more of it than before.
@@ -105,33 +118,42 @@ impl Handover {
         if self.due_us.is_none_or(|at| at > view.now.mono_us) {
             return asks;
         }
-        self.due_us = (!self.surplus.is_empty()).then(|| view.now.deadline_ms(self.period_ms()));
-        let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
-        self.last = None;
-        for (count, (key, surplus)) in self.surplus.range_mut((after, Bound::Unbounded)).enumerate() {
+        let after = self.last.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let (mut count, mut again) = (0, 0);
+        for (key, surplus) in self.surplus.range_mut((after, Bound::Unbounded)) {
             if count == PER_ROUND_MAX {
                 break;
             }
-            self.last = (count + 1 == PER_ROUND_MAX).then_some(*key);
-            if surplus.is_settled {
+            if surplus.state == State::Settled {
                 if surplus.stays || !has_lingered(surplus.since_us, self.linger_ms, view.now) {
                     continue;
                 }
-                surplus.is_settled = false;
+                surplus.state = State::Again;
                 surplus.confirmed.clear();
             }
+            if surplus.state == State::Again {
+                if again == AGAIN_PER_ROUND_MAX {
+                    continue;
+                }
+                again += 1;
+            }
+            count += 1;
+            self.last = (count == PER_ROUND_MAX).then_some(*key);
             let homes = view.holders.other_homes(key);
             let missing = homes.iter().filter(|home| !surplus.confirmed.contains(home));
             for home in missing.filter(|home| view.links.is_live(**home)) {
                 asks.entry(*home).or_default().push(surplus.scope.clone());
             }
         }
+        let is_at_rest = asks.is_empty() && after == Bound::Unbounded;
+        let period_ms = if is_at_rest { PERIOD_MS } else { self.period_ms() };
+        self.due_us = (!self.surplus.is_empty()).then(|| view.now.deadline_ms(period_ms));
         asks
     }
 
     /// A home has all of a room that is here; `homes` are all of them but this node.
     pub(crate) fn on_confirmed(&mut self, now: Now, home: NodeId, key: Hash, homes: &[NodeId]) -> Settled {
-        let Some(surplus) = self.surplus.get_mut(&key).filter(|surplus| !surplus.is_settled) else {
+        let Some(surplus) = self.surplus.get_mut(&key).filter(|surplus| surplus.state != State::Settled) else {
             return Settled::Not;
         };
         surplus.confirmed.insert(home);
@@ -139,20 +161,27 @@ impl Handover {
             return Settled::Not;
         }
         if surplus.stays {
-            surplus.is_settled = true;
+            surplus.state = State::Settled;
             return Settled::Kept;
         }
         if has_lingered(surplus.since_us, self.linger_ms, now) {
             self.surplus.remove(&key);
             return Settled::Spare;
         }
-        surplus.is_settled = true;
+        surplus.state = State::Settled;
         Settled::HandedOver
+    }
+
+    /// A home has not all of a room that is here.
+    pub(crate) fn on_lacking(&mut self, key: &Hash) {
+        if let Some(surplus) = self.surplus.get_mut(key) {
+            surplus.state = State::Open;
+        }
     }
 
     /// Of how many rooms not all homes have said yet that they have all of it.
     pub(crate) fn unsettled(&self) -> usize {
-        self.surplus.values().filter(|surplus| !surplus.is_settled).count()
+        self.surplus.values().filter(|surplus| surplus.state == State::Open).count()
     }
 
     /// Whether a room is to be handed over.

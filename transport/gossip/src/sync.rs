@@ -266,7 +266,12 @@ impl Sync {
             }
             return;
         }
-        if !self.catch_up.want(from, scope, view.replica.newest_in(scope), theirs) {
+        self.handover.on_lacking(&key);
+        let newest = view.replica.newest_in(scope);
+        if self.catch_up.gives(from, scope, newest, key) {
+            return;
+        }
+        if !self.catch_up.want(from, scope, newest, theirs) {
             out.overflow();
         }
         self.catch_up.pump(view, from, &self.fresh, flights, out);

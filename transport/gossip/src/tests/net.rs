@@ -136,6 +136,8 @@ pub(super) struct Net {
     regions: Vec<usize>,
     /// How many homes a room has, by node.
     replicas: Vec<Option<NonZeroUsize>>,
+    /// Nodes that are being emptied.
+    draining: BTreeSet<usize>,
     /// Nodes with occupants, as all are told at once.
     interest: BTreeSet<(usize, RoomName)>,
     pub(super) now_us: u64,
@@ -178,6 +180,7 @@ impl Net {
             nodes: Vec::new(),
             regions: regions.to_vec(),
             replicas: replicas.iter().map(|replicas| NonZeroUsize::new(*replicas)).collect(),
+            draining: BTreeSet::new(),
             interest: BTreeSet::new(),
             now_us: 1_000_000,
             queue: BTreeMap::new(),
@@ -233,19 +236,28 @@ impl Net {
     }
 
     fn boot(&mut self, node: usize) {
+        let durable = &self.nodes[node].durable;
+        let vectors = durable.scopes().into_iter().map(|scope| (scope.clone(), durable.vector(&scope))).collect();
+        self.input(node, Input::Durable(vectors));
+        self.input(node, Input::Roster(self.roster()));
+        let interest = self.interest.iter().map(|(node, room)| (id(*node), room.clone(), true)).collect();
+        self.input(node, Input::Interest(interest));
+    }
+
+    fn roster(&self) -> Vec<Peer> {
         let peer = |node| Peer {
             node: id(node),
             place: self.place(node),
             addresses: vec![format!("host{node}:1")],
-            is_draining: false,
+            is_draining: self.draining.contains(&node),
         };
-        let roster = (0..self.nodes.len()).map(peer).collect();
-        let durable = &self.nodes[node].durable;
-        let vectors = durable.scopes().into_iter().map(|scope| (scope.clone(), durable.vector(&scope))).collect();
-        self.input(node, Input::Durable(vectors));
-        self.input(node, Input::Roster(roster));
-        let interest = self.interest.iter().map(|(node, room)| (id(*node), room.clone(), true)).collect();
-        self.input(node, Input::Interest(interest));
+        (0..self.nodes.len()).map(peer).collect()
+    }
+
+    /// A node is emptied from here on.
+    pub(super) fn drain(&mut self, node: usize) {
+        self.draining.insert(node);
+        (0..self.nodes.len()).for_each(|told| self.input(told, Input::Roster(self.roster())));
     }
 
     /// A node has occupants in a room from here on, or none any more.

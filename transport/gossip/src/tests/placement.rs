@@ -308,3 +308,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_node_that_is_emptied_has_soon_handed_over_all_that_is_here_and_then_what_comes() {
+    let mut net = Net::placed(&[0; 5], 7, &[2; 5]);
+    (0..1_200).for_each(|n| net.preload(0, 0, &room(n), 1));
+    net.start();
+    net.run_ms(500);
+    net.set_occupied(0, name(1), true);
+    net.cut(0, 1);
+    net.drain(0);
+    assert_eq!(net.nodes[0].gossip.to_hand_over(), 1_200);
+    net.run_ms(15_000);
+    let left = net.nodes[0].gossip.to_hand_over();
+    assert!((100..1_000).contains(&left), "{left}: those whose home is out of reach are left");
+    net.heal();
+    net.run_ms(15_000);
+    assert_eq!(net.nodes[0].gossip.to_hand_over(), 0);
+    net.write(0, &room(1), 1);
+    assert_eq!(net.nodes[0].gossip.to_hand_over(), 1, "somebody is in the room, and says something");
+    net.run_ms(400);
+    assert_eq!(net.nodes[0].gossip.to_hand_over(), 0);
+}
