@@ -31,7 +31,7 @@ class Channel(unittest.IsolatedAsyncioTestCase):
         return client
 
     async def modes(self, client):
-        return (await client.ask(f"MODE {CHANNEL}", "channelmodeis")).arguments[1]
+        return (await client.ask(f"MODE {client.channel}", "channelmodeis")).arguments[1]
 
     async def refused(self, client, line, numeric):
         await client.ask(line, numeric)
@@ -102,6 +102,40 @@ class Channel(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(histories, [said] * 4)
         self.assertIsNone(bob.lost)
         self.assertIsNone(carol.lost)
+
+    async def test_both_sides_of_a_cut_act_at_once_and_all_nodes_come_to_the_same(self):
+        alice, bob = await self.in_room("alice", "a"), await self.in_room("bob", "b")
+        dave, carol = await self.in_room("dave", "c"), await self.in_room("carol", "c")
+        await alice.ask(f"CS REGISTER {CHANNEL}", "privnotice")
+        await alice.ask(f"CS AMODE {CHANNEL} +o dave", "privnotice")
+        everyone = [alice, bob, dave, carol]
+        for client in everyone:
+            await self.has(client, "+nPt", {"~alice", "bob", "@dave", "carol"})
+        ed, fay = IrcClient("ed", "fresh"), IrcClient("fay", "fresh")
+        for client, node in ((ed, "a"), (fay, "c")):
+            await self.mesh.log_in(client, node)
+
+        self.mesh.network.cut_off("c")
+        await self.mesh.knows_cut("c")
+        # On one side somebody loses his standing by who stands above him; on the other he still uses it.
+        await alice.ask(f"CS AMODE {CHANNEL} -o dave", "privnotice")
+        alice.connection.send_raw(f"MODE {CHANNEL} +m")
+        await dave.ask(f"MODE {CHANNEL} +b $a:bob", "mode")
+        await dave.ask(f"MODE {CHANNEL} +s", "mode")
+        # Both sides make the same channel; the first of them made it.
+        await ed.join()
+        await fay.join()
+        self.assertEqual((await ed.names(), await fay.names()), ({"@ed"}, {"@fay"}))
+        self.mesh.network.heal("c")
+        for client in everyone:
+            await self.has(client, "+mnPt", {"~alice", "bob", "dave", "carol"})
+            self.assertIsNone(client.lost, f"{client} was disconnected")
+        for client in (ed, fay):
+            await self.has(client, "+nt", {"@ed", "fay"})
+        await self.mesh.converged()
+        # Who was banned by nobody may come in again.
+        await bob.ask(f"PART {CHANNEL}", "part")
+        await bob.join()
 
     async def everybody_sees(self, people, said):
         """Waits until all of these show all of this."""

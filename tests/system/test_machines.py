@@ -1,13 +1,15 @@
 """Machines on which nodes run: wrong clocks, full and lost disks, disks put back from a copy, too few descriptors, too little memory, kills in the start."""
 
 import asyncio
+import datetime
 import glob
 import os
 import shutil
+import time
 import unittest
 from pathlib import Path
 
-from .irc_client import CHANNEL
+from .irc_client import CHANNEL, IrcClient
 from .network import run
 from .talk import DOMAIN
 from .trio import Trio
@@ -34,37 +36,83 @@ def fake_clock():
 
 
 class Clocks(Trio):
-    """Node c's wall clock is years ahead from the start; b's jumps back by hours."""
+    """Node c's wall clock is wrong. Those of a and b are right, so that most are."""
+
+    at_first = "+0"
 
     def prepare(self):
-        for name, offset in (("b", "+0"), ("c", "+1000d")):
-            node = self.mesh.nodes[name]
-            self.set(node, offset)
-            node.around = (
-                *("env", f"LD_PRELOAD={fake_clock()}", f"FAKETIME_TIMESTAMP_FILE={self.file(node)}"),
-                *("FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"),
-            )
+        node = self.mesh.nodes["c"]
+        self.clock = node.directory / "clock"
+        self.set(self.at_first)
+        node.around = (
+            *("env", f"LD_PRELOAD={fake_clock()}", f"FAKETIME_TIMESTAMP_FILE={self.clock}"),
+            *("FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"),
+        )
 
-    @staticmethod
-    def file(node):
-        return node.directory / "clock"
+    def set(self, offset):
+        self.clock.write_text(f"{offset}\n")
 
-    def set(self, node, offset):
-        self.file(node).write_text(f"{offset}\n")
+    async def ahead(self):
+        """By how many seconds the clock is ahead of what it should be, as somebody at c is told."""
+        shown = (await self.clients[2].ask("TIME", "time")).arguments[-1]
+        return datetime.datetime.fromisoformat(shown).timestamp() - time.time()
 
-    async def test_what_is_said_keeps_its_order_whatever_the_clocks_show(self):
-        for offset in ("+0", "-3h", "+2h"):
-            self.set(self.mesh.nodes["b"], offset)
-            for number in range(6):
-                # Each speaks once it has seen what was said before.
-                client = self.clients[number % 3]
-                await client.sees(self.said)
-                await self.talk(f"b's clock at {offset}", 1, [client])
-            await self.all_see()
+    async def shows(self, hours):
+        """Waits until the clock is ahead by so much, or behind."""
+
+        async def attempt():
+            return abs(await self.ahead() - hours * 3600) < 60
+
+        await eventually(attempt, f"the clock does not become {hours} h ahead")
+
+    async def drifts(self):
+        """Waits until the clock is further ahead than it is now."""
+        first = await self.ahead()
+
+        async def attempt():
+            return await self.ahead() > first + 1
+
+        await eventually(attempt, "the clock does not drift")
+
+    async def in_turn(self, about):
+        """Each speaks once it has seen what was said before."""
+        for number in range(6):
+            client = self.clients[number % 3]
+            await client.sees(self.said)
+            await self.talk(about, 1, [client])
+        await self.all_see()
+
+    async def in_order(self):
+        """All is in the order in which it was said, and nodes agree on it."""
         reader = await self.reads_all("late", "a")
         texts = [message.text for message in await reader.history()]
         self.assertEqual(texts, [message.text for message in self.said])
         await self.all_well()
+
+
+class YearsAhead(Clocks):
+    """From the start on."""
+
+    at_first = "+1000d"
+
+    async def test_what_is_said_keeps_its_order(self):
+        await self.shows(1000 * 24)
+        await self.in_turn("years ahead")
+        await self.in_order()
+
+
+class Steps(Clocks):
+    """While the node runs."""
+
+    async def test_what_is_said_keeps_its_order_when_a_clock_steps_and_drifts(self):
+        for hours in (-3, 2, 0):
+            self.set(f"{hours:+}h")
+            await self.shows(hours)
+            await self.in_turn(f"c's clock at {hours:+} h")
+        self.set("+0 x3")
+        await self.drifts()
+        await self.in_turn("c's clock runs three times too fast")
+        await self.in_order()
 
 
 class Disks(Trio):
@@ -167,6 +215,46 @@ class Stores(Trio):
         await node.start()
         await self.all_well(here)
         await self.reads_all("late", "c")
+
+
+class Cloned(Trio):
+    """A machine is cloned, with node c on it."""
+
+    spares = ("clone",)
+
+    def clone(self):
+        """A copy of c as it is now, that runs at another address and is c by its key and name."""
+        node, clone = self.mesh.nodes["c"], self.spares["clone"]
+        shutil.copytree(node.directory, clone.directory, dirs_exist_ok=True)
+        file = clone.directory / "lavina.toml"
+        file.write_text(file.read_text().replace(node.address, clone.address))
+        return clone
+
+    async def at(self, client, name, count):
+        """Somebody says something at a node, which the others see."""
+        await self.mesh.log_in(client, name)
+        await client.join()
+        await self.talk(f"at {name}", count, [client])
+        await self.all_see(self.clients[:2])
+
+    async def test_a_clone_and_what_it_was_made_of_run_in_turn_and_at_once_and_no_number_is_used_twice(self):
+        node, carol, dora = self.mesh.nodes["c"], self.clients[2], IrcClient("dora")
+        node.kill()
+        clone = self.clone()
+        self.mesh.nodes["clone"] = clone
+        await clone.start()
+        await self.at(carol, "clone", 10)
+        clone.kill()
+        await node.start()
+        await self.at(carol, "c", 10)
+        await self.all_well(self.clients[:2])
+        await clone.start()
+        await self.at(dora, "clone", 5)
+        await self.at(carol, "c", 5)
+        clone.kill()
+        await self.all_well(self.clients[:2])
+        await self.reads_all("late", "c")
+        await self.reads_all("later", "a")
 
 
 class Descriptors(Trio):

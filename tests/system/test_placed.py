@@ -1,6 +1,7 @@
-"""Six nodes in three regions of which each room lives on three and where its people are, as the configuration has it by default."""
+"""Rooms on as many nodes as the configuration has it by default: each lives on three and where its people are, of six; and of a node that joins."""
 
 import asyncio
+import time
 import unittest
 
 from .irc_client import IrcClient
@@ -9,6 +10,9 @@ from .waiting import eventually
 from .xmpp_client import XmppClient
 
 HOMES = 3
+# Messages of a room that a new node gets, and within how many seconds of its being told to join it shows the newest of them.
+HISTORY = 20_000
+SERVES_SECONDS = 10
 
 
 class Placed(unittest.IsolatedAsyncioTestCase):
@@ -79,6 +83,52 @@ class Placed(unittest.IsolatedAsyncioTestCase):
             self.mesh.nodes[name].kill()
         # What is left is who took over, and those who never had it.
         await self.reads_all("erin", sorted(node.name for node in self.mesh.running() if node is not first)[0])
+
+
+class Cold(unittest.IsolatedAsyncioTestCase):
+    """Nodes a and b, and one that joins when there is much history."""
+
+    async def asyncSetUp(self):
+        asyncio.get_running_loop().set_debug(False)
+        self.mesh = Mesh("a", "b", "cold", placed=True)
+        self.cold = self.mesh.nodes.pop("cold")
+        self.addAsyncCleanup(self.mesh.remove, self)
+        self.mesh.nodes["a"].far = ["--no-flood-limit"]
+        await self.mesh.start()
+
+    async def in_room(self, client, node):
+        await self.mesh.log_in(client, node)
+        await client.join()
+        return client
+
+    async def test_a_node_that_joins_serves_soon_and_gets_all(self):
+        scribe = await self.in_room(IrcClient("scribe"), "a")
+        scribe.connection.send_raw(f"MODE {scribe.channel} +b $a:mallory")
+        for number in range(HISTORY):
+            scribe.connection.send_raw(f"PRIVMSG {scribe.channel} :{number} {number * 7919 % 104729} of what was said long ago")
+            if number % 200 == 0:
+                await scribe.ask(f"PING {number}", "pong")
+        last = await scribe.say("the last of it")
+        for name in ("reader", "mallory"):
+            await self.mesh.log_in(IrcClient(name), "b")
+        await self.mesh.converged()
+
+        self.mesh.nodes["cold"] = self.cold
+        began = time.monotonic()
+        await self.mesh.join(self.cold)
+        mallory = IrcClient("mallory")
+        await self.mesh.log_in(mallory, "cold")
+        await mallory.ask(f"JOIN {mallory.channel}", "bannedfromchan")
+        reader = await self.in_room(IrcClient("reader"), "cold")
+        self.assertEqual((await reader.page(f"LATEST {reader.channel} * 20"))[-1], last)
+        self.assertLess(time.monotonic() - began, SERVES_SECONDS)
+        await scribe.sees([await reader.say("read")])
+        await self.mesh.converged()
+        oldest = await reader.page(f"AFTER {reader.channel} timestamp=1970-01-01T00:00:00.000Z 20")
+        self.assertEqual([message.text.split(" ")[0] for message in oldest], [str(number) for number in range(20)])
+        for client in (scribe, reader):
+            self.assertIsNone(client.lost, f"{client} was disconnected")
+            self.assertEqual(client.twice(), [], f"{client} saw messages twice")
 
 
 if __name__ == "__main__":

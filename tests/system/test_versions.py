@@ -1,4 +1,4 @@
-"""Several versions in one mesh: nodes go to the next one by one, and one goes back, while people talk."""
+"""Several versions in one mesh, of which nodes go to the next one by one, and one goes back, while people talk; and stores of earlier builds."""
 
 import asyncio
 import os
@@ -6,8 +6,9 @@ import re
 import subprocess
 import unittest
 
-from .irc_client import IrcClient
-from .mesh import BINARY, PASSWORD, Mesh
+from .irc_client import CHANNEL, IrcClient
+from .mesh import BINARY, Mesh
+from .old_store import TOPIC, OldStore
 from .waiting import eventually
 from .xmpp_client import XmppClient
 
@@ -62,8 +63,7 @@ class Versions(unittest.IsolatedAsyncioTestCase):
         change(node)
         await node.start()
         await self.mesh.connected()
-        own.close()
-        await own.attempt(node, PASSWORD)
+        await self.mesh.fail_over(own, name, connect=own.start_over if isinstance(own, XmppClient) else None)
         await own.join()
         await self.talk(f"{name} is back", 3, self.clients.values())
         # It has got what it had missed.
@@ -105,10 +105,54 @@ class Versions(unittest.IsolatedAsyncioTestCase):
         await self.restart("b", self.newer)
         await self.speak(a=new, b=new, c=new)
         await self.mesh.converged()
-        histories = [await client.history() for client in self.clients.values()]
-        self.assertEqual(histories, [self.said] * 3)
+        history, *others = [await client.history() for client in self.clients.values()]
+        self.assertEqual(others, [history] * 2)
+        self.assertCountEqual(history, self.said)
         for client in self.clients.values():
             self.assertEqual(client.twice(), [], f"{client} saw messages twice")
+
+
+class Stores(unittest.IsolatedAsyncioTestCase):
+    """A node whose directory an earlier build has left, and one that joins it."""
+
+    async def asyncSetUp(self):
+        asyncio.get_running_loop().set_debug(False)
+        self.mesh = Mesh("a", "b", placed=True)
+        self.addAsyncCleanup(self.mesh.remove, self)
+
+    async def test_a_store_of_the_oldest_format_that_is_read_is_gone_on_with(self):
+        node, other = self.mesh.nodes.values()
+        old = OldStore("format-2", node.directory)
+        self.mesh.accounts |= {"alice", "bob", "mallory"}
+        await node.start()
+        alice, bob, mallory = IrcClient("alice"), XmppClient("bob"), IrcClient("mallory")
+        for client in (alice, bob, mallory):
+            await self.mesh.log_in(client, "a")
+        await bob.until(lambda: bob.direct, "he is not given what he was told")
+        self.assertEqual([text for _, text, _ in bob.direct], [old.direct])
+        await mallory.ask(f"JOIN {CHANNEL}", "bannedfromchan")
+        for client in (alice, bob):
+            await client.join()
+        self.assertEqual(await alice.names(), {"~alice", "@bob"})
+        topic = await alice.ask(f"TOPIC {CHANNEL}", "currenttopic")
+        self.assertEqual(topic.arguments[-1], TOPIC)
+        for client in (alice, bob):
+            self.assertEqual(await client.history(), old.said)
+
+        # It is written on, and given to another node.
+        said = [await client.say(f"{client} again") for client in (alice, bob)]
+        await self.mesh.join(other)
+        carol = IrcClient("carol")
+        await self.mesh.log_in(carol, "b")
+        await carol.join()
+        self.assertEqual(await carol.history(), old.said + said)
+        await self.mesh.converged()
+        alice.close()
+        await node.stop()
+        await node.start()
+        await self.mesh.log_in(alice, "a")
+        await alice.join()
+        self.assertEqual(await alice.history(), old.said + said)
 
 
 if __name__ == "__main__":

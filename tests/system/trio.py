@@ -12,11 +12,14 @@ class Trio(unittest.IsolatedAsyncioTestCase):
     """Nodes a, b and c in three regions, with somebody at each who has heard the others."""
 
     network = None
+    # Names of nodes that are there for the test to make something of.
+    spares = ()
 
     async def asyncSetUp(self):
         asyncio.get_running_loop().set_debug(False)
-        names = ("a", "b", "c")
+        names = ("a", "b", "c", *self.spares)
         self.mesh = Mesh(*names, network=self.network and self.network(names))
+        self.spares = {name: self.mesh.nodes.pop(name) for name in self.spares}
         self.addAsyncCleanup(self.mesh.remove, self)
         self.prepare()
         await self.mesh.start()
