@@ -95,16 +95,19 @@ impl Commons {
         if !is_room(scope) {
             self.everywhere.touch(key);
         } else if holders.keeps_here(scope, key) {
-            let placed = holders.placed(key);
-            self.rooms.iter_mut().filter(|(peer, _)| placed.has(**peer)).for_each(|(_, part)| part.touch(key));
+            self.touch_at_holders(key, holders);
         }
+    }
+
+    fn touch_at_holders(&mut self, key: &Hash, holders: &Holders) {
+        let placed = holders.placed(key);
+        self.rooms.iter_mut().filter(|(peer, _)| placed.has(**peer)).for_each(|(_, part)| part.touch(key));
     }
 
     /// A node is to hold a room from here on, or no longer.
     pub(crate) fn on_interest(&mut self, node: NodeId, scope: &Scope, key: &Hash, holders: &Holders) {
         if node == holders.me() {
-            let placed = holders.placed(key);
-            self.rooms.iter_mut().filter(|(peer, _)| placed.has(**peer)).for_each(|(_, part)| part.touch(key));
+            self.touch_at_holders(key, holders);
         } else if let Some(part) = self.rooms.get_mut(&node)
             && holders.keeps_here(scope, key)
         {
@@ -153,4 +156,106 @@ impl Commons {
 
 const fn is_room(scope: &Scope) -> bool {
     matches!(scope, Scope::Room(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::holders;
+    use crate::links::Links;
+    use crate::machine::Peer;
+    use lavina_crdt::clock::Now;
+    use lavina_crdt::ids::Origin;
+    use lavina_crdt::mesh::Place;
+    use lavina_crdt::names::{AccountName, RoomName};
+    use lavina_crdt::version::VersionVector;
+    use proptest::prelude::*;
+    use std::num::NonZeroUsize;
+
+    const NODES: u8 = 6;
+    const NOW: Now = Now { mono_us: 1, wall_ms: 1 };
+
+    fn node(number: u8) -> NodeId {
+        NodeId([number; 32])
+    }
+
+    fn name(number: u8) -> RoomName {
+        RoomName::new(&format!("room{number}")).unwrap()
+    }
+
+    /// Node 0 among others, all of which place rooms at two of them.
+    fn placed() -> Holders {
+        let place = || Place { region: "eu".to_owned(), zone: "a".to_owned() };
+        let peer = |number| Peer {
+            node: node(number),
+            place: place(),
+            addresses: vec!["host:1".to_owned()],
+            is_draining: false,
+        };
+        let mut links = Links::new(node(0), place());
+        links.set_roster(NOW, (0..NODES).map(peer).collect());
+        let mut holders = Holders::new(node(0), NonZeroUsize::new(2));
+        holders.look(NOW, &links);
+        (1..NODES).for_each(|number| assert!(holders.set_placing(node(number), true)));
+        holders
+    }
+
+    proptest! {
+        /// Whenever somebody asks, the hashes are those of what is in common then.
+        #[test]
+        fn what_is_kept_of_hashes_is_what_they_are(deeds in prop::collection::vec((0..5u8, 0..40u8, 0..NODES, 0..4u64), 1..80)) {
+            let (mut holders, mut tree, mut commons) = (placed(), Tree::default(), Commons::default());
+            commons.rebuild(&holders);
+            for (deed, number, other, next) in deeds {
+                let (mut scope, key) = holders::room(&name(number));
+                let mut key = key;
+                if deed == 1 {
+                    scope = Scope::Account(AccountName::new(&format!("user{number}")).unwrap());
+                    key = crate::tree::scope_hash(&scope);
+                }
+                match deed {
+                    0 | 1 => {
+                        let vector = VersionVector::from_iter([(Origin([other; 16]), next)]);
+                        if vector.is_empty() {
+                            tree.remove(&key);
+                            commons.on_change(&scope, &key, &holders);
+                        } else if tree.set(&scope, key, &vector) {
+                            commons.on_change(&scope, &key, &holders);
+                        }
+                    }
+                    2 | 3 => {
+                        holders.set_interested(node(other), key, deed == 2);
+                        commons.on_interest(node(other), &scope, &key, &holders);
+                    }
+                    _ => {
+                        let peer = node(other.max(1));
+                        let mut anew = Commons::default();
+                        anew.rebuild(&holders);
+                        prop_assert_eq!(commons.root(peer, &tree, &holders), anew.root(peer, &tree, &holders));
+                        prop_assert_eq!(commons.bucket_hashes(peer, &tree, &holders), anew.bucket_hashes(peer, &tree, &holders));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_is_in_common_with_a_peer_counts_as_a_change_there() {
+        let (holders, mut tree, mut commons) = (placed(), Tree::default(), Commons::default());
+        commons.rebuild(&holders);
+        for number in 0..40 {
+            let (scope, key) = holders::room(&name(number));
+            let before: Vec<u64> = (1..NODES).map(|peer| commons.room_changes(node(peer))).collect();
+            assert!(tree.set(&scope, key, &VersionVector::from_iter([(Origin([1; 16]), 1)])));
+            commons.on_change(&scope, &key, &holders);
+            for (peer, before) in (1..NODES).zip(before) {
+                let is_common = [node(0), node(peer)].iter().all(|holder| holders.is_placed(*holder, &scope, &key));
+                assert_eq!(
+                    commons.room_changes(node(peer)) - before,
+                    u64::from(is_common),
+                    "room {number} at node {peer}"
+                );
+            }
+        }
+    }
 }

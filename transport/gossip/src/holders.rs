@@ -131,7 +131,7 @@ impl Holders {
         if !matches!(scope, Scope::Room(_)) || !self.is_on() {
             return true;
         }
-        self.interested.get(key).is_some_and(|nodes| nodes.contains(&node)) || self.homes(key).contains(&node)
+        self.placed(key).has(node)
     }
 
     /// Where a room is placed, by the hash of its scope, to ask for many nodes.

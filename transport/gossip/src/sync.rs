@@ -8,7 +8,7 @@
 //! Two that were equal before they lost one another tell at once what has changed since, when that is little, and have caught up a round trip later
 //! ([`Frame::Changed`]); whether that was all the tree says afterwards.
 //!
-//! Who was told the same already, and did not find that it differs, is not told again for a while: whichever side changes says so.
+//! Who was told the same already, or has said the same, and did not find that it differs, is not told again for a while: whichever side changes says so.
 //!
 //! While rooms are placed, two peers compare what [both are to hold](crate::holders). What is listed beyond it is answered all the same, so that nothing is
 //! sent again and again where two do not agree for a moment on who holds what.
@@ -615,7 +615,10 @@ impl Sync {
     /// Whether a peer was told what is here a while ago, and has not been known to differ since.
     fn was_told(&mut self, view: &View<'_>, peer: NodeId, presence: Hash) -> bool {
         let Some((entries, digest, at_us)) = self.told.get(&peer).copied() else { return false };
-        view.now.mono_us.saturating_sub(at_us) < TOLD_MS * 1000
+        // The peer with the greater id says it only where the other did not.
+        let rounds = if view.links.me < peer { 0 } else { 2 };
+        let told_ms = TOLD_MS.saturating_add(self.period_ms.saturating_mul(rounds));
+        view.now.mono_us.saturating_sub(at_us) < told_ms.saturating_mul(1000)
             && entries == self.root(peer, view.holders)
             && digest == presence
     }

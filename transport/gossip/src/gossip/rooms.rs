@@ -14,8 +14,9 @@ use lavina_crdt::version::VersionVector;
 
 /// Most holders that are asked for a room: its homes, and some of those with occupants.
 const SOURCES_MAX: usize = 8;
-/// When a room that this node has come into is asked for once more, milliseconds: presence has passed most ways, and the longest, by then.
-const AGAIN_MS: [u64; 2] = [300, 1_000];
+/// When a room that this node has come into is asked for once more, milliseconds, and whether of all holders: presence has passed most ways by then, and the
+/// longest. The nearest alone may have come in just now too, and have missed the same.
+const AGAIN: [(u64, bool); 2] = [(300, true), (1_000, false)];
 /// Most rooms begun to be fetched in one round because this node is to hold them again.
 const WHOLE_PER_ROUND_MAX: usize = 16;
 /// What the round trip to a peer counts as until it is measured, microseconds.
@@ -62,16 +63,16 @@ impl Gossip {
             self.holders.set_interested(node, key, is_interested);
             self.sync.on_interest(now, node, &scope, key, &self.holders);
             if node == self.links.me && is_interested && self.holders.is_on() {
-                self.again.extend(AGAIN_MS.map(|after_ms| (now.deadline_ms(after_ms), name.clone())));
+                self.again.extend(AGAIN.map(|(after_ms, all)| (now.deadline_ms(after_ms), name.clone(), all)));
             }
         }
     }
 
     /// What was said before others knew that this node is there was not sent here: it is asked for.
     pub(super) fn ask_again(&mut self, now: Now, replica: &dyn Replica) {
-        while let Some((_, room)) = self.again.first().filter(|(at_us, _)| *at_us <= now.mono_us).cloned() {
+        while let Some((_, room, all)) = self.again.first().filter(|(at_us, ..)| *at_us <= now.mono_us).cloned() {
             self.again.pop_first();
-            self.on_fetch(now, room, false, replica);
+            self.on_fetch(now, room, all, replica);
         }
     }
 

@@ -57,6 +57,18 @@ fn an_idle_mesh_says_next_to_nothing_and_looks_closely_when_something_ends() {
 }
 
 #[test]
+fn of_two_that_are_equal_one_says_so() {
+    let mut net = preloaded(300);
+    net.start();
+    net.run_ms(20_000);
+    let since_us = net.now_us;
+    net.run_ms(120_000);
+    let roots = net.log.iter().filter(|(at, .., frame)| *at >= since_us && matches!(frame, Frame::Root { .. }));
+    let roots = roots.count();
+    assert!((3..=4).contains(&roots), "{roots} in two minutes");
+}
+
+#[test]
 fn one_differing_scope_among_many_costs_its_bucket() {
     let mut net = preloaded(5_000);
     net.preload(0, 0, &room(500), 3);

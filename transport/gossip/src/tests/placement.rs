@@ -125,6 +125,29 @@ fn what_is_said_while_somebody_comes_in_reaches_them() {
 }
 
 #[test]
+fn two_who_come_in_at_once_get_what_was_said_before_others_knew_of_them() {
+    let mut net = placed(THREE_BY_THREE, 12, 2);
+    // They are nearer to one another than to anybody who has the room.
+    let comes = [0, 1];
+    let n = (0..100).find(|n| net.holders(0, &room(*n)).iter().all(|home| net.region(*home) != 0)).unwrap();
+    let home = *net.holders(0, &room(n)).iter().next().unwrap();
+    net.set_occupied(home, name(n), true);
+    net.write(home, &room(n), 5);
+    net.run_ms(5_000);
+    comes.into_iter().for_each(|comes| net.input(comes, Input::Fetch(name(n))));
+    net.run_ms(400);
+    for (told, of) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        net.input(told, Input::Interest(vec![(id(of), name(n), true)]));
+    }
+    net.write(home, &room(n), 1);
+    comes.into_iter().for_each(|comes| net.set_occupied(comes, name(n), true));
+    net.run_ms(700);
+    for comes in comes {
+        assert_eq!(net.nodes[comes].durable.vector(&room(n)).total(), 6, "node {comes}");
+    }
+}
+
+#[test]
 fn a_new_room_is_known_to_be_new_and_nobody_waits_where_nobody_answers() {
     let mut net = placed(THREE_BY_THREE, 5, 3);
     net.input(4, Input::Fetch(name(77)));
