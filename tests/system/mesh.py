@@ -211,6 +211,12 @@ class Mesh:
         self.clients.append(client)
         await eventually(lambda: client.attempt(node, PASSWORD), f"{client} cannot log in at {node.name}")
 
+    async def enter(self, client, node):
+        """Connects a client to a node and has it enter its room; the client."""
+        await self.log_in(client, node)
+        await client.join()
+        return client
+
     async def fail_over(self, client, *names, connect=None):
         """A client that is known here tries one of these nodes after the other until it is logged in, as clients do that were given several
         addresses; the name of the node. `connect` is how it tries one."""

@@ -26,15 +26,10 @@ class Six(unittest.IsolatedAsyncioTestCase):
         self.addAsyncCleanup(self.mesh.remove, self)
         await self.mesh.start()
 
-    async def in_room(self, client, node):
-        await self.mesh.log_in(client, node)
-        await client.join()
-        return client
-
     async def crowd(self, *nodes):
         """One client at each of these, by turns of either protocol, who have all heard one another."""
         kinds = (IrcClient, XmppClient)
-        clients = [await self.in_room(kinds[number % 2](f"at{node}"), node) for number, node in enumerate(nodes)]
+        clients = [await self.mesh.enter(kinds[number % 2](f"at{node}"), node) for number, node in enumerate(nodes)]
         said = [await client.say(f"{client} is here") for client in clients]
         await asyncio.gather(*(client.sees(said[-1:]) for client in clients))
         return clients
@@ -46,7 +41,7 @@ class Six(unittest.IsolatedAsyncioTestCase):
     async def same_everywhere(self, said):
         """Somebody new at each node reads the same history, with all that was said, whether the room is kept there or not."""
         names = sorted(node.name for node in self.mesh.running())
-        readers = [await self.in_room(IrcClient(f"reader-{name}"), name) for name in names]
+        readers = [await self.mesh.enter(IrcClient(f"reader-{name}"), name) for name in names]
         wanted, histories = {message.id for message in said}, {}
 
         async def attempt():

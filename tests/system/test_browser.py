@@ -20,18 +20,13 @@ class Browser(unittest.IsolatedAsyncioTestCase):
         self.addAsyncCleanup(self.mesh.remove, self)
         await self.mesh.start()
 
-    async def in_room(self, client, node):
-        await self.mesh.log_in(client, node)
-        await client.join()
-        return client
-
     async def test_a_page_shows_the_room_as_it_is_on_every_node(self):
-        alice = await self.in_room(IrcClient("alice"), "a")
-        bob = await self.in_room(XmppClient("bob"), "b")
+        alice = await self.mesh.enter(IrcClient("alice"), "a")
+        bob = await self.mesh.enter(XmppClient("bob"), "b")
         before = [await alice.say("before anybody looked"), await bob.say("gr\u00fc\u00dfe \U0001f3d4")]
         await self.mesh.converged()
 
-        page = await self.in_room(Converse("carol"), "c")
+        page = await self.mesh.enter(Converse("carol"), "c")
         await page.shows([(message.nick, message.text) for message in before])
 
         said = []

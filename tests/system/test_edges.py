@@ -24,18 +24,13 @@ class Edges(unittest.IsolatedAsyncioTestCase):
         self.addAsyncCleanup(self.mesh.remove, self)
         await self.mesh.start()
 
-    async def in_room(self, client, node):
-        await self.mesh.log_in(client, node)
-        await client.join()
-        return client
-
     async def test_clients_over_websocket_http_and_tcp_talk_in_one_room_on_three_nodes(self):
-        text = await self.in_room(WebIrcClient("alice"), "a")
-        binary = await self.in_room(WebIrcClient("bob", binary=True), "b")
-        web = await self.in_room(WebXmppClient("carol"), "c")
-        bosh = await self.in_room(BoshClient("mallory"), "b")
-        plain = await self.in_room(IrcClient("dave"), "a")
-        stream = await self.in_room(XmppClient("erin"), "b")
+        text = await self.mesh.enter(WebIrcClient("alice"), "a")
+        binary = await self.mesh.enter(WebIrcClient("bob", binary=True), "b")
+        web = await self.mesh.enter(WebXmppClient("carol"), "c")
+        bosh = await self.mesh.enter(BoshClient("mallory"), "b")
+        plain = await self.mesh.enter(IrcClient("dave"), "a")
+        stream = await self.mesh.enter(XmppClient("erin"), "b")
         everyone = [text, binary, web, bosh, plain, stream]
         said = []
         for number in range(3):
@@ -101,7 +96,7 @@ class Edges(unittest.IsolatedAsyncioTestCase):
             hosts[name] = line.decode().strip().rpartition("@")[2]
         self.assertEqual(hosts["frank"], hosts["grace"])
         self.assertNotEqual(hosts["frank"], hosts["heidi"])
-        alice = await self.in_room(WebIrcClient("alice"), "a")
+        alice = await self.mesh.enter(WebIrcClient("alice"), "a")
         await alice.send("WHOIS frank")
         self.assertIn(hosts["frank"], await alice.line(" 311 "))
 

@@ -29,16 +29,16 @@ class Failover(Six):
         await super().asyncSetUp()
         nodes = self.mesh.nodes
         # Of the region: who founded the room, somebody on XMPP, who is always on, and one with a client that has three addresses.
-        self.alice = await self.in_room(IrcClient("alice"), "a1")
+        self.alice = await self.mesh.enter(IrcClient("alice"), "a1")
         await self.alice.ask(f"CS REGISTER {CHANNEL}", "privnotice")
-        self.bob = await self.in_room(XmppClient("bob", resumable=True), "a2")
-        self.ann = await self.in_room(IrcClient("ann"), "a2")
+        self.bob = await self.mesh.enter(XmppClient("bob", resumable=True), "a2")
+        self.ann = await self.mesh.enter(IrcClient("ann"), "a2")
         await self.ann.ask("NS SET ALWAYS-ON ON", "privnotice")
         self.wes = WeeChat("wes", others=[nodes["a2"], nodes["b1"]])
         await self.mesh.log_in(self.wes, "a1")
         self.ours = [self.alice, self.bob, self.ann]
         # Of the others: one in each region.
-        self.theirs = [await self.in_room(IrcClient("bea"), "b1"), await self.in_room(XmppClient("carl"), "c1")]
+        self.theirs = [await self.mesh.enter(IrcClient("bea"), "b1"), await self.mesh.enter(XmppClient("carl"), "c1")]
         for who in ("+o bob", "+o ann"):
             await self.alice.ask(f"CS AMODE {CHANNEL} {who}", "privnotice")
         self.alice.connection.send_raw(f"MODE {CHANNEL} +b $a:mallory")
@@ -143,7 +143,7 @@ class Failover(Six):
         await self.same_everywhere(set(self.said) | reached)
         await self.is_kept_out("mallory", "a2")
         await self.is_kept_out("trent", "a1")
-        await self.round_of(self.ours + self.theirs + [await self.in_room(IrcClient("dora"), "a1")], "with all regions", 2)
+        await self.round_of(self.ours + self.theirs + [await self.mesh.enter(IrcClient("dora"), "a1")], "with all regions", 2)
         self.undisturbed(self.theirs)
         for client in self.ours:
             self.assertEqual(client.twice(), [], f"{client} saw messages twice")
@@ -162,7 +162,7 @@ class Herd(Six):
         nodes = self.mesh.nodes
         trusted = {node.address: str(node.directory / "data" / "client-cert.pem") for node in nodes.values()}
         near, far = ([node.address for node in nodes.values() if (node.name in REGION) == here] for here in (True, False))
-        self.theirs = [await self.in_room(IrcClient("bea"), "b1"), await self.in_room(XmppClient("carl"), "c1")]
+        self.theirs = [await self.mesh.enter(IrcClient("bea"), "b1"), await self.mesh.enter(XmppClient("carl"), "c1")]
         self.herd = Crowd("h", HERD, ROOM, self.mesh.network.more_clients(SOURCES), near, far, trusted, PASSWORD)
         self.addCleanup(self.herd.stop)
         await self.herd.start()

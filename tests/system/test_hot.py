@@ -76,14 +76,9 @@ class HotRoom(unittest.IsolatedAsyncioTestCase):
         for crowd in self.crowds:
             self.addCleanup(crowd.stop)
             await crowd.start()
-        self.pace = Pace(await self.inside(IrcClient("ann"), "a"), await self.inside(XmppClient("ben"), "c"))
+        self.pace = Pace(await self.mesh.enter(IrcClient("ann"), "a"), await self.mesh.enter(XmppClient("ben"), "c"))
         self.marks = 0
         self.memory = {}
-
-    async def inside(self, client, node):
-        await self.mesh.log_in(client, node)
-        await client.join()
-        return client
 
     async def pace_while(self, doing):
         self.pace.begin()
@@ -185,12 +180,12 @@ class HotRoom(unittest.IsolatedAsyncioTestCase):
 
     async def test_thousands_in_one_room_hear_all_and_keep_nobody_from_anything(self):
         idle = await self.pace_while(self.answers(20))
-        alice = await self.inside(IrcClient("alice", HOT), "a")
+        alice = await self.mesh.enter(IrcClient("alice", HOT), "a")
         self.people = [alice]
         began = time.monotonic()
         filling = await self.pace_while(asyncio.gather(*(crowd.enter() for crowd in self.crowds)))
         filled = time.monotonic() - began
-        self.people.append(await self.inside(IrcClient("bob", HOT), "b"))
+        self.people.append(await self.mesh.enter(IrcClient("bob", HOT), "b"))
         talking = await self.pace_while(self.talk(5))
         await self.come_late()
         everyone = [client for client in self.people if isinstance(client, IrcClient)]

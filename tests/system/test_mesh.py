@@ -21,11 +21,6 @@ class ThreeNodes(unittest.IsolatedAsyncioTestCase):
         self.addAsyncCleanup(self.mesh.remove, self)
         await self.mesh.start()
 
-    async def in_room(self, client, node):
-        await self.mesh.log_in(client, node)
-        await client.join()
-        return client
-
     async def one_history(self, clients, containing=()):
         """Waits until all of these read the same history with all of these messages in it, and gives it."""
         wanted = {message.id for message in containing}
@@ -42,8 +37,8 @@ class ThreeNodes(unittest.IsolatedAsyncioTestCase):
         return history
 
     async def test_irc_and_xmpp_talk_in_one_room_with_the_same_ids_everywhere(self):
-        alice = await self.in_room(IrcClient("alice"), "a")
-        bob = await self.in_room(XmppClient("bob"), "b")
+        alice = await self.mesh.enter(IrcClient("alice"), "a")
+        bob = await self.mesh.enter(XmppClient("bob"), "b")
         said = []
         for number in range(25):
             said.append(await alice.say(f"from IRC {number}"))
@@ -51,18 +46,18 @@ class ThreeNodes(unittest.IsolatedAsyncioTestCase):
             said.append(await bob.say(f"from XMPP {number}"))
             await alice.sees(said)
 
-        carol = await self.in_room(IrcClient("carol"), "c")
-        dave = await self.in_room(XmppClient("dave"), "c")
+        carol = await self.mesh.enter(IrcClient("carol"), "c")
+        dave = await self.mesh.enter(XmppClient("dave"), "c")
         history = await self.one_history([carol, dave], containing=said)
         self.assertEqual(history, said)
         for client in (alice, bob):
             self.assertEqual(client.live, said)
 
     async def test_a_cut_and_its_healing_lose_nothing_and_disconnect_nobody(self):
-        alice = await self.in_room(IrcClient("alice"), "a")
-        bob = await self.in_room(XmppClient("bob"), "b")
-        carol = await self.in_room(IrcClient("carol"), "c")
-        dave = await self.in_room(XmppClient("dave"), "c")
+        alice = await self.mesh.enter(IrcClient("alice"), "a")
+        bob = await self.mesh.enter(XmppClient("bob"), "b")
+        carol = await self.mesh.enter(IrcClient("carol"), "c")
+        dave = await self.mesh.enter(XmppClient("dave"), "c")
         everyone, here, there = [alice, bob, carol, dave], [alice, bob], [carol, dave]
         before = [await client.say(f"{client} before the cut") for client in everyone]
         await asyncio.gather(*(client.sees(before) for client in everyone))
@@ -95,23 +90,23 @@ class ThreeNodes(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(client.twice(), [], f"{client} saw messages twice")
 
     async def test_a_killed_node_keeps_what_it_acknowledged(self):
-        alice = await self.in_room(IrcClient("alice"), "a")
-        carol = await self.in_room(XmppClient("carol"), "c")
+        alice = await self.mesh.enter(IrcClient("alice"), "a")
+        carol = await self.mesh.enter(XmppClient("carol"), "c")
         acknowledged = []
         for number in range(3):
             await self.kill_under_load("b", [alice, carol], acknowledged, f"round {number}")
 
-        back = await self.in_room(IrcClient("bob"), "b")
+        back = await self.mesh.enter(IrcClient("bob"), "b")
         await self.one_history([alice, carol, back], containing=acknowledged)
         await self.mesh.converged()
         self.assertIsNone(alice.lost)
         self.assertIsNone(carol.lost)
 
     async def test_the_node_a_room_was_created_on_is_turned_off_and_nobody_elsewhere_is_removed(self):
-        founder = await self.in_room(XmppClient("founder"), "a")
-        alice = await self.in_room(IrcClient("alice"), "b")
-        bob = await self.in_room(XmppClient("bob"), "b")
-        carol = await self.in_room(XmppClient("carol"), "c")
+        founder = await self.mesh.enter(XmppClient("founder"), "a")
+        alice = await self.mesh.enter(IrcClient("alice"), "b")
+        bob = await self.mesh.enter(XmppClient("bob"), "b")
+        carol = await self.mesh.enter(XmppClient("carol"), "c")
         before = await founder.say("made here")
         rest = [alice, bob, carol]
         await asyncio.gather(*(client.sees([before]) for client in rest))
@@ -127,7 +122,7 @@ class ThreeNodes(unittest.IsolatedAsyncioTestCase):
     async def test_people_with_irssi_and_weechat_talk_through_a_cut(self):
         ann = await self.terminal(Irssi("ann"), "a")
         wes = await self.terminal(WeeChat("wes"), "b")
-        carl = await self.in_room(IrcClient("carl"), "c")
+        carl = await self.mesh.enter(IrcClient("carl"), "c")
         said = [await ann.say("from irssi"), await wes.say("from WeeChat")]
         said.append(heard(await carl.say("from the library")))
         for client in (ann, wes):
@@ -151,8 +146,8 @@ class ThreeNodes(unittest.IsolatedAsyncioTestCase):
 
     async def kill_under_load(self, name, survivors, acknowledged, about):
         """Lets everyone talk, kills a node in the middle of it and starts it again; what was acknowledged is added."""
-        crowd = [await self.in_room(IrcClient(nick), name) for nick in ("bea", "ben", "bob")]
-        crowd.append(await self.in_room(XmppClient("bill"), name))
+        crowd = [await self.mesh.enter(IrcClient(nick), name) for nick in ("bea", "ben", "bob")]
+        crowd.append(await self.mesh.enter(XmppClient("bill"), name))
         enough = len(acknowledged) + 200
         enough_said = asyncio.Event()
 

@@ -18,15 +18,10 @@ class OneStep(unittest.IsolatedAsyncioTestCase):
         self.addAsyncCleanup(self.mesh.remove, self)
         await self.mesh.start()
 
-    async def in_room(self, client, node):
-        await self.mesh.log_in(client, node)
-        await client.join()
-        return client
-
     async def test_three_clients_of_three_kinds_in_one_room(self):
-        alice = await self.in_room(IrcClient("alice"), "a")
-        bob = await self.in_room(XmppClient("bob"), "b")
-        carol = await self.in_room(JsClient("carol"), "c")
+        alice = await self.mesh.enter(IrcClient("alice"), "a")
+        bob = await self.mesh.enter(XmppClient("bob"), "b")
+        carol = await self.mesh.enter(JsClient("carol"), "c")
         self.assertTrue(carol.jid.startswith("carol@chat.example/js/"), f"{carol.jid} was not bound inline")
         said = []
         for number in range(5):
@@ -38,8 +33,8 @@ class OneStep(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(client.live[-len(said) :], said)
 
     async def test_a_cut_connection_is_resumed_within_the_log_in(self):
-        alice = await self.in_room(IrcClient("alice"), "a")
-        carol = await self.in_room(JsClient("carol"), "a")
+        alice = await self.mesh.enter(IrcClient("alice"), "a")
+        carol = await self.mesh.enter(JsClient("carol"), "a")
         jid, said = carol.jid, []
         for number in range(3):
             said.append(await alice.say(f"before {number}"))

@@ -96,13 +96,8 @@ class Cold(unittest.IsolatedAsyncioTestCase):
         self.mesh.nodes["a"].far = ["--no-flood-limit"]
         await self.mesh.start()
 
-    async def in_room(self, client, node):
-        await self.mesh.log_in(client, node)
-        await client.join()
-        return client
-
     async def test_a_node_that_joins_serves_soon_and_gets_all(self):
-        scribe = await self.in_room(IrcClient("scribe"), "a")
+        scribe = await self.mesh.enter(IrcClient("scribe"), "a")
         scribe.connection.send_raw(f"MODE {scribe.channel} +b $a:mallory")
         for number in range(HISTORY):
             scribe.connection.send_raw(f"PRIVMSG {scribe.channel} :{number} {number * 7919 % 104729} of what was said long ago")
@@ -119,7 +114,7 @@ class Cold(unittest.IsolatedAsyncioTestCase):
         mallory = IrcClient("mallory")
         await self.mesh.log_in(mallory, "cold")
         await mallory.ask(f"JOIN {mallory.channel}", "bannedfromchan")
-        reader = await self.in_room(IrcClient("reader"), "cold")
+        reader = await self.mesh.enter(IrcClient("reader"), "cold")
         self.assertEqual((await reader.page(f"LATEST {reader.channel} * 20"))[-1], last)
         self.assertLess(time.monotonic() - began, SERVES_SECONDS)
         await scribe.sees([await reader.say("read")])

@@ -18,15 +18,10 @@ class Resumption(unittest.IsolatedAsyncioTestCase):
         self.addAsyncCleanup(self.mesh.remove, self)
         await self.mesh.start()
 
-    async def in_room(self, client, node):
-        await self.mesh.log_in(client, node)
-        await client.join()
-        return client
-
     async def test_a_killed_connection_loses_nothing_and_says_nothing_twice(self):
-        alice = await self.in_room(IrcClient("alice"), "a")
-        bob = await self.in_room(XmppClient("bob", resumable=True), "b")
-        carol = await self.in_room(XmppClient("carol"), "a")
+        alice = await self.mesh.enter(IrcClient("alice"), "a")
+        bob = await self.mesh.enter(XmppClient("bob", resumable=True), "b")
+        carol = await self.mesh.enter(XmppClient("carol"), "a")
         said = [await alice.say("before")]
         await bob.sees(said)
 
@@ -44,8 +39,8 @@ class Resumption(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(carol.left, set(), "others saw somebody leave")
 
     async def test_what_was_on_its_way_when_the_connection_broke_is_said_once(self):
-        alice = await self.in_room(IrcClient("alice"), "a")
-        bob = await self.in_room(XmppClient("bob", resumable=True), "b")
+        alice = await self.mesh.enter(IrcClient("alice"), "a")
+        bob = await self.mesh.enter(XmppClient("bob", resumable=True), "b")
         for number in range(20):
             bob.send(f"number {number}")
         # The library hands them to its socket in its own time, and what it has not by then it says on the next connection before it is
@@ -60,8 +55,8 @@ class Resumption(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(texts, [f"number {number}" for number in range(20)] + ["last"])
 
     async def test_at_another_node_the_client_starts_anew(self):
-        alice = await self.in_room(IrcClient("alice"), "a")
-        bob = await self.in_room(XmppClient("bob", resumable=True), "b")
+        alice = await self.mesh.enter(IrcClient("alice"), "a")
+        bob = await self.mesh.enter(XmppClient("bob", resumable=True), "b")
         await bob.cut_connection()
         said = await alice.say("while he is gone")
         await bob.attempt(self.mesh.nodes["a"], PASSWORD)
@@ -69,9 +64,9 @@ class Resumption(unittest.IsolatedAsyncioTestCase):
         self.assertIn(said, await bob.history())
 
     async def test_a_node_dies_and_at_another_one_nothing_is_missing_and_nothing_comes_twice(self):
-        alice = await self.in_room(IrcClient("alice"), "b")
-        bob = await self.in_room(XmppClient("bob", resumable=True), "a")
-        carol = await self.in_room(XmppClient("carol"), "c")
+        alice = await self.mesh.enter(IrcClient("alice"), "b")
+        bob = await self.mesh.enter(XmppClient("bob", resumable=True), "a")
+        carol = await self.mesh.enter(XmppClient("carol"), "c")
         said = [await alice.say("before"), await carol.say("and this")]
         await bob.sees(said)
         carol.tell("bob", "while he is there")
@@ -110,9 +105,9 @@ class Resumption(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(len({message.id for message in history}), len(history))
 
     async def test_from_behind_a_cut_to_another_node_nothing_is_missing_and_nothing_comes_twice(self):
-        alice = await self.in_room(IrcClient("alice"), "b")
-        bob = await self.in_room(XmppClient("bob", resumable=True), "a")
-        carol = await self.in_room(XmppClient("carol"), "c")
+        alice = await self.mesh.enter(IrcClient("alice"), "b")
+        bob = await self.mesh.enter(XmppClient("bob", resumable=True), "a")
+        carol = await self.mesh.enter(XmppClient("carol"), "c")
         said = [await alice.say("before"), await bob.say("and this")]
         await carol.sees(said)
         carol.tell("bob", "while he is there")

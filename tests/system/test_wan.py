@@ -79,7 +79,7 @@ class SixNodes(Six):
 
         await self.mesh.join(home, hide)
         await self.mesh.connected()
-        clients.append(await self.in_room(XmppClient("hermit"), "spare"))
+        clients.append(await self.mesh.enter(XmppClient("hermit"), "spare"))
         said = await self.round(clients, "with one behind a router")
         await asyncio.gather(*(client.sees(said) for client in clients))
         home.kill()

@@ -23,6 +23,7 @@ impl World {
             return;
         }
         self.homes[client].insert(node);
+        self.came_us = self.now_us;
         let number = self.next_connection;
         self.next_connection += 1;
         let now = self.nodes[node].now(self.now_us);

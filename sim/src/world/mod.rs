@@ -58,6 +58,8 @@ const COALESCE_US: u64 = 50_000;
 const DISK_RECOVERY_US: u64 = 1_500_000;
 /// How long clients have in the end to read everything, microseconds.
 const CATCH_UP_US: u64 = 1_000_000;
+/// How long what somebody begins with coming in goes on, microseconds: rooms are asked for once more after a second, and the answer is on its way for a while.
+const COMES_IN_US: u64 = 2_000_000;
 /// How long it takes until a node with a damaged store is started again, microseconds.
 const REBOOT_US: u64 = 500_000;
 /// How often the mesh is looked at after healing, microseconds.
@@ -82,6 +84,8 @@ pub(crate) struct World {
     pub(crate) had: Vec<BTreeMap<Scope, VersionVector>>,
     /// When a node that lies last sent what others may have to refuse, microseconds.
     pub(crate) lied_us: Option<u64>,
+    /// When a client last came in, microseconds.
+    came_us: u64,
     /// What checkers count and showers draw.
     pub(crate) book: Book,
     /// What nodes say of nicks, and who lost one without cause.
@@ -203,6 +207,7 @@ impl World {
             converged_us: None,
             had: Vec::new(),
             lied_us: None,
+            came_us: 0,
             names: NamesModel::default(),
             base: Base::new(),
             book: Book::new(plan, recorded),
@@ -278,6 +283,12 @@ impl World {
         // A node that lies about a room is found out by waiting for it.
         let within_us = if floods(&self.plan) || self.is_placed() { 12 * CATCH_UP_US } else { CATCH_UP_US };
         self.run_until(end_us + within_us);
+        // Somebody may have come in just before, and what they began goes on.
+        for _ in 0..self.clients.len() {
+            if self.came_us + COMES_IN_US > self.now_us {
+                self.run_until(self.came_us + COMES_IN_US);
+            }
+        }
     }
 
     fn run_until(&mut self, end_us: u64) {

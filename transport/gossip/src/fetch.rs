@@ -31,7 +31,7 @@ pub(crate) type Source = (u64, NodeId);
 
 #[derive(Debug)]
 struct Open {
-    /// Who has not been asked yet, nearest first.
+    /// Who has not been asked yet, in the order in which they are.
     sources: Vec<Source>,
     /// Who has been asked and has not answered.
     asked: BTreeSet<NodeId>,
@@ -100,7 +100,7 @@ impl Fetches {
         Gauge::passing("rooms asked for", self.open.len(), OPEN_MAX)
     }
 
-    /// A room is wanted; `sources` hold it, nearest first. Whether `all` is wanted that any of them has, or what the nearest has will do.
+    /// A room is wanted; `sources` hold it, in the order in which they are asked. Whether `all` is wanted that any of them has, or what the nearest has will do.
     pub(crate) fn begin(&mut self, now: Now, room: &RoomName, mut sources: Vec<Source>, all: bool) -> Step {
         if self.open.contains_key(room) {
             return Step::Wait;
@@ -149,7 +149,7 @@ impl Fetches {
     fn ask(&mut self, now: Now, room: &RoomName, count: usize) -> Step {
         let Some(open) = self.open.get_mut(room) else { return Step::Wait };
         let next: Vec<Source> = open.sources.drain(..count.min(open.sources.len())).collect();
-        let Some((farthest_us, _)) = next.last().copied() else {
+        let Some(farthest_us) = next.iter().map(|(round_trip_us, _)| *round_trip_us).max() else {
             return if open.asked.is_empty() { self.end(room, false) } else { Step::Wait };
         };
         let wait_us = farthest_us.saturating_mul(3).clamp(ANSWER_MS_MIN * 1000, ANSWER_MS_MAX * 1000);

@@ -62,7 +62,7 @@ impl Gossip {
 
     /// What may bring what is missing before a run, if anything is.
     pub(super) fn closes(&self, enters: bool, run: &Run, key: &Hash, durable: u64) -> Closes {
-        let is_newcomer = |room: &RoomName| self.again.iter().any(|(_, entered, _)| entered == room);
+        let is_newcomer = |room: &RoomName| self.again.iter().any(|(_, entered)| entered == room);
         if run.first > durable
             && let Scope::Room(room) = &run.scope
             && is_newcomer(room)

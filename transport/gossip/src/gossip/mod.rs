@@ -56,8 +56,8 @@ pub struct Gossip {
     holders: Holders,
     fetches: Fetches,
     thin: usize,
-    /// Rooms that this node has come into, to be asked for again when all must have heard of it: when, which, and whether of all holders.
-    again: BTreeSet<(u64, RoomName, bool)>,
+    /// Rooms that this node has come into, to be asked for again when all must have heard of it.
+    again: BTreeSet<(u64, RoomName)>,
     /// Rooms of which too little is here to answer for them.
     partial: BTreeMap<Hash, RoomName>,
     membership: Membership,
@@ -276,7 +276,7 @@ impl Gossip {
             self.spread.deadline_us(),
             self.arrivals.deadline_us(),
             self.fetches.deadline_us(),
-            self.again.first().map(|(at_us, ..)| *at_us),
+            self.again.first().map(|(at_us, _)| *at_us),
         ];
         let earliest = optional.into_iter().flatten().min().unwrap_or(u64::MAX);
         earliest.min(self.membership.deadline_us()).min(self.sync.deadline_us())

@@ -14,9 +14,8 @@ use lavina_crdt::version::VersionVector;
 
 /// Most holders that are asked for a room: its homes, and some of those with occupants.
 const SOURCES_MAX: usize = 8;
-/// When a room that this node has come into is asked for once more, milliseconds, and whether of all holders: presence has passed most ways by then, and the
-/// longest. The nearest alone may have come in just now too, and have missed the same.
-const AGAIN: [(u64, bool); 2] = [(300, true), (1_000, false)];
+/// When a room that this node has come into is asked for once more, milliseconds: presence has passed most ways, and the longest, by then.
+const AGAIN_MS: [u64; 2] = [300, 1_000];
 /// Most rooms begun to be fetched in one round because this node is to hold them again.
 const WHOLE_PER_ROUND_MAX: usize = 16;
 /// What the round trip to a peer counts as until it is measured, microseconds.
@@ -63,16 +62,19 @@ impl Gossip {
             self.holders.set_interested(node, key, is_interested);
             self.sync.on_interest(now, node, &scope, key, &self.holders);
             if node == self.links.me && is_interested && self.holders.is_on() {
-                self.again.extend(AGAIN.map(|(after_ms, all)| (now.deadline_ms(after_ms), name.clone(), all)));
+                self.again.extend(AGAIN_MS.map(|after_ms| (now.deadline_ms(after_ms), name.clone())));
             }
         }
     }
 
-    /// What was said before others knew that this node is there was not sent here: it is asked for.
+    /// What was said before others knew that this node is there was not sent here: it is asked for, of the nearest home, since who is nearer may have come in just
+    /// now too, and have missed the same.
     pub(super) fn ask_again(&mut self, now: Now, replica: &dyn Replica) {
-        while let Some((_, room, all)) = self.again.first().filter(|(at_us, ..)| *at_us <= now.mono_us).cloned() {
+        while let Some((_, room)) = self.again.first().filter(|(at_us, _)| *at_us <= now.mono_us).cloned() {
             self.again.pop_first();
-            self.on_fetch(now, room, all, replica);
+            let homes = self.holders.homes(&holders::room(&room).1);
+            let sources = self.sources(&room, |peer| homes.contains(&peer));
+            self.fetch_from(now, room, sources, false, replica);
         }
     }
 
@@ -155,15 +157,23 @@ impl Gossip {
     }
 
     pub(super) fn on_fetch(&mut self, now: Now, room: RoomName, all: bool, replica: &dyn Replica) {
-        let (scope, key) = holders::room(&room);
-        let mut sources: Vec<Source> = self
-            .links
-            .iter()
-            .filter(|(peer, _)| self.links.is_live(*peer) && self.holders.keeps(*peer, &scope, &key))
-            .map(|(peer, link)| (link.round_trip_us.unwrap_or(FETCH_ROUND_TRIP_US), peer))
-            .collect();
-        sources.sort_unstable();
+        let sources = self.sources(&room, |_| true);
+        self.fetch_from(now, room, sources, all, replica);
+    }
+
+    /// Who can be asked for a room: those who are `preferred` first, and of these the nearest.
+    fn sources(&self, room: &RoomName, preferred: impl Fn(NodeId) -> bool) -> Vec<Source> {
+        let (scope, key) = holders::room(room);
+        let holders =
+            self.links.iter().filter(|(peer, _)| self.links.is_live(*peer) && self.holders.keeps(*peer, &scope, &key));
+        let mut sources: Vec<Source> =
+            holders.map(|(peer, link)| (link.round_trip_us.unwrap_or(FETCH_ROUND_TRIP_US), peer)).collect();
+        sources.sort_unstable_by_key(|(round_trip_us, peer)| (!preferred(*peer), *round_trip_us, *peer));
         sources.truncate(SOURCES_MAX);
+        sources
+    }
+
+    fn fetch_from(&mut self, now: Now, room: RoomName, sources: Vec<Source>, all: bool, replica: &dyn Replica) {
         let step = self.fetches.begin(now, &room, sources, all);
         self.on_step(room, step, replica);
     }
