@@ -33,7 +33,7 @@ pub struct ScopeLog {
     frontier: BTreeMap<Origin, u64>,
     #[serde(skip)]
     held: BTreeMap<Dot, (Entry, Hash)>,
-    /// From which number on an origin's entries are void: nobody waits for them.
+    /// From which number on an origin's entries are void: none of ours names them.
     #[serde(skip)]
     cuts: BTreeMap<Origin, u64>,
 }
@@ -100,17 +100,25 @@ impl ScopeLog {
         entry.seq == self.next_seq(entry.origin) && self.causal_ready(entry)
     }
 
-    /// Whether what the entry refers to ([`Entry::after`], [`Entry::link`]) is here.
+    /// Whether what the entry refers to ([`Entry::after`], [`Entry::link`]) is here. A void one never comes, but it may stand for what its author had
+    /// seen through it, of which nothing else tells: that has as long to come as anything.
     #[must_use]
     pub fn causal_ready(&self, entry: &Entry) -> bool {
-        let is_void = |dot: &Dot| self.cuts.get(&dot.origin).is_some_and(|cut| *cut <= dot.seq);
         mutant::is_planted(Mutant::NoCausalHold)
-            || entry.after.iter().chain(&entry.link).all(|dot| self.vector.contains(*dot) || is_void(dot))
+            || entry.after.iter().chain(&entry.link).all(|dot| self.vector.contains(*dot))
     }
 
-    /// From `cut` on the origin's entries are void: what refers to them does not wait.
+    /// From `cut` on the origin's entries are void: what is written here no longer refers to them, but to all that they may have stood for.
     pub fn cut(&mut self, origin: Origin, cut: u64) {
         self.cuts.insert(origin, cut);
+        let counting = self.vector.below(&self.cuts);
+        self.frontier = counting.iter().filter_map(|(origin, next)| Some((origin, next.checked_sub(1)?))).collect();
+    }
+
+    /// Whether an entry is void.
+    #[must_use]
+    pub fn is_void(&self, dot: Dot) -> bool {
+        self.cuts.get(&dot.origin).is_some_and(|cut| *cut <= dot.seq)
     }
 
     /// Takes an entry into account, from here on or from the store at start-up. Returns whether it was its origin's next; nothing changes
@@ -123,6 +131,9 @@ impl ScopeLog {
         self.vector.advance(origin, entry.seq.saturating_add(1));
         let doc_heads = self.heads_of(entry).to_vec();
         self.heads.insert(origin, Head { hash, hlc: entry.hlc, doc_heads });
+        if self.is_void(entry.dot()) {
+            return true;
+        }
         for dot in entry.after.iter().chain(&entry.link) {
             if self.frontier.get(&dot.origin).is_some_and(|seq| *seq <= dot.seq) {
                 self.frontier.remove(&dot.origin);
@@ -256,6 +267,34 @@ mod tests {
         log.note(&first, seal(&first).1);
         assert_eq!(log.release().map(|(entry, _)| entry), Some(reply));
         assert_eq!(log.held(), 0);
+    }
+
+    #[test]
+    fn what_is_void_is_referred_to_no_more_and_what_it_stood_for_is() {
+        let mut log = ScopeLog::new();
+        let liar = origin_key(2).origin();
+        for entry in [made(1, 0, &[]), made(2, 0, &[]), made(2, 1, &[(1, 0)])] {
+            assert!(log.note(&entry, seal(&entry).1));
+        }
+        assert_eq!(log.frontier(origin_key(3).origin()), [dot(2, 1)]);
+        log.cut(liar, 1);
+        assert_eq!(sorted(log.frontier(origin_key(3).origin())), sorted(vec![dot(1, 0), dot(2, 0)]));
+        // Nor is it when it comes of what was held.
+        let held = made(2, 2, &[(1, 0)]);
+        log.note(&held, seal(&held).1);
+        assert_eq!(sorted(log.frontier(origin_key(3).origin())), sorted(vec![dot(1, 0), dot(2, 0)]));
+    }
+
+    #[test]
+    fn what_comes_after_a_void_entry_waits_for_what_that_may_stand_for() {
+        let mut log = ScopeLog::new();
+        log.cut(origin_key(2).origin(), 0);
+        assert!(!log.is_ready(&made(3, 0, &[(2, 0)])));
+    }
+
+    fn sorted(mut dots: Vec<Dot>) -> Vec<Dot> {
+        dots.sort_unstable();
+        dots
     }
 
     #[test]

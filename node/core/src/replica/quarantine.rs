@@ -2,8 +2,8 @@
 //! whichever branch came first.
 //!
 //! The proof is an act of the mesh scope, written by whoever finds it. What is stored of either branch stays on the disk, because a
-//! signature beyond the fork may be the only one over what comes before it; but it is not counted as known, not applied, not shown, and
-//! nobody waits for it. Rooms and accounts that had taken it in are built anew without it. What an honest node wrote in the
+//! signature beyond the fork may be the only one over what comes before it; but it is not counted as known, not applied and not shown. What refers to
+//! it waits for it as for anything that does not come, since its author may have seen through it what is still to come here. Rooms and accounts that had taken it in are built anew without it. What an honest node wrote in the
 //! meantime on top of a void change of a room changes nothing either, everywhere alike: a part of its past counts nowhere. Its later
 //! changes count. What it said there stands, judged by the part of its past that counts, or by what had been written before.
 
@@ -94,8 +94,6 @@ impl<S: Store> Replicas<S> {
             Scope::Account(home) => self.rebuild_account(home, effects),
             Scope::Mesh | Scope::Direct(..) => {}
         }
-        // What waited for a void entry waits no more.
-        self.release(now, scope, effects);
     }
 
     /// Reads the room again, what is not durable yet from the pending entries, and judges anew what waited. What cannot be read now is read

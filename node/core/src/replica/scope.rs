@@ -104,7 +104,7 @@ impl ScopeReplica {
 
     /// The previous entry of the same account, when another origin wrote it.
     pub(super) fn link(&self, account: Option<&AccountName>, origin: Origin) -> Option<Dot> {
-        self.speakers.get(account?).copied().filter(|dot| dot.origin != origin)
+        self.speakers.get(account?).copied().filter(|dot| dot.origin != origin && !self.log.is_void(*dot))
     }
 
     /// Remembers who wrote an entry that was applied.

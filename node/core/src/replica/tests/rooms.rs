@@ -122,21 +122,30 @@ fn what_waits_for_its_past_waits_on_when_the_node_starts_again() {
 }
 
 #[test]
-fn what_waits_for_a_void_entry_is_shown_when_that_is_known_to_be_void() {
-    let (alice, mut bob) = founded();
+fn what_its_author_saw_through_a_void_entry_is_shown_before_it() {
+    let (mut alice, mut bob) = founded();
     let mut carol = Peer::new(3);
     carol.receive(at(3), 1, &alice.missing_at(&carol));
+    alice.say(at(4), room_scope(), "alice", "first");
+    let first = alice.flush();
     let say = |text| {
         let mut dave = Peer::new(4);
-        dave.say(at(4), room_scope(), "dave", text);
+        dave.receive(at(4), 1, &alice.missing_at(&dave));
+        dave.say(at(5), room_scope(), "dave", text);
         dave.flush()
     };
-    bob.receive(at(5), 4, &say("one"));
-    bob.say(at(6), room_scope(), "bob", "fine");
-    assert_eq!(carol.receive(at(7), 2, &bob.flush()).effects, []);
+    bob.receive(at(5), 1, &first);
+    bob.receive(at(6), 4, &say("one"));
+    bob.say(at(7), room_scope(), "bob", "fine");
+    let fine = bob.flush();
     bob.receive(at(8), 4, &say("another"));
-    let proof = bob.flush();
-    assert_eq!(said(&carol.receive(at(9), 2, &proof).effects), ["fine"]);
+    carol.receive(at(9), 2, &bob.flush());
+    assert_eq!(said(&carol.receive(at(10), 2, &fine).effects), [""; 0], "bob had seen more than carol has");
+    assert_eq!(said(&carol.receive(at(11), 1, &first).effects), ["first"]);
+    assert_eq!(said(&carol.replicas.timeout(at(10 + Limits::default().hold_ms_max))), ["fine"]);
+    // What bob says from now on names what he saw, and waits for nothing that does not come.
+    bob.say(at(12), room_scope(), "bob", "more");
+    assert_eq!(said(&carol.receive(at(13), 2, &bob.flush()).effects), ["more"]);
 }
 
 /// A topic by dave, who has only heard of what alice has: done twice, it is two contents under one number.
