@@ -174,7 +174,7 @@ impl XmppWire {
                 let room = room.to_owned();
                 heard.push(match kind {
                     Some("unavailable") if stanza.contains("code='307'") => Heard::Kicked(room),
-                    Some("unavailable") if !stanza.contains("303") => Heard::Left(room),
+                    Some("unavailable") if !stanza.contains("code='303'") => Heard::Left(room),
                     Some(_) | None => Heard::Entered(room),
                 });
             }

@@ -176,6 +176,7 @@ impl<S: Store> Replicas<S> {
         match (verdict, body) {
             (Verdict::Unknown, _) => room.wait(Arc::clone(entry)),
             (Verdict::Denied, _) => self.counters.entries_denied += 1,
+            (Verdict::Allowed, Body::Message(_)) if self.was_shown(name, entry.dot()) => {}
             (Verdict::Allowed, Body::Kick(kick)) => {
                 let (room, author) = (name.clone(), author.clone());
                 effects.push(Effect::Kicked { room, key: entry.order_key(), author, kick });

@@ -2,16 +2,20 @@
 //!
 //! Own entries stay because their numbers go on: whoever wrote up to some number must never write it again, and knows only from its own entries how far that is. The
 //! room is marked as held in part until all of it has been fetched again, so that nobody takes the rest for the whole.
+//!
+//! What was applied before is shown to nobody again when it comes back while somebody is there, as it does where the room could not be fetched at once.
 
 use super::scope::ScopeReplica;
 use super::{Replicas, Scope, room};
 use crate::store::{Store, StoreError};
-use lavina_crdt::ids::Origin;
+use lavina_crdt::ids::{Dot, Origin};
 use lavina_crdt::names::RoomName;
 use lavina_crdt::version::VersionVector;
 
 /// Before the names of rooms that are held in part.
 const PARTIAL: &str = "partial/";
+/// Of how many rooms it is remembered what was shown of them: more than anybody who is still connected has left and comes back to.
+const SHOWN_MAX: usize = 4_096;
 
 impl<S: Store> Replicas<S> {
     /// Takes what others wrote in a room off the disk, unless something of it is under way; whether it did.
@@ -41,12 +45,21 @@ impl<S: Store> Replicas<S> {
             self.heads.note(&scope, origin);
         }
         self.partial.insert(name.clone());
+        if self.shown.len() >= SHOWN_MAX {
+            self.shown.clear();
+        }
+        self.shown.entry(name.clone()).or_default().merge(replica.log.vector());
         self.rooms.remove(name);
         self.glimpses.borrow_mut().remove(name);
         self.readings.forget(&scope);
         self.scopes.insert(scope, ScopeReplica::stored(own));
         self.counters.rooms_let_go += 1;
         true
+    }
+
+    /// Whether an entry of a room was applied here before the room was let go.
+    pub(super) fn was_shown(&self, name: &RoomName, dot: Dot) -> bool {
+        self.shown.get(name).is_some_and(|shown| shown.contains(dot))
     }
 
     /// Rooms that were let go and not fetched again.

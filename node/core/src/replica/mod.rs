@@ -81,6 +81,8 @@ pub struct Replicas<S> {
     rooms: BTreeMap<RoomName, Room>,
     /// Rooms of which what others wrote was let go.
     partial: BTreeSet<RoomName>,
+    /// How far rooms were applied when they were let go.
+    shown: BTreeMap<RoomName, VersionVector>,
     idle: idle::Rounds,
     /// States of rooms that were looked at and not loaded.
     glimpses: RefCell<BTreeMap<RoomName, Arc<RoomState>>>,
@@ -143,6 +145,7 @@ impl<S: Store> Replicas<S> {
             accounts: Accounts::default(),
             rooms: BTreeMap::new(),
             partial: BTreeSet::new(),
+            shown: BTreeMap::new(),
             idle: idle::Rounds::default(),
             glimpses: RefCell::default(),
             readings: readings::Readings::default(),

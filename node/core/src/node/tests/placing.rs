@@ -312,6 +312,46 @@ fn numbers_go_on_where_a_room_was_let_go_and_nobody_can_be_reached() {
     assert!((0..6).filter(|node| world.holders("rust")[*node]).all(|node| held[node] == held[elsewhere]), "{held:?}");
 }
 
+/// What somebody has heard alice say since they were last asked.
+fn lines(world: &mut World, client: Client) -> Vec<String> {
+    world.words(client).into_iter().filter(|words| words.starts_with("alice:")).collect()
+}
+
+#[test]
+fn what_comes_back_of_a_room_is_not_shown_again() {
+    let mut world = forgetful();
+    let (alice, elsewhere) = alice_in(&mut world, "rust");
+    let bob = world.guest(elsewhere, "bob");
+    world.join(bob, "rust").unwrap();
+    world.say(alice, "rust", "three");
+    assert_eq!(world.words(bob), ["alice: three"]);
+    world.ask(bob, Command::Part { room: room("rust"), reason: String::new() }).unwrap();
+    world.run_ms(45_000);
+    assert_eq!(world.held("rust")[elsewhere], 0);
+    world.cut(&[elsewhere]);
+    world.say(alice, "rust", "four");
+    world.join(bob, "rust").unwrap();
+    world.heal();
+    world.run_ms(15_000);
+    assert_eq!(lines(&mut world, bob), ["alice: four"]);
+    assert_eq!(world.history(bob, "rust"), ["alice one", "alice two", "alice three", "alice four"]);
+}
+
+#[test]
+fn who_comes_in_behind_a_cut_is_not_shown_the_whole_history_when_it_heals() {
+    let mut world = world();
+    let (alice, elsewhere) = alice_in(&mut world, "rust");
+    world.run_ms(600_000);
+    world.say(alice, "rust", "three");
+    world.cut(&[elsewhere]);
+    let bob = world.guest(elsewhere, "bob");
+    world.join(bob, "rust").unwrap();
+    world.heal();
+    world.run_ms(15_000);
+    assert_eq!(lines(&mut world, bob), ["alice: three"]);
+    assert_eq!(world.history(bob, "rust"), ["alice one", "alice two", "alice three"]);
+}
+
 #[test]
 fn rights_that_were_let_go_hold_again() {
     let mut world = forgetful();
