@@ -17,10 +17,6 @@ use lavina_protocols::command::{Refusal, Reply, Target};
 use lavina_protocols::event::{Conversation, Event, Said};
 use std::sync::Arc;
 
-/// How long before somebody came into a room something was said that they are still shown when it comes late, milliseconds: as long as a client may take
-/// to find another node, and not the whole history of a room that could not be fetched at once.
-const BEFORE_MS: u64 = 600_000;
-
 /// Most bytes of a message's text, tags and payloads: with what an entry holds beside them they stay below the longest entry.
 const CONTENT_BYTES_MAX: usize = 72 * 1024;
 
@@ -169,15 +165,7 @@ impl<S: Store> Node<S> {
             Conversation::Room(room) => {
                 let state = self.room_state(room);
                 let (by, least) = (said.author.principal(), said.content.least);
-                let was_there = |number: &SessionNumber| {
-                    let record = self.people.get(self.sessions.id(*number));
-                    let place = record.and_then(|record| record.rooms.get(room));
-                    place.is_none_or(|place| place.since.ms() <= said.id.hlc().ms().saturating_add(BEFORE_MS))
-                };
                 let sees = |number: &SessionNumber| {
-                    if said.late && !was_there(number) {
-                        return false;
-                    }
                     let who = || self.people.principal(self.sessions.id(*number));
                     least == Rank::None || who().is_some_and(|who| who == by || state.rank(&who) >= least)
                 };

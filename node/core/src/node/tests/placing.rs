@@ -338,21 +338,6 @@ fn what_comes_back_of_a_room_is_not_shown_again() {
 }
 
 #[test]
-fn who_comes_in_behind_a_cut_is_not_shown_the_whole_history_when_it_heals() {
-    let mut world = world();
-    let (alice, elsewhere) = alice_in(&mut world, "rust");
-    world.run_ms(600_000);
-    world.say(alice, "rust", "three");
-    world.cut(&[elsewhere]);
-    let bob = world.guest(elsewhere, "bob");
-    world.join(bob, "rust").unwrap();
-    world.heal();
-    world.run_ms(15_000);
-    assert_eq!(lines(&mut world, bob), ["alice: three"]);
-    assert_eq!(world.history(bob, "rust"), ["alice one", "alice two", "alice three"]);
-}
-
-#[test]
 fn rights_that_were_let_go_hold_again() {
     let mut world = forgetful();
     let (alice, elsewhere) = alice_in(&mut world, "rust");
