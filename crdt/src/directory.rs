@@ -48,10 +48,10 @@ impl Directory {
     /// Takes a change in. Returns the nick keys whose claims it touched: their holders may have changed.
     pub fn apply(&mut self, change: &PresenceChange) -> BTreeSet<NickKey> {
         let session = change.session;
-        self.account_changed(session, change.old.as_ref(), change.new.as_ref());
-        self.places_changed(session, change.old.as_ref(), change.new.as_ref());
-        let old = change.old.as_ref().map(claims_of).unwrap_or_default();
-        let new = change.new.as_ref().map(claims_of).unwrap_or_default();
+        self.account_changed(session, change.old.as_deref(), change.new.as_deref());
+        self.places_changed(session, change.old.as_deref(), change.new.as_deref());
+        let old = change.old.as_deref().map(claims_of).unwrap_or_default();
+        let new = change.new.as_deref().map(claims_of).unwrap_or_default();
         let mut touched = BTreeSet::new();
         for key in old.keys().filter(|key| !new.contains_key(*key)) {
             remove(&mut self.claims, key, session);
@@ -198,8 +198,9 @@ fn remove(claims: &mut BTreeMap<NickKey, BTreeMap<SessionId, Claim>>, key: &Nick
 /// room claims it no earlier for having been there before.
 #[must_use]
 pub fn claimed(record: &SessionRecord) -> BTreeMap<NickKey, Hlc> {
-    let mut claims = BTreeMap::from([(record.nick.key(), record.nick_since)]);
-    for place in record.rooms.values().filter(|place| place.nick.key() != record.nick.key()) {
+    let own = record.nick.key();
+    let mut claims = BTreeMap::from([(own.clone(), record.nick_since)]);
+    for place in record.rooms.values().filter(|place| place.nick != record.nick && place.nick.key() != own) {
         let since = claims.entry(place.nick.key()).or_insert(place.since);
         *since = place.since.min(*since);
     }
@@ -225,13 +226,14 @@ mod tests {
     use crate::presence::{Place, PresenceMap};
     use crate::testing::{record, session};
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     fn key(nick: &str) -> NickKey {
         Nick::new(nick).unwrap().key()
     }
 
-    fn came(session: SessionId, record: SessionRecord) -> PresenceChange {
-        PresenceChange { session, old: None, new: Some(record) }
+    fn came(session: SessionId, record: impl Into<Arc<SessionRecord>>) -> PresenceChange {
+        PresenceChange { session, old: None, new: Some(record.into()) }
     }
 
     fn of_account(account: &str, record: SessionRecord) -> SessionRecord {
@@ -319,11 +321,11 @@ mod tests {
                     2 => Some(of_account("a", in_room("one", nick, since, record("a", since)))),
                     _ => Some(in_room("one", "b", since, in_room("two", nick, since, record("b", since)))),
                 };
-                kept.apply(&map.put(1, session(1, number), next));
+                kept.apply(&map.put(1, session(1, number), next.map(Arc::new)));
             }
             let mut anew = Directory::new();
             for (session, record) in map.iter() {
-                anew.apply(&came(session, record.clone()));
+                anew.apply(&came(session, Arc::clone(record)));
             }
             prop_assert_eq!(&kept, &anew);
         }

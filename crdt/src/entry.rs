@@ -6,13 +6,27 @@
 
 use crate::clock::Hlc;
 use crate::content::{Author, Content};
-use crate::ids::{Dot, OrderKey, Origin, OriginKey, Scope};
+use crate::ids::{Dot, OrderKey, Origin, OriginKey, Scope, cmp_as_numbers};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// A BLAKE3 hash.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Hash(pub [u8; 32]);
+
+/// Bytewise, as the array; as numbers, since scopes are looked up by their hashes at every turn.
+impl Ord for Hash {
+    fn cmp(&self, other: &Self) -> Ordering {
+        cmp_as_numbers(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for Hash {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// Head of an Automerge document: the hash of a change that no other known change depends on.
 pub type DocHead = [u8; 32];

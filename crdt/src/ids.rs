@@ -22,12 +22,17 @@ pub struct NodeId(pub [u8; 32]);
 /// Bytewise, as the array; as numbers, since maps by node compare more than they do anything else.
 impl Ord for NodeId {
     fn cmp(&self, other: &Self) -> Ordering {
-        let halves = |id: &Self| {
-            let [first, second] = id.0.as_chunks::<16>().0 else { return (0, 0) };
-            (u128::from_be_bytes(*first), u128::from_be_bytes(*second))
-        };
-        halves(self).cmp(&halves(other))
+        cmp_as_numbers(&self.0, &other.0)
     }
+}
+
+/// Compares 32 bytes as big-endian numbers, which is bytewise and takes fewer steps.
+pub(crate) fn cmp_as_numbers(one: &[u8; 32], other: &[u8; 32]) -> Ordering {
+    let halves = |bytes: &[u8; 32]| {
+        let [first, second] = bytes.as_chunks::<16>().0 else { return (0, 0) };
+        (u128::from_be_bytes(*first), u128::from_be_bytes(*second))
+    };
+    halves(one).cmp(&halves(other))
 }
 
 impl PartialOrd for NodeId {

@@ -255,6 +255,11 @@ impl Nick {
     /// Its canonical key.
     #[must_use]
     pub fn key(&self) -> NickKey {
+        if self.0.is_ascii() {
+            // As it is a nick it holds nothing that is not allowed, and of ASCII only the case is mapped.
+            let is_lower = !self.0.bytes().any(|byte| byte.is_ascii_uppercase());
+            return NickKey(if is_lower { Arc::clone(&self.0) } else { self.0.to_ascii_lowercase().into() });
+        }
         NickKey(canonical(&self.0, NICK_BYTES_MAX, &[]).unwrap_or_else(|_| self.0.to_lowercase().into()).into())
     }
 
@@ -474,6 +479,14 @@ mod tests {
         fn the_short_way_for_ascii_is_what_precis_says(text in "[!-~]{1,32}") {
             let precis = UsernameCaseMapped::new().enforce(text.as_str()).map(|mapped| mapped.into_owned());
             prop_assert_eq!(precis.ok(), Some(text.to_ascii_lowercase()));
+        }
+
+        #[test]
+        fn the_short_way_to_a_nicks_key_is_the_long_one(text in "[!-~]{1,32}|\\PC{1,16}") {
+            if let Ok(nick) = Nick::new(&text) {
+                let canonical = canonical(&text, NICK_BYTES_MAX, &[]).unwrap();
+                prop_assert_eq!(nick.key().to_string(), canonical.into_owned());
+            }
         }
 
         #[test]

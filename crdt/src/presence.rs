@@ -1,5 +1,5 @@
 //! Presence: which sessions there are, under which nicks, in which rooms. Owned by the node that has the session, versioned, never
-//! stored, gone with the node.
+//! stored, gone with the node. A record is never changed, only replaced, so whoever has one shares it.
 //!
 //! One [`PresenceMap`] holds every node's claims. A node's own records are changed with [`PresenceMap::put`]; what peers say comes in
 //! with [`PresenceMap::merge`], a join of a state-based CRDT: a greater incarnation replaces all of a node's records, and
@@ -13,6 +13,7 @@ use crate::mutant::{self, Mutant};
 use crate::names::{AccountName, Nick, RoomName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How reachable a person says to be (RFC 6121 section 4.7.2.1; IRC AWAY).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,7 +89,7 @@ pub struct PresenceUpdate {
     /// Version this update builds on; 0 when it is everything.
     pub after: u64,
     /// Session number -> (version, record; `None` when it has ended).
-    pub records: BTreeMap<u64, (u64, Option<SessionRecord>)>,
+    pub records: BTreeMap<u64, (u64, Option<Arc<SessionRecord>>)>,
 }
 
 /// One change as seen by this replica, in the order it took effect.
@@ -97,9 +98,9 @@ pub struct PresenceChange {
     /// Which session.
     pub session: SessionId,
     /// What it was before; `None` when new.
-    pub old: Option<SessionRecord>,
+    pub old: Option<Arc<SessionRecord>>,
     /// What it is; `None` when gone.
-    pub new: Option<SessionRecord>,
+    pub new: Option<Arc<SessionRecord>>,
 }
 
 /// Most ended sessions of a node that are remembered, so that peers can be told of just them; a peer that is further behind gets everything.
@@ -114,7 +115,7 @@ struct NodeSessions {
     version: u64,
     /// Ended sessions up to this version may be forgotten.
     floor: u64,
-    live: BTreeMap<u64, (u64, SessionRecord)>,
+    live: BTreeMap<u64, (u64, Arc<SessionRecord>)>,
     /// Version of the end -> session number.
     ended: BTreeMap<u64, u64>,
 }
@@ -145,7 +146,7 @@ impl NodeSessions {
     }
 
     /// Sets one session; returns what it was.
-    fn set(&mut self, number: u64, version: u64, record: Option<SessionRecord>) -> Option<SessionRecord> {
+    fn set(&mut self, number: u64, version: u64, record: Option<Arc<SessionRecord>>) -> Option<Arc<SessionRecord>> {
         match record {
             Some(record) => {
                 self.ended.retain(|_, ended| *ended != number);
@@ -166,8 +167,8 @@ impl NodeSessions {
     fn newer_than(&self, node: NodeId, after: u64) -> PresenceUpdate {
         let after = if after < self.floor { 0 } else { after };
         let live = self.live.iter().filter(|(_, (version, _))| *version > after);
-        let mut records: BTreeMap<u64, (u64, Option<SessionRecord>)> =
-            live.map(|(number, (version, record))| (*number, (*version, Some(record.clone())))).collect();
+        let mut records: BTreeMap<u64, (u64, Option<Arc<SessionRecord>>)> =
+            live.map(|(number, (version, record))| (*number, (*version, Some(Arc::clone(record))))).collect();
         if after > 0 {
             let later = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
             records.extend(self.ended.range(later).map(|(version, number)| (*number, (*version, None))));
@@ -200,7 +201,7 @@ impl PresenceMap {
     }
 
     /// Sets (or with `None` ends) one of `session.node`'s own sessions at the incarnation given; returns the change.
-    pub fn put(&mut self, incarnation: u64, session: SessionId, record: Option<SessionRecord>) -> PresenceChange {
+    pub fn put(&mut self, incarnation: u64, session: SessionId, record: Option<Arc<SessionRecord>>) -> PresenceChange {
         self.changes += 1;
         let node = self.nodes.entry(session.node).or_default();
         if node.incarnation < incarnation {
@@ -248,7 +249,7 @@ impl PresenceMap {
         }
         for (number, (version, record)) in &update.records {
             if *version > node.version_of(*number) {
-                let record = record.clone().filter(SessionRecord::is_sound);
+                let record = record.clone().filter(|record| record.is_sound());
                 let old = node.set(*number, *version, record);
                 before.entry(*number).or_insert(old);
             }
@@ -256,7 +257,7 @@ impl PresenceMap {
         node.version = node.version.max(update.version);
         let node_id = update.node;
         let changes = before.into_iter().map(|(number, old)| {
-            let new = node.live.get(&number).map(|(_, record)| record.clone());
+            let new = node.live.get(&number).map(|(_, record)| Arc::clone(record));
             PresenceChange { session: SessionId { node: node_id, number }, old, new }
         });
         Ok(changes.filter(|change| change.old != change.new).collect())
@@ -299,17 +300,17 @@ impl PresenceMap {
 
     /// One session.
     #[must_use]
-    pub fn get(&self, session: SessionId) -> Option<&SessionRecord> {
+    pub fn get(&self, session: SessionId) -> Option<&Arc<SessionRecord>> {
         self.nodes.get(&session.node)?.live.get(&session.number).map(|(_, record)| record)
     }
 
     /// All sessions, in id order.
-    pub fn iter(&self) -> impl Iterator<Item = (SessionId, &SessionRecord)> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = (SessionId, &Arc<SessionRecord>)> + '_ {
         self.nodes.keys().flat_map(|node| self.of_node(*node))
     }
 
     /// All sessions of a node, in id order.
-    pub fn of_node(&self, node: NodeId) -> impl Iterator<Item = (SessionId, &SessionRecord)> + '_ {
+    pub fn of_node(&self, node: NodeId) -> impl Iterator<Item = (SessionId, &Arc<SessionRecord>)> + '_ {
         let sessions = self.nodes.get(&node).into_iter().flat_map(|sessions| &sessions.live);
         sessions.map(move |(number, (_, record))| (SessionId { node, number: *number }, record))
     }
@@ -318,10 +319,14 @@ impl PresenceMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{record, session};
+    use crate::testing::{self, session};
     use proptest::prelude::*;
 
     const NODE: NodeId = NodeId([1; 32]);
+
+    fn record(nick: &str, since: u64) -> Arc<SessionRecord> {
+        Arc::new(testing::record(nick, since))
+    }
 
     #[test]
     fn a_greater_incarnation_replaces_all_sessions() {
@@ -386,7 +391,11 @@ mod tests {
     #[test]
     fn a_record_that_would_break_a_line_is_not_shown() {
         let mut there = PresenceMap::new();
-        there.put(1, session(1, 1), Some(SessionRecord { realname: "a\r\nQUIT".to_owned(), ..record("alice", 1) }));
+        there.put(
+            1,
+            session(1, 1),
+            Some(Arc::new(SessionRecord { realname: "a\r\nQUIT".to_owned(), ..testing::record("alice", 1) })),
+        );
         let mut here = PresenceMap::new();
         assert_eq!(here.merge(&there.since(NODE, 0).unwrap()), Ok(Vec::new()));
         assert_eq!(here.iter().count(), 0);
@@ -412,8 +421,8 @@ mod tests {
         let _ = map.merge(update);
     }
 
-    fn shown(map: &PresenceMap) -> Vec<(SessionId, SessionRecord)> {
-        map.iter().map(|(session, record)| (session, record.clone())).collect()
+    fn shown(map: &PresenceMap) -> Vec<(SessionId, Arc<SessionRecord>)> {
+        map.iter().map(|(session, record)| (session, Arc::clone(record))).collect()
     }
 
     proptest! {
@@ -449,7 +458,7 @@ mod tests {
         #[test]
         fn changes_told_are_the_difference((_, sent) in updates(), order in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
             let mut map = PresenceMap::new();
-            let mut told: BTreeMap<SessionId, SessionRecord> = BTreeMap::new();
+            let mut told: BTreeMap<SessionId, Arc<SessionRecord>> = BTreeMap::new();
             for index in order {
                 for change in map.merge(index.get(&sent)).unwrap_or_default() {
                     prop_assert_eq!(told.get(&change.session), change.old.as_ref());

@@ -21,7 +21,7 @@ impl Interest {
         let mut concerned: BTreeMap<(NodeId, RoomName), bool> = BTreeMap::new();
         for change in changes {
             let node = change.session.node;
-            let (old, new) = (rooms(change.old.as_ref()), rooms(change.new.as_ref()));
+            let (old, new) = (rooms(change.old.as_deref()), rooms(change.new.as_deref()));
             for room in old.difference(&new) {
                 let place = (node, (*room).clone());
                 let Some(count) = self.sessions.get_mut(&place) else { continue };
@@ -58,6 +58,7 @@ mod tests {
     use lavina_crdt::modes::UserModes;
     use lavina_crdt::names::Nick;
     use lavina_crdt::presence::{Place, PresenceMap, Show};
+    use std::sync::Arc;
 
     const NODE: NodeId = NodeId([1; 32]);
 
@@ -65,10 +66,10 @@ mod tests {
         RoomName::new(name).unwrap()
     }
 
-    fn record(rooms: &[&str]) -> SessionRecord {
+    fn record(rooms: &[&str]) -> Arc<SessionRecord> {
         let nick = Nick::new("alice").unwrap();
         let place = || Place { nick: nick.clone(), since: Hlc(1) };
-        SessionRecord {
+        Arc::new(SessionRecord {
             account: None,
             nick: nick.clone(),
             nick_since: Hlc(1),
@@ -85,7 +86,7 @@ mod tests {
             secure: true,
             modes: UserModes::default(),
             signed_on: Hlc(1),
-        }
+        })
     }
 
     #[test]

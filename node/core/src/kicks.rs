@@ -15,6 +15,7 @@ use lavina_crdt::presence::SessionRecord;
 use lavina_crdt::room::Kick;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Most kicks kept, the newest: far more than are given while a node is out of reach.
 const KICKS_MAX: usize = 4_096;
@@ -94,7 +95,7 @@ impl Kicks {
     }
 
     /// Takes the ended places out of what the session's home says.
-    pub(crate) fn mask(&self, session: SessionId, record: &mut SessionRecord) {
+    pub(crate) fn mask(&self, session: SessionId, record: &mut Arc<SessionRecord>) {
         let who = principal(session, record);
         for at in self.of.get(&session).into_iter().flatten() {
             // Ranks were compared with those of `who`: nobody else is meant, whatever sessions the kick names.
@@ -102,7 +103,7 @@ impl Kicks {
             if let Some(mark) =
                 mark.filter(|mark| record.rooms.get(&mark.room).is_some_and(|place| place.since < at.hlc))
             {
-                record.rooms.remove(&mark.room);
+                Arc::make_mut(record).rooms.remove(&mark.room);
             }
         }
     }

@@ -147,7 +147,7 @@ impl People {
         if old == new {
             return Diff { old, ..Diff::default() };
         }
-        let change = PresenceChange { session, old: old.as_deref().cloned(), new: new.as_deref().cloned() };
+        let change = PresenceChange { session, old: old.clone(), new };
         let nicks = self.directory.apply(&change);
         self.set_local(&change);
         let rooms = self.room_diffs(&change);
@@ -159,7 +159,7 @@ impl People {
             return;
         }
         let number = change.session.number.wrapping_sub(self.base);
-        let rooms = |record: &Option<SessionRecord>| -> BTreeSet<RoomName> {
+        let rooms = |record: &Option<Arc<SessionRecord>>| -> BTreeSet<RoomName> {
             record.iter().flat_map(|record| record.rooms.keys().cloned()).collect()
         };
         let (old, new) = (rooms(&change.old), rooms(&change.new));

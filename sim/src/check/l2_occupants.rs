@@ -7,20 +7,13 @@ use std::collections::BTreeSet;
 
 pub(super) fn check(world: &mut World, rest: &Rest) -> Vec<String> {
     let mut wrong = Vec::new();
-    let elsewhere: BTreeSet<String> = (0..world.clients.len())
-        .filter(|client| !world.is_judged_client(*client) || came_lately(world, &world.clients[*client]))
-        .map(|client| format!("host{client}.cloak"))
-        .collect();
+    let is_counted = |client: &usize| world.is_judged_client(*client) && !came_lately(world, &world.clients[*client]);
+    let (counted, others): (Vec<usize>, Vec<usize>) = (0..world.clients.len()).partition(is_counted);
+    let elsewhere: BTreeSet<String> = others.into_iter().map(|client| format!("host{client}.cloak")).collect();
     let silent = half_open(world);
     for name in &rest.rooms {
-        let believed: BTreeSet<String> = (0..world.clients.len())
-            .filter(|client| {
-                world.is_judged_client(*client)
-                    && !came_lately(world, &world.clients[*client])
-                    && world.clients[*client].inside.contains_key(name.as_str())
-            })
-            .map(|client| format!("host{client}.cloak"))
-            .collect();
+        let inside = counted.iter().filter(|client| world.clients[**client].inside.contains_key(name.as_str()));
+        let believed: BTreeSet<String> = inside.map(|client| format!("host{client}.cloak")).collect();
         for node in world.judged() {
             let mut shown = world.occupants(node, name);
             shown.retain(|host| !elsewhere.contains(host));

@@ -94,8 +94,7 @@ fn as_clients_read(world: &World, rest: &Rest) -> Vec<String> {
 fn is_void_since(world: &World, node: usize, room: &RoomName) -> bool {
     let scope = Scope::Room(room.clone());
     let had = world.had.get(node).and_then(|had| had.get(&scope));
-    let now = world.vectors(node).remove(&scope).unwrap_or_default();
-    world.plan.class == Class::Byzantine && had.is_some_and(|had| !now.covers(had))
+    world.plan.class == Class::Byzantine && had.is_some_and(|had| !world.vector(node, &scope).covers(had))
 }
 
 /// Whether an entry is one of those that a vector names.

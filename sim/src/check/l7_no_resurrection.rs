@@ -75,9 +75,9 @@ fn kicked_in_vain(world: &mut World, room: &RoomName, judged: &Judged) -> Vec<St
     let mut wrong = Vec::new();
     // Who does not hold the room fetches it before it shows anybody who is in it.
     for node in world.judged_holders(&Scope::Room(room.clone())) {
-        for person in world.people_in(node, room) {
-            let Some(place) = person.record.rooms.get(room) else { continue };
-            let met = |kick: &lavina_crdt::room::Kick| kick.sessions.contains(&person.session);
+        for (session, record) in world.people_in(node, room) {
+            let Some(place) = record.rooms.get(room) else { continue };
+            let met = |kick: &lavina_crdt::room::Kick| kick.sessions.contains(&session);
             if judged.kicks.iter().any(|(at, kick)| met(kick) && place.since < *at) {
                 let nick = &place.nick;
                 wrong.push(format!("{nick} was kicked from {room} and is there still, as node {node} shows"));

@@ -8,6 +8,7 @@ use lavina_crdt::ids::SessionId;
 use lavina_crdt::names::{Nick, NickKey};
 use lavina_crdt::presence::{PresenceUpdate, SessionRecord};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Most unjustified losses that are kept.
 const WRONG_MAX: usize = 16;
@@ -21,11 +22,14 @@ struct Claim {
     who: Principal,
 }
 
+/// What was said of a session, with incarnation and version.
+type Said = ((u64, u64), Option<Arc<SessionRecord>>);
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct NamesModel {
-    /// What was last said of each session, with incarnation and version.
-    said: BTreeMap<SessionId, ((u64, u64), Option<SessionRecord>)>,
+    /// What was last said of each session.
+    said: BTreeMap<SessionId, Said>,
     claims: BTreeMap<NickKey, BTreeSet<Claim>>,
     /// Losses for which nobody had a better claim.
     pub(crate) wrong: Vec<String>,
@@ -118,7 +122,7 @@ mod tests {
     }
 
     fn update(node: NodeId, version: u64, number: u64, record: &SessionRecord) -> PresenceUpdate {
-        let records = BTreeMap::from([(number, (version, Some(record.clone())))]);
+        let records = BTreeMap::from([(number, (version, Some(Arc::new(record.clone()))))]);
         PresenceUpdate { node, incarnation: 1, version, after: version - 1, records }
     }
 

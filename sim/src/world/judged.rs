@@ -65,9 +65,11 @@ impl World {
             let linked = |other: usize| self.are_connected(one, other) && self.net.paths.passes_both(one, other);
             (one + 1..count).all(linked)
         };
-        let calm = self.net.paths.is_calm(self.now_us) && !self.net.paths.are_lossy();
-        let together = self.book.linked_us + SETTLED_US < self.now_us && !self.net.is_stalled(self.now_us);
-        calm && together && (0..count).all(|node| settled(node) && connected(node))
+        let calm = || self.net.paths.is_calm(self.now_us) && !self.net.paths.are_lossy();
+        self.book.linked_us + SETTLED_US < self.now_us
+            && calm()
+            && (0..count).all(|node| settled(node) && connected(node))
+            && !self.net.is_stalled(self.now_us)
     }
 
     /// A client asks to enter a room; an answer in time is expected when its node is healthy and no flood of its own is before it.

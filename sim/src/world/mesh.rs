@@ -31,6 +31,9 @@ impl World {
 
     /// All pairs that have a connection, with its number.
     pub(super) fn connections(&self) -> Vec<(usize, usize, u64)> {
+        if self.plan.level != Level::L2 {
+            return self.net.connections();
+        }
         let pairs = (0..self.nodes.len()).flat_map(|one| (one + 1..self.nodes.len()).map(move |other| (one, other)));
         pairs.filter_map(|(one, other)| Some((one, other, self.connection(one, other)?))).collect()
     }

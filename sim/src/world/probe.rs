@@ -6,10 +6,11 @@ use lavina_core::node::{Input, SessionMeta};
 use lavina_core::store::Store;
 use lavina_crdt::ids::{MsgId, Scope, SessionId};
 use lavina_crdt::names::{Nick, RoomName};
+use lavina_crdt::presence::SessionRecord;
 use lavina_crdt::room::RoomState;
 use lavina_crdt::version::VersionVector;
 use lavina_protocols::command::{Bound, Command, CommandId, HistoryOf, HistoryQuery, Open, Refusal, Reply};
-use lavina_protocols::event::{Person, RoomView, Said};
+use lavina_protocols::event::{Person, Said};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -35,28 +36,23 @@ impl World {
         self.probe_answer.take()
     }
 
-    /// A room as a node keeps it, shut to strangers or not.
-    fn room(&mut self, node: usize, room: &RoomName) -> Option<RoomView> {
-        self.nodes[node].core.as_mut()?.look_at_room(room)
-    }
-
     /// The state of a room at a node that holds it.
     pub(crate) fn room_state(&mut self, node: usize, room: &RoomName) -> Option<Arc<RoomState>> {
         if !self.holds(node, &Scope::Room(room.clone())) {
             return None;
         }
-        self.room(node, room).map(|view| view.state)
+        self.nodes[node].core.as_mut()?.look_at_room_state(room)
     }
 
     /// The hosts, which are one a client, of the occupants of a room as a node shows them.
     ///
     /// What a node does not hold it knows from what other nodes say of their sessions only: it fetches the room before it shows anybody who is in it, and learns
     /// then whom the room's acts have put out who have no home that would say so.
-    pub(crate) fn occupants(&mut self, node: usize, room: &RoomName) -> BTreeSet<String> {
+    pub(crate) fn occupants(&self, node: usize, room: &RoomName) -> BTreeSet<String> {
         let knows_acts = self.holds(node, &Scope::Room(room.clone()));
         let people = self.people_in(node, room);
-        let told = people.iter().filter(|person| knows_acts || self.node_of(person.session).is_some());
-        told.map(|person| person.record.host.clone()).collect()
+        let told = people.iter().filter(|(session, _)| knows_acts || self.node_of(*session).is_some());
+        told.map(|(_, record)| record.host.clone()).collect()
     }
 
     /// The node that a session is at, unless it is one that stands for an account.
@@ -66,25 +62,25 @@ impl World {
 
     /// Hosts of accounts that are always on and in a room without a session: nobody is logged in under their names, as where a node that had lost its disk
     /// did not know them when they came back.
-    pub(crate) fn without_session(&mut self, node: usize, room: &RoomName) -> BTreeSet<String> {
+    pub(crate) fn without_session(&self, node: usize, room: &RoomName) -> BTreeSet<String> {
         let mut inside = self.people_in(node, room);
         let people = self.nodes[node].core.as_ref().map(lavina_core::node::Node::look_at_people).unwrap_or_default();
-        let is_known = |alone: &Person| {
+        let is_known = |alone: &SessionRecord| {
             people.iter().any(|person| {
                 self.by_id.contains_key(&person.session.node)
-                    && person.record.account == alone.record.account
-                    && person.record.nick.key() == alone.record.nick.key()
+                    && person.record.account == alone.account
+                    && person.record.nick.key() == alone.nick.key()
             })
         };
         // Who stands for an account is at no node.
-        inside.retain(|person| !self.by_id.contains_key(&person.session.node) && !is_known(person));
-        inside.into_iter().map(|person| person.record.host.clone()).collect()
+        inside.retain(|(session, record)| !self.by_id.contains_key(&session.node) && !is_known(record));
+        inside.into_iter().map(|(_, record)| record.host.clone()).collect()
     }
 
-    /// Who is in a room as a node shows it.
-    pub(crate) fn people_in(&mut self, node: usize, room: &RoomName) -> Vec<Person> {
-        let occupants = self.room(node, room).map(|view| view.occupants).unwrap_or_default();
-        occupants.into_iter().flat_map(|occupant| occupant.people).collect()
+    /// Who is in a room as a node keeps it, shut to strangers or not.
+    pub(crate) fn people_in(&self, node: usize, room: &RoomName) -> Vec<(SessionId, Arc<SessionRecord>)> {
+        let inside = self.nodes[node].core.iter().flat_map(|core| core.look_at_people_in(room));
+        inside.map(|(session, record)| (session, Arc::clone(record))).collect()
     }
 
     /// All entries of a scope on a node's disk, in order.
@@ -158,25 +154,21 @@ impl World {
         }
     }
 
-    /// The ids of all entries a node has on its disk.
-    pub(crate) fn stored_ids(&self, node: usize) -> BTreeSet<MsgId> {
-        let mut ids = BTreeSet::new();
-        for scope in self.vectors(node).keys() {
+    /// The ids of all entries a node has on its disk, each with its scope, as the place of that among all scopes that are given.
+    pub(crate) fn stored_ids(&self, node: usize, scopes: &mut BTreeMap<Scope, usize>) -> BTreeMap<MsgId, usize> {
+        let mut ids = BTreeMap::new();
+        for scope in self.vectors(node).into_keys() {
+            let count = scopes.len();
+            let place = *scopes.entry(scope.clone()).or_insert(count);
             let visit = &mut |key: lavina_crdt::ids::OrderKey, _: &lavina_crdt::entry::SealedEntry| {
-                ids.insert(key.msg_id());
+                ids.entry(key.msg_id()).or_insert(place);
                 true
             };
-            if self.nodes[node].store.scan(scope, None, None, false, visit).is_err() {
+            if self.nodes[node].store.scan(&scope, None, None, false, visit).is_err() {
                 break;
             }
         }
         ids
-    }
-
-    /// The scope that an entry is in, on a node's disk.
-    pub(crate) fn scope_of(&self, node: usize, id: MsgId) -> Option<Scope> {
-        let store = &self.nodes[node].store;
-        self.vectors(node).into_keys().find(|scope| matches!(store.find(scope, id), Ok(Some(_))))
     }
 
     /// Whether two nodes are connected.

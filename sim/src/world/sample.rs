@@ -99,8 +99,10 @@ impl World {
         let unlike = Unlike::among(held, &unsure, &up, |node, scope| self.holds(node, scope));
         let parted: BTreeSet<&Scope> = unlike.scopes().collect();
         self.watch.agreed.extend(unsure.iter().filter(|scope| !parted.contains(scope)).cloned());
-        for (one, other, epoch) in self.connections() {
-            if !self.net.paths.passes_both(one, other) || !self.net.paths.is_calm(self.now_us) {
+        let is_looked_at = !parted.is_empty() && self.net.paths.is_calm(self.now_us);
+        let connections = if is_looked_at { self.connections() } else { Vec::new() };
+        for (one, other, epoch) in connections {
+            if !self.net.paths.passes_both(one, other) {
                 continue;
             }
             for (has, lacks) in [(one, other), (other, one)] {

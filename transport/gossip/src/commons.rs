@@ -48,14 +48,14 @@ impl Part {
         self.changes += 1;
     }
 
-    /// Takes the hashes of buckets that have changed anew.
-    fn refresh(&mut self, all: &Tree, is_in: impl Fn(&Scope, &Hash) -> bool) {
+    /// Takes the hashes of buckets that have changed anew; `digests` are those of a bucket's scopes.
+    fn refresh<D: Iterator<Item = Hash>>(&mut self, digests: impl Fn(u8) -> D) {
         for (number, word) in (0u8..).zip(&mut self.stale) {
             while *word != 0 {
                 let bit = word.trailing_zeros();
                 *word &= *word - 1;
                 let bucket = number * 64 + u8::try_from(bit).unwrap_or(0);
-                match bucket_hash(all.digests(bucket).filter(|(key, scope, _)| is_in(scope, key)).map(|leaf| leaf.2)) {
+                match bucket_hash(digests(bucket)) {
                     Some(hash) => self.buckets.insert(bucket, hash),
                     None => self.buckets.remove(&bucket),
                 };
@@ -100,8 +100,11 @@ impl Commons {
     }
 
     fn touch_at_holders(&mut self, key: &Hash, holders: &Holders) {
-        let placed = holders.placed(key);
-        self.rooms.iter_mut().filter(|(peer, _)| placed.has(**peer)).for_each(|(_, part)| part.touch(key));
+        for peer in holders.placed(key).nodes() {
+            if let Some(part) = self.rooms.get_mut(&peer) {
+                part.touch(key);
+            }
+        }
     }
 
     /// A node is to hold a room from here on, or no longer.
@@ -116,12 +119,13 @@ impl Commons {
     }
 
     fn refresh(&mut self, peer: NodeId, all: &Tree, holders: &Holders) -> (&mut Part, &mut Part) {
-        self.everywhere.refresh(all, |scope, _| !is_room(scope));
+        self.everywhere.refresh(|bucket| all.digests_beside_rooms(bucket));
         let rooms = self.rooms.entry(peer).or_default();
-        let is_common = |scope: &Scope, key: &Hash| {
-            is_room(scope) && holders.keeps(peer, scope, key) && holders.keeps_here(scope, key)
+        let is_common = |key: &Hash| {
+            let placed = holders.placed(key);
+            placed.has(holders.me()) && placed.has(peer)
         };
-        rooms.refresh(all, is_common);
+        rooms.refresh(|bucket| all.room_digests(bucket).filter(|(key, _)| is_common(key)).map(|(_, digest)| digest));
         (&mut self.everywhere, rooms)
     }
 

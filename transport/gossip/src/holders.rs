@@ -190,6 +190,12 @@ impl Placed<'_> {
     pub(crate) fn has(&self, node: NodeId) -> bool {
         self.homes.contains(&node) || self.interested.is_some_and(|nodes| nodes.contains(&node))
     }
+
+    /// All of them, each once.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let others = self.interested.into_iter().flatten().filter(|node| !self.homes.contains(node));
+        self.homes.iter().chain(others).copied()
+    }
 }
 
 /// The scope of a room, and its hash.

@@ -225,7 +225,8 @@ impl Membership {
         if !news.is_empty() {
             self.on_news(now);
         }
-        let stretch = if self.is_quiet(now, links) { QUIET_STRETCH } else { 1 };
+        let probes = wishes.timers.iter().any(|(timer, _)| is_probe(timer));
+        let stretch = if probes && self.is_quiet(now, links) { QUIET_STRETCH } else { 1 };
         if news.iter().any(|news| matches!(news, OwnedNotification::Rejoin(_))) {
             let peers: Vec<NodeId> = links.connected().collect();
             peers.into_iter().for_each(|peer| self.announce(peer, &mut wishes));

@@ -192,18 +192,18 @@ impl PresenceExchange {
 
 /// Cuts an update into parts that each build on the one before, so that a node with many sessions fits its frames.
 fn split(update: PresenceUpdate) -> Vec<PresenceUpdate> {
-    let bytes: usize = update.records.values().map(|(_, record)| record_bytes(record.as_ref())).sum();
+    let bytes: usize = update.records.values().map(|(_, record)| record_bytes(record.as_deref())).sum();
     if bytes <= UPDATE_BYTES_MAX {
         return vec![update];
     }
     let PresenceUpdate { node, incarnation, version, after, records } = update;
-    let mut ordered: Vec<(u64, (u64, Option<SessionRecord>))> = records.into_iter().collect();
+    let mut ordered: Vec<(u64, (u64, _))> = records.into_iter().collect();
     ordered.sort_by_key(|(session, (version, _))| (*version, *session));
     let mut parts = Vec::new();
     let mut part = PresenceUpdate { node, incarnation, version: after, after, records: BTreeMap::new() };
     let mut room = UPDATE_BYTES_MAX;
     for (session, (at, record)) in ordered {
-        let bytes = record_bytes(record.as_ref());
+        let bytes = record_bytes(record.as_deref());
         // Records of one version stay together: a part ends where its version is complete.
         if bytes > room && at > part.version && !part.records.is_empty() {
             let next = PresenceUpdate { node, incarnation, version: at, after: part.version, records: BTreeMap::new() };
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn a_large_update_is_cut_into_parts_that_build_on_one_another() {
         let status = "x".repeat(4000);
-        let records = (0..1000).map(|n| (n, (1000 - n + 5, Some(record(&status))))).collect();
+        let records = (0..1000).map(|n| (n, (1000 - n + 5, Some(Arc::new(record(&status)))))).collect();
         let update = PresenceUpdate { node: NodeId([1; 32]), incarnation: 3, version: 1010, after: 5, records };
         let parts = split(update.clone());
         assert!(parts.len() > 3);

@@ -187,7 +187,7 @@ impl Sync {
             let homes = holders.homes(key);
             homes.contains(&links.me) && !homes.iter().all(|home| *home == links.me || links.is_live(*home))
         };
-        self.tree.leaves().filter(|(key, scope, _)| matches!(scope, Scope::Room(_)) && is_thin(key)).count()
+        self.tree.rooms().filter(|key| is_thin(key)).count()
     }
 
     /// A peer has said that it places rooms too: what is compared with it is another thing from here on.

@@ -47,6 +47,8 @@ struct Bucket {
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     buckets: BTreeMap<u8, Bucket>,
+    /// The rooms among the scopes, by key, each with its digest.
+    rooms: BTreeMap<Hash, Hash>,
     root: Option<Hash>,
     changes: u64,
 }
@@ -70,6 +72,9 @@ impl Tree {
                 bucket.leaves.insert(key, Leaf { digest, scope: scope.clone(), touched });
             }
         }
+        if matches!(scope, Scope::Room(_)) {
+            self.rooms.insert(key, digest);
+        }
         self.changes = touched;
         bucket.hash = None;
         self.root = None;
@@ -82,6 +87,7 @@ impl Tree {
         if bucket.leaves.remove(key).is_none() {
             return;
         }
+        self.rooms.remove(key);
         bucket.hash = None;
         self.root = None;
         self.changes += 1;
@@ -110,10 +116,22 @@ impl Tree {
         root
     }
 
-    /// Every scope of a bucket with its digest, in the order in which they are hashed.
-    pub(crate) fn digests(&self, bucket: u8) -> impl Iterator<Item = (Hash, &Scope, Hash)> + '_ {
-        let leaves = self.buckets.get(&bucket).map(|bucket| &bucket.leaves);
-        leaves.into_iter().flatten().map(|(key, leaf)| (*key, &leaf.scope, leaf.digest))
+    /// The digests of a bucket's scopes that are no rooms, in the order in which they are hashed.
+    pub(crate) fn digests_beside_rooms(&self, bucket: u8) -> impl Iterator<Item = Hash> + '_ {
+        let leaves = self.buckets.get(&bucket).into_iter().flat_map(|bucket| bucket.leaves.values());
+        leaves.filter(|leaf| !matches!(leaf.scope, Scope::Room(_))).map(|leaf| leaf.digest)
+    }
+
+    /// The keys of all rooms.
+    pub(crate) fn rooms(&self) -> impl Iterator<Item = &Hash> + '_ {
+        self.rooms.keys()
+    }
+
+    /// Every room of a bucket with its digest, in the order in which they are hashed.
+    pub(crate) fn room_digests(&self, bucket: u8) -> impl Iterator<Item = (&Hash, Hash)> + '_ {
+        let (mut first, mut last) = ([0; 32], [u8::MAX; 32]);
+        (first[0], last[0]) = (bucket, bucket);
+        self.rooms.range(Hash(first)..=Hash(last)).map(|(key, digest)| (key, *digest))
     }
 
     /// The hashes of all buckets that are not empty, in order.

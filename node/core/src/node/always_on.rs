@@ -62,7 +62,7 @@ impl<S: Store> Node<S> {
         self.replicas.account(account).is_some_and(|account| account.registers().get(ALWAYS_ON).is_some())
     }
 
-    fn always_on_record(&self, account: &AccountName) -> Option<SessionRecord> {
+    fn always_on_record(&self, account: &AccountName) -> Option<Arc<SessionRecord>> {
         let view = self.replicas.account(account)?;
         let shown: Shown = postcard::from_bytes(view.registers().get(ALWAYS_ON)?).ok()?;
         let nick = nick_when_away(&Principal::Account(account.clone()))?;
@@ -89,11 +89,11 @@ impl<S: Store> Node<S> {
             modes: shown.modes,
             signed_on: shown.since,
         };
-        record.is_sound().then_some(record)
+        record.is_sound().then(|| Arc::new(record))
     }
 
     /// What is said of a session: by its home, or by its account's registers.
-    pub(super) fn told(&self, session: SessionId) -> Option<SessionRecord> {
+    pub(super) fn told(&self, session: SessionId) -> Option<Arc<SessionRecord>> {
         let told = self.presence.get(session).cloned();
         told.or_else(|| self.always_on.get(&session).and_then(|account| self.always_on_record(account)))
     }
@@ -203,7 +203,7 @@ impl<S: Store> Node<S> {
         let record = self.always_on_record(account)?;
         // As it is shown: without the places that kicks have ended.
         let rooms = self.people.get(stand_in(account)).map(|record| record.rooms.clone()).unwrap_or_default();
-        Some((record.nick, rooms))
+        Some((record.nick.clone(), rooms))
     }
 
     /// The rooms that a session has begun in.

@@ -113,18 +113,29 @@ impl<S: Store> Node<S> {
             self.send_heads(peer, rows);
         }
         let mut rings: BTreeMap<Scope, Vec<NodeId>> = BTreeMap::new();
+        let mut ring_of = |row: &HeadRow| {
+            let kept_by = |room: &Scope| {
+                after(peers, me).filter(|holder| self.gossip.is_kept_by(*holder, room)).take(RING).collect()
+            };
+            rings.entry(row.0.clone()).or_insert_with_key(kept_by).clone()
+        };
+        // What concerns whom, by the version that was told last.
+        let mut concerns: BTreeMap<u64, BTreeMap<NodeId, Vec<HeadRow>>> = BTreeMap::new();
+        let mut tell = Vec::new();
         for peer in peers.iter().copied().filter(|_| is_placed) {
             let told = self.heads.rooms.entry(peer).or_default();
-            let rows = news.since(now, told, |version| self.replicas.heads_since(version)).iter();
-            let mut concerns = |row: &&HeadRow| {
-                let ring = rings.entry(row.0.clone()).or_insert_with_key(|room| {
-                    after(peers, me).filter(|holder| self.gossip.is_kept_by(*holder, room)).take(RING).collect()
-                });
-                ring.contains(&peer)
-            };
-            let rows = rows.filter(|row| is_room(row)).filter(&mut concerns).cloned().collect();
-            self.send_heads(peer, rows);
+            let version = told.told;
+            let rows = news.since(now, told, |version| self.replicas.heads_since(version));
+            let concerned = concerns.entry(version).or_insert_with(|| {
+                let mut concerned: BTreeMap<NodeId, Vec<HeadRow>> = BTreeMap::new();
+                for row in rows.iter().filter(|row| is_room(row)) {
+                    ring_of(row).into_iter().for_each(|holder| concerned.entry(holder).or_default().push(row.clone()));
+                }
+                concerned
+            });
+            tell.extend(concerned.remove(&peer).map(|rows| (peer, rows)));
         }
+        tell.into_iter().for_each(|(peer, rows)| self.send_heads(peer, rows));
     }
 
     fn send_heads(&mut self, to: NodeId, rows: Vec<HeadRow>) {

@@ -17,6 +17,7 @@ use lavina_crdt::room::{Act, Closed, Denied, Flag, RoomState};
 use lavina_protocols::command::{Refusal, Reply};
 use lavina_protocols::event::Event;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// How many names a room's history is followed back.
 const FORMER_MAX: usize = 8;
@@ -157,19 +158,20 @@ impl<S: Store> Node<S> {
     }
 
     /// What another node says of a session's places, as far as it has not heard that rooms go by other names.
-    pub(super) fn follow_moves(&mut self, session: SessionId, record: &mut SessionRecord) {
+    pub(super) fn follow_moves(&mut self, session: SessionId, record: &mut Arc<SessionRecord>) {
         let rooms: Vec<RoomName> = record.rooms.keys().cloned().collect();
         for room in rooms {
             let state = self.load_room(&room);
             let Some(place) = record.rooms.get(&room).cloned() else { continue };
             if let Some(to) = self.moved_to(&room) {
+                let record = Arc::make_mut(record);
                 record.rooms.remove(&room);
                 if record.resource.is_none() {
                     record.rooms.entry(to).or_insert(place);
                 }
             } else if self.always_on.contains_key(&session) && !state.is_open_to(place.since) {
                 // Nobody was there to say that an account without a session has left with the others.
-                record.rooms.remove(&room);
+                Arc::make_mut(record).rooms.remove(&room);
             }
         }
     }

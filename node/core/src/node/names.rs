@@ -17,6 +17,7 @@ use lavina_crdt::presence::SessionRecord;
 use lavina_protocols::command::Refusal;
 use lavina_protocols::event::CloseReason;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 impl<S: Store> Node<S> {
     /// Whether `who` may take a nick.
@@ -41,7 +42,7 @@ impl<S: Store> Node<S> {
 
     /// Before a record is shown: settles its claims against those of others, so that no two people are ever shown under one nick. Who loses
     /// goes by the derived nick at once, here as on every node; the home node of a foreign loser will say so itself.
-    pub(super) fn settle_claims(&mut self, now: Now, session: SessionId, record: &mut SessionRecord) {
+    pub(super) fn settle_claims(&mut self, now: Now, session: SessionId, record: &mut Arc<SessionRecord>) {
         let shown = self.people.get(session).cloned();
         for key in claimed(record).into_keys() {
             let mine = claim(session, record, &key);
@@ -94,16 +95,16 @@ impl<S: Store> Node<S> {
                 give_up(loser, record, key);
             });
         } else if let Some(record) = self.people.get(loser) {
-            let mut record = SessionRecord::clone(record);
-            give_up(loser, &mut record, key);
+            let mut record = Arc::clone(record);
+            give_up(loser, Arc::make_mut(&mut record), key);
             self.show_settled(now, loser, Some(record), &why);
             // After it is shown: giving the nick up is itself a change of claims, and must not bring it back.
             self.masked_nicks.entry(key.clone()).or_default().insert(loser);
         }
     }
 
-    fn mask_nick(&mut self, loser: SessionId, record: &mut SessionRecord, key: &NickKey) {
-        give_up(loser, record, key);
+    fn mask_nick(&mut self, loser: SessionId, record: &mut Arc<SessionRecord>, key: &NickKey) {
+        give_up(loser, Arc::make_mut(record), key);
         if loser.node != self.me() {
             self.masked_nicks.entry(key.clone()).or_default().insert(loser);
         }

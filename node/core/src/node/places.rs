@@ -96,10 +96,16 @@ impl<S: Store> Node<S> {
         Arc::new(RoomView { own_nick, created, ..view })
     }
 
-    /// A room as it is kept here, whoever may see it: for whoever watches a node, not for its clients. None when there is no such room.
-    pub fn look_at_room(&mut self, room: &RoomName) -> Option<RoomView> {
-        let exists = self.load_room(room).created.is_some() || self.people.occupants(room).is_some();
-        exists.then(|| self.whole_room(room))
+    /// Who is in a room as it is kept here, whoever may see it: for whoever watches a node, not for its clients.
+    pub fn look_at_people_in(&self, room: &RoomName) -> impl Iterator<Item = (SessionId, &Arc<SessionRecord>)> + '_ {
+        let sessions = self.people.occupants(room).into_iter().flat_map(|occupants| occupants.values().flatten());
+        sessions.filter_map(|session| Some((*session, self.people.get(*session)?)))
+    }
+
+    /// A room's state as it is kept here, likewise. None when there is no such room.
+    pub fn look_at_room_state(&mut self, room: &RoomName) -> Option<Arc<RoomState>> {
+        let state = self.load_room(room);
+        (state.created.is_some() || self.people.occupants(room).is_some()).then_some(state)
     }
 
     /// Everybody who is visible, as kept here: for whoever watches a node, not for its clients.

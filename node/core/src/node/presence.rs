@@ -91,7 +91,7 @@ impl<S: Store> Node<S> {
 
     /// Sets or ends the record of an own session.
     pub(super) fn put_own(&mut self, now: Now, session: SessionId, record: Option<SessionRecord>, why: &Why) {
-        let mut record = record;
+        let mut record = record.map(Arc::new);
         if let Some(record) = &mut record {
             self.settle_claims(now, session, record);
         }
@@ -126,7 +126,7 @@ impl<S: Store> Node<S> {
     /// Says all own presence again, as another incarnation. It is not written down: what the next start takes too low is found out again.
     pub(super) fn say_presence_anew(&mut self, now: Now, incarnation: u64) {
         self.incarnation = incarnation;
-        let own = self.presence.of_node(self.me()).map(|(session, record)| (session, record.clone()));
+        let own = self.presence.of_node(self.me()).map(|(session, record)| (session, Arc::clone(record)));
         for (session, record) in own.collect::<Vec<_>>() {
             self.presence.put(incarnation, session, Some(record));
         }
@@ -155,7 +155,7 @@ impl<S: Store> Node<S> {
             let together = if has_ended { go_together } else { come_together };
             let untold = is_back || (is_anew && has_ended);
             let why = Why { together, untold, ..Why::default() };
-            self.observe_stamps(now, change.new.as_ref());
+            self.observe_stamps(now, change.new.as_deref());
             self.show(now, change.session, change.new, &why);
         }
         if is_anew {
@@ -178,7 +178,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Shows what a session's home says of it, less what does not hold: places that kicks have ended, nicks that others have.
-    pub(super) fn show(&mut self, now: Now, session: SessionId, mut new: Option<SessionRecord>, why: &Why) {
+    pub(super) fn show(&mut self, now: Now, session: SessionId, mut new: Option<Arc<SessionRecord>>, why: &Why) {
         if let Some(record) = &mut new {
             self.kicks.mask(session, record);
             self.follow_moves(session, record);
@@ -188,8 +188,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Puts a record in place of the one before and tells local sessions what that changes for them.
-    pub(super) fn show_settled(&mut self, now: Now, session: SessionId, new: Option<SessionRecord>, why: &Why) {
-        let new = new.map(Arc::new);
+    pub(super) fn show_settled(&mut self, now: Now, session: SessionId, new: Option<Arc<SessionRecord>>, why: &Why) {
         for room in new.iter().flat_map(|record| record.rooms.keys()) {
             self.load_room(room);
         }
@@ -502,10 +501,13 @@ impl<S: Store> Node<S> {
 
 /// Whether nothing but nick and places differs.
 fn same_person(old: &SessionRecord, new: &SessionRecord) -> bool {
-    let shape = |record: &SessionRecord| {
-        (record.account.clone(), record.show, record.status.clone(), record.realname.clone(), record.user.clone())
-    };
-    let reach =
-        |record: &SessionRecord| (record.available, record.priority, record.host.clone(), record.payloads.clone());
-    shape(old) == shape(new) && reach(old) == reach(new)
+    let is_alike = |of: fn(&SessionRecord) -> &String| of(old) == of(new);
+    let shape = |record: &SessionRecord| (record.show, record.available, record.priority);
+    shape(old) == shape(new)
+        && old.account == new.account
+        && is_alike(|record| &record.status)
+        && is_alike(|record| &record.realname)
+        && is_alike(|record| &record.user)
+        && is_alike(|record| &record.host)
+        && old.payloads == new.payloads
 }

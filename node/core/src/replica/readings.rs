@@ -54,8 +54,11 @@ impl Readings {
 
     /// Nothing of a scope is kept from here on.
     pub(super) fn forget(&mut self, scope: &Scope) {
+        let before = self.kept.len();
         self.kept.retain(|_, said| said.scope != *scope);
-        self.order.retain(|key| self.kept.contains_key(key));
+        if self.kept.len() < before {
+            self.order.retain(|key| self.kept.contains_key(key));
+        }
     }
 }
 

@@ -8,9 +8,10 @@ use lavina_crdt::modes::UserModes;
 use lavina_crdt::names::Nick;
 use lavina_crdt::presence::{SessionRecord, Show};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-fn record(nick: &str) -> SessionRecord {
-    SessionRecord {
+fn record(nick: &str) -> Arc<SessionRecord> {
+    Arc::new(SessionRecord {
         account: None,
         nick: Nick::new(nick).unwrap(),
         nick_since: Hlc(1),
@@ -27,10 +28,10 @@ fn record(nick: &str) -> SessionRecord {
         secure: true,
         modes: UserModes::default(),
         signed_on: Hlc(1),
-    }
+    })
 }
 
-fn put(net: &mut Net, node: usize, number: u64, record: Option<SessionRecord>) {
+fn put(net: &mut Net, node: usize, number: u64, record: Option<Arc<SessionRecord>>) {
     let after = net.nodes[node].presence.versions().get(&id(node)).map_or(0, |(_, version)| *version);
     let generation = net.generation(node);
     net.nodes[node].presence.put(generation, SessionId { node: id(node), number }, record);

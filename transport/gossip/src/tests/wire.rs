@@ -66,7 +66,7 @@ fn presence() -> Arc<PresenceUpdate> {
         modes: UserModes::default(),
         signed_on: Hlc(3 << 16),
     };
-    let records = BTreeMap::from([(1, (4, Some(record))), (2, (5, None))]);
+    let records = BTreeMap::from([(1, (4, Some(Arc::new(record)))), (2, (5, None))]);
     Arc::new(PresenceUpdate { node: KEY.node, incarnation: 2, version: 5, after: 3, records })
 }
 
