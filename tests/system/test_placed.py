@@ -96,7 +96,7 @@ class Cold(unittest.IsolatedAsyncioTestCase):
         self.mesh.nodes["a"].far = ["--no-flood-limit"]
         await self.mesh.start()
 
-    async def test_a_node_that_joins_serves_soon_and_gets_all(self):
+    async def test_a_node_that_joins_soon_has_and_serves_all(self):
         scribe = await self.mesh.enter(IrcClient("scribe"), "a")
         scribe.connection.send_raw(f"MODE {scribe.channel} +b $a:mallory")
         for number in range(HISTORY):
@@ -111,6 +111,7 @@ class Cold(unittest.IsolatedAsyncioTestCase):
         self.mesh.nodes["cold"] = self.cold
         began = time.monotonic()
         await self.mesh.join(self.cold)
+        await self.mesh.converged()
         mallory = IrcClient("mallory")
         await self.mesh.log_in(mallory, "cold")
         await mallory.ask(f"JOIN {mallory.channel}", "bannedfromchan")
