@@ -11,9 +11,6 @@ const SETTLED_US: u64 = 5_000_000;
 /// What a line may take beyond the links and the disks: rounds of the event loop, microseconds.
 const SLACK_US: u64 = 5_000;
 
-/// How long after a room has come its node asks for what was said meanwhile, microseconds.
-const ASKED_AGAIN_US: u64 = 300_000;
-
 impl World {
     /// The nodes that are healed when the faults end.
     pub(crate) fn healed(&self) -> Vec<usize> {
@@ -124,21 +121,13 @@ impl World {
             let took_us = self.now_us - sent.at_us;
             let (from, to) = (self.clients[sender].home, self.clients[client].home);
             let bound_us = self.delivery_us(from, to);
-            if took_us > bound_us && !seen.room.as_deref().is_some_and(|room| self.is_entered(room, sent.at_us)) {
+            if took_us > bound_us {
                 self.late.push(format!(
                     "{} at node {to} was shown {} from node {from} after {took_us} us, and links and disks take {bound_us} us",
                     self.clients[client].nick, seen.text
                 ));
             }
         }
-    }
-
-    /// Whether somebody had just come into a room, or came in, when something was said there. Their node may be the one through which a region gets the line,
-    /// and then lacks at first what was said before the others knew of it: that is asked for a moment later, and what comes after it waits.
-    fn is_entered(&self, room: &str, at_us: u64) -> bool {
-        let lately_us = self.known_us() + ASKED_AGAIN_US;
-        let mut entered = self.clients.iter().filter_map(|client| client.inside.get(room));
-        self.is_placed() && entered.any(|since_us| since_us + lately_us > at_us)
     }
 
     /// How long a line takes at most from a client of one node to a client of another: to the node and into its disk behind another commit, over

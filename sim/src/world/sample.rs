@@ -12,8 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How often: half a sync period.
 pub(super) const PERIOD_US: u64 = 1_500_000;
-/// How much later the other region has its turn than a near peer has, microseconds: two of its rounds take so much longer than two near ones.
-const FAR_ROUND_US: u64 = 2 * 3_000_000;
 /// Gaps of one pair of nodes that are followed; more at once are followed as some of them are.
 const GAPS_MAX: usize = 64;
 
@@ -133,26 +131,16 @@ impl World {
         }
         for (((has, lacks, _), (scope, origin, seq)), since_us) in &open {
             let age_us = self.now_us - since_us;
-            let counts_us = age_us.saturating_sub(if self.is_behind_a_liar(*has, *lacks) { FAR_ROUND_US } else { 0 });
-            if self.watch.longest.as_ref().is_none_or(|(longest_us, _)| counts_us > *longest_us) {
+            if self.watch.longest.as_ref().is_none_or(|(longest_us, _)| age_us > *longest_us) {
                 let what = format!(
                     "node {lacks} lacked entry {seq} of {origin:?} in {scope:?} for {} ms until {} ms, connected to node {has}, which has it",
                     age_us / 1000,
                     self.now_us / 1000
                 );
-                self.watch.longest = Some((counts_us, what));
+                self.watch.longest = Some((age_us, what));
             }
         }
         self.watch.open = open;
-    }
-
-    /// Whether two nodes are of two regions, and one that lies stands between them and what comes to their regions: then only the comparison with the other
-    /// region is left, which has its turn every other round.
-    fn is_behind_a_liar(&self, one: usize, other: usize) -> bool {
-        let nodes = &self.plan.nodes;
-        let lies_in = |region: &str| (0..nodes.len()).any(|node| nodes[node].region == region && self.plan.lies(node));
-        let (here, there) = (&nodes[one].region, &nodes[other].region);
-        here != there && (lies_in(here) || lies_in(there))
     }
 }
 

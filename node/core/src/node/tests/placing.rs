@@ -267,6 +267,12 @@ fn forgetful() -> World {
     World::with(6, |limits| (limits.replicas, limits.linger_ms) = (NonZeroUsize::new(2), 20_000))
 }
 
+/// Somebody leaves the room for longer than their node keeps it.
+fn leave_for_long(world: &mut World, client: Client) {
+    world.ask(client, Command::Part { room: room("rust"), reason: String::new() }).unwrap();
+    world.run_ms(45_000);
+}
+
 #[test]
 fn a_node_lets_go_of_a_room_that_nobody_there_wants_and_gets_it_back_whole() {
     let mut world = forgetful();
@@ -299,8 +305,7 @@ fn numbers_go_on_where_a_room_was_let_go_and_nobody_can_be_reached() {
     let bob = world.guest(elsewhere, "bob");
     world.join(bob, "rust").unwrap();
     world.say(bob, "rust", "three");
-    world.ask(bob, Command::Part { room: room("rust"), reason: String::new() }).unwrap();
-    world.run_ms(45_000);
+    leave_for_long(&mut world, bob);
     assert_eq!(world.held("rust")[elsewhere], 1);
     world.cut(&[elsewhere]);
     world.join(bob, "rust").unwrap();
@@ -325,8 +330,7 @@ fn what_comes_back_of_a_room_is_not_shown_again() {
     world.join(bob, "rust").unwrap();
     world.say(alice, "rust", "three");
     assert_eq!(world.words(bob), ["alice: three"]);
-    world.ask(bob, Command::Part { room: room("rust"), reason: String::new() }).unwrap();
-    world.run_ms(45_000);
+    leave_for_long(&mut world, bob);
     assert_eq!(world.held("rust")[elsewhere], 0);
     world.cut(&[elsewhere]);
     world.say(alice, "rust", "four");
@@ -343,8 +347,7 @@ fn rights_that_were_let_go_hold_again() {
     let (alice, elsewhere) = alice_in(&mut world, "rust");
     let bob = world.guest(elsewhere, "bob");
     world.join(bob, "rust").unwrap();
-    world.ask(bob, Command::Part { room: room("rust"), reason: String::new() }).unwrap();
-    world.run_ms(45_000);
+    leave_for_long(&mut world, bob);
     assert_eq!(world.held("rust")[elsewhere], 0);
     world.ask(alice, Command::Act(room("rust"), vec![Act::SetKey(Some("sesame".to_owned()))])).unwrap();
     assert!(world.join(bob, "rust").is_err());
